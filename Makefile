@@ -1,0 +1,112 @@
+# lkvm: see README.md. "make help" lists what there is to make.
+#
+#   ARCH=x86|arm64   what to build for (default: this machine)
+#   STATIC=1         build/<arch>/lkvm-static too
+#   WERROR=1         warnings are errors (the default where CI is set)
+#   V=1              show the commands
+
+HOST_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+ARCH      ?= $(HOST_ARCH)
+BUILD     := build/$(ARCH)
+WERROR    ?= $(if $(CI),1)
+Q         := $(if $(V),,@)
+say        = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+triple_x86   := x86_64-linux-gnu
+triple_arm64 := aarch64-linux-gnu
+folder_x86   := x86
+folder_arm64 := arm
+TRIPLE       := $(triple_$(ARCH))
+ARCH_FOLDER  := $(folder_$(ARCH))
+$(if $(TRIPLE),,$(error ARCH=$(ARCH): lkvm runs on x86 and arm64))
+
+# Another architecture's libraries come from a sysroot that scripts/sysroot fills.
+ifneq ($(ARCH),$(HOST_ARCH))
+SYSROOT      := build/sysroot-$(ARCH)
+CROSS        := $(TRIPLE)-
+SYSROOT_DONE := $(SYSROOT)/done
+SYSROOT_CPP  := -isystem $(SYSROOT)/usr/include -isystem $(SYSROOT)/usr/include/$(TRIPLE)
+SYSROOT_LD   := -L$(SYSROOT)/usr/lib/$(TRIPLE) -Wl,-rpath-link,$(SYSROOT)/usr/lib/$(TRIPLE)
+endif
+CC := $(if $(filter default undefined,$(origin CC)),$(CROSS)gcc,$(CC))
+AR := $(CROSS)gcc-ar
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	    -Wvla -Wshadow -Wpointer-arith -Wundef -Wno-unused-parameter $(if $(WERROR),-Werror)
+CPPFLAGS := -Iinclude -D_GNU_SOURCE $(SYSROOT_CPP)
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=gnu11 $(WARNINGS) -pthread -fno-strict-aliasing -fstack-protector-strong
+LDFLAGS  += -pthread -Wl,--as-needed $(SYSROOT_LD)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+# Each folder lists its sources: <folder>-src, and in arm/ and x86/ <folder>-portable,
+# the part of it that compiles, and so is unit-tested, on any machine.
+MODULES := util vmm x86 arm virtio iommu disk cmd
+include $(addsuffix /module.mk,$(MODULES))
+
+CORE      := util vmm virtio iommu disk
+paths      = $(foreach s,$($(1)-src),$(1)/$(s))
+CORE_SRC  := $(foreach m,$(CORE),$(call paths,$(m)))
+ARCH_SRC  := $(call paths,$(ARCH_FOLDER))
+CMD_SRC   := $(call paths,cmd)
+LIBS      := -laio $(if $(filter arm64,$(ARCH)),-lfdt -lz)
+
+.PHONY: all help
+all: lkvm
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' $(MAKEFILE_LIST)
+
+# make                       ./lkvm for this machine; with ARCH= build/<arch>/lkvm
+lkvm: $(BUILD)/lkvm $(if $(STATIC),$(BUILD)/lkvm-static)
+	$(if $(filter $(ARCH),$(HOST_ARCH)),$(Q)cmp -s $< $@ || cp -f $< $@)
+.PHONY: $(if $(filter $(ARCH),$(HOST_ARCH)),,lkvm)
+
+OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_SRC) $(ARCH_SRC) $(CMD_SRC))
+
+$(BUILD)/lkvm: $(OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(OBJECTS) $(LDFLAGS) $(LIBS)
+
+$(BUILD)/lkvm-static: $(OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -static -o $@ $(OBJECTS) $(LDFLAGS) $(LIBS)
+
+$(BUILD)/obj/%.o: %.c Makefile | $(SYSROOT_DONE)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The version is in one object, remade when it changes.
+$(BUILD)/obj/cmd/version.o: CPPFLAGS += -DLKVM_VERSION='"$(VERSION)"'
+$(BUILD)/obj/cmd/version.o: $(BUILD)/version
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+.PHONY: FORCE
+FORCE:
+
+$(SYSROOT_DONE):
+	$(call say,SYSROOT,$(SYSROOT))
+	$(Q)scripts/sysroot $(ARCH) $(SYSROOT)
+
+include tests/tests.mk
+
+# make install               to PREFIX (/usr/local), under DESTDIR
+PREFIX ?= /usr/local
+.PHONY: install
+install: $(BUILD)/lkvm
+	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/lkvm
+	install -D -m 644 docs/lkvm.1 $(DESTDIR)$(PREFIX)/share/man/man1/lkvm.1
+
+# make format                lay the sources out as .clang-format says
+.PHONY: format
+format:
+	clang-format -i $(shell git ls-files '*.c' '*.h')
+
+# make clean                 remove everything that was made, but for what was downloaded
+.PHONY: clean
+clean:
+	rm -rf build/x86 build/arm64 lkvm
+
+-include $(OBJECTS:.o=.d)

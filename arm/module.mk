@@ -1,0 +1,2 @@
+arm-src :=
+arm-portable :=

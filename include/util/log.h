@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages for the user, on stderr, one write each, so that lines of several
+ * threads never mix. What a guest can provoke goes through log_limited():
+ * a guest must not be able to fill the user's disk with our log.
+ */
+#ifndef UTIL_LOG_H
+#define UTIL_LOG_H
+
+#include "util/types.h"
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+/* Before any thread starts. The default is LOG_WARNING. */
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+
+/* Name of a level, and back: -EINVAL for no such name. */
+const char *log_level_name(enum log_level level);
+int log_level_parse(const char *name, enum log_level *level);
+
+/* "lkvm: <level>: <line>\n"; any thread; keeps errno. */
+void log_print(enum log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#define log_error(...)	 log_print(LOG_ERROR, __VA_ARGS__)
+#define log_warning(...) log_print(LOG_WARNING, __VA_ARGS__)
+#define log_info(...)	 log_print(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)	 log_print(LOG_DEBUG, __VA_ARGS__)
+
+/*
+ * One budget of lines: LOG_LIMIT_BURST lines in LOG_LIMIT_SECONDS, then
+ * silence, then one line that counts what was left out. Zero-initialised;
+ * belongs to one device; used under that device's lock.
+ */
+#define LOG_LIMIT_BURST	  10
+#define LOG_LIMIT_SECONDS 5
+
+struct log_limit {
+	u64 window; /* start of the current window, seconds of CLOCK_MONOTONIC */
+	u32 printed;
+	u32 dropped;
+	u64 total; /* every call, printed or not */
+};
+
+void log_limited(struct log_limit *limit, enum log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

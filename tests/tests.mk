@@ -1,0 +1,52 @@
+# Tests. Each tests/unit/test_*.c and tests/wire/test_*.c is a cmocka program of
+# its own, built with sanitizers; test_arm_* and test_x86_* are linked with that
+# architecture's portable part, the others with neither.
+
+TEST      := build/$(ARCH)/test
+TEST_CPP  := $(CPPFLAGS) -Itests/include
+TEST_C    := $(CFLAGS) -O1 $(SANITIZE)
+TEST_LIBS := $(LDFLAGS) -lcmocka -laio -lfdt -lz
+
+test_objects   = $(patsubst %.c,$(TEST)/obj/%.o,$(1))
+TEST_CORE     := $(TEST)/libcore.a
+$(TEST_CORE):    $(call test_objects,$(CORE_SRC))
+$(TEST)/libx86.a: $(call test_objects,$(addprefix x86/,$(x86-portable)))
+$(TEST)/libarm.a: $(call test_objects,$(addprefix arm/,$(arm-portable)))
+
+$(TEST)/lib%.a:
+	$(call say,AR,$@)
+	$(Q)rm -f $@; $(AR) rcs $@ $^
+
+$(TEST)/obj/%.o: %.c Makefile tests/tests.mk
+	$(call say,CC,$< (test))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CPP) $(TEST_C) -MMD -MP -c -o $@ $<
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(TEST)/unit/%,$(wildcard tests/unit/test_*.c))
+WIRE_TESTS := $(patsubst tests/wire/%.c,$(TEST)/wire/%,$(wildcard tests/wire/test_*.c))
+# What the tests of a folder share: every other source in it.
+UNIT_COMMON := $(call test_objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tests/wire/*.c)))
+
+arch_lib = $(if $(findstring test_arm,$(1)),$(TEST)/libarm.a,$(if $(findstring test_x86,$(1)),$(TEST)/libx86.a))
+define test_program
+$(1): $(TEST)/obj/$(2) $(3) $(call arch_lib,$(1)) $(TEST_CORE)
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(t),tests/unit/$(notdir $(t)).o,$(UNIT_COMMON))))
+$(foreach t,$(WIRE_TESTS),$(eval $(call test_program,$(t),tests/wire/$(notdir $(t)).o,$(WIRE_COMMON))))
+
+$(UNIT_TESTS) $(WIRE_TESTS):
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_C) -o $@ $^ $(TEST_LIBS)
+
+# make check-unit            one module at a time, with sanitizers
+# make check-wire            whole devices on real queues, with sanitizers
+.PHONY: check-unit check-wire
+check-unit: $(UNIT_TESTS)
+	@scripts/run-tests unit $^
+check-wire: $(WIRE_TESTS)
+	@scripts/run-tests wire $^
+
+-include $(patsubst %.o,%.d,$(call test_objects,$(CORE_SRC) $(ARCH_SRC)))
+-include $(shell find $(TEST)/obj/tests -name '*.d' 2>/dev/null)

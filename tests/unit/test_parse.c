@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+
+#include "cmocka_all.h"
+#include "util/parse.h"
+
+static void sizes_take_suffixes(void **state)
+{
+	u64 bytes;
+
+	assert_int_equal(parse_size("256", MIB, &bytes), 0);
+	assert_int_equal(bytes, 256 * MIB);
+	assert_int_equal(parse_size("1g", MIB, &bytes), 0);
+	assert_int_equal(bytes, GIB);
+	assert_int_equal(parse_size("4096B", MIB, &bytes), 0);
+	assert_int_equal(bytes, 4096);
+	assert_int_equal(parse_size("0x10K", MIB, &bytes), 0);
+	assert_int_equal(bytes, 16384);
+}
+
+static void sizes_refuse_nonsense(void **state)
+{
+	static const char *const bad[] = { "", "-1", " 1", "+1", "M", "1MM", "1.5G", "1x", "0x" };
+	u64 bytes;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (parse_size(bad[i], MIB, &bytes) != -EINVAL)
+			fail_msg("\"%s\" was taken", bad[i]);
+	}
+	assert_int_equal(parse_size("18446744073709551616", 1, &bytes), -ERANGE);
+	assert_int_equal(parse_size("16777216T", 1, &bytes), -ERANGE);
+}
+
+static void numbers_have_a_maximum(void **state)
+{
+	u64 value;
+
+	assert_int_equal(parse_u64("255", 255, &value), 0);
+	assert_int_equal(parse_u64("256", 255, &value), -ERANGE);
+	assert_int_equal(parse_u64("1k", 5000, &value), -EINVAL);
+}
+
+static void options_split_at_commas(void **state)
+{
+	char text[] = "path=/x,ro,direct=on";
+	char *cursor = text, *value;
+
+	assert_string_equal(parse_next_option(&cursor, &value), "path");
+	assert_string_equal(value, "/x");
+	assert_string_equal(parse_next_option(&cursor, &value), "ro");
+	assert_null(value);
+	assert_string_equal(parse_next_option(&cursor, &value), "direct");
+	assert_string_equal(value, "on");
+	assert_null(parse_next_option(&cursor, &value));
+}
+
+static void nearest_word_is_a_slip_away(void **state)
+{
+	static const char *const words[] = { "--kernel", "--disk", "--mem", NULL };
+
+	assert_string_equal(parse_nearest("--kernal", words), "--kernel");
+	assert_string_equal(parse_nearest("--dsk", words), "--disk");
+	assert_null(parse_nearest("--frobnicate", words));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sizes_take_suffixes),	   cmocka_unit_test(sizes_refuse_nonsense),
+		cmocka_unit_test(numbers_have_a_maximum),  cmocka_unit_test(options_split_at_commas),
+		cmocka_unit_test(nearest_word_is_a_slip_away),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,1 @@
+util-src := error.c log.c parse.c

@@ -1,0 +1,2 @@
+x86-src :=
+x86-portable :=
