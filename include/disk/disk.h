@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A disk image or a block device, read and written without blocking anybody.
+ *
+ * Files are opened O_DIRECT where they allow it and served by libaio, which
+ * completes into the loop. What would block in io_submit() (a buffered file) or
+ * has no asynchronous call (fallocate) goes to one worker thread per disk, made
+ * when first needed. Requests that O_DIRECT cannot take as they are (buffers
+ * not aligned in memory) are bounced through an aligned buffer.
+ *
+ * All calls with the VM lock held (disk_open() before there is a VM); requests
+ * complete on the main thread, VM lock held.
+ */
+#ifndef DISK_DISK_H
+#define DISK_DISK_H
+
+#include <sys/uio.h>
+
+#include "util/error.h"
+#include "util/types.h"
+
+struct disk;
+struct loop;
+
+enum disk_op {
+	DISK_READ,
+	DISK_WRITE,
+	DISK_FLUSH,	   /* done: everything acknowledged before is on stable storage */
+	DISK_DISCARD,	   /* contents undefined or zero afterwards; may do nothing */
+	DISK_WRITE_ZEROES, /* reads as zeroes afterwards */
+};
+
+/* Lives inside its owner until done() is called. */
+struct disk_request {
+	enum disk_op op;
+	u64 offset; /* bytes, and below, multiples of DISK_SECTOR; inside the disk */
+	u64 len;    /* DISCARD, WRITE_ZEROES; for READ and WRITE the sum of @iov */
+	const struct iovec *iov; /* stays as it is until done() */
+	unsigned iov_count;
+	bool may_unmap; /* WRITE_ZEROES: punching a hole is welcome */
+	/* @result: 0, or -errno; a short transfer is -EIO. Never called from within disk_submit(). */
+	void (*done)(struct disk_request *request, int result);
+	struct disk_request *next; /* the disk's, while it has the request */
+	void *state;		   /* likewise */
+};
+
+#define DISK_SECTOR 512u
+
+struct disk_options {
+	bool read_only;
+	bool direct; /* O_DIRECT or fail; otherwise where it works */
+};
+
+struct disk_info {
+	u64 size; /* bytes, rounded down to a sector */
+	bool read_only;
+	bool direct;
+	bool can_discard;	/* discard and write-zeroes are worth offering */
+	u32 block_size;		/* logical: 512 or what a block device says */
+};
+
+/*
+ * Open, lock and measure. A disk that is open for writing is nobody else's, one
+ * that is read-only may be shared with readers: -EBUSY with a line otherwise
+ * (an open file description lock, gone with the process). -errno with a line.
+ */
+int disk_open(struct disk **disk, const char *path, const struct disk_options *options,
+	      struct error *err);
+/* No request may be under way: disk_drain() first. NULL is fine. */
+void disk_close(struct disk *disk);
+
+void disk_get_info(const struct disk *disk, struct disk_info *info);
+/* A name that stays the same for the same file: at most 20 bytes, for VIRTIO_BLK_T_GET_ID. */
+void disk_get_id(const struct disk *disk, char id[20]);
+
+/* Attach to the loop in which requests complete. Once, before the first request. */
+int disk_start(struct disk *disk, struct loop *loop);
+
+/*
+ * Queue a request; done() is called later, whatever happens. The kernel sees it
+ * at the next disk_flush_queue(). What exceeds the disk's own depth waits inside.
+ */
+void disk_submit(struct disk *disk, struct disk_request *request);
+/* Hand what is queued to the kernel, many requests in one call. */
+void disk_flush_queue(struct disk *disk);
+
+/* Wait until no request is under way, calling done() for each. Blocks: for reset and the end alone. */
+void disk_drain(struct disk *disk);
+
+#endif

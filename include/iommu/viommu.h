@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtio-iommu device (virtio 1.4, "IOMMU Device"): endpoints are added
+ * while the machine is built, each with what stands behind it; every endpoint
+ * gets a DMA space, which is the endpoint's view of the domain that the guest
+ * attaches it to.
+ *
+ * VM lock held for all calls that are made while the VM runs.
+ */
+#ifndef IOMMU_VIOMMU_H
+#define IOMMU_VIOMMU_H
+
+#include "util/error.h"
+#include "util/types.h"
+#include "virtio/device.h"
+#include "vmm/dma.h"
+#include "vmm/dma_limits.h"
+#include "vmm/dma_listener.h"
+
+struct viommu;
+
+struct viommu_config {
+	bool bypass;	  /* boot bypass: endpoints reach all memory until attached */
+	u64 max_mappings; /* in all domains together; 0: VIOMMU_DEFAULT_MAPPINGS */
+	bool msi_map;	  /* no MSI property: the guest maps doorbells itself (arm64) */
+	unsigned address_bits; /* of a guest physical address */
+};
+
+/* 64 bytes each at most: 64 MiB if a guest uses them all. */
+#define VIOMMU_DEFAULT_MAPPINGS (1ULL << 20)
+
+/*
+ * Parse "--viommu[=OPTIONS]": bypass=on|off, max-mappings=N, msi=map|window. @text is
+ * changed; NULL: defaults. -EINVAL with a line.
+ */
+int viommu_parse_options(struct viommu_config *config, char *text, struct error *err);
+
+/*
+ * @ram: the space of the IOMMU's own rings, and of endpoints in bypass;
+ * @irq: where translated MSIs go. Both borrowed. -ENOMEM.
+ */
+int viommu_create(struct viommu **viommu, const struct viommu_config *config,
+		  struct dma_identity *ram, struct irq *irq);
+
+/* The device for a transport, which then owns all of it. */
+struct virtio_device *viommu_device(struct viommu *viommu);
+
+/*
+ * Before the guest runs. @limits: copied; its MSI range, if any, is the doorbell window. @listener:
+ * borrowed, NULL for an emulated device. *space lives as long as the IOMMU.
+ * -EEXIST, -ENOMEM; -EINVAL with a line if the limits fit no guest.
+ */
+int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
+			const struct dma_limits *limits, struct dma_listener *listener,
+			struct dma_space **space, struct error *err);
+
+/* What an emulated endpoint can do: every page size up to 1 GiB; @doorbell NULL: none. */
+void viommu_emulated_limits(struct dma_limits *limits, unsigned address_bits,
+			    const struct range *doorbell);
+
+/* Counters since the start, for --debug. */
+struct viommu_counters {
+	u64 requests;	  /* taken off the request queue */
+	u64 maps, unmaps; /* that succeeded */
+	u64 attaches, detaches, probes;
+	u64 refused;	  /* requests answered with another status than OK, or unwritten */
+	u64 mappings;	  /* now */
+	u64 mappings_peak;
+	u64 translations; /* of all endpoints */
+	u64 faults;	  /* accesses refused */
+	u64 reports_dropped; /* faults for which the event queue had no buffer */
+};
+
+void viommu_get_counters(const struct viommu *viommu, struct viommu_counters *counters);
+
+#endif

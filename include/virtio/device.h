@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtio device, whatever bus it sits on: feature bits, status, queues and
+ * configuration space (virtio 1.4, "Basic Facilities of a Virtio Device").
+ *
+ * A device fills struct virtio_device, gives it to a transport (virtio/mmio.h)
+ * and is called through its ops. It takes chains off its queues, gives them
+ * back, and calls virtio_device_interrupt(). It does not know its transport.
+ *
+ * All calls with the VM lock held: on the main thread or on a vCPU's.
+ */
+#ifndef VIRTIO_DEVICE_H
+#define VIRTIO_DEVICE_H
+
+#include "util/log.h"
+#include "util/types.h"
+#include "virtio/queue.h"
+
+struct virtio_device;
+
+struct virtio_device_ops {
+	/*
+	 * DRIVER_OK: features and queues are settled; begin. May be NULL. On
+	 * -errno the device asks for a reset.
+	 */
+	int (*start)(struct virtio_device *device);
+	/*
+	 * Back to the state of power-on: no request under way when it returns,
+	 * none of the guest's memory in use. Called for a device reset and at
+	 * the end, also if never started.
+	 */
+	void (*reset)(struct virtio_device *device);
+	/* The driver made chains available in queue @index, which is ready. */
+	void (*kick)(struct virtio_device *device, unsigned index);
+	/* Queue @index alone is reset (VIRTIO_F_RING_RESET): nothing of it under way at return. */
+	void (*queue_reset)(struct virtio_device *device, unsigned index);
+	/*
+	 * Configuration space. @offset + len lies within config_size; copies
+	 * @len bytes. A NULL write means that nothing there can be written.
+	 */
+	void (*config_read)(struct virtio_device *device, u32 offset, void *data, u32 len);
+	void (*config_write)(struct virtio_device *device, u32 offset, const void *data, u32 len);
+	/* Everything is reset and off the bus: free. */
+	void (*destroy)(struct virtio_device *device);
+};
+
+/* What a transport does for its device. */
+struct virtio_transport_ops {
+	/* Interrupt the driver: VIRTIO_MMIO_INT_VRING or VIRTIO_MMIO_INT_CONFIG. */
+	void (*interrupt)(struct virtio_device *device, u32 cause, unsigned queue);
+};
+
+struct virtio_device {
+	/* Set by the device before it meets its transport, then constant. */
+	const struct virtio_device_ops *ops;
+	const char *name; /* for people: "virtio-blk 0"; the device's */
+	u32 id;		  /* VIRTIO_ID_* */
+	u64 features;	  /* offered, without those of the transport */
+	u32 config_size;
+	unsigned queue_count;
+	struct virtq *queues; /* the device's array */
+	struct dma_space *space; /* through which it reaches memory */
+	/*
+	 * Kicks are served on the vCPU thread that makes them, within the exit,
+	 * and not by the loop: for a device whose driver spins until it is served.
+	 */
+	bool kick_on_vcpu;
+
+	/* The transport's. */
+	const struct virtio_transport_ops *transport;
+	u64 accepted; /* features, once FEATURES_OK */
+	u8 status;
+	u32 generation; /* of the configuration space */
+	struct log_limit complaints;
+};
+
+static inline bool virtio_has_feature(const struct virtio_device *device, unsigned bit)
+{
+	return device->accepted >> bit & 1;
+}
+
+/* Chains were pushed to queue @index: interrupt the driver if it wants that. */
+void virtio_device_interrupt(struct virtio_device *device, unsigned index);
+
+/* The configuration changed: new generation, and an interrupt. */
+void virtio_device_config_changed(struct virtio_device *device);
+
+/*
+ * The driver broke the rules, or we cannot go on: DEVICE_NEEDS_RESET, a
+ * configuration interrupt, one (limited) log line with @why. The device does
+ * nothing more until its reset.
+ */
+void virtio_device_broken(struct virtio_device *device, const char *why);
+bool virtio_device_is_broken(const struct virtio_device *device);
+
+/*
+ * virtq_pop() on queue @index, with virtio_device_broken() where that fails: 1
+ * or 0 as there.
+ */
+bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virtq_chain *chain);
+/* virtq_push(), likewise. */
+void virtio_device_push(struct virtio_device *device, unsigned index, u16 head, u32 written);
+
+#endif

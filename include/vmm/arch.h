@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the core asks of an architecture: link-time functions of x86/ or arm/,
+ * of which a binary has one. In the order in which they are called.
+ */
+#ifndef VMM_ARCH_H
+#define VMM_ARCH_H
+
+#include "util/error.h"
+#include "util/range.h"
+#include "util/types.h"
+#include "vmm/device.h"
+
+struct vm;
+struct vcpu;
+struct guest_memory;
+struct arch_vm;	   /* the architecture's part of a struct vm */
+struct arch_image; /* a kernel, opened and checked */
+struct firmware;
+
+/* ---- before anything exists: what the user gave is checked ---- */
+
+/* "x86" or "arm64". */
+extern const char *const arch_name;
+
+#define ARCH_MAX_CPUS	 255
+#define ARCH_MAX_CMDLINE 2047
+
+/* Options that only an architecture understands. */
+struct arch_options {
+	int irqchip; /* of arch_irqchip_parse(); 0: the best that the host has */
+};
+
+/*
+ * --irqchip NAME. -EINVAL with a line that lists the names. Whether the host
+ * has it shows only with a VM: arch_vm_create() says so.
+ */
+int arch_irqchip_parse(const char *name, int *irqchip, struct error *err);
+
+/*
+ * Where @size bytes of RAM go. Returns the number of ranges (<= @max), or
+ * -EINVAL with a line: not page-aligned, too small to hold anything, too large.
+ */
+int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *err);
+
+/*
+ * Open the kernel at @path and read all of its headers. -EINVAL (empty,
+ * truncated, no kernel, of another architecture: the line says which), -errno
+ * of open(). The file stays open until arch_image_close(); no memory of its size.
+ */
+int arch_image_open(struct arch_image **image, const char *path, struct error *err);
+void arch_image_close(struct arch_image *image);
+
+/*
+ * Decide where kernel, @initrd_size bytes of initrd (0: none) and @cmdline go
+ * in RAM. -EINVAL with a line if they do not fit or the command line is longer
+ * than the kernel takes. @cmdline is borrowed and outlives the image.
+ */
+int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned ram_count,
+		    u64 initrd_size, const char *cmdline, struct error *err);
+
+/* ---- the machine's map ---- */
+
+/* The @n-th place for a virtio-mmio device; -ENOSPC after the last. Lower ones probe first. */
+int arch_slot_virtio(unsigned n, struct device_slot *slot);
+void arch_slot_serial(struct device_slot *slot);
+void arch_slot_pvpanic(struct device_slot *slot);
+
+/* ---- making the machine ---- */
+
+/*
+ * vm->fd is there, vCPUs are not: make the interrupt controller and the like.
+ * On the first vCPU's thread; must not touch guest memory, devices or buses.
+ * The error line names what the host lacks.
+ */
+int arch_vm_create(struct vm *vm, struct error *err);
+/* All vCPUs are there. Same thread. */
+int arch_vm_finish(struct vm *vm, struct error *err);
+void arch_vm_destroy(struct vm *vm); /* vm->arch may be NULL */
+
+/* vcpu->fd and vcpu->run are there: features, CPUID. On the first vCPU's thread. */
+int arch_vcpu_create(struct vcpu *vcpu);
+
+/* Devices of the architecture's own (RTC, keyboard controller, power button). Main thread. */
+int arch_add_devices(struct vm *vm, struct error *err);
+
+/* ---- boot; vm_wait_kvm() has returned ---- */
+
+/* The doorbell to which the guest's devices send MSIs; false: this machine has none. */
+bool arch_msi_window(const struct vm *vm, struct range *window);
+/* Bits of a guest physical address, as the vCPUs have them. */
+unsigned arch_address_bits(const struct vm *vm);
+
+/* Copy kernel and initrd (from @initrd_fd, -1: none) to where they were planned. May run before vm_wait_kvm(). */
+int arch_image_load(struct arch_image *image, const struct guest_memory *memory, int initrd_fd,
+		    struct error *err);
+/*
+ * Describe the machine to the guest: ACPI tables, boot parameters, device tree;
+ * for vm->devices and @firmware's extras. All devices have been added.
+ */
+int arch_firmware_write(struct vm *vm, const struct arch_image *image,
+			const struct firmware *firmware, struct error *err);
+
+/* The registers with which @vcpu starts; called on its own thread before its first KVM_RUN. */
+int arch_vcpu_boot(struct vcpu *vcpu, const struct arch_image *image);
+
+/* ---- running ---- */
+
+/*
+ * An exit that the core does not know (it knows MMIO, ports, system events,
+ * shutdown, internal errors). 0: handled, go on; -errno: the vCPU cannot go on.
+ */
+int arch_vcpu_exit(struct vcpu *vcpu);
+
+/* One line on where @vcpu is, for the message about a dead vCPU. */
+void arch_vcpu_describe(struct vcpu *vcpu, char *line, size_t size);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A device as the machine sees it: something that can be torn down, and plain
+ * data about where it sits, from which the firmware tables are written. Devices
+ * write no firmware; firmware knows no device.
+ */
+#ifndef VMM_DEVICE_H
+#define VMM_DEVICE_H
+
+#include "util/list.h"
+#include "util/types.h"
+#include "vmm/irq.h"
+
+struct device;
+
+enum device_kind {
+	DEVICE_SERIAL,	    /* 16550 */
+	DEVICE_VIRTIO_MMIO, /* a virtio-mmio transport with some device behind it */
+	DEVICE_PVPANIC,
+	DEVICE_LEGACY, /* of the architecture's own: described by the architecture */
+};
+
+/* Where something sits: handed out by the architecture (vmm/arch.h). */
+struct device_slot {
+	bool port; /* base is a port number, not an MMIO address */
+	u64 base;
+	u64 size;
+	u32 gsi; /* ~0: no interrupt */
+	enum irq_trigger trigger;
+};
+
+#define DEVICE_NO_IRQ	   (~0u)
+#define DEVICE_NO_ENDPOINT (~0u)
+
+/* What a device publishes. Set before the firmware is written, then constant. */
+struct device_info {
+	const char *name; /* for people: "virtio-blk 0"; owned by the device */
+	enum device_kind kind;
+	struct device_slot slot;
+	u32 endpoint;	/* the IOMMU's name for it; DEVICE_NO_ENDPOINT: not translated */
+	bool is_iommu;	/* this is the IOMMU that translates all endpoints */
+};
+
+/* Platform endpoints are numbered from here; PCI ones are (segment << 16) | BDF, below. */
+#define DEVICE_PLATFORM_ENDPOINT 0x80000000u
+
+struct device_ops {
+	/* Stop all activity and free; main thread, after the vCPUs and the loop ended. Never NULL. */
+	void (*destroy)(struct device *device);
+};
+
+/* Lives inside the device's own structure. */
+struct device {
+	const struct device_ops *ops;
+	struct device_info info;
+	struct list_node node; /* vm->devices */
+};
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * DMA: how a device reaches guest memory. A device holds a struct dma_space
+ * and nothing else; whether its addresses are the guest's physical ones or go
+ * through an IOMMU is the space's business, and may change while it runs.
+ *
+ * Life of an access:
+ *
+ *   1. dma_read(), dma_write() copy; dma_map_iov() answers host addresses.
+ *   2. Host addresses are good until the caller gives up the VM lock. A device
+ *      that needs them longer (asynchronous I/O) puts a struct dma_hold on the
+ *      space *before* it gives up the lock and drops it when the I/O is done.
+ *   3. Whoever takes a translation away (UNMAP, DETACH) removes it, so that
+ *      nobody can find it any more, then waits until no hold covers it: it asks
+ *      dma_space_held() and is called back at each drop. It never blocks.
+ *
+ * All of this happens under the VM lock, on any thread that has it.
+ */
+#ifndef VMM_DMA_H
+#define VMM_DMA_H
+
+#include <sys/uio.h>
+
+#include "util/list.h"
+#include "util/range.h"
+#include "util/types.h"
+#include "vmm/irq.h"
+
+struct guest_memory;
+struct dma_space;
+
+/* What the *device* does to memory. */
+enum dma_access { DMA_READ = 1, DMA_WRITE = 2 };
+
+/* Guest memory that follows without a break. */
+struct dma_run {
+	gpa_t gpa;
+	u64 len; /* > 0 */
+};
+
+struct dma_space_ops {
+	/*
+	 * Translate the beginning of [iova, last]: as long a run as is at hand
+	 * (>= 1 byte, never past @last). -EFAULT: refused; the space has counted
+	 * it and reported the fault, naming address and direction, to whoever
+	 * listens for the endpoint. The run need not be RAM: the caller checks.
+	 */
+	int (*translate)(struct dma_space *space, iova_t iova, iova_t last, enum dma_access access,
+			 struct dma_run *run);
+	/*
+	 * An access that translated but met no RAM, at @iova: report it as a
+	 * fault. May be NULL.
+	 */
+	void (*bad_access)(struct dma_space *space, iova_t iova, enum dma_access access);
+	/*
+	 * A message-signalled interrupt, which is no memory access: resolve the
+	 * doorbell @address through the space and send it. -EFAULT as above.
+	 */
+	int (*signal_msi)(struct dma_space *space, iova_t address, u32 data, u32 device_id);
+};
+
+/* Lives inside its owner: the vm (identity over RAM) or the IOMMU's endpoint. */
+struct dma_space {
+	const struct dma_space_ops *ops;
+	const struct guest_memory *memory;
+	struct list_node holds; /* dma_hold.node */
+	/* Called after each dropped hold, lock held; NULL: nobody waits. */
+	void (*dropped)(struct dma_space *space);
+	u64 translations; /* accesses that were translated, for --debug */
+	u64 faults;	  /* and those that were refused */
+};
+
+/* One piece of a device's buffer. */
+struct dma_segment {
+	iova_t iova;
+	u32 len;
+};
+
+/* Buffers whose host addresses somebody keeps across a return to the loop. */
+struct dma_hold {
+	struct list_node node;
+	const struct dma_segment *segments; /* the holder's; they stay as they are */
+	unsigned count;
+};
+
+void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
+		    const struct guest_memory *memory);
+
+/*
+ * Host addresses of [iova, iova + len) in *iov, at most @max pieces. Returns
+ * their number (0 for len 0); -EFAULT if any byte of it is refused or not RAM,
+ * -ENOSPC if it needs more pieces. On error nothing of *iov counts.
+ */
+int dma_map_iov(struct dma_space *space, iova_t iova, u64 len, enum dma_access access,
+		struct iovec *iov, unsigned max);
+
+/*
+ * Host address of an object that must not be torn: NULL unless it lies in one
+ * run. For the fields of a ring, which are aligned and so never cross a page.
+ */
+void *dma_object(struct dma_space *space, iova_t iova, u64 len, enum dma_access access);
+
+/* Copy. -EFAULT if a byte is refused; the bytes before it may have been copied. */
+int dma_read(struct dma_space *space, iova_t iova, void *data, u64 len);
+int dma_write(struct dma_space *space, iova_t iova, const void *data, u64 len);
+
+int dma_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id);
+
+void dma_hold(struct dma_space *space, struct dma_hold *hold);
+/* May call space->dropped, which may serve other requests: last thing a holder does. */
+void dma_drop(struct dma_space *space, struct dma_hold *hold);
+/* Whether a hold covers a byte of [start, last]. */
+bool dma_space_held(const struct dma_space *space, iova_t start, iova_t last);
+
+/*
+ * The space of a machine without an IOMMU, and of the IOMMU itself: IOVA is
+ * GPA. @irq: where MSIs go; borrowed.
+ */
+struct dma_identity {
+	struct dma_space space;
+	struct irq *irq;
+};
+
+void dma_identity_init(struct dma_identity *identity, const struct guest_memory *memory,
+		       struct irq *irq);
+
+#endif

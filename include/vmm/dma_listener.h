@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Somebody who keeps a copy of an endpoint's address space outside this
+ * process: VFIO's container, which mirrors it into the host's IOMMU. The IOMMU
+ * model calls it *before* it answers the guest, and what it refuses the guest
+ * is refused: the two tables never drift apart.
+ *
+ * All calls come with the VM lock held, on any thread.
+ */
+#ifndef VMM_DMA_LISTENER_H
+#define VMM_DMA_LISTENER_H
+
+#include "util/types.h"
+#include "vmm/dma.h"
+
+struct dma_listener;
+
+struct dma_mapping {
+	iova_t start;
+	iova_t last; /* inclusive */
+	gpa_t gpa;   /* of start */
+	u32 access;  /* DMA_READ | DMA_WRITE; never 0, never a doorbell */
+};
+
+struct dma_listener_ops {
+	/*
+	 * All of it or, with -errno, none of it. -ENOSPC and -ENOMEM: the host's
+	 * table is full (the guest is told NOMEM); anything else is DEVERR.
+	 */
+	int (*map)(struct dma_listener *listener, const struct dma_mapping *mapping);
+	/*
+	 * Exactly one range that map() was given. Once it returns 0 the device
+	 * reaches none of it. -errno leaves it mapped.
+	 */
+	int (*unmap)(struct dma_listener *listener, const struct dma_mapping *mapping);
+	/* Whether @count more mappings would fit: a move is checked before it begins. */
+	bool (*has_room)(struct dma_listener *listener, u64 count);
+	/* Remove everything, bypass too. Cannot fail. */
+	void (*clear)(struct dma_listener *listener);
+	/* Map all RAM, IOVA = GPA: the endpoint bypasses. All or nothing. */
+	int (*bypass)(struct dma_listener *listener);
+};
+
+/* Lives inside its owner. */
+struct dma_listener {
+	const struct dma_listener_ops *ops;
+};
+
+#endif

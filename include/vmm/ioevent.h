@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Doorbell writes that KVM turns into eventfd signals, so that the vCPU does
+ * not leave the kernel for them.
+ */
+#ifndef VMM_IOEVENT_H
+#define VMM_IOEVENT_H
+
+#include "util/types.h"
+
+struct vm;
+
+/*
+ * A guest write of @value, 4 bytes wide, to the MMIO @address signals @fd
+ * (borrowed; close it only after ioevent_remove()) and does not reach the bus.
+ * VM lock held. -errno of KVM_IOEVENTFD: the write then exits to the bus as any
+ * other, so a caller may go on without.
+ */
+int ioevent_add(struct vm *vm, gpa_t address, u32 value, int fd);
+void ioevent_remove(struct vm *vm, gpa_t address, u32 value, int fd);
+
+#endif

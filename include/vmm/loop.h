@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one event loop. It runs on the main thread and owns every file
+ * descriptor that can wake a device: kicks, AIO completions, the terminal,
+ * timers, signals. Each handler is called on the main thread with the VM lock
+ * held, the same lock that vCPU threads take for an exit that touches a
+ * device: a handler never meets another one, nor an exit, in the middle.
+ *
+ * Handlers must not block.
+ */
+#ifndef VMM_LOOP_H
+#define VMM_LOOP_H
+
+#include <pthread.h>
+
+#include "util/types.h"
+
+struct loop;
+struct loop_source;
+
+/* @events: EPOLLIN, EPOLLOUT, ... of those asked for, and EPOLLERR and EPOLLHUP. */
+typedef void loop_handler(struct loop_source *source, u32 events);
+
+/* Lives inside its owner, who keeps the fd open while the source is in a loop. */
+struct loop_source {
+	int fd; /* the owner's */
+	u32 events;
+	loop_handler *handle;
+};
+
+/* @lock: the VM lock, borrowed. -ENOMEM or what epoll_create1() said. */
+int loop_create(struct loop **loop, pthread_mutex_t *lock);
+/* The sources are their owners': they must be gone from the loop by now. */
+void loop_destroy(struct loop *loop);
+
+/*
+ * Watch source->fd for source->events. With the VM lock held, or before
+ * loop_run(). -EPERM: the fd cannot be waited for (a regular file, /dev/null).
+ */
+int loop_add(struct loop *loop, struct loop_source *source);
+/* Wait for other events from now on; 0 pauses the source. */
+int loop_modify(struct loop *loop, struct loop_source *source, u32 events);
+/*
+ * Once this returns the handler will not be called again, not even for an
+ * event that is already at hand. Same locking. Legal from within any handler.
+ */
+void loop_remove(struct loop *loop, struct loop_source *source);
+
+/* Serve until loop_stop(). Main thread, lock not held. 0, or -errno of epoll_wait(). */
+int loop_run(struct loop *loop);
+/* Any thread, with or without the lock, async-signal-safe; also before loop_run(). */
+void loop_stop(struct loop *loop);
+
+/*
+ * Handle what is ready now, waiting at most @timeout_ms (-1: for ever). Takes
+ * the lock for each handler. For tests. Returns the number of handlers called.
+ */
+int loop_poll(struct loop *loop, int timeout_ms);
+
+#endif

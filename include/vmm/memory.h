@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest RAM: one memfd, mapped once, shown to the guest as one or more ranges.
+ *
+ * Devices do not use this header; they reach memory through their DMA space
+ * (vmm/dma.h). It is for the loader, the firmware tables and the DMA spaces.
+ *
+ * Everything here may be called from any thread: the layout never changes
+ * after memory_create(). The contents belong to the guest, which may change
+ * them at any time: copy once, check the copy, use the copy.
+ */
+#ifndef VMM_MEMORY_H
+#define VMM_MEMORY_H
+
+#include "util/error.h"
+#include "util/range.h"
+#include "util/types.h"
+
+struct guest_memory;
+
+#define MEMORY_MAX_RANGES 4
+
+/*
+ * @ranges: disjoint, ascending, page-aligned; at most MEMORY_MAX_RANGES. The
+ * pages are not touched: they cost nothing until the guest uses them.
+ * -ENOMEM, -EINVAL, or what memfd_create() said. Owner: the vm.
+ */
+int memory_create(struct guest_memory **memory, const struct range *ranges, unsigned count,
+		  struct error *err);
+void memory_destroy(struct guest_memory *memory);
+
+/* How many ranges there are, and the n-th with its host address. */
+unsigned memory_count(const struct guest_memory *memory);
+void *memory_range(const struct guest_memory *memory, unsigned n, struct range *range);
+
+/* Bytes of RAM in all. */
+u64 memory_size(const struct guest_memory *memory);
+
+/* Host address of [gpa, gpa + len), or NULL unless all of it lies in one RAM range. */
+void *memory_host(const struct guest_memory *memory, gpa_t gpa, u64 len);
+
+/*
+ * As much of [gpa, gpa + len) as follows without a break: the host address,
+ * and in *run its length, 1 to len. NULL if gpa is not RAM (or len is 0).
+ */
+void *memory_run(const struct guest_memory *memory, gpa_t gpa, u64 len, u64 *run);
+
+/* Copy @len bytes; -EFAULT, with nothing copied, unless all of it is RAM in one range. */
+int memory_read(const struct guest_memory *memory, gpa_t gpa, void *data, u64 len);
+int memory_write(const struct guest_memory *memory, gpa_t gpa, const void *data, u64 len);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The user's end of the guest's console: standard input and output, be they a
+ * terminal, a pipe, a file or nothing. One device at a time is its other end.
+ *
+ * Output never blocks the VM: what a slow reader has not taken waits in a
+ * buffer of fixed size; when that is full the device is told to hold back, and
+ * is called when there is room. Nothing is dropped.
+ *
+ * All calls with the VM lock held (or before the VM runs), but for
+ * terminal_restore().
+ */
+#ifndef VMM_TERMINAL_H
+#define VMM_TERMINAL_H
+
+#include "util/types.h"
+
+struct loop;
+struct terminal;
+
+struct terminal_client {
+	/* There is input: take some with terminal_read(). */
+	void (*readable)(struct terminal_client *client);
+	/* There is room for output again, after terminal_write() took less than all. */
+	void (*writable)(struct terminal_client *client);
+	/* The window has another size; NULL: does not care. */
+	void (*resized)(struct terminal_client *client, u16 columns, u16 rows);
+};
+
+struct terminal_events {
+	void (*quit)(void *arg);  /* Ctrl-A x */
+	void (*panic)(void *arg); /* "Kernel panic - not syncing" went by: a guess, once */
+	void *arg;
+};
+
+/*
+ * On fds 0 and 1. If 0 is a terminal it goes to raw mode, and terminal_restore()
+ * puts it back. @loop is borrowed; @events copied.
+ */
+int terminal_create(struct terminal **terminal, struct loop *loop,
+		    const struct terminal_events *events);
+/* Writes what is still in the buffer (for at most a second), restores the tty. */
+void terminal_destroy(struct terminal *terminal);
+
+/* Put the tty back as it was: legal at any time, twice, and in a signal handler. */
+void terminal_restore(void);
+
+/* The other end; NULL: nobody (output is taken by whoever writes, input waits). */
+void terminal_set_client(struct terminal *terminal, struct terminal_client *client);
+
+/* Input at hand, 0 if none. Asking for less than there is leaves the rest for the next call. */
+size_t terminal_read(struct terminal *terminal, void *data, size_t len);
+/* How much was taken: less than @len if the buffer is full. */
+size_t terminal_write(struct terminal *terminal, const void *data, size_t len);
+bool terminal_can_write(const struct terminal *terminal);
+
+/* The window's size, 0 x 0 if it is not a terminal; and tell the client that it changed (SIGWINCH). */
+void terminal_size(const struct terminal *terminal, u16 *columns, u16 *rows);
+void terminal_resize(struct terminal *terminal);
+
+#endif

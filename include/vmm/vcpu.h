@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One virtual processor, its thread and its loop around KVM_RUN. The
+ * architecture handles the exits that are its own (vmm/arch.h).
+ */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "util/types.h"
+
+struct vm;
+struct kvm_run;
+
+struct vcpu {
+	struct vm *vm;
+	unsigned index; /* 0 boots */
+	int fd;		/* owned; -1 before vcpu_create() */
+	struct kvm_run *run; /* shared with the kernel; owned */
+	size_t run_size;
+	pthread_t thread;
+	bool started; /* thread is to be joined */
+	u64 exits;    /* for --debug; written by its own thread alone */
+};
+
+/* KVM_CREATE_VCPU and arch_vcpu_create(). -errno; the caller says what. */
+int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned index);
+/* The thread has ended. */
+void vcpu_destroy(struct vcpu *vcpu);
+
+/* The body of the vCPU's thread: run until the VM stops. Calls vm_stop() for what ends it. */
+void vcpu_run(struct vcpu *vcpu);
+
+/* Make vcpu_run() look at vm->stop. Any thread. */
+void vcpu_kick(struct vcpu *vcpu);
+
+/* Once per process, before the first vCPU: the signal that vcpu_kick() sends. */
+int vcpu_init_signal(void);
+
+#endif

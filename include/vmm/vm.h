@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The machine. Made in this order, taken down in the reverse one:
+ *
+ *   vm_create()     RAM, loop, buses; KVM's VM begins to come up
+ *   vm_add_device() each device, in the order in which the guest shall find them
+ *   (load the image, write the firmware: vmm/arch.h)
+ *   vm_run()        starts the vCPUs and the loop; returns when the VM stops
+ *   vm_destroy()    devices last to first, then the rest
+ *
+ * KVM's calls for memory and interrupt controllers wait for grace periods of
+ * the host's kernel: milliseconds each. vm_create() makes them on the first
+ * vCPU's thread, while the main thread opens and loads; vm_wait_kvm() meets it.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "util/error.h"
+#include "util/list.h"
+#include "util/range.h"
+#include "util/types.h"
+#include "vmm/arch.h"
+#include "vmm/bus.h"
+#include "vmm/device.h"
+#include "vmm/dma.h"
+#include "vmm/irq.h"
+#include "vmm/loop.h"
+#include "vmm/memory.h"
+
+struct vcpu;
+
+/* Why a VM stopped. The first reason stands. */
+enum vm_stop {
+	VM_RUNNING = 0,
+	VM_POWEROFF,	/* the guest switched itself off */
+	VM_REBOOT,	/* the guest asked for a reset: for us an end like the other */
+	VM_PANIC,	/* the guest said that it is dead, or a vCPU cannot go on */
+	VM_TIMEOUT,	/* --timeout */
+	VM_USER,	/* Ctrl-A x, SIGINT, SIGTERM */
+	VM_HOST_ERROR,	/* KVM or the host failed us */
+};
+
+struct vm_config {
+	const char *name;
+	unsigned cpus;	   /* >= 1, within what vm_check_host() found */
+	const struct range *ram;
+	unsigned ram_count;
+	struct arch_options arch;
+};
+
+/*
+ * A contract: devices and the architecture read these. All is set by
+ * vm_create() but @arch (the architecture's, by arch_vm_create()) and is
+ * constant from then on; what is behind the pointers has its own rules.
+ */
+struct vm {
+	int kvm_fd; /* /dev/kvm; borrowed from struct vm_host */
+	int fd;	    /* KVM's VM; -1 until it is up; owned */
+	const struct vm_config *config; /* the caller's; outlives the VM */
+	struct guest_memory *memory;
+	struct loop *loop;
+	struct bus *mmio;
+	struct bus *ports;
+	struct irq *irq;
+	struct dma_identity ram; /* the untranslated DMA space */
+	struct arch_vm *arch;
+	pthread_mutex_t lock; /* THE lock: see vmm/loop.h */
+	struct list_node devices;
+	struct vcpu **vcpus; /* config->cpus of them */
+	_Atomic int stop; /* enum vm_stop */
+	_Atomic bool panicked; /* vm_panicked() was called: whatever ends the VM, it is a panic */
+	struct vm_setup *setup; /* vm.c's own */
+};
+
+/* What the host can do, asked of /dev/kvm before anything is made. */
+struct vm_host {
+	int kvm_fd; /* owned */
+	unsigned max_cpus;
+};
+
+/*
+ * Open /dev/kvm and see that it can run us. The error line says which group or
+ * mode is missing. Nothing is created.
+ */
+int vm_check_host(struct vm_host *host, struct error *err);
+void vm_host_close(struct vm_host *host);
+
+/* 0 or -errno with @err said and nothing left behind. Main thread, once. */
+int vm_create(struct vm **vm, const struct vm_host *host, const struct vm_config *config,
+	      struct error *err);
+/* NULL is fine. Destroys the devices that are still there, last to first. */
+void vm_destroy(struct vm *vm);
+
+/* Wait until KVM's side is up: vm->fd, vm->arch and the vCPUs are there. Idempotent. */
+int vm_wait_kvm(struct vm *vm, struct error *err);
+
+/* The vm owns @device from here on. */
+void vm_add_device(struct vm *vm, struct device *device);
+
+/*
+ * Boot @image on the first vCPU and serve until somebody calls vm_stop(). When
+ * it returns, every vCPU has stopped and the loop is idle. Main thread. Returns
+ * the reason; VM_HOST_ERROR with @err said.
+ */
+enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error *err);
+
+/* End the run. Any thread, lock or not. The first reason stands. */
+void vm_stop(struct vm *vm, enum vm_stop reason);
+
+/* The guest's kernel died; it may go on for its last words. Any thread. */
+void vm_panicked(struct vm *vm);
+
+static inline void vm_lock(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+}
+
+static inline void vm_unlock(struct vm *vm)
+{
+	pthread_mutex_unlock(&vm->lock);
+}
+
+#endif
