@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A fake machine and a fake driver: devices are driven through their real
+ * registers and real rings in real guest memory, without KVM. Interrupts are
+ * counted, ioeventfds refused (so kicks arrive as register writes).
+ *
+ * RAM is [0, WIRE_RAM) and [4 GiB, 4 GiB + WIRE_RAM): two ranges, so that a
+ * buffer can run off an edge. The fake driver uses physical addresses; a test
+ * that translates maps what it needs first.
+ */
+#ifndef TESTS_WIRE_H
+#define TESTS_WIRE_H
+
+#include "util/types.h"
+#include "virtio/device.h"
+#include "vmm/vm.h"
+
+#define WIRE_RAM   (4 * MIB)
+#define WIRE_HIGH  (4 * GIB)
+#define WIRE_SLOTS 4
+#define WIRE_GSI   5 /* of slot 0; the next ones follow */
+
+/* A machine as devices see it; asserts on failure. */
+struct vm *wire_create(void);
+/* Destroys the devices too. */
+void wire_destroy(struct vm *vm);
+void wire_slot(unsigned n, struct device_slot *slot);
+
+/* Interrupts pulsed on @gsi, and MSIs sent, since the start. */
+unsigned wire_interrupts(u32 gsi);
+struct msi_message;
+unsigned wire_msis(struct msi_message *last);
+
+/* A register of the device in @slot, as a guest sees it. */
+u32 wire_reg_read(struct vm *vm, unsigned slot, u32 offset);
+void wire_reg_write(struct vm *vm, unsigned slot, u32 offset, u32 value);
+/* Configuration space, any width 1..4. */
+u32 wire_config_read(struct vm *vm, unsigned slot, u32 offset, unsigned len);
+void wire_config_write(struct vm *vm, unsigned slot, u32 offset, u32 value, unsigned len);
+
+/* 64 bits of offered features. */
+u64 wire_features(struct vm *vm, unsigned slot);
+/*
+ * Reset, ACKNOWLEDGE, DRIVER, @features (plus VERSION_1), FEATURES_OK. Returns
+ * whether the device kept FEATURES_OK.
+ */
+bool wire_negotiate(struct vm *vm, unsigned slot, u64 features);
+/* Then queues, then this. */
+void wire_driver_ok(struct vm *vm, unsigned slot);
+u8 wire_status(struct vm *vm, unsigned slot);
+bool wire_needs_reset(struct vm *vm, unsigned slot);
+
+/* One queue of the fake driver. The rings are at these guest addresses. */
+struct wire_queue {
+	struct vm *vm;
+	unsigned slot, index;
+	u16 size;
+	gpa_t desc, avail, used;
+	u16 next_desc;	/* free-running: descriptors are reused round robin */
+	u16 avail_idx;
+	u16 last_used;
+};
+
+/* Set queue @index up with @size entries, its rings at @base (needs 64 KiB there). */
+void wire_queue_init(struct wire_queue *queue, struct vm *vm, unsigned slot, unsigned index,
+		     u16 size, gpa_t base);
+
+struct wire_segment {
+	u64 address;
+	u32 len;
+	bool writable;
+};
+
+/* Write descriptors for a chain and make it available; returns its head. No kick. */
+u16 wire_add(struct wire_queue *queue, const struct wire_segment *segments, unsigned count);
+/* The same through an indirect table at @table. */
+u16 wire_add_indirect(struct wire_queue *queue, const struct wire_segment *segments,
+		      unsigned count, gpa_t table);
+/* One descriptor, raw; and the head of a chain into the avail ring, raw. */
+void wire_set_desc(struct wire_queue *queue, u16 n, u64 address, u32 len, u16 flags, u16 next);
+void wire_publish(struct wire_queue *queue, u16 head);
+void wire_kick(struct wire_queue *queue);
+/* Run the loop until a used element comes (for at most 5 s): its head and length. false: none. */
+bool wire_used(struct wire_queue *queue, u16 *head, u32 *len);
+/* Whether there is one now, without waiting. */
+bool wire_has_used(struct wire_queue *queue);
+
+/* Guest memory, asserting that it exists. */
+void wire_write(struct vm *vm, gpa_t gpa, const void *data, u64 len);
+void wire_read(struct vm *vm, gpa_t gpa, void *data, u64 len);
+void wire_fill(struct vm *vm, gpa_t gpa, u8 value, u64 len);
+
+#endif
