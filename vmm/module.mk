@@ -1,1 +1,2 @@
-vmm-src :=
+vmm-src := bus.c device.c dma.c host.c ioevent.c irq.c loop.c memory.c pvpanic.c serial.c \
+	   terminal.c vcpu.c vm.c

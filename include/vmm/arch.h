@@ -22,6 +22,8 @@ struct firmware;
 
 /* "x86" or "arm64". */
 extern const char *const arch_name;
+/* Guests are described by a device tree (and not by ACPI). */
+extern const bool arch_has_device_tree;
 
 #define ARCH_MAX_CPUS	 255
 #define ARCH_MAX_CMDLINE 2047
@@ -67,6 +69,22 @@ void arch_slot_serial(struct device_slot *slot);
 void arch_slot_pvpanic(struct device_slot *slot);
 
 /* ---- making the machine ---- */
+
+/* What KVM_CREATE_VM is asked for: 0, or the address width that the RAM needs. */
+unsigned long arch_vm_type(int kvm_fd, const struct range *ram, unsigned ram_count);
+
+/* KVM_IRQ_LINE's name for @gsi. */
+u32 arch_irq_line_number(u32 gsi);
+
+/* Whether KVM wants to know which device an MSI comes from (an ITS does). */
+extern const bool arch_msi_has_device_id;
+
+/*
+ * The routes of all pins of the controllers, as KVM's default table has them:
+ * at most @max into @entries; returns how many there are. NULL: just count.
+ */
+struct kvm_irq_routing_entry;
+u32 arch_irq_pins(struct kvm_irq_routing_entry *entries, u32 max);
 
 /*
  * vm->fd is there, vCPUs are not: make the interrupt controller and the like.

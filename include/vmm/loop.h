@@ -6,7 +6,7 @@
  * held, the same lock that vCPU threads take for an exit that touches a
  * device: a handler never meets another one, nor an exit, in the middle.
  *
- * Handlers must not block.
+ * Handlers must not block. Events are level triggered: EPOLLET is not for this loop.
  */
 #ifndef VMM_LOOP_H
 #define VMM_LOOP_H

@@ -72,8 +72,12 @@ struct vm {
 	struct vcpu **vcpus; /* config->cpus of them */
 	_Atomic int stop; /* enum vm_stop */
 	_Atomic bool panicked; /* vm_panicked() was called: whatever ends the VM, it is a panic */
-	struct vm_setup *setup; /* vm.c's own */
+	struct loop_source panic_timer; /* stops the VM some time after vm_panicked() */
+	struct vm_setup *setup;		/* vm.c's own */
 };
+
+/* How long a panicked guest may go on, in seconds, for its stack trace. */
+#define VM_PANIC_GRACE 2
 
 /* What the host can do, asked of /dev/kvm before anything is made. */
 struct vm_host {
@@ -91,8 +95,13 @@ void vm_host_close(struct vm_host *host);
 /* 0 or -errno with @err said and nothing left behind. Main thread, once. */
 int vm_create(struct vm **vm, const struct vm_host *host, const struct vm_config *config,
 	      struct error *err);
-/* NULL is fine. Destroys the devices that are still there, last to first. */
+/* NULL is fine. Destroys the devices that are still there. */
 void vm_destroy(struct vm *vm);
+/*
+ * The devices alone, last to first: for an owner of what they borrow (a terminal)
+ * that itself borrows the loop. vm_run() has returned, or was never called. NULL is fine.
+ */
+void vm_destroy_devices(struct vm *vm);
 
 /* Wait until KVM's side is up: vm->fd, vm->arch and the vCPUs are there. Idempotent. */
 int vm_wait_kvm(struct vm *vm, struct error *err);
@@ -110,7 +119,10 @@ enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error 
 /* End the run. Any thread, lock or not. The first reason stands. */
 void vm_stop(struct vm *vm, enum vm_stop reason);
 
-/* The guest's kernel died; it may go on for its last words. Any thread. */
+/*
+ * The guest's kernel died. Its last words are still to come: it may go on for
+ * VM_PANIC_GRACE, or until it reboots. Any thread.
+ */
 void vm_panicked(struct vm *vm);
 
 static inline void vm_lock(struct vm *vm)

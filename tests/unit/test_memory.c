@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "cmocka_all.h"
+#include "vmm/dma.h"
+#include "vmm/memory.h"
+
+static const struct range ranges[] = { { 0, MIB - 1 }, { 4 * GIB, 4 * GIB + MIB - 1 } };
+
+static int setup(void **state)
+{
+	return memory_create((struct guest_memory **)state, ranges, 2, NULL);
+}
+
+static int teardown(void **state)
+{
+	memory_destroy(*state);
+	return 0;
+}
+
+static void ranges_are_where_they_were_asked(void **state)
+{
+	struct guest_memory *memory = *state;
+
+	assert_int_equal(memory_size(memory), 2 * MIB);
+	assert_non_null(memory_host(memory, 0, MIB));
+	assert_non_null(memory_host(memory, 4 * GIB, MIB));
+	assert_null(memory_host(memory, MIB, 1));
+	assert_null(memory_host(memory, 4 * GIB - 1, 1));
+}
+
+static void nothing_reaches_past_a_range(void **state)
+{
+	struct guest_memory *memory = *state;
+	u8 byte = 1;
+
+	assert_null(memory_host(memory, MIB - 1, 2));
+	assert_null(memory_host(memory, 0, UINT64_MAX));
+	assert_null(memory_host(memory, UINT64_MAX, 1));
+	assert_null(memory_host(memory, UINT64_MAX - 1, 4));
+	assert_null(memory_host(memory, 0, 0));
+	assert_int_equal(memory_write(memory, MIB - 1, "ab", 2), -EFAULT);
+	assert_int_equal(memory_read(memory, MIB - 1, &byte, 1), 0);
+	assert_int_equal(byte, 0); /* nothing of the refused write */
+}
+
+static void identity_space_maps_ram_and_nothing_else(void **state)
+{
+	struct dma_identity identity;
+	struct iovec iov[2];
+
+	dma_identity_init(&identity, *state, NULL);
+	assert_int_equal(dma_map_iov(&identity.space, 0, MIB, DMA_READ, iov, 2), 1);
+	assert_int_equal(iov[0].iov_len, MIB);
+	assert_int_equal(dma_map_iov(&identity.space, 0, 0, DMA_READ, iov, 2), 0);
+	assert_int_equal(dma_map_iov(&identity.space, 0, MIB + 1, DMA_READ, iov, 2), -EFAULT);
+	assert_int_equal(dma_map_iov(&identity.space, UINT64_MAX, 2, DMA_READ, iov, 2), -EFAULT);
+	assert_null(dma_object(&identity.space, MIB - 1, 2, DMA_WRITE));
+	assert_true(identity.space.faults > 0);
+}
+
+static void holds_cover_their_segments_exactly(void **state)
+{
+	struct dma_segment segments[] = { { 0x1000, 0x1000 }, { 0x5000, 1 } };
+	struct dma_hold hold = { .segments = segments, .count = 2 };
+	struct dma_identity identity;
+
+	dma_identity_init(&identity, *state, NULL);
+	assert_false(dma_space_held(&identity.space, 0, UINT64_MAX));
+	dma_hold(&identity.space, &hold);
+	assert_true(dma_space_held(&identity.space, 0x1fff, 0x1fff));
+	assert_false(dma_space_held(&identity.space, 0x2000, 0x4fff));
+	assert_true(dma_space_held(&identity.space, 0x5000, 0x5000));
+	assert_false(dma_space_held(&identity.space, 0x5001, UINT64_MAX));
+	dma_drop(&identity.space, &hold);
+	assert_false(dma_space_held(&identity.space, 0, UINT64_MAX));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(ranges_are_where_they_were_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(nothing_reaches_past_a_range, setup, teardown),
+		cmocka_unit_test_setup_teardown(identity_space_maps_ram_and_nothing_else, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(holds_cover_their_segments_exactly, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+/* The identity space names it; nothing here sends an MSI. */
+int irq_send_msi(struct irq *irq, const struct msi_message *msi)
+{
+	return -ENOSYS;
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The serial port against a terminal of our own, which can be full. */
+#include <errno.h>
+#include <linux/serial_reg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmocka_all.h"
+#include "vmm/serial.h"
+#include "vmm/terminal.h"
+#include "vmm/vm.h"
+
+struct terminal {
+	struct terminal_client *client;
+	char output[64];
+	size_t output_len, room;
+	const char *input;
+};
+
+static struct terminal terminal;
+static bool line_level;
+static unsigned line_rises;
+
+void terminal_set_client(struct terminal *t, struct terminal_client *client)
+{
+	t->client = client;
+}
+
+size_t terminal_write(struct terminal *t, const void *data, size_t len)
+{
+	len = MIN(len, t->room - t->output_len);
+	memcpy(t->output + t->output_len, data, len);
+	t->output_len += len;
+	return len;
+}
+
+size_t terminal_read(struct terminal *t, void *data, size_t len)
+{
+	len = MIN(len, strlen(t->input));
+	memcpy(data, t->input, len);
+	t->input += len;
+	return len;
+}
+
+struct irq_line {
+	int unused;
+};
+
+int irq_line_create(struct irq_line **line, struct irq *irq, u32 gsi, enum irq_trigger trigger)
+{
+	*line = calloc(1, sizeof(**line));
+	return 0;
+}
+
+void irq_line_destroy(struct irq_line *line)
+{
+	free(line);
+}
+
+void irq_line_set(struct irq_line *line, bool level)
+{
+	line_rises += level && !line_level;
+	line_level = level;
+}
+
+int irq_send_msi(struct irq *irq, const struct msi_message *msi)
+{
+	return -ENOSYS;
+}
+
+static struct vm vm;
+
+static int setup(void **state)
+{
+	static const struct device_slot slot = { .port = true, .base = 0x3f8, .size = 8, .gsi = 4 };
+
+	terminal = (struct terminal){ .room = sizeof(terminal.output), .input = "" };
+	line_level = false;
+	line_rises = 0;
+	memset(&vm, 0, sizeof(vm));
+	list_init(&vm.devices);
+	assert_int_equal(bus_create(&vm.ports), 0);
+	return serial_create(&vm, &slot, &terminal);
+}
+
+static int teardown(void **state)
+{
+	struct device *device = list_entry(vm.devices.next, struct device, node);
+
+	device->ops->destroy(device);
+	bus_destroy(vm.ports);
+	return 0;
+}
+
+static u8 in(unsigned reg)
+{
+	u8 value;
+
+	assert_true(bus_read(vm.ports, 0x3f8 + reg, &value, 1));
+	return value;
+}
+
+static void out(unsigned reg, u8 value)
+{
+	assert_true(bus_write(vm.ports, 0x3f8 + reg, &value, 1));
+}
+
+static void what_is_written_comes_out(void **state)
+{
+	out(UART_TX, 'h');
+	out(UART_TX, 'i');
+	assert_int_equal(terminal.output_len, 2);
+	assert_memory_equal(terminal.output, "hi", 2);
+	assert_true(in(UART_LSR) & UART_LSR_THRE);
+}
+
+static void a_full_terminal_holds_the_transmitter(void **state)
+{
+	terminal.room = 0;
+	out(UART_IER, UART_IER_THRI);
+	in(UART_IIR); /* takes the interrupt of enabling */
+	out(UART_TX, 'x');
+	assert_false(in(UART_LSR) & UART_LSR_THRE);
+	assert_false(line_level);
+	terminal.room = 1;
+	terminal.client->writable(terminal.client);
+	assert_true(in(UART_LSR) & UART_LSR_THRE);
+	assert_true(line_level);
+	assert_memory_equal(terminal.output, "x", 1);
+}
+
+static void input_interrupts_until_it_is_read(void **state)
+{
+	out(UART_IER, UART_IER_RDI);
+	terminal.input = "ab";
+	terminal.client->readable(terminal.client);
+	assert_true(line_level);
+	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_RDI);
+	assert_int_equal(in(UART_RX), 'a');
+	assert_true(line_level);
+	assert_int_equal(in(UART_RX), 'b');
+	assert_false(line_level);
+	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_NO_INT);
+}
+
+static void transmitter_interrupt_goes_with_reading_iir(void **state)
+{
+	out(UART_IER, UART_IER_THRI);
+	assert_true(line_level);
+	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_THRI);
+	assert_false(line_level);
+	out(UART_TX, 'x');
+	assert_true(line_level);
+}
+
+static void divisor_hides_behind_dlab(void **state)
+{
+	out(UART_LCR, UART_LCR_DLAB);
+	out(UART_DLL, 0x34);
+	out(UART_DLM, 0x12);
+	assert_int_equal(in(UART_DLL), 0x34);
+	assert_int_equal(in(UART_DLM), 0x12);
+	out(UART_LCR, UART_LCR_WLEN8);
+	assert_int_equal(terminal.output_len, 0);
+	assert_int_equal(in(UART_IER), 0);
+}
+
+static void loopback_wires_outputs_to_inputs(void **state)
+{
+	out(UART_MCR, UART_MCR_LOOP | UART_MCR_RTS | UART_MCR_OUT2);
+	assert_int_equal(in(UART_MSR) & 0xf0, UART_MSR_CTS | UART_MSR_DCD);
+	out(UART_TX, 'l');
+	assert_int_equal(in(UART_RX), 'l');
+	assert_int_equal(terminal.output_len, 0);
+}
+
+static void a_flood_of_input_waits_in_the_terminal(void **state)
+{
+	terminal.input = "0123456789abcdefghijklmnop";
+	terminal.client->readable(terminal.client);
+	assert_string_equal(terminal.input, "ghijklmnop");
+	for (const char *c = "0123456789abcdefghijklmnop"; *c; c++)
+		assert_int_equal(in(UART_RX), *c);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(what_is_written_comes_out),
+		T(a_full_terminal_holds_the_transmitter),
+		T(input_interrupts_until_it_is_read),
+		T(transmitter_interrupt_goes_with_reading_iir),
+		T(divisor_hides_behind_dlab),
+		T(loopback_wires_outputs_to_inputs),
+		T(a_flood_of_input_waits_in_the_terminal),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

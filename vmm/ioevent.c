@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include "vmm/ioevent.h"
+#include "vmm/vm.h"
+
+static int ioevent_control(struct vm *vm, gpa_t address, u32 value, int fd, u32 flags)
+{
+	struct kvm_ioeventfd arg = {
+		.datamatch = value,
+		.addr = address,
+		.len = 4,
+		.fd = fd,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | flags,
+	};
+
+	return ioctl(vm->fd, KVM_IOEVENTFD, &arg) ? -errno : 0;
+}
+
+int ioevent_add(struct vm *vm, gpa_t address, u32 value, int fd)
+{
+	return ioevent_control(vm, address, value, fd, 0);
+}
+
+void ioevent_remove(struct vm *vm, gpa_t address, u32 value, int fd)
+{
+	ioevent_control(vm, address, value, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}

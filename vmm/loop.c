@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "vmm/loop.h"
+
+#define LOOP_BATCH 16
+
+struct loop {
+	int epoll_fd;
+	int stop_fd; /* an eventfd: loop_stop() */
+	atomic_bool stopped;
+	pthread_mutex_t *lock; /* borrowed */
+	/* What epoll_wait() returned and has not been handled yet. */
+	struct epoll_event batch[LOOP_BATCH];
+	int next, count;
+	/*
+	 * A vCPU thread may remove a source after epoll_wait() fetched its event and
+	 * before we have the lock. Then the batch is dropped: events are level
+	 * triggered, those that still hold come again.
+	 */
+	u64 removals, removals_seen;
+};
+
+int loop_create(struct loop **out, pthread_mutex_t *lock)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+	struct loop *loop = calloc(1, sizeof(*loop));
+	int ret;
+
+	if (!loop)
+		return -ENOMEM;
+	loop->lock = lock;
+	loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epoll_fd < 0 || loop->stop_fd < 0 ||
+	    epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->stop_fd, &event)) {
+		ret = -errno;
+		loop_destroy(loop);
+		return ret;
+	}
+	*out = loop;
+	return 0;
+}
+
+void loop_destroy(struct loop *loop)
+{
+	if (!loop)
+		return;
+	if (loop->epoll_fd >= 0)
+		close(loop->epoll_fd);
+	if (loop->stop_fd >= 0)
+		close(loop->stop_fd);
+	free(loop);
+}
+
+static int loop_control(struct loop *loop, int op, struct loop_source *source)
+{
+	struct epoll_event event = { .events = source->events, .data.ptr = source };
+
+	return epoll_ctl(loop->epoll_fd, op, source->fd, &event) ? -errno : 0;
+}
+
+int loop_add(struct loop *loop, struct loop_source *source)
+{
+	return loop_control(loop, EPOLL_CTL_ADD, source);
+}
+
+int loop_modify(struct loop *loop, struct loop_source *source, u32 events)
+{
+	source->events = events;
+	return loop_control(loop, EPOLL_CTL_MOD, source);
+}
+
+void loop_remove(struct loop *loop, struct loop_source *source)
+{
+	loop_control(loop, EPOLL_CTL_DEL, source);
+	loop->removals++;
+	/* The event may be at hand already, behind the one that calls us. */
+	for (int i = loop->next; i < loop->count; i++) {
+		if (loop->batch[i].data.ptr == source)
+			loop->batch[i].data.ptr = NULL;
+	}
+}
+
+int loop_poll(struct loop *loop, int timeout_ms)
+{
+	int handled = 0, count;
+
+	count = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, timeout_ms);
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	/*
+	 * The lock is taken for each handler: an exit that waits for it gets its
+	 * turn between two of them. A vCPU thread may remove a source in such a
+	 * gap, so the batch is looked at under the lock only.
+	 */
+	pthread_mutex_lock(loop->lock);
+	if (loop->removals != loop->removals_seen)
+		count = 0;
+	for (loop->next = 0, loop->count = count; loop->next < loop->count;) {
+		struct epoll_event *event = &loop->batch[loop->next++];
+		struct loop_source *source = event->data.ptr;
+
+		if (!source)
+			continue;
+		source->handle(source, event->events);
+		handled++;
+		pthread_mutex_unlock(loop->lock);
+		pthread_mutex_lock(loop->lock);
+	}
+	loop->next = loop->count = 0;
+	loop->removals_seen = loop->removals;
+	pthread_mutex_unlock(loop->lock);
+	return handled;
+}
+
+int loop_run(struct loop *loop)
+{
+	while (!atomic_load(&loop->stopped)) {
+		int ret = loop_poll(loop, -1);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+void loop_stop(struct loop *loop)
+{
+	u64 one = 1;
+	int saved = errno;
+
+	atomic_store(&loop->stopped, true);
+	/* Cannot fail but by overflow, and then it is readable already. */
+	if (write(loop->stop_fd, &one, sizeof(one)) < 0) {
+	}
+	errno = saved;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm/memory.h"
+
+struct memory_slot {
+	struct range range;
+	char *host;
+};
+
+struct guest_memory {
+	int fd;	    /* the memfd */
+	char *base; /* all of it, one mapping */
+	u64 size;
+	unsigned count;
+	struct memory_slot slots[MEMORY_MAX_RANGES];
+};
+
+/* One file, one mapping: the ranges follow each other in it. */
+static int map_file(struct guest_memory *memory, struct error *err)
+{
+	memory->fd = memfd_create("lkvm-ram", MFD_CLOEXEC);
+	if (memory->fd < 0)
+		return error_set(err, -errno, "cannot create guest memory: memfd_create: %s",
+				 strerror(errno));
+	if (ftruncate(memory->fd, memory->size))
+		return error_set(err, -errno, "cannot create %llu MiB of guest memory: %s",
+				 (unsigned long long)(memory->size / MIB), strerror(errno));
+	memory->base = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+			    memory->fd, 0);
+	if (memory->base == MAP_FAILED) {
+		memory->base = NULL;
+		return error_set(err, -errno, "cannot map %llu MiB of guest memory: %s",
+				 (unsigned long long)(memory->size / MIB), strerror(errno));
+	}
+	/* A core dump of ours is about us; a fork must not copy the guest. */
+	madvise(memory->base, memory->size, MADV_DONTDUMP);
+	madvise(memory->base, memory->size, MADV_DONTFORK);
+	return 0;
+}
+
+int memory_create(struct guest_memory **out, const struct range *ranges, unsigned count,
+		  struct error *err)
+{
+	struct guest_memory *memory;
+	u64 offset = 0;
+	int ret;
+
+	if (!count || count > MEMORY_MAX_RANGES)
+		return error_set(err, -EINVAL, "guest memory in %u ranges", count);
+	memory = calloc(1, sizeof(*memory));
+	if (!memory)
+		return error_set(err, -ENOMEM, "out of memory");
+	memory->fd = -1;
+	memory->count = count;
+	for (unsigned i = 0; i < count; i++)
+		memory->size += ranges[i].last - ranges[i].start + 1;
+	ret = map_file(memory, err);
+	if (ret) {
+		memory_destroy(memory);
+		return ret;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		memory->slots[i].range = ranges[i];
+		memory->slots[i].host = memory->base + offset;
+		offset += ranges[i].last - ranges[i].start + 1;
+	}
+	*out = memory;
+	return 0;
+}
+
+void memory_destroy(struct guest_memory *memory)
+{
+	if (!memory)
+		return;
+	if (memory->base)
+		munmap(memory->base, memory->size);
+	if (memory->fd >= 0)
+		close(memory->fd);
+	free(memory);
+}
+
+unsigned memory_count(const struct guest_memory *memory)
+{
+	return memory->count;
+}
+
+void *memory_range(const struct guest_memory *memory, unsigned n, struct range *range)
+{
+	*range = memory->slots[n].range;
+	return memory->slots[n].host;
+}
+
+u64 memory_size(const struct guest_memory *memory)
+{
+	return memory->size;
+}
+
+void *memory_run(const struct guest_memory *memory, gpa_t gpa, u64 len, u64 *run)
+{
+	for (unsigned i = 0; len && i < memory->count; i++) {
+		const struct memory_slot *slot = &memory->slots[i];
+
+		if (gpa >= slot->range.start && gpa <= slot->range.last) {
+			*run = MIN(len - 1, slot->range.last - gpa) + 1;
+			return slot->host + (gpa - slot->range.start);
+		}
+	}
+	return NULL;
+}
+
+void *memory_host(const struct guest_memory *memory, gpa_t gpa, u64 len)
+{
+	u64 run;
+	void *host = memory_run(memory, gpa, len, &run);
+
+	return host && run == len ? host : NULL;
+}
+
+int memory_read(const struct guest_memory *memory, gpa_t gpa, void *data, u64 len)
+{
+	const void *host = memory_host(memory, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+	memcpy(data, host, len);
+	return 0;
+}
+
+int memory_write(const struct guest_memory *memory, gpa_t gpa, const void *data, u64 len)
+{
+	void *host = memory_host(memory, gpa, len);
+
+	if (!host)
+		return -EFAULT;
+	memcpy(host, data, len);
+	return 0;
+}
