@@ -10,15 +10,14 @@
 #define UTIL_TYPES_H
 
 #include <endian.h>
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #ifdef __CHECKER__
-#define lkvm_bitwise __attribute__((bitwise))
-#define lkvm_force   __attribute__((force))
+#define lkvm_force __attribute__((force))
 #else
-#define lkvm_bitwise
 #define lkvm_force
 #endif
 
@@ -31,10 +30,9 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
 
-typedef u16 lkvm_bitwise le16;
-typedef u32 lkvm_bitwise le32;
-typedef u64 lkvm_bitwise le64;
-typedef u32 lkvm_bitwise be32;
+typedef __le16 le16;
+typedef __le32 le32;
+typedef __le64 le64;
 
 typedef u64 gpa_t;
 typedef u64 iova_t;
