@@ -1,2 +1,3 @@
-arm-src :=
-arm-portable :=
+# Portable: needs nothing of an arm64 KVM.
+arm-portable := fdt.c gunzip.c image.c load.c map.c v2m.c
+arm-src := $(arm-portable) gic.c vcpu.c vm.c

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* KVM's side: Linux, Documentation/virt/kvm/devices/arm-vgic*.rst. */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "gic.h"
+#include "vmm/arch.h"
+
+/* GICv2 has eight CPU interfaces (GICv2 architecture, "GICD_ITARGETSRn"). */
+#define GIC_V2_MAX_CPUS 8
+
+/* An ITS may be asked for by any MSI; with another controller KVM ignores the ID. */
+const bool arch_msi_has_device_id = true;
+
+u32 arch_irq_line_number(u32 gsi)
+{
+	return KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | (gsi + MAP_SPI_INTID);
+}
+
+u32 arch_irq_pins(struct kvm_irq_routing_entry *entries, u32 max)
+{
+	if (!entries)
+		return MAP_SPI_COUNT;
+	for (u32 i = 0; i < max && i < MAP_SPI_COUNT; i++) {
+		entries[i] = (struct kvm_irq_routing_entry){
+			.gsi = i,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = { .irqchip = 0, .pin = i },
+		};
+	}
+	return MIN(max, (u32)MAP_SPI_COUNT);
+}
+
+static bool host_has_device(int vm_fd, u32 type)
+{
+	struct kvm_create_device device = { .type = type, .flags = KVM_CREATE_DEVICE_TEST };
+
+	return !ioctl(vm_fd, KVM_CREATE_DEVICE, &device);
+}
+
+static bool host_has(int vm_fd, enum gic_kind kind)
+{
+	switch (kind) {
+	case GIC_V3_ITS:
+		return host_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V3) &&
+		       host_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS);
+	case GIC_V3:
+		return host_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V3);
+	default:
+		return host_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V2);
+	}
+}
+
+static enum gic_kind gic_best(int vm_fd)
+{
+	for (int kind = GIC_BEST + 1; kind < GIC_KINDS; kind++) {
+		if (host_has(vm_fd, kind))
+			return kind;
+	}
+	return GIC_BEST;
+}
+
+static int gic_choose(struct gic *gic, int vm_fd, enum gic_kind wanted, unsigned cpus,
+		      struct error *err)
+{
+	enum gic_kind best = gic_best(vm_fd);
+
+	if (best == GIC_BEST)
+		return error_set(err, -ENODEV,
+				 "this host's KVM has no interrupt controller for guests");
+	if (wanted != GIC_BEST && !host_has(vm_fd, wanted))
+		return error_set(err, -ENODEV,
+				 "--irqchip %s: this host's KVM has none; use --irqchip %s",
+				 gic_kind_name(wanted), gic_kind_name(best));
+	gic->kind = wanted == GIC_BEST ? best : wanted;
+	if (!gic_is_v3(gic->kind) && cpus > GIC_V2_MAX_CPUS)
+		return error_set(err, -EINVAL, "%u CPUs: a %s interrupt controller has at most %d",
+				 cpus, gic_kind_name(gic->kind), GIC_V2_MAX_CPUS);
+	return 0;
+}
+
+static int device_create(int vm_fd, u32 type, int *fd, struct error *err)
+{
+	struct kvm_create_device device = { .type = type };
+
+	if (ioctl(vm_fd, KVM_CREATE_DEVICE, &device))
+		return error_set(err, -errno, "KVM cannot make an interrupt controller: %s",
+				 strerror(errno));
+	*fd = device.fd;
+	return 0;
+}
+
+/* @value: of the attribute; NULL where it has none. */
+static int device_set(int fd, u32 group, u64 attribute, const void *value, struct error *err)
+{
+	struct kvm_device_attr attr = {
+		.group = group,
+		.attr = attribute,
+		.addr = (uintptr_t)value,
+	};
+
+	if (ioctl(fd, KVM_SET_DEVICE_ATTR, &attr))
+		return error_set(err, -errno,
+				 "KVM does not take the interrupt controller's setting %u.%llu: %s",
+				 group, (unsigned long long)attribute, strerror(errno));
+	return 0;
+}
+
+static int device_place(int fd, u64 frame, u64 address, struct error *err)
+{
+	return device_set(fd, KVM_DEV_ARM_VGIC_GRP_ADDR, frame, &address, err);
+}
+
+/* KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION: count, base in units of 64 KiB, flags, index. */
+static int gic_place_redist(const struct gic *gic, u64 index, u64 base, u64 count,
+			    struct error *err)
+{
+	return device_place(gic->fd, KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
+			    count << 52 | base | index, err);
+}
+
+static int gic_create_its(struct gic *gic, int vm_fd, struct error *err)
+{
+	int ret = device_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS, &gic->its_fd, err);
+
+	return ret ? ret : device_place(gic->its_fd, KVM_VGIC_ITS_ADDR_TYPE, MAP_ITS, err);
+}
+
+static int gic_create_v3(struct gic *gic, int vm_fd, unsigned cpus, struct error *err)
+{
+	u64 low = MIN((u64)cpus, (u64)MAP_REDIST_LOW_CPUS);
+	int ret = device_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V3, &gic->fd, err);
+
+	if (!ret)
+		ret = device_place(gic->fd, KVM_VGIC_V3_ADDR_TYPE_DIST, MAP_GICD, err);
+	if (!ret)
+		ret = gic_place_redist(gic, 0, MAP_REDIST, low, err);
+	if (!ret && cpus > low)
+		ret = gic_place_redist(gic, 1, MAP_REDIST_HIGH, cpus - low, err);
+	if (!ret && gic->kind == GIC_V3_ITS)
+		ret = gic_create_its(gic, vm_fd, err);
+	return ret;
+}
+
+static int gic_create_v2(struct gic *gic, int vm_fd, struct error *err)
+{
+	int ret = device_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V2, &gic->fd, err);
+
+	if (!ret)
+		ret = device_place(gic->fd, KVM_VGIC_V2_ADDR_TYPE_DIST, MAP_GICD, err);
+	if (!ret)
+		ret = device_place(gic->fd, KVM_VGIC_V2_ADDR_TYPE_CPU, MAP_GICC, err);
+	return ret;
+}
+
+int gic_create(struct gic *gic, int vm_fd, enum gic_kind wanted, unsigned cpus, struct error *err)
+{
+	const u32 irqs = MAP_SPI_INTID + MAP_SPI_COUNT;
+	int ret;
+
+	gic->fd = gic->its_fd = -1;
+	ret = gic_choose(gic, vm_fd, wanted, cpus, err);
+	if (ret)
+		return ret;
+	if (gic_is_v3(gic->kind))
+		ret = gic_create_v3(gic, vm_fd, cpus, err);
+	else
+		ret = gic_create_v2(gic, vm_fd, err);
+	return ret ? ret : device_set(gic->fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &irqs, err);
+}
+
+int gic_finish(struct gic *gic, struct error *err)
+{
+	int ret = device_set(gic->fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL,
+			     err);
+
+	if (!ret && gic->its_fd >= 0)
+		ret = device_set(gic->its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT,
+				 NULL, err);
+	return ret;
+}
+
+void gic_destroy(struct gic *gic)
+{
+	if (gic->its_fd >= 0)
+		close(gic->its_fd);
+	if (gic->fd >= 0)
+		close(gic->fd);
+	gic->fd = gic->its_fd = -1;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A GICv2m frame (Arm SBSA, "GICv2m Architecture"): devices write the number of
+ * an SPI to its doorbell. KVM has none, so this one is ours: what a guest
+ * writes there pulses that SPI.
+ */
+#ifndef ARM_V2M_H
+#define ARM_V2M_H
+
+struct vm;
+
+/* Added to @vm, which owns it. -errno. */
+int v2m_create(struct vm *vm);
+
+#endif

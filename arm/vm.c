@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The architecture's part of a VM's life, in the order of vmm/arch.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "fdt.h"
+#include "gic.h"
+#include "image.h"
+#include "v2m.h"
+#include "vcpu.h"
+#include "vmm/arch.h"
+#include "vmm/firmware.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+/* What KVM gives a VM of type 0 (Linux, Documentation/virt/kvm/api.rst, "KVM_CREATE_VM"). */
+#define IPA_BITS_DEFAULT 40
+
+struct arch_vm {
+	struct gic gic;
+	unsigned ipa_bits;     /* of what KVM was asked for */
+	unsigned address_bits; /* and of what the processors can do */
+	u64 mpidr[ARCH_MAX_CPUS];
+};
+
+static u64 ram_last(const struct range *ram, unsigned count)
+{
+	return ram[count - 1].last;
+}
+
+unsigned long arch_vm_type(int kvm_fd, const struct range *ram, unsigned ram_count)
+{
+	int limit = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
+
+	/* 0: a host from before the capability, which knows type 0 alone. */
+	if (limit <= 0)
+		return 0;
+	if (limit < IPA_BITS_DEFAULT || ram_last(ram, ram_count) >> IPA_BITS_DEFAULT)
+		return KVM_VM_TYPE_ARM_IPA_SIZE(limit);
+	return 0;
+}
+
+int arch_vm_create(struct vm *vm, struct error *err)
+{
+	const struct vm_config *config = vm->config;
+	unsigned long type = arch_vm_type(vm->kvm_fd, config->ram, config->ram_count);
+	struct arch_vm *arch = calloc(1, sizeof(*arch));
+
+	if (!arch)
+		return error_set(err, -ENOMEM, "out of memory");
+	arch->ipa_bits = type ? type : IPA_BITS_DEFAULT;
+	arch->gic.fd = arch->gic.its_fd = -1;
+	vm->arch = arch;
+	return gic_create(&arch->gic, vm->fd, config->arch.irqchip, config->cpus, err);
+}
+
+int arch_vm_finish(struct vm *vm, struct error *err)
+{
+	struct arch_vm *arch = vm->arch;
+	int ret = gic_finish(&arch->gic, err);
+
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < vm->config->cpus && !ret; i++)
+		ret = vcpu_get_mpidr(vm->vcpus[i], &arch->mpidr[i]);
+	if (!ret)
+		ret = vcpu_get_physical_bits(vm->vcpus[0], &arch->address_bits);
+	if (ret)
+		return error_set(err, ret, "KVM does not tell a CPU's registers: %s",
+				 strerror(-ret));
+	arch->address_bits = MIN(arch->address_bits, arch->ipa_bits);
+	return 0;
+}
+
+void arch_vm_destroy(struct vm *vm)
+{
+	if (!vm->arch)
+		return;
+	gic_destroy(&vm->arch->gic);
+	free(vm->arch);
+	vm->arch = NULL;
+}
+
+int arch_add_devices(struct vm *vm, struct error *err)
+{
+	enum gic_kind wanted = vm->config->arch.irqchip;
+	int ret;
+
+	if (wanted != GIC_BEST && wanted != GIC_V2M)
+		return 0;
+	/* What is best only KVM knows. */
+	ret = vm_wait_kvm(vm, err);
+	if (ret || vm->arch->gic.kind != GIC_V2M)
+		return ret;
+	ret = v2m_create(vm);
+	if (ret)
+		return error_set(err, ret, "cannot make the GICv2m frame: %s", strerror(-ret));
+	return 0;
+}
+
+bool arch_msi_window(const struct vm *vm, struct range *window)
+{
+	switch (vm->arch->gic.kind) {
+	case GIC_V3_ITS:
+		return range_make(MAP_ITS + MAP_ITS_TRANSLATER, MAP_ITS_SIZE - MAP_ITS_TRANSLATER,
+				  window);
+	case GIC_V2M:
+		return range_make(MAP_V2M, MAP_V2M_SIZE, window);
+	default:
+		return false;
+	}
+}
+
+unsigned arch_address_bits(const struct vm *vm)
+{
+	return vm->arch->address_bits;
+}
+
+static int write_all(int fd, const void *data, size_t len)
+{
+	const char *from = data;
+	ssize_t done;
+
+	for (; len; len -= done, from += done) {
+		done = write(fd, from, len);
+		if (done < 0 && errno == EINTR)
+			done = 0;
+		if (done < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int fdt_dump(const char *path, const void *fdt, u32 size, struct error *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int ret = fd < 0 ? -errno : write_all(fd, fdt, size);
+
+	/* Some file systems say only here that there was no room. */
+	if (fd >= 0 && close(fd) && !ret)
+		ret = -errno;
+	if (ret)
+		return error_set(err, ret, "--dump-dtb %s: cannot write it: %s", path,
+				 strerror(-ret));
+	return 0;
+}
+
+int arch_firmware_write(struct vm *vm, const struct arch_image *image,
+			const struct firmware *firmware, struct error *err)
+{
+	const struct fdt_machine machine = {
+		.ram = vm->config->ram,
+		.ram_count = vm->config->ram_count,
+		.cpus = vm->config->cpus,
+		.mpidr = vm->arch->mpidr,
+		.gic = vm->arch->gic.kind,
+		.cmdline = image->cmdline,
+		.initrd = image->initrd,
+		.initrd_size = image->initrd_size,
+		.devices = &vm->devices,
+		.firmware = firmware,
+	};
+	void *fdt;
+	u32 size;
+	int ret = fdt_build(&machine, &fdt, &size);
+
+	if (ret)
+		return error_set(err, ret, "cannot write the device tree: %s", strerror(-ret));
+	ret = memory_write(vm->memory, image->dtb, fdt, size);
+	if (ret)
+		error_set(err, ret, "the device tree does not fit into memory");
+	else if (firmware->dump_path)
+		ret = fdt_dump(firmware->dump_path, fdt, size, err);
+	free(fdt);
+	return ret;
+}

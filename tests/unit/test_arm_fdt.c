@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The whole device tree, read back with libfdt. */
+#include "cmocka_all.h"
+
+#include <errno.h>
+#include <libfdt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../arm/fdt.h"
+#include "vmm/arch.h"
+#include "vmm/firmware.h"
+
+#define DEVICES 5
+
+enum { SERIAL, PVPANIC, IOMMU, DISK, FRAME };
+
+/* A machine with one device of each kind. */
+struct machine {
+	struct device devices[DEVICES];
+	struct list_node list;
+	struct range ram[2];
+	u64 mpidr[ARCH_MAX_CPUS];
+	struct firmware firmware;
+	struct fdt_machine desc;
+	void *fdt;
+};
+
+/* In place of the IOMMU's builder. */
+static int iommu_hook(void *fdt, const struct device_info *info, u32 phandle)
+{
+	fdt32_t iommus[2] = { cpu_to_fdt32(phandle), cpu_to_fdt32(info->endpoint) };
+
+	if (info->is_iommu)
+		return fdt_property_u32(fdt, "#iommu-cells", 1);
+	return info->endpoint == DEVICE_NO_ENDPOINT
+		       ? 0
+		       : fdt_property(fdt, "iommus", iommus, sizeof(iommus));
+}
+
+static int failing_hook(void *fdt, const struct device_info *info, u32 phandle)
+{
+	return -FDT_ERR_BADVALUE;
+}
+
+static void add_device(struct machine *m, unsigned n, const char *name, enum device_kind kind)
+{
+	struct device_info *info = &m->devices[n].info;
+
+	info->name = name;
+	info->kind = kind;
+	info->endpoint = DEVICE_NO_ENDPOINT;
+	list_add_tail(&m->list, &m->devices[n].node);
+}
+
+static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+
+	list_init(&m->list);
+	add_device(m, SERIAL, "serial", DEVICE_SERIAL);
+	arch_slot_serial(&m->devices[SERIAL].info.slot);
+	add_device(m, PVPANIC, "pvpanic", DEVICE_PVPANIC);
+	arch_slot_pvpanic(&m->devices[PVPANIC].info.slot);
+	add_device(m, IOMMU, "virtio-iommu", DEVICE_VIRTIO_MMIO);
+	arch_slot_virtio(0, &m->devices[IOMMU].info.slot);
+	m->devices[IOMMU].info.is_iommu = true;
+	add_device(m, DISK, "virtio-blk 0", DEVICE_VIRTIO_MMIO);
+	arch_slot_virtio(1, &m->devices[DISK].info.slot);
+	m->devices[DISK].info.endpoint = DEVICE_PLATFORM_ENDPOINT + 7;
+	add_device(m, FRAME, "gicv2m", DEVICE_LEGACY);
+	m->ram[0] = (struct range){ 0x80000000, 0x8fffffff };
+	m->firmware = (struct firmware){ .fdt_properties = iommu_hook, .console = "serial" };
+	for (unsigned i = 0; i < cpus; i++)
+		m->mpidr[i] = 0x80000000 | (i / 16) << 8 | i % 16;
+	m->desc = (struct fdt_machine){
+		.ram = m->ram,
+		.ram_count = 1,
+		.cpus = cpus,
+		.mpidr = m->mpidr,
+		.gic = gic,
+		.cmdline = "quiet panic=-1",
+		.devices = &m->list,
+		.firmware = &m->firmware,
+	};
+	return m;
+}
+
+static void machine_build(struct machine *m)
+{
+	u32 size;
+
+	assert_int_equal(fdt_build(&m->desc, &m->fdt, &size), 0);
+	assert_int_equal(fdt_check_full(m->fdt, size), 0);
+}
+
+static void machine_destroy(struct machine *m)
+{
+	free(m->fdt);
+	free(m);
+}
+
+static int node(const struct machine *m, const char *path)
+{
+	int offset = fdt_path_offset(m->fdt, path);
+
+	if (offset < 0)
+		fail_msg("no node %s", path);
+	return offset;
+}
+
+/* The value of a property as cells; asserts that it has just @count. */
+static const fdt32_t *cells(const struct machine *m, const char *path, const char *name, int count)
+{
+	int len;
+	const void *data = fdt_getprop(m->fdt, node(m, path), name, &len);
+
+	if (!data || len != count * 4)
+		fail_msg("%s of %s has %d bytes", name, path, len);
+	return data;
+}
+
+static u32 cell(const struct machine *m, const char *path, const char *name)
+{
+	return fdt32_to_cpu(*cells(m, path, name, 1));
+}
+
+static u64 cell64(const struct machine *m, const char *path, const char *name, int n, int count)
+{
+	const fdt32_t *data = cells(m, path, name, count * 2) + n * 2;
+
+	return (u64)fdt32_to_cpu(data[0]) << 32 | fdt32_to_cpu(data[1]);
+}
+
+static bool has(const struct machine *m, const char *path, const char *name)
+{
+	return fdt_getprop(m->fdt, node(m, path), name, NULL);
+}
+
+static void assert_string(const struct machine *m, const char *path, const char *name,
+			  const char *value)
+{
+	const char *text = fdt_getprop(m->fdt, node(m, path), name, NULL);
+
+	assert_non_null(text);
+	assert_string_equal(text, value);
+}
+
+static void assert_interrupt(const struct machine *m, const char *path, u32 spi, u32 flags)
+{
+	const fdt32_t *data = cells(m, path, "interrupts", 3);
+
+	assert_int_equal(fdt32_to_cpu(data[0]), 0);
+	assert_int_equal(fdt32_to_cpu(data[1]), spi);
+	assert_int_equal(fdt32_to_cpu(data[2]), flags);
+}
+
+static void the_kernel_is_told_its_command_line_and_initrd(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	m->desc.initrd = 0x84000000;
+	m->desc.initrd_size = 12345;
+	machine_build(m);
+	assert_string(m, "/chosen", "bootargs", "quiet panic=-1");
+	assert_int_equal(cell64(m, "/chosen", "linux,initrd-start", 0, 1), 0x84000000);
+	assert_int_equal(cell64(m, "/chosen", "linux,initrd-end", 0, 1), 0x84000000 + 12345);
+	assert_string(m, "/chosen", "stdout-path", "/serial@9000000");
+	machine_destroy(m);
+}
+
+static void without_initrd_and_serial_console_nothing_is_said_of_them(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	m->firmware.console = NULL;
+	machine_build(m);
+	assert_false(has(m, "/chosen", "linux,initrd-start"));
+	assert_false(has(m, "/chosen", "stdout-path"));
+	machine_destroy(m);
+}
+
+static void each_boot_has_other_seeds(void **state)
+{
+	struct machine *a = machine_create(GIC_V3_ITS, 1);
+	struct machine *b = machine_create(GIC_V3_ITS, 1);
+
+	machine_build(a);
+	machine_build(b);
+	assert_memory_not_equal(cells(a, "/chosen", "kaslr-seed", 2),
+				cells(b, "/chosen", "kaslr-seed", 2), 8);
+	assert_memory_not_equal(cells(a, "/chosen", "rng-seed", 16),
+				cells(b, "/chosen", "rng-seed", 16), 64);
+	machine_destroy(a);
+	machine_destroy(b);
+}
+
+static void each_range_of_ram_is_a_memory_node(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	m->ram[1] = (struct range){ 0x1000000000, 0x1fffffffff };
+	m->desc.ram_count = 2;
+	machine_build(m);
+	assert_int_equal(cell64(m, "/memory@80000000", "reg", 0, 2), 0x80000000);
+	assert_int_equal(cell64(m, "/memory@80000000", "reg", 1, 2), 0x10000000);
+	assert_int_equal(cell64(m, "/memory@1000000000", "reg", 1, 2), 0x1000000000);
+	assert_string(m, "/memory@1000000000", "device_type", "memory");
+	machine_destroy(m);
+}
+
+static void cpus_are_named_by_their_affinity_and_started_by_psci(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 18);
+
+	machine_build(m);
+	assert_int_equal(cell64(m, "/cpus/cpu@0", "reg", 0, 1), 0);
+	assert_int_equal(cell64(m, "/cpus/cpu@f", "reg", 0, 1), 0xf);
+	assert_int_equal(cell64(m, "/cpus/cpu@101", "reg", 0, 1), 0x101);
+	assert_string(m, "/cpus/cpu@101", "enable-method", "psci");
+	assert_true(fdt_path_offset(m->fdt, "/cpus/cpu@102") < 0);
+	assert_string(m, "/psci", "method", "hvc");
+	assert_true(fdt_node_check_compatible(m->fdt, node(m, "/psci"), "arm,psci-1.0") == 0);
+	assert_true(fdt_node_check_compatible(m->fdt, node(m, "/psci"), "arm,psci-0.2") == 0);
+	machine_destroy(m);
+}
+
+static void an_its_is_a_child_of_the_gic(void **state)
+{
+	const char *gic = "/interrupt-controller@8000000";
+	const char *its = "/interrupt-controller@8000000/its@8080000";
+	struct machine *m = machine_create(GIC_V3_ITS, 4);
+
+	machine_build(m);
+	assert_string(m, gic, "compatible", "arm,gic-v3");
+	assert_int_equal(cell(m, gic, "#interrupt-cells"), 3);
+	assert_int_equal(cell64(m, gic, "reg", 0, 4), 0x08000000);
+	assert_int_equal(cell64(m, gic, "reg", 2, 4), 0x080a0000);
+	assert_int_equal(cell64(m, gic, "reg", 3, 4), 4 * 0x20000);
+	assert_int_equal(cell(m, gic, "phandle"), cell(m, "/", "interrupt-parent"));
+	assert_string(m, its, "compatible", "arm,gic-v3-its");
+	assert_int_equal(cell64(m, its, "reg", 0, 2), 0x08080000);
+	assert_int_equal(cell(m, its, "#msi-cells"), 1);
+	assert_true(has(m, its, "msi-controller"));
+	machine_destroy(m);
+}
+
+static void a_gicv3_may_go_without_its(void **state)
+{
+	struct machine *m = machine_create(GIC_V3, 1);
+
+	machine_build(m);
+	assert_true(fdt_path_offset(m->fdt, "/interrupt-controller@8000000/its@8080000") < 0);
+	machine_destroy(m);
+}
+
+static void redistributors_of_many_cpus_leave_the_serial_port_alone(void **state)
+{
+	const char *gic = "/interrupt-controller@8000000";
+	struct machine *m = machine_create(GIC_V3, ARCH_MAX_CPUS);
+	u64 low, high;
+
+	machine_build(m);
+	assert_int_equal(cell(m, gic, "#redistributor-regions"), 2);
+	low = cell64(m, gic, "reg", 3, 6);
+	high = cell64(m, gic, "reg", 5, 6);
+	assert_true(cell64(m, gic, "reg", 2, 6) + low <= 0x09000000);
+	assert_int_equal(low + high, ARCH_MAX_CPUS * 0x20000ULL);
+	machine_destroy(m);
+}
+
+static void a_v2m_frame_is_a_child_of_a_gicv2(void **state)
+{
+	const char *gic = "/interrupt-controller@8000000";
+	const char *v2m = "/interrupt-controller@8000000/v2m@8020000";
+	struct machine *m = machine_create(GIC_V2M, 2);
+
+	machine_build(m);
+	assert_string(m, gic, "compatible", "arm,cortex-a15-gic");
+	assert_int_equal(cell64(m, gic, "reg", 2, 4), 0x08010000);
+	assert_string(m, v2m, "compatible", "arm,gic-v2m-frame");
+	assert_true(has(m, v2m, "msi-controller"));
+	machine_destroy(m);
+
+	m = machine_create(GIC_V2, 2);
+	machine_build(m);
+	assert_true(fdt_path_offset(m->fdt, v2m) < 0);
+	machine_destroy(m);
+}
+
+static void timer_interrupts_name_the_cpus_on_a_gicv2_alone(void **state)
+{
+	struct machine *m = machine_create(GIC_V2, 3);
+
+	machine_build(m);
+	assert_int_equal(fdt32_to_cpu(cells(m, "/timer", "interrupts", 12)[2]), 7 << 8 | 4);
+	machine_destroy(m);
+	m = machine_create(GIC_V3, 3);
+	machine_build(m);
+	assert_int_equal(fdt32_to_cpu(cells(m, "/timer", "interrupts", 12)[7]), 11);
+	assert_int_equal(fdt32_to_cpu(cells(m, "/timer", "interrupts", 12)[8]), 4);
+	machine_destroy(m);
+}
+
+static void devices_are_where_their_slots_are(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	machine_build(m);
+	assert_string(m, "/serial@9000000", "compatible", "ns16550a");
+	assert_int_equal(cell(m, "/serial@9000000", "reg-shift"), 0);
+	assert_interrupt(m, "/serial@9000000", 1, 4);
+	assert_string(m, "/pvpanic@9010000", "compatible", "qemu,pvpanic-mmio");
+	assert_false(has(m, "/pvpanic@9010000", "interrupts"));
+	assert_string(m, "/virtio@a001000", "compatible", "virtio,mmio");
+	assert_int_equal(cell64(m, "/virtio@a001000", "reg", 1, 2), 0x200);
+	assert_interrupt(m, "/virtio@a001000", 17, 1);
+	assert_true(has(m, "/virtio@a001000", "dma-coherent"));
+	machine_destroy(m);
+}
+
+static void endpoints_point_to_the_iommu(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+	const fdt32_t *iommus;
+
+	machine_build(m);
+	iommus = cells(m, "/virtio@a001000", "iommus", 2);
+	assert_int_equal(fdt32_to_cpu(iommus[0]), cell(m, "/virtio@a000000", "phandle"));
+	assert_int_equal(fdt32_to_cpu(iommus[1]), 0x80000007);
+	assert_int_equal(cell(m, "/virtio@a000000", "#iommu-cells"), 1);
+	assert_false(has(m, "/virtio@a000000", "iommus"));
+	machine_destroy(m);
+}
+
+static void phandles_are_unique(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+	u32 seen[64] = { 0 };
+
+	machine_build(m);
+	for (int at = 0; at >= 0; at = fdt_next_node(m->fdt, at, NULL)) {
+		u32 phandle = fdt_get_phandle(m->fdt, at);
+
+		assert_true(phandle < 64);
+		if (phandle)
+			assert_int_equal(seen[phandle]++, 0);
+	}
+	assert_int_equal(seen[1] + seen[2] + seen[3], 3);
+	machine_destroy(m);
+}
+
+static void no_node_has_a_property_twice(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 2);
+
+	machine_build(m);
+	for (int at = 0; at >= 0; at = fdt_next_node(m->fdt, at, NULL)) {
+		int property, other;
+		const char *name, *name2;
+
+		fdt_for_each_property_offset(property, m->fdt, at)
+		{
+			fdt_getprop_by_offset(m->fdt, property, &name, NULL);
+			for (other = fdt_next_property_offset(m->fdt, property); other >= 0;
+			     other = fdt_next_property_offset(m->fdt, other)) {
+				fdt_getprop_by_offset(m->fdt, other, &name2, NULL);
+				assert_string_not_equal(name, name2);
+			}
+		}
+	}
+	machine_destroy(m);
+}
+
+static void the_largest_machine_fits(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, ARCH_MAX_CPUS);
+	struct device *more = calloc(MAP_VIRTIO_SLOTS, sizeof(*more));
+	char line[ARCH_MAX_CMDLINE + 1];
+
+	memset(line, 'x', ARCH_MAX_CMDLINE);
+	line[ARCH_MAX_CMDLINE] = '\0';
+	m->desc.cmdline = line;
+	for (unsigned i = 2; i < MAP_VIRTIO_SLOTS; i++) {
+		more[i].info.kind = DEVICE_VIRTIO_MMIO;
+		more[i].info.endpoint = DEVICE_PLATFORM_ENDPOINT + i;
+		assert_int_equal(arch_slot_virtio(i, &more[i].info.slot), 0);
+		list_add_tail(&m->list, &more[i].node);
+	}
+	machine_build(m);
+	assert_int_equal(cell64(m, "/virtio@a01f000", "reg", 0, 2), 0x0a01f000);
+	machine_destroy(m);
+	free(more);
+}
+
+static void a_hook_that_fails_fails_the_tree(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+	void *fdt;
+	u32 size;
+
+	m->firmware.fdt_properties = failing_hook;
+	assert_int_equal(fdt_build(&m->desc, &fdt, &size), -EINVAL);
+	machine_destroy(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_kernel_is_told_its_command_line_and_initrd),
+		cmocka_unit_test(without_initrd_and_serial_console_nothing_is_said_of_them),
+		cmocka_unit_test(each_boot_has_other_seeds),
+		cmocka_unit_test(each_range_of_ram_is_a_memory_node),
+		cmocka_unit_test(cpus_are_named_by_their_affinity_and_started_by_psci),
+		cmocka_unit_test(an_its_is_a_child_of_the_gic),
+		cmocka_unit_test(a_gicv3_may_go_without_its),
+		cmocka_unit_test(redistributors_of_many_cpus_leave_the_serial_port_alone),
+		cmocka_unit_test(a_v2m_frame_is_a_child_of_a_gicv2),
+		cmocka_unit_test(timer_interrupts_name_the_cpus_on_a_gicv2_alone),
+		cmocka_unit_test(devices_are_where_their_slots_are),
+		cmocka_unit_test(endpoints_point_to_the_iommu),
+		cmocka_unit_test(phandles_are_unique),
+		cmocka_unit_test(no_node_has_a_property_twice),
+		cmocka_unit_test(the_largest_machine_fits),
+		cmocka_unit_test(a_hook_that_fails_fails_the_tree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
