@@ -1,1 +1,1 @@
-disk-src :=
+disk-src := aio.c disk.c raw.c raw_io.c worker.c

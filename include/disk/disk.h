@@ -33,30 +33,33 @@ enum disk_op {
 /* Lives inside its owner until done() is called. */
 struct disk_request {
 	enum disk_op op;
-	u64 offset; /* bytes, and below, multiples of DISK_SECTOR; inside the disk */
-	u64 len;    /* DISCARD, WRITE_ZEROES; for READ and WRITE the sum of @iov */
+	u64 offset;		 /* bytes, and below, multiples of DISK_SECTOR; inside the disk */
+	u64 len;		 /* DISCARD, WRITE_ZEROES; for READ and WRITE the sum of @iov */
 	const struct iovec *iov; /* stays as it is until done() */
 	unsigned iov_count;
 	bool may_unmap; /* WRITE_ZEROES: punching a hole is welcome */
-	/* @result: 0, or -errno; a short transfer is -EIO. Never called from within disk_submit(). */
+	/* @result: 0, or -errno; a short transfer is -EIO. Never called from within disk_submit().
+	 */
 	void (*done)(struct disk_request *request, int result);
-	struct disk_request *next; /* the disk's, while it has the request */
-	void *state;		   /* likewise */
+	struct disk_request *next; /* the disk's, while it has the request; so are the others */
+	u64 moved;		   /* bytes that an interrupted transfer has behind it */
+	int result;
 };
 
 #define DISK_SECTOR 512u
 
 struct disk_options {
 	bool read_only;
-	bool direct; /* O_DIRECT or fail; otherwise where it works */
+	bool direct;   /* O_DIRECT or fail; otherwise where it works */
+	bool buffered; /* never O_DIRECT: share the host's page cache; not with direct */
 };
 
 struct disk_info {
 	u64 size; /* bytes, rounded down to a sector */
 	bool read_only;
 	bool direct;
-	bool can_discard;	/* discard and write-zeroes are worth offering */
-	u32 block_size;		/* logical: 512 or what a block device says */
+	bool can_discard; /* discard and write-zeroes are worth offering */
+	u32 block_size;	  /* logical: 512 or what a block device says */
 };
 
 /*
@@ -84,7 +87,8 @@ void disk_submit(struct disk *disk, struct disk_request *request);
 /* Hand what is queued to the kernel, many requests in one call. */
 void disk_flush_queue(struct disk *disk);
 
-/* Wait until no request is under way, calling done() for each. Blocks: for reset and the end alone. */
+/* Wait until no request is under way, calling done() for each. Blocks: for reset and the end alone.
+ */
 void disk_drain(struct disk *disk);
 
 #endif
