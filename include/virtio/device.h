@@ -48,6 +48,8 @@ struct virtio_device_ops {
 struct virtio_transport_ops {
 	/* Interrupt the driver: VIRTIO_MMIO_INT_VRING or VIRTIO_MMIO_INT_CONFIG. */
 	void (*interrupt)(struct virtio_device *device, u32 cause, unsigned queue);
+	/* Call ops->kick() from the loop, soon. */
+	void (*kick_again)(struct virtio_device *device, unsigned queue);
 };
 
 struct virtio_device {
@@ -67,7 +69,8 @@ struct virtio_device {
 	bool kick_on_vcpu;
 
 	/* The transport's. */
-	const struct virtio_transport_ops *transport;
+	const struct virtio_transport_ops *transport; /* NULL: none yet */
+	void *transport_state;
 	u64 accepted; /* features, once FEATURES_OK */
 	u8 status;
 	u32 generation; /* of the configuration space */
@@ -94,11 +97,17 @@ void virtio_device_broken(struct virtio_device *device, const char *why);
 bool virtio_device_is_broken(const struct virtio_device *device);
 
 /*
- * virtq_pop() on queue @index, with virtio_device_broken() where that fails: 1
- * or 0 as there.
+ * The driver keeps the queue full faster than it can be served, or the device
+ * has done its share under the lock: be kicked again when others had their turn.
+ */
+void virtio_device_kick_again(struct virtio_device *device, unsigned index);
+
+/*
+ * virtq_pop() on queue @index, with virtio_device_broken() where that fails.
+ * Nothing comes from a device that is broken or not started.
  */
 bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virtq_chain *chain);
-/* virtq_push(), likewise. */
+/* virtq_push(), likewise: ignored once the device is broken or the queue reset. */
 void virtio_device_push(struct virtio_device *device, unsigned index, u16 head, u32 written);
 
 #endif

@@ -42,8 +42,7 @@ struct virtq {
 	iova_t desc, avail, used;
 	u16 next_avail; /* avail index of the next chain to take */
 	u16 next_used;	/* used index as we wrote it last */
-	u16 signalled;	/* used index at the last interrupt, for EVENT_IDX */
-	bool signalled_valid;
+	u16 signalled;	/* used index at the last virtq_should_interrupt() */
 	u32 in_flight;	/* popped, not pushed: never more than size */
 };
 
@@ -66,7 +65,10 @@ int virtq_pop(struct virtq *queue, struct virtq_chain *chain);
 /* Give the chain back with @written bytes in its writable part. -errno: broken. */
 int virtq_push(struct virtq *queue, u16 head, u32 written);
 
-/* Whether the driver wants an interrupt for what was pushed since the last true. */
+/*
+ * Whether the driver wants an interrupt for what was pushed since the last call.
+ * False too if the driver's answer cannot be read: the queue is then broken.
+ */
 bool virtq_should_interrupt(struct virtq *queue);
 
 /*

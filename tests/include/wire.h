@@ -2,7 +2,8 @@
 /*
  * A fake machine and a fake driver: devices are driven through their real
  * registers and real rings in real guest memory, without KVM. Interrupts are
- * counted, ioeventfds refused (so kicks arrive as register writes).
+ * counted, ioeventfds refused (so kicks arrive as register writes) unless a
+ * test allows them. One machine at a time.
  *
  * RAM is [0, WIRE_RAM) and [4 GiB, 4 GiB + WIRE_RAM): two ranges, so that a
  * buffer can run off an edge. The fake driver uses physical addresses; a test
@@ -18,13 +19,17 @@
 #define WIRE_RAM   (4 * MIB)
 #define WIRE_HIGH  (4 * GIB)
 #define WIRE_SLOTS 4
-#define WIRE_GSI   5 /* of slot 0; the next ones follow */
+#define WIRE_GSI   5	      /* of slot 0; the next ones follow */
+#define WIRE_MMIO  0x0a000000 /* slot 0; the next ones follow, 0x200 bytes each */
 
 /* A machine as devices see it; asserts on failure. */
 struct vm *wire_create(void);
 /* Destroys the devices too. */
 void wire_destroy(struct vm *vm);
 void wire_slot(unsigned n, struct device_slot *slot);
+/* Accept ioeventfds from now on, as KVM would; and how many there are. */
+void wire_allow_ioevents(void);
+unsigned wire_ioevents(void);
 
 /* Interrupts pulsed on @gsi, and MSIs sent, since the start. */
 unsigned wire_interrupts(u32 gsi);
@@ -56,9 +61,10 @@ struct wire_queue {
 	unsigned slot, index;
 	u16 size;
 	gpa_t desc, avail, used;
-	u16 next_desc;	/* free-running: descriptors are reused round robin */
+	u16 next_desc; /* free-running: descriptors are reused round robin */
 	u16 avail_idx;
 	u16 last_used;
+	bool keep_used_event; /* wire_used() leaves the ring's used_event alone */
 };
 
 /* Set queue @index up with @size entries, its rings at @base (needs 64 KiB there). */
@@ -74,8 +80,8 @@ struct wire_segment {
 /* Write descriptors for a chain and make it available; returns its head. No kick. */
 u16 wire_add(struct wire_queue *queue, const struct wire_segment *segments, unsigned count);
 /* The same through an indirect table at @table. */
-u16 wire_add_indirect(struct wire_queue *queue, const struct wire_segment *segments,
-		      unsigned count, gpa_t table);
+u16 wire_add_indirect(struct wire_queue *queue, const struct wire_segment *segments, unsigned count,
+		      gpa_t table);
 /* One descriptor, raw; and the head of a chain into the avail ring, raw. */
 void wire_set_desc(struct wire_queue *queue, u16 n, u64 address, u32 len, u16 flags, u16 next);
 void wire_publish(struct wire_queue *queue, u16 head);

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmocka_all.h"
+#include "echo.h"
+
+static struct echo *to_echo(struct virtio_device *device)
+{
+	return container_of(device, struct echo, device);
+}
+
+static void serve(struct echo *echo, unsigned index)
+{
+	struct virtq *queue = &echo->queues[index];
+	s64 len = virtq_chain_read(queue, &echo->last, 0, echo->data, ECHO_BYTES);
+
+	if (len >= 0)
+		len = virtq_chain_write(queue, &echo->last, 0, echo->data, len);
+	if (len < 0)
+		echo->faults++;
+	echo->served++;
+	if (!echo->keep)
+		virtio_device_push(&echo->device, index, echo->last.head, len > 0 ? len : 0);
+}
+
+static void echo_kick(struct virtio_device *device, unsigned index)
+{
+	struct echo *echo = to_echo(device);
+	unsigned left = echo->budget ? echo->budget : ~0u;
+
+	echo->kicks++;
+	while (left && virtio_device_pop(device, index, &echo->last)) {
+		serve(echo, index);
+		left--;
+	}
+	virtio_device_interrupt(device, index);
+	if (!left)
+		virtio_device_kick_again(device, index);
+}
+
+static int echo_start(struct virtio_device *device)
+{
+	to_echo(device)->starts++;
+	return to_echo(device)->start_result;
+}
+
+static void echo_reset(struct virtio_device *device)
+{
+	to_echo(device)->resets++;
+}
+
+static void echo_queue_reset(struct virtio_device *device, unsigned index)
+{
+	to_echo(device)->queue_resets++;
+	/* A careless device: what it pushes now must go nowhere. */
+	virtio_device_push(device, index, 0, 1);
+}
+
+static void echo_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
+{
+	assert_true(offset + len <= sizeof(to_echo(device)->config));
+	memcpy(data, to_echo(device)->config + offset, len);
+}
+
+static void echo_config_write(struct virtio_device *device, u32 offset, const void *data, u32 len)
+{
+	assert_true(offset + len <= sizeof(to_echo(device)->config));
+	memcpy(to_echo(device)->config + offset, data, len);
+}
+
+static void echo_destroy(struct virtio_device *device)
+{
+	echo_free(to_echo(device));
+}
+
+static const struct virtio_device_ops echo_ops = {
+	.start = echo_start,
+	.reset = echo_reset,
+	.kick = echo_kick,
+	.queue_reset = echo_queue_reset,
+	.config_read = echo_config_read,
+	.config_write = echo_config_write,
+	.destroy = echo_destroy,
+};
+
+struct echo *echo_alloc(struct vm *vm)
+{
+	struct echo *echo = calloc(1, sizeof(*echo));
+
+	assert_non_null(echo);
+	for (unsigned i = 0; i < ECHO_QUEUES; i++)
+		virtq_init(&echo->queues[i], VIRTQ_MAX_SIZE);
+	for (unsigned i = 0; i < sizeof(echo->config); i++)
+		echo->config[i] = 0x10 + i;
+	echo->device = (struct virtio_device){
+		.ops = &echo_ops,
+		.name = "echo",
+		.id = ECHO_ID,
+		.features = 1 << 3,
+		.config_size = sizeof(echo->config),
+		.queue_count = ECHO_QUEUES,
+		.queues = echo->queues,
+		.space = &vm->ram.space,
+	};
+	return echo;
+}
+
+void echo_free(struct echo *echo)
+{
+	if (echo->destroyed)
+		++*echo->destroyed;
+	free(echo);
+}
+
+struct echo *echo_create(struct vm *vm, unsigned n, u32 endpoint, bool kick_on_vcpu)
+{
+	struct echo *echo = echo_alloc(vm);
+	struct device_slot slot;
+
+	echo->device.kick_on_vcpu = kick_on_vcpu;
+	wire_slot(n, &slot);
+	assert_int_equal(virtio_mmio_create(vm, &echo->device, &slot, endpoint, false), 0);
+	return echo;
+}

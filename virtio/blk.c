@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* virtio 1.4, "Block Device": the device; its requests are in blk_request.c. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
+
+#include "blk_request.h"
+
+static struct blk *to_blk(const struct virtio_device *device)
+{
+	return container_of(device, struct blk, device);
+}
+
+static void blk_kick(struct virtio_device *device, unsigned index)
+{
+	struct blk *blk = to_blk(device);
+	struct virtq_chain chain;
+	bool submitted = false;
+	unsigned served = 0;
+
+	/* A queue full at a time: other devices wait for the lock. */
+	while (served < BLK_QUEUE_SIZE && virtio_device_pop(device, index, &chain)) {
+		submitted |= blk_serve(blk, &chain);
+		served++;
+	}
+	if (submitted)
+		disk_flush_queue(blk->disk);
+	virtio_device_interrupt(device, index);
+	if (served == BLK_QUEUE_SIZE)
+		virtio_device_kick_again(device, index);
+}
+
+static void blk_reset(struct virtio_device *device)
+{
+	struct blk *blk = to_blk(device);
+
+	blk->draining = true;
+	disk_drain(blk->disk);
+	blk->draining = false;
+}
+
+static void blk_queue_reset(struct virtio_device *device, unsigned index)
+{
+	blk_reset(device);
+}
+
+static void blk_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
+{
+	const struct disk_info *info = &to_blk(device)->info;
+	struct virtio_blk_config config = {
+		.capacity = htole64(info->size / DISK_SECTOR),
+		.seg_max = htole32(BLK_SEG_MAX),
+		.blk_size = htole32(info->block_size),
+	};
+
+	if (device->features >> VIRTIO_BLK_F_DISCARD & 1) {
+		config.max_discard_sectors = htole32(BLK_RANGE_SECTORS);
+		config.max_discard_seg = htole32(1);
+		config.discard_sector_alignment = htole32(info->block_size / DISK_SECTOR);
+		config.max_write_zeroes_sectors = htole32(BLK_RANGE_SECTORS);
+		config.max_write_zeroes_seg = htole32(1);
+		config.write_zeroes_may_unmap = 1;
+	}
+	memcpy(data, (const char *)&config + offset, len);
+}
+
+static void blk_destroy(struct virtio_device *device)
+{
+	struct blk *blk = to_blk(device);
+
+	disk_close(blk->disk);
+	free(blk);
+}
+
+static const struct virtio_device_ops blk_ops = {
+	.reset = blk_reset,
+	.kick = blk_kick,
+	.queue_reset = blk_queue_reset,
+	.config_read = blk_config_read,
+	.destroy = blk_destroy,
+};
+
+static u64 blk_features(const struct disk_info *info)
+{
+	u64 features = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
+		       1ULL << VIRTIO_BLK_F_FLUSH;
+
+	if (info->read_only)
+		features |= 1ULL << VIRTIO_BLK_F_RO;
+	else if (info->can_discard)
+		features |= 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	return features;
+}
+
+int virtio_blk_create(struct virtio_device **device, struct disk *disk, unsigned number,
+		      struct loop *loop, struct dma_space *space)
+{
+	struct blk *blk = calloc(1, sizeof(*blk));
+	int ret = blk ? disk_start(disk, loop) : -ENOMEM;
+
+	if (ret) {
+		disk_close(disk);
+		free(blk);
+		return ret;
+	}
+	blk->disk = disk;
+	disk_get_info(disk, &blk->info);
+	snprintf(blk->name, sizeof(blk->name), "virtio-blk %u", number);
+	virtq_init(&blk->queue, BLK_QUEUE_SIZE);
+	blk->device = (struct virtio_device){
+		.ops = &blk_ops,
+		.name = blk->name,
+		.id = VIRTIO_ID_BLOCK,
+		.features = blk_features(&blk->info),
+		.config_size = sizeof(struct virtio_blk_config),
+		.queue_count = 1,
+		.queues = &blk->queue,
+		.space = space,
+	};
+	*device = &blk->device;
+	return 0;
+}
+
+void virtio_blk_describe(const struct virtio_device *device, char *line, size_t size)
+{
+	const struct blk_counters *counters = &to_blk(device)->counters;
+
+	snprintf(line, size,
+		 "%s: %llu reads of %llu bytes, %llu writes of %llu bytes, %llu flushes, "
+		 "%llu discards, %llu write-zeroes, %llu errors",
+		 device->name, (unsigned long long)counters->reads,
+		 (unsigned long long)counters->bytes_read, (unsigned long long)counters->writes,
+		 (unsigned long long)counters->bytes_written, (unsigned long long)counters->flushes,
+		 (unsigned long long)counters->discards, (unsigned long long)counters->zeroes,
+		 (unsigned long long)counters->errors);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* virtio 1.4, "Console Device": one port, no control queues. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_console.h>
+#include <linux/virtio_ids.h>
+
+#include "virtio/console.h"
+#include "vmm/terminal.h"
+
+#define CONSOLE_QUEUE_SIZE 64
+#define CONSOLE_COPY	   4096 /* bytes moved in one go */
+#define CONSOLE_GOES	   32	/* and goes under one hold of the lock */
+
+enum { RECEIVE, TRANSMIT, QUEUES }; /* "Virtqueues" of the console: port 0's */
+
+/* A chain that is taken and not given back yet. */
+struct console_chain {
+	bool taken;
+	u64 done; /* bytes of it that were transmitted */
+	struct virtq_chain chain;
+};
+
+struct console {
+	struct virtio_device device;
+	struct virtq queues[QUEUES];
+	struct terminal *terminal; /* borrowed */
+	struct terminal_client client;
+	struct console_chain current[QUEUES];
+};
+
+static bool take(struct console *console, unsigned index)
+{
+	struct console_chain *current = &console->current[index];
+
+	if (virtio_device_is_broken(&console->device))
+		return false;
+	if (!current->taken) {
+		current->taken = virtio_device_pop(&console->device, index, &current->chain);
+		current->done = 0;
+	}
+	return current->taken;
+}
+
+static void give_back(struct console *console, unsigned index, u32 written)
+{
+	console->current[index].taken = false;
+	virtio_device_push(&console->device, index, console->current[index].chain.head, written);
+}
+
+/* One go of output: false if there is nothing to do, or the terminal is full. */
+static bool transmit_some(struct console *console)
+{
+	struct console_chain *current = &console->current[TRANSMIT];
+	char data[CONSOLE_COPY];
+	size_t wrote = 0;
+	s64 len;
+
+	/* A full terminal will call: the rest, and what the driver adds, waits for that. */
+	if (!take(console, TRANSMIT))
+		return false;
+	len = virtq_chain_read(&console->queues[TRANSMIT], &current->chain, current->done, data,
+			       sizeof(data));
+	if (len > 0) {
+		wrote = terminal_write(console->terminal, data, len);
+		current->done += wrote;
+		if (wrote < (size_t)len)
+			return false;
+	}
+	/* Memory that cannot be read is a text that cannot be shown; the fault was reported. */
+	if (len < 0 || current->done >= current->chain.readable_len)
+		give_back(console, TRANSMIT, 0);
+	return true;
+}
+
+static void transmit(struct console *console)
+{
+	unsigned goes = 0;
+
+	while (goes < CONSOLE_GOES && transmit_some(console))
+		goes++;
+	virtio_device_interrupt(&console->device, TRANSMIT);
+	if (goes == CONSOLE_GOES)
+		virtio_device_kick_again(&console->device, TRANSMIT);
+}
+
+/* One go of input: none is taken before there is a buffer for it. */
+static bool receive_some(struct console *console)
+{
+	struct console_chain *current = &console->current[RECEIVE];
+	char data[CONSOLE_COPY];
+	size_t len = 0;
+	s64 written;
+
+	if (!take(console, RECEIVE))
+		return false;
+	if (current->chain.writable_len) {
+		len = terminal_read(console->terminal, data,
+				    MIN(sizeof(data), current->chain.writable_len));
+		if (!len)
+			return false;
+	}
+	written = virtq_chain_write(&console->queues[RECEIVE], &current->chain, 0, data, len);
+	give_back(console, RECEIVE, written > 0 ? written : 0);
+	return true;
+}
+
+static void receive(struct console *console)
+{
+	unsigned goes = 0;
+
+	while (goes < CONSOLE_GOES && receive_some(console))
+		goes++;
+	virtio_device_interrupt(&console->device, RECEIVE);
+	if (goes == CONSOLE_GOES)
+		virtio_device_kick_again(&console->device, RECEIVE);
+}
+
+/* ---- the terminal's side ---- */
+
+static void terminal_readable(struct terminal_client *client)
+{
+	receive(container_of(client, struct console, client));
+}
+
+static void terminal_writable(struct terminal_client *client)
+{
+	transmit(container_of(client, struct console, client));
+}
+
+static void terminal_resized(struct terminal_client *client, u16 columns, u16 rows)
+{
+	struct console *console = container_of(client, struct console, client);
+
+	if (virtio_has_feature(&console->device, VIRTIO_CONSOLE_F_SIZE))
+		virtio_device_config_changed(&console->device);
+}
+
+/* ---- the driver's side ---- */
+
+static struct console *to_console(struct virtio_device *device)
+{
+	return container_of(device, struct console, device);
+}
+
+static void console_kick(struct virtio_device *device, unsigned index)
+{
+	if (index == RECEIVE)
+		receive(to_console(device));
+	else
+		transmit(to_console(device));
+}
+
+static void console_queue_reset(struct virtio_device *device, unsigned index)
+{
+	to_console(device)->current[index].taken = false;
+}
+
+static void console_reset(struct virtio_device *device)
+{
+	console_queue_reset(device, RECEIVE);
+	console_queue_reset(device, TRANSMIT);
+}
+
+static void console_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
+{
+	struct virtio_console_config config = { 0 };
+	u16 columns, rows;
+
+	terminal_size(to_console(device)->terminal, &columns, &rows);
+	config.cols = htole16(columns);
+	config.rows = htole16(rows);
+	memcpy(data, (const char *)&config + offset, len);
+}
+
+static void console_destroy(struct virtio_device *device)
+{
+	struct console *console = to_console(device);
+
+	terminal_set_client(console->terminal, NULL);
+	free(console);
+}
+
+static const struct virtio_device_ops console_ops = {
+	.reset = console_reset,
+	.kick = console_kick,
+	.queue_reset = console_queue_reset,
+	.config_read = console_config_read,
+	.destroy = console_destroy,
+};
+
+int virtio_console_create(struct virtio_device **device, struct terminal *terminal,
+			  struct dma_space *space)
+{
+	struct console *console = calloc(1, sizeof(*console));
+	u16 columns, rows;
+
+	if (!console)
+		return -ENOMEM;
+	console->terminal = terminal;
+	console->client = (struct terminal_client){
+		.readable = terminal_readable,
+		.writable = terminal_writable,
+		.resized = terminal_resized,
+	};
+	virtq_init(&console->queues[RECEIVE], CONSOLE_QUEUE_SIZE);
+	virtq_init(&console->queues[TRANSMIT], CONSOLE_QUEUE_SIZE);
+	terminal_size(terminal, &columns, &rows);
+	console->device = (struct virtio_device){
+		.ops = &console_ops,
+		.name = "virtio-console",
+		.id = VIRTIO_ID_CONSOLE,
+		/* A pipe has no size to speak of. */
+		.features = columns && rows ? 1ULL << VIRTIO_CONSOLE_F_SIZE : 0,
+		.config_size = sizeof(struct virtio_console_config),
+		.queue_count = QUEUES,
+		.queues = console->queues,
+		.space = space,
+	};
+	terminal_set_client(terminal, &console->client);
+	*device = &console->device;
+	return 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+
+#include "virtio/device.h"
+
+static bool started(const struct virtio_device *device)
+{
+	return device->status & VIRTIO_CONFIG_S_DRIVER_OK && !virtio_device_is_broken(device);
+}
+
+static void interrupt(struct virtio_device *device, u32 cause, unsigned queue)
+{
+	if (device->transport)
+		device->transport->interrupt(device, cause, queue);
+}
+
+static const char *queue_complaint(int error)
+{
+	return error == -EFAULT ? "a ring or a descriptor table lies outside its memory"
+				: "a ring breaks the rules";
+}
+
+void virtio_device_interrupt(struct virtio_device *device, unsigned index)
+{
+	if (!started(device))
+		return;
+	if (virtq_should_interrupt(&device->queues[index]))
+		interrupt(device, VIRTIO_MMIO_INT_VRING, index);
+	else if (device->queues[index].broken)
+		virtio_device_broken(device, queue_complaint(-EFAULT));
+}
+
+void virtio_device_config_changed(struct virtio_device *device)
+{
+	device->generation++;
+	/* "Device Initialization": nothing is notified before DRIVER_OK. */
+	if (started(device))
+		interrupt(device, VIRTIO_MMIO_INT_CONFIG, 0);
+}
+
+void virtio_device_broken(struct virtio_device *device, const char *why)
+{
+	if (virtio_device_is_broken(device))
+		return;
+	log_limited(&device->complaints, LOG_WARNING,
+		    "%s: %s; the device stops until the guest resets it", device->name, why);
+	device->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		interrupt(device, VIRTIO_MMIO_INT_CONFIG, 0);
+}
+
+bool virtio_device_is_broken(const struct virtio_device *device)
+{
+	return device->status & VIRTIO_CONFIG_S_NEEDS_RESET;
+}
+
+void virtio_device_kick_again(struct virtio_device *device, unsigned index)
+{
+	if (started(device) && device->transport)
+		device->transport->kick_again(device, index);
+}
+
+bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virtq_chain *chain)
+{
+	int ret;
+
+	if (!started(device))
+		return false;
+	ret = virtq_pop(&device->queues[index], chain);
+	if (ret < 0)
+		virtio_device_broken(device, queue_complaint(ret));
+	return ret == 1;
+}
+
+void virtio_device_push(struct virtio_device *device, unsigned index, u16 head, u32 written)
+{
+	int ret;
+
+	if (!started(device))
+		return;
+	ret = virtq_push(&device->queues[index], head, written);
+	if (ret)
+		virtio_device_broken(device, queue_complaint(ret));
+}

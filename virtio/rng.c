@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* virtio 1.4, "Entropy Device". */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include <linux/virtio_ids.h>
+
+#include "virtio/rng.h"
+
+#define RNG_QUEUE_SIZE 16
+/* Per buffer, which may be filled in part; and buffers per kick: others want the lock too. */
+#define RNG_BYTES   1024
+#define RNG_BUFFERS 16
+
+struct rng {
+	struct virtio_device device;
+	struct virtq queue;
+};
+
+/* "The device MUST place one or more random bytes into the buffer". */
+static u32 fill(struct rng *rng, const struct virtq_chain *chain)
+{
+	char data[RNG_BYTES];
+	ssize_t len;
+	s64 written;
+
+	/* A host that runs guests has long seeded its generator; should it not: an empty answer. */
+	len = getrandom(data, MIN(sizeof(data), chain->writable_len), GRND_NONBLOCK);
+	if (len <= 0)
+		return 0;
+	written = virtq_chain_write(&rng->queue, chain, 0, data, len);
+	explicit_bzero(data, sizeof(data));
+	return written > 0 ? written : 0;
+}
+
+static void rng_kick(struct virtio_device *device, unsigned index)
+{
+	struct rng *rng = container_of(device, struct rng, device);
+	struct virtq_chain chain;
+	unsigned served = 0;
+
+	while (served < RNG_BUFFERS && virtio_device_pop(device, index, &chain)) {
+		virtio_device_push(device, index, chain.head, fill(rng, &chain));
+		served++;
+	}
+	virtio_device_interrupt(device, index);
+	if (served == RNG_BUFFERS)
+		virtio_device_kick_again(device, index);
+}
+
+static void rng_destroy(struct virtio_device *device)
+{
+	free(container_of(device, struct rng, device));
+}
+
+static const struct virtio_device_ops rng_ops = {
+	.kick = rng_kick,
+	.destroy = rng_destroy,
+};
+
+int virtio_rng_create(struct virtio_device **device, struct dma_space *space)
+{
+	struct rng *rng = calloc(1, sizeof(*rng));
+
+	if (!rng)
+		return -ENOMEM;
+	virtq_init(&rng->queue, RNG_QUEUE_SIZE);
+	rng->device = (struct virtio_device){
+		.ops = &rng_ops,
+		.name = "virtio-rng",
+		.id = VIRTIO_ID_RNG,
+		.queue_count = 1,
+		.queues = &rng->queue,
+		.space = space,
+	};
+	*device = &rng->device;
+	return 0;
+}
