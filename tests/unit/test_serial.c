@@ -63,10 +63,6 @@ void irq_line_set(struct irq_line *line, bool level)
 	line_level = level;
 }
 
-int irq_send_msi(struct irq *irq, const struct msi_message *msi)
-{
-	return -ENOSYS;
-}
 
 static struct vm vm;
 
