@@ -1,1 +1,2 @@
-iommu-src :=
+iommu-src := domain.c endpoint.c fault.c move.c options.c request.c resv.c store.c viommu.c viot.c \
+	     $(if $(filter arm64,$(ARCH)),fdt.c,nofdt.c)

@@ -20,9 +20,9 @@
 struct viommu;
 
 struct viommu_config {
-	bool bypass;	  /* boot bypass: endpoints reach all memory until attached */
-	u64 max_mappings; /* in all domains together; 0: VIOMMU_DEFAULT_MAPPINGS */
-	bool msi_map;	  /* no MSI property: the guest maps doorbells itself (arm64) */
+	bool bypass;	       /* boot bypass: endpoints reach all memory until attached */
+	u64 max_mappings;      /* in all domains together; 0: VIOMMU_DEFAULT_MAPPINGS */
+	bool msi_map;	       /* no MSI property: the guest maps doorbells itself (arm64) */
 	unsigned address_bits; /* of a guest physical address */
 };
 
@@ -63,11 +63,11 @@ struct viommu_counters {
 	u64 requests;	  /* taken off the request queue */
 	u64 maps, unmaps; /* that succeeded */
 	u64 attaches, detaches, probes;
-	u64 refused;	  /* requests answered with another status than OK, or unwritten */
-	u64 mappings;	  /* now */
+	u64 refused;  /* requests answered with another status than OK, or unwritten */
+	u64 mappings; /* now */
 	u64 mappings_peak;
-	u64 translations; /* of all endpoints */
-	u64 faults;	  /* accesses refused */
+	u64 translations;    /* of all endpoints */
+	u64 faults;	     /* accesses refused */
 	u64 reports_dropped; /* faults for which the event queue had no buffer */
 };
 

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Domains, and what MAP and UNMAP do to them (virtio 1.4, "IOMMU Device", "MAP
+ * request", "UNMAP request"). A change is made in our table and in every
+ * listener, or in none: a listener that refuses has the others undone.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "private.h"
+
+static_assert((u32)DMA_READ == VIRTIO_IOMMU_MAP_F_READ, "access is taken from the flags");
+static_assert((u32)DMA_WRITE == VIRTIO_IOMMU_MAP_F_WRITE, "access is taken from the flags");
+
+struct domain *domain_find(const struct viommu *viommu, u32 id)
+{
+	struct list_node *node;
+
+	list_for_each(node, &viommu->domains) {
+		struct domain *domain = list_entry(node, struct domain, node);
+
+		if (domain->id == id)
+			return domain;
+	}
+	return NULL;
+}
+
+struct domain *domain_create(struct viommu *viommu, u32 id, bool bypass)
+{
+	struct domain *domain = calloc(1, sizeof(*domain));
+	u64 seed = 0;
+
+	if (!domain)
+		return NULL;
+	/* Early in the host's boot there may be none: the tree works, predictably. */
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
+		seed = (uintptr_t)domain;
+	store_init(&domain->store, seed);
+	list_init(&domain->endpoints);
+	domain->id = id;
+	domain->bypass = bypass;
+	list_add_tail(&viommu->domains, &domain->node);
+	return domain;
+}
+
+void domain_destroy(struct viommu *viommu, struct domain *domain)
+{
+	assert(list_empty(&domain->endpoints));
+	viommu->counters.mappings -= domain->store.count;
+	store_clear(&domain->store);
+	list_del(&domain->node);
+	free(domain);
+}
+
+u8 listener_status(int error)
+{
+	if (error == -ENOSPC || error == -ENOMEM)
+		return VIRTIO_IOMMU_S_NOMEM;
+	return VIRTIO_IOMMU_S_DEVERR;
+}
+
+/*
+ * @m as a listener takes it; false if it takes it not: a doorbell, which is
+ * resolved by us, or memory that nobody may touch, which no IOMMU can say.
+ */
+static bool mapping_mirrors(const struct mapping *m, struct dma_mapping *out)
+{
+	u32 access = m->flags & (DMA_READ | DMA_WRITE);
+
+	if (!access || m->flags & VIRTIO_IOMMU_MAP_F_MMIO)
+		return false;
+	*out = (struct dma_mapping){
+		.start = m->start, .last = m->last, .gpa = m->gpa, .access = access
+	};
+	return true;
+}
+
+int domain_replay(const struct domain *domain, struct dma_listener *listener)
+{
+	struct mapping *m;
+
+	if (domain->bypass)
+		return listener->ops->bypass(listener);
+	store_for_each(m, &domain->store)
+	{
+		struct dma_mapping mapping;
+		int ret = mapping_mirrors(m, &mapping) ? listener->ops->map(listener, &mapping) : 0;
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/*
+ * Who refuses even an undoing is only marked while the endpoints are walked, and
+ * torn off here. The domain may be gone afterwards.
+ */
+static void isolate_marked(struct domain *domain)
+{
+	struct list_node *node, *next;
+
+	list_for_each_safe(node, next, &domain->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
+
+		/* The last one takes the domain with it: no step after that. */
+		bool last = domain->endpoints.next == domain->endpoints.prev;
+
+		if (endpoint->isolated) {
+			log_limited(&endpoint->viommu->fault_log, LOG_ERROR,
+				    "%s: the host refused to undo a change: detached",
+				    endpoint->name);
+			endpoint_isolate(endpoint);
+		}
+		if (last)
+			return;
+	}
+}
+
+/* Take @mapping out of the listeners before @end (NULL: of all). */
+static void listeners_undo_map(struct domain *domain, const struct dma_mapping *mapping,
+			       const struct endpoint *end)
+{
+	struct list_node *node;
+
+	list_for_each(node, &domain->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
+		struct dma_listener *listener = endpoint->listener;
+
+		if (endpoint == end)
+			return;
+		if (listener && listener->ops->unmap(listener, mapping))
+			endpoint->isolated = true;
+	}
+}
+
+static int listeners_map(struct domain *domain, const struct dma_mapping *mapping)
+{
+	struct list_node *node;
+
+	list_for_each(node, &domain->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
+		struct dma_listener *listener = endpoint->listener;
+		int ret = listener ? listener->ops->map(listener, mapping) : 0;
+
+		if (ret) {
+			listeners_undo_map(domain, mapping, endpoint);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* Put @mapping back into the listeners before @end. */
+static void listeners_undo_unmap(struct domain *domain, const struct dma_mapping *mapping,
+				 const struct endpoint *end)
+{
+	struct list_node *node;
+
+	list_for_each(node, &domain->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
+		struct dma_listener *listener = endpoint->listener;
+
+		if (endpoint == end)
+			return;
+		if (listener && listener->ops->map(listener, mapping))
+			endpoint->isolated = true;
+	}
+}
+
+static int listeners_unmap(struct domain *domain, const struct dma_mapping *mapping)
+{
+	struct list_node *node;
+
+	list_for_each(node, &domain->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
+		struct dma_listener *listener = endpoint->listener;
+		int ret = listener ? listener->ops->unmap(listener, mapping) : 0;
+
+		if (ret) {
+			listeners_undo_unmap(domain, mapping, endpoint);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static bool domain_reserves(const struct domain *domain, iova_t start, iova_t last)
+{
+	const struct list_node *node;
+
+	list_for_each(node, &domain->endpoints) {
+		if (resv_overlaps(&list_entry(node, struct endpoint, member)->resv, start, last))
+			return true;
+	}
+	return false;
+}
+
+/* The last guest-physical address there is. */
+static gpa_t last_address(const struct viommu *viommu)
+{
+	unsigned bits = viommu->config.address_bits;
+
+	return bits && bits < 64 ? (1ULL << bits) - 1 : UINT64_MAX;
+}
+
+/*
+ * Addresses that MAP may not have, whatever is mapped. The specification leaves the
+ * status of a physical range open that wraps or that no guest has: RANGE, as for
+ * virtual ones.
+ */
+static u8 map_check_range(const struct viommu *viommu, const struct map_args *args)
+{
+	u64 granule = viommu->page_size_mask & -viommu->page_size_mask;
+	gpa_t gpa_last;
+
+	if (args->last < args->start)
+		return VIRTIO_IOMMU_S_INVAL;
+	/* last + 1 may wrap, to the 0 that is aligned. */
+	if (!is_aligned(args->start | args->gpa | (args->last + 1), granule))
+		return VIRTIO_IOMMU_S_RANGE;
+	if (!range_contains(viommu->aperture.start, viommu->aperture.last, args->start, args->last))
+		return VIRTIO_IOMMU_S_RANGE;
+	if (__builtin_add_overflow(args->gpa, args->last - args->start, &gpa_last) ||
+	    gpa_last > last_address(viommu))
+		return VIRTIO_IOMMU_S_RANGE;
+	return VIRTIO_IOMMU_S_OK;
+}
+
+static u8 map_into_table(struct viommu *viommu, struct domain *domain, const struct map_args *args)
+{
+	if (viommu->counters.mappings >= viommu->config.max_mappings)
+		return store_overlaps(&domain->store, args->start, args->last)
+			       ? VIRTIO_IOMMU_S_INVAL
+			       : VIRTIO_IOMMU_S_NOMEM;
+	switch (store_insert(&domain->store, args->start, args->last, args->gpa, args->flags)) {
+	case 0:
+		return VIRTIO_IOMMU_S_OK;
+	case -EEXIST:
+		return VIRTIO_IOMMU_S_INVAL;
+	default:
+		return VIRTIO_IOMMU_S_NOMEM;
+	}
+}
+
+static int map_into_listeners(struct domain *domain, const struct map_args *args)
+{
+	struct mapping *m = store_find(&domain->store, args->start);
+	struct dma_mapping mapping;
+	struct store undone;
+	int ret;
+
+	if (!mapping_mirrors(m, &mapping))
+		return 0;
+	ret = domain->listeners ? listeners_map(domain, &mapping) : 0;
+	if (!ret) {
+		domain->mirrored++;
+		return 0;
+	}
+	store_cut(&domain->store, args->start, args->last, &undone);
+	store_clear(&undone);
+	isolate_marked(domain);
+	return ret;
+}
+
+u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_args *args)
+{
+	struct viommu_counters *counters = &viommu->counters;
+	u8 status = map_check_range(viommu, args);
+	int ret;
+
+	if (status)
+		return status;
+	if (domain_reserves(domain, args->start, args->last))
+		return VIRTIO_IOMMU_S_INVAL;
+	status = map_into_table(viommu, domain, args);
+	if (status)
+		return status;
+	ret = map_into_listeners(domain, args);
+	if (ret)
+		return listener_status(ret);
+	counters->mappings++;
+	counters->mappings_peak = MAX(counters->mappings_peak, counters->mappings);
+	counters->maps++;
+	return VIRTIO_IOMMU_S_OK;
+}
+
+/* Give back to the listeners what lies before @end in @cut. */
+static void unmap_undo(struct domain *domain, const struct store *cut, const struct mapping *end)
+{
+	struct dma_mapping mapping;
+	struct mapping *m;
+
+	store_for_each(m, cut)
+	{
+		if (m == end)
+			return;
+		if (mapping_mirrors(m, &mapping))
+			listeners_undo_unmap(domain, &mapping, NULL);
+	}
+}
+
+/* All of @cut out of the listeners; *removed counts them. */
+static int unmap_from_listeners(struct domain *domain, const struct store *cut, u64 *removed)
+{
+	struct dma_mapping mapping;
+	struct mapping *m;
+
+	*removed = 0;
+	store_for_each(m, cut)
+	{
+		int ret;
+
+		if (!mapping_mirrors(m, &mapping))
+			continue;
+		ret = domain->listeners ? listeners_unmap(domain, &mapping) : 0;
+		if (ret) {
+			unmap_undo(domain, cut, m);
+			return ret;
+		}
+		++*removed;
+	}
+	return 0;
+}
+
+u8 domain_unmap(struct viommu *viommu, struct domain *domain, iova_t start, iova_t last)
+{
+	struct store cut;
+	u64 removed;
+	int ret;
+
+	if (last < start)
+		return VIRTIO_IOMMU_S_INVAL;
+	if (store_cut(&domain->store, start, last, &cut))
+		return VIRTIO_IOMMU_S_RANGE;
+	ret = unmap_from_listeners(domain, &cut, &removed);
+	if (ret) {
+		store_put_back(&domain->store, &cut);
+		isolate_marked(domain);
+		return listener_status(ret);
+	}
+	domain->mirrored -= removed;
+	viommu->counters.mappings -= cut.count;
+	viommu->counters.unmaps++;
+	store_clear(&cut);
+	return VIRTIO_IOMMU_S_OK;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * An endpoint's view of memory: its domain, or all of RAM in bypass, or nothing.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+
+struct endpoint *endpoint_find(const struct viommu *viommu, u32 id)
+{
+	struct list_node *node;
+
+	list_for_each(node, &viommu->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, node);
+
+		if (endpoint->id == id)
+			return endpoint;
+	}
+	return NULL;
+}
+
+bool endpoint_bypasses(const struct endpoint *endpoint)
+{
+	if (endpoint->domain)
+		return endpoint->domain->bypass;
+	return endpoint->viommu->bypass && !endpoint->isolated;
+}
+
+static struct endpoint *endpoint_of(struct dma_space *space)
+{
+	return container_of(space, struct endpoint, space);
+}
+
+static int endpoint_refuse(struct endpoint *endpoint, iova_t iova, enum dma_access access,
+			   u8 reason)
+{
+	endpoint->space.faults++;
+	fault_report(endpoint, iova, access, reason);
+	return -EFAULT;
+}
+
+/* [iova, last] at @gpa, of a mapping or of all memory. */
+static int run_set(struct dma_run *run, gpa_t gpa, iova_t iova, iova_t last)
+{
+	run->gpa = gpa;
+	/* 2^64 bytes cannot be said; nobody has them either. */
+	run->len = last - iova == UINT64_MAX ? UINT64_MAX : last - iova + 1;
+	return 0;
+}
+
+static int endpoint_translate(struct dma_space *space, iova_t iova, iova_t last,
+			      enum dma_access access, struct dma_run *run)
+{
+	struct endpoint *endpoint = endpoint_of(space);
+	const struct mapping *m;
+
+	/* In bypass a doorbell needs no look: it is no RAM, and so faults there. */
+	if (endpoint_bypasses(endpoint))
+		return run_set(run, iova, iova, last);
+	if (!endpoint->domain)
+		return endpoint_refuse(endpoint, iova, access, VIRTIO_IOMMU_FAULT_R_DOMAIN);
+	/* Nothing is ever mapped in a doorbell window: it faults like any hole. */
+	m = store_find(&endpoint->domain->store, iova);
+	if (!m || !(m->flags & access) || m->flags & VIRTIO_IOMMU_MAP_F_MMIO)
+		return endpoint_refuse(endpoint, iova, access, VIRTIO_IOMMU_FAULT_R_MAPPING);
+	return run_set(run, m->gpa + (iova - m->start), iova, MIN(last, m->last));
+}
+
+/* dma.c has counted it. */
+static void endpoint_bad_access(struct dma_space *space, iova_t iova, enum dma_access access)
+{
+	fault_report(endpoint_of(space), iova, access, VIRTIO_IOMMU_FAULT_R_MAPPING);
+}
+
+/*
+ * Where @address leads as a doorbell. The MSI window passes whatever the
+ * endpoint is attached to (virtio 1.4, "Property RESV_MEM": accesses to it may
+ * not be translated); elsewhere the guest must have mapped it for that.
+ */
+static int endpoint_doorbell(struct endpoint *endpoint, iova_t address, gpa_t *doorbell)
+{
+	const u32 flags = VIRTIO_IOMMU_MAP_F_MMIO | VIRTIO_IOMMU_MAP_F_WRITE;
+	const struct resv_region *window = resv_doorbell(&endpoint->resv);
+	const struct mapping *m;
+
+	*doorbell = address;
+	if (window && address >= window->start && address <= window->last)
+		return 0;
+	if (endpoint_bypasses(endpoint))
+		return 0;
+	if (!endpoint->domain)
+		return endpoint_refuse(endpoint, address, DMA_WRITE, VIRTIO_IOMMU_FAULT_R_DOMAIN);
+	m = store_find(&endpoint->domain->store, address);
+	if (!m || (m->flags & flags) != flags)
+		return endpoint_refuse(endpoint, address, DMA_WRITE, VIRTIO_IOMMU_FAULT_R_MAPPING);
+	*doorbell = m->gpa + (address - m->start);
+	return 0;
+}
+
+static int endpoint_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id)
+{
+	struct endpoint *endpoint = endpoint_of(space);
+	struct msi_message msi = { .data = data, .device_id = device_id };
+	int ret = endpoint_doorbell(endpoint, address, &msi.address);
+
+	return ret ? ret : irq_send_msi(endpoint->viommu->irq, &msi);
+}
+
+static void endpoint_dropped(struct dma_space *space)
+{
+	viommu_resume(endpoint_of(space)->viommu);
+}
+
+static const struct dma_space_ops endpoint_space_ops = {
+	.translate = endpoint_translate,
+	.bad_access = endpoint_bad_access,
+	.signal_msi = endpoint_signal_msi,
+};
+
+int endpoint_create(struct endpoint **out, struct viommu *viommu, u32 id, const char *name,
+		    const struct guest_memory *memory)
+{
+	struct endpoint *endpoint = calloc(1, sizeof(*endpoint));
+
+	if (!endpoint)
+		return -ENOMEM;
+	endpoint->name = strdup(name);
+	if (!endpoint->name) {
+		free(endpoint);
+		return -ENOMEM;
+	}
+	dma_space_init(&endpoint->space, &endpoint_space_ops, memory);
+	endpoint->space.dropped = endpoint_dropped;
+	endpoint->viommu = viommu;
+	endpoint->id = id;
+	list_init(&endpoint->node);
+	list_init(&endpoint->member);
+	*out = endpoint;
+	return 0;
+}
+
+void endpoint_destroy(struct endpoint *endpoint)
+{
+	if (!endpoint)
+		return;
+	list_del(&endpoint->node);
+	free(endpoint->name);
+	free(endpoint);
+}

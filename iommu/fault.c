@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Refused accesses: reports to the guest (virtio 1.4, "Fault reporting") and to the user. */
+#include <linux/virtio_config.h>
+
+#include "private.h"
+
+static const char *access_name(enum dma_access access)
+{
+	return access == DMA_READ ? "read" : "write";
+}
+
+/*
+ * A guest without the driver has a disk that does not answer and no message to
+ * say why: so we do, once. From the first ATTACH on, the guest knows what it does.
+ */
+static void fault_explain(struct endpoint *endpoint, iova_t address, enum dma_access access)
+{
+	struct viommu *viommu = endpoint->viommu;
+
+	if (viommu->attached) {
+		log_limited(&viommu->fault_log, LOG_WARNING, "%s: the IOMMU refused a %s at 0x%llx",
+			    endpoint->name, access_name(access), (unsigned long long)address);
+		return;
+	}
+	if (viommu->explained)
+		return;
+	viommu->explained = true;
+	log_warning("%s: the IOMMU refused its first DMA, because the guest has not attached any "
+		    "device: the guest needs the virtio_iommu driver, as a module in its initrd or "
+		    "built in; a guest without it works with --viommu bypass=on",
+		    endpoint->name);
+}
+
+static bool event_queue_live(const struct viommu *viommu)
+{
+	return viommu->device.status & VIRTIO_CONFIG_S_DRIVER_OK &&
+	       !virtio_device_is_broken(&viommu->device) &&
+	       viommu->queues[VIOMMU_EVENT_QUEUE].ready;
+}
+
+/* One report into one buffer. False: there was none, or it was too short. */
+static bool event_send(struct viommu *viommu, const struct virtio_iommu_fault *event)
+{
+	struct virtio_device *device = &viommu->device;
+	struct virtq *queue = &viommu->queues[VIOMMU_EVENT_QUEUE];
+	struct virtq_chain chain;
+	u32 written = sizeof(*event);
+
+	if (!event_queue_live(viommu) || !virtio_device_pop(device, VIOMMU_EVENT_QUEUE, &chain))
+		return false;
+	/* "Fault reporting": a report does not span buffers; a short one goes back empty. */
+	if (chain.writable_len < sizeof(*event))
+		written = 0;
+	else if (virtq_chain_write(queue, &chain, 0, event, sizeof(*event)) != sizeof(*event)) {
+		virtio_device_broken(device, "an event buffer lies outside memory");
+		return false;
+	}
+	virtio_device_push(device, VIOMMU_EVENT_QUEUE, chain.head, written);
+	virtio_device_interrupt(device, VIOMMU_EVENT_QUEUE);
+	return written;
+}
+
+void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access access, u8 reason)
+{
+	struct viommu *viommu = endpoint->viommu;
+	u32 flags = access == DMA_READ ? VIRTIO_IOMMU_FAULT_F_READ : VIRTIO_IOMMU_FAULT_F_WRITE;
+	struct virtio_iommu_fault event = {
+		.reason = reason,
+		.flags = cpu_to_le32(flags | VIRTIO_IOMMU_FAULT_F_ADDRESS),
+		.endpoint = cpu_to_le32(endpoint->id),
+		.address = cpu_to_le64(address),
+	};
+
+	fault_explain(endpoint, address, access);
+	if (!event_send(viommu, &event))
+		viommu->counters.reports_dropped++;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of this folder share. From the bottom:
+ *
+ *   store.c     the mappings of one domain
+ *   resv.c      where an endpoint's guest may map nothing
+ *   domain.c    domains; MAP and UNMAP, and the listeners they go to
+ *   move.c      endpoints going from one domain to another: ATTACH, DETACH, reset
+ *   endpoint.c  an endpoint's DMA space: translation, doorbells
+ *   fault.c     reports to the event queue, and to the user
+ *   request.c   the requests of the wire, one table
+ *   viommu.c    the virtio device: queues, configuration, waiting for holds
+ *
+ * Everything below runs under the VM lock. Functions that serve a request
+ * answer its VIRTIO_IOMMU_S_* status.
+ */
+#ifndef IOMMU_PRIVATE_H
+#define IOMMU_PRIVATE_H
+
+#include <linux/virtio_iommu.h>
+
+#include "iommu/viommu.h"
+#include "resv.h"
+#include "store.h"
+
+enum { VIOMMU_REQUEST_QUEUE, VIOMMU_EVENT_QUEUE, VIOMMU_QUEUES };
+
+/* Guests number domains from 0; Linux keeps to the positive ints. */
+#define VIOMMU_LAST_DOMAIN 0x7fffffffu
+
+struct domain {
+	struct list_node node;	    /* viommu->domains */
+	struct list_node endpoints; /* endpoint.member; a domain dies with its last one */
+	u32 id;
+	bool bypass; /* IOVA = GPA: no mappings */
+	struct store store;
+	unsigned listeners; /* endpoints that have one */
+	u64 mirrored;	    /* mappings that a listener holds, if there is one */
+};
+
+struct endpoint {
+	struct dma_space space;
+	struct viommu *viommu;
+	struct list_node node;	       /* viommu->endpoints */
+	struct list_node member;       /* domain->endpoints */
+	struct domain *domain;	       /* NULL: not attached */
+	struct dma_listener *listener; /* borrowed; NULL: emulated, needs no mirror */
+	struct resv resv;
+	u32 id;
+	char *name; /* owned */
+	/* A listener that we could not bring to any known state: nothing is reached. */
+	bool isolated;
+};
+
+/* What a request that took a translation away waits for: holds on what was there. */
+struct request_wait {
+	struct domain *domain;	   /* all endpoints of it, or */
+	struct endpoint *endpoint; /* this one; both NULL: nothing to wait for */
+	iova_t start, last;
+};
+
+/* The request being served; at most one, because the others wait behind it. */
+struct request {
+	struct virtq_chain chain;
+	bool busy;     /* popped, not answered */
+	bool answered; /* has a status; else it goes back unwritten */
+	u8 status;
+	u32 tail; /* where the status goes in the writable part */
+	struct request_wait wait;
+};
+
+struct viommu {
+	struct virtio_device device;
+	struct virtq queues[VIOMMU_QUEUES];
+	struct viommu_config config;
+	struct irq *irq; /* borrowed */
+	struct list_node endpoints;
+	struct list_node domains;
+	u64 page_size_mask; /* what all endpoints can do */
+	struct range aperture;
+	u32 probe_size;
+	bool bypass;	/* virtio_iommu_config.bypass */
+	bool attached;	/* some endpoint was, once: the guest has a driver */
+	bool explained; /* the user was told that it has none */
+	struct log_limit fault_log;
+	struct request request;
+	struct viommu_counters counters;
+	u64 bad_config; /* writes to the configuration that were ignored */
+};
+
+/* ---- domain.c ---- */
+
+struct domain *domain_find(const struct viommu *viommu, u32 id);
+/* A new one, without endpoints. NULL: no memory. */
+struct domain *domain_create(struct viommu *viommu, u32 id, bool bypass);
+void domain_destroy(struct viommu *viommu, struct domain *domain);
+
+/* The arguments of MAP, as they came. */
+struct map_args {
+	iova_t start;
+	iova_t last;
+	gpa_t gpa;
+	u32 flags;
+};
+
+u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_args *args);
+u8 domain_unmap(struct viommu *viommu, struct domain *domain, iova_t start, iova_t last);
+
+/* Give @listener all of @domain's mappings, or all RAM; -errno leaves it as far as it came. */
+int domain_replay(const struct domain *domain, struct dma_listener *listener);
+/* What a listener's -errno is to the guest. */
+u8 listener_status(int error);
+
+/* ---- move.c ---- */
+
+/* Add @endpoint to the domain @id, which is made if need be. */
+u8 endpoint_attach(struct endpoint *endpoint, u32 id, bool bypass);
+u8 endpoint_detach(struct endpoint *endpoint);
+/*
+ * Tear @endpoint off its domain, which may die of it, with nothing left in its
+ * listener: the one state that can always be reached. Boot bypass does not apply.
+ */
+void endpoint_isolate(struct endpoint *endpoint);
+/* Device reset: as at power-on, but for config.bypass. */
+void endpoint_reset(struct endpoint *endpoint);
+/* config.bypass changed. -errno of the listener, the endpoint being isolated then. */
+int endpoint_boot_bypass(struct endpoint *endpoint);
+
+/* ---- endpoint.c ---- */
+
+struct endpoint *endpoint_find(const struct viommu *viommu, u32 id);
+int endpoint_create(struct endpoint **endpoint, struct viommu *viommu, u32 id, const char *name,
+		    const struct guest_memory *memory);
+void endpoint_destroy(struct endpoint *endpoint);
+/* Whether IOVA = GPA for it now. */
+bool endpoint_bypasses(const struct endpoint *endpoint);
+
+/* ---- fault.c ---- */
+
+/* @reason: VIRTIO_IOMMU_FAULT_R_*. */
+void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access access, u8 reason);
+
+/* ---- request.c ---- */
+
+/*
+ * Carry out the request whose chain is in viommu->request.chain. -errno: its
+ * buffers cannot be reached.
+ */
+int request_execute(struct viommu *viommu, struct request *request);
+/* Whether it must wait for a device to let go of memory. */
+bool request_waits(const struct request *request);
+/* Write the status. Returns the used length, or -errno. */
+s64 request_answer(struct viommu *viommu, const struct request *request);
+
+/* ---- viommu.c ---- */
+
+/* A hold was dropped: serve the request that waited for it, and those behind it. */
+void viommu_resume(struct viommu *viommu);
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtio device. A request that takes a translation away is carried out at
+ * once, and answered when no device uses what it took; until then the request
+ * queue stands, and nothing else does.
+ */
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+
+static struct viommu *viommu_of(struct virtio_device *device)
+{
+	return container_of(device, struct viommu, device);
+}
+
+/* ---- the request queue ---- */
+
+static void viommu_answer(struct viommu *viommu)
+{
+	struct request *request = &viommu->request;
+	s64 written = request_answer(viommu, request);
+
+	request->busy = false;
+	if (written < 0)
+		virtio_device_broken(&viommu->device, "a request's buffer lies outside memory");
+	else
+		virtio_device_push(&viommu->device, VIOMMU_REQUEST_QUEUE, request->chain.head,
+				   written);
+}
+
+/* Take the next request off the queue and carry it out. False: there is none. */
+static bool viommu_next(struct viommu *viommu)
+{
+	struct request *request = &viommu->request;
+
+	if (!virtio_device_pop(&viommu->device, VIOMMU_REQUEST_QUEUE, &request->chain))
+		return false;
+	viommu->counters.requests++;
+	request->busy = true;
+	if (!request_execute(viommu, request))
+		return true;
+	request->busy = false;
+	virtio_device_broken(&viommu->device, "a request lies outside memory");
+	return false;
+}
+
+/*
+ * All requests up to one that must wait; one interrupt for all answers. After a
+ * ringful the lock is due to others: a second vCPU may refill the ring for ever.
+ */
+static void viommu_serve(struct viommu *viommu)
+{
+	unsigned answered = 0;
+
+	while (answered < VIRTQ_MAX_SIZE && (viommu->request.busy || viommu_next(viommu))) {
+		if (request_waits(&viommu->request))
+			break;
+		viommu_answer(viommu);
+		answered++;
+	}
+	if (answered)
+		virtio_device_interrupt(&viommu->device, VIOMMU_REQUEST_QUEUE);
+	if (answered == VIRTQ_MAX_SIZE)
+		virtio_device_kick_again(&viommu->device, VIOMMU_REQUEST_QUEUE);
+}
+
+void viommu_resume(struct viommu *viommu)
+{
+	if (viommu->request.busy && !request_waits(&viommu->request))
+		viommu_serve(viommu);
+}
+
+static void viommu_kick(struct virtio_device *device, unsigned index)
+{
+	/* Event buffers are taken when there is something to tell. */
+	if (index == VIOMMU_REQUEST_QUEUE)
+		viommu_serve(viommu_of(device));
+}
+
+static void viommu_queue_reset(struct virtio_device *device, unsigned index)
+{
+	if (index == VIOMMU_REQUEST_QUEUE)
+		viommu_of(device)->request.busy = false;
+}
+
+/* ---- configuration ---- */
+
+static void viommu_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
+{
+	const struct viommu *viommu = viommu_of(device);
+	struct virtio_iommu_config config = {
+		.page_size_mask = cpu_to_le64(viommu->page_size_mask),
+		.input_range.start = cpu_to_le64(viommu->aperture.start),
+		.input_range.end = cpu_to_le64(viommu->aperture.last),
+		.domain_range.end = cpu_to_le32(VIOMMU_LAST_DOMAIN),
+		.probe_size = cpu_to_le32(viommu->probe_size),
+		.bypass = viommu->bypass,
+	};
+
+	memcpy(data, (const u8 *)&config + offset, len);
+}
+
+/* No request caused it, so nobody can be told in a status: the device needs a reset. */
+static void viommu_set_bypass(struct viommu *viommu, bool bypass)
+{
+	struct list_node *node;
+
+	if (viommu->bypass == bypass)
+		return;
+	viommu->bypass = bypass;
+	list_for_each(node, &viommu->endpoints) {
+		if (endpoint_boot_bypass(list_entry(node, struct endpoint, node)))
+			virtio_device_broken(
+				&viommu->device,
+				"the host cannot map all memory for a device in bypass");
+	}
+}
+
+/* "Device configuration layout": the driver may write bypass alone, 0 or 1. */
+static void viommu_config_write(struct virtio_device *device, u32 offset, const void *data, u32 len)
+{
+	struct viommu *viommu = viommu_of(device);
+	u8 value = *(const u8 *)data;
+
+	if (offset == offsetof(struct virtio_iommu_config, bypass) && len == 1 && value <= 1 &&
+	    virtio_has_feature(device, VIRTIO_IOMMU_F_BYPASS_CONFIG))
+		viommu_set_bypass(viommu, value);
+	else
+		viommu->bad_config++;
+}
+
+/* ---- life ---- */
+
+/* bypass survives a device reset ("Device initialization" leaves that to us). */
+static void viommu_reset(struct virtio_device *device)
+{
+	struct viommu *viommu = viommu_of(device);
+	struct list_node *node;
+
+	viommu->request.busy = false;
+	list_for_each(node, &viommu->endpoints)
+		endpoint_reset(list_entry(node, struct endpoint, node));
+}
+
+static void viommu_destroy(struct virtio_device *device)
+{
+	struct viommu *viommu = viommu_of(device);
+	struct list_node *node, *next;
+
+	list_for_each_safe(node, next, &viommu->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, node);
+
+		/* Its owner may be gone, and has taken its own leave. */
+		endpoint->listener = NULL;
+		endpoint_reset(endpoint);
+		endpoint_destroy(endpoint);
+	}
+	free(viommu);
+}
+
+static const struct virtio_device_ops viommu_ops = {
+	.reset = viommu_reset,
+	.kick = viommu_kick,
+	.queue_reset = viommu_queue_reset,
+	.config_read = viommu_config_read,
+	.config_write = viommu_config_write,
+	.destroy = viommu_destroy,
+};
+
+static void viommu_init_device(struct viommu *viommu, struct dma_space *space)
+{
+	struct virtio_device *device = &viommu->device;
+
+	device->ops = &viommu_ops;
+	device->name = "virtio-iommu";
+	device->id = VIRTIO_ID_IOMMU;
+	/* Never F_BYPASS: "a device that offers BYPASS_CONFIG should not offer it". */
+	device->features = 1ULL << VIRTIO_IOMMU_F_INPUT_RANGE |
+			   1ULL << VIRTIO_IOMMU_F_DOMAIN_RANGE | 1ULL << VIRTIO_IOMMU_F_MAP_UNMAP |
+			   1ULL << VIRTIO_IOMMU_F_PROBE | 1ULL << VIRTIO_IOMMU_F_MMIO |
+			   1ULL << VIRTIO_IOMMU_F_BYPASS_CONFIG;
+	device->config_size = sizeof(struct virtio_iommu_config);
+	device->queue_count = VIOMMU_QUEUES;
+	device->queues = viommu->queues;
+	device->space = space;
+	/* Linux spins, interrupts off, until each synchronous request is answered. */
+	device->kick_on_vcpu = true;
+	for (unsigned i = 0; i < VIOMMU_QUEUES; i++)
+		virtq_init(&viommu->queues[i], VIRTQ_MAX_SIZE);
+}
+
+int viommu_create(struct viommu **out, const struct viommu_config *config, struct dma_identity *ram,
+		  struct irq *irq)
+{
+	struct viommu *viommu = calloc(1, sizeof(*viommu));
+
+	if (!viommu)
+		return -ENOMEM;
+	list_init(&viommu->endpoints);
+	list_init(&viommu->domains);
+	viommu->config = *config;
+	if (!viommu->config.max_mappings)
+		viommu->config.max_mappings = VIOMMU_DEFAULT_MAPPINGS;
+	viommu->bypass = config->bypass;
+	viommu->irq = irq;
+	viommu->page_size_mask = -RESV_SMALLEST_PAGE;
+	viommu->aperture = (struct range){ 0, UINT64_MAX };
+	/* Room for one property even where none is needed: F_PROBE with 0 bytes is odd. */
+	viommu->probe_size = sizeof(struct virtio_iommu_probe_resv_mem);
+	viommu_init_device(viommu, &ram->space);
+	*out = viommu;
+	return 0;
+}
+
+struct virtio_device *viommu_device(struct viommu *viommu)
+{
+	return &viommu->device;
+}
+
+/* ---- endpoints ---- */
+
+/* What is behind @limits joins what is behind the others: the device has one granule and one range.
+ */
+static int viommu_narrow(struct viommu *viommu, const struct dma_limits *limits, const char *name,
+			 struct error *err)
+{
+	u64 mask = viommu->page_size_mask & limits->page_size_mask;
+	struct range both = { MAX(viommu->aperture.start, limits->aperture.start),
+			      MIN(viommu->aperture.last, limits->aperture.last) };
+
+	if (!mask)
+		return error_set(err, -EINVAL,
+				 "%s: its page sizes 0x%llx are none that the other devices have",
+				 name, (unsigned long long)limits->page_size_mask);
+	if (both.start > both.last)
+		return error_set(err, -EINVAL,
+				 "%s: its DMA addresses are none that the other devices have",
+				 name);
+	viommu->page_size_mask = mask;
+	viommu->aperture = both;
+	return 0;
+}
+
+static enum resv_msi viommu_msi_kind(const struct viommu *viommu,
+				     const struct dma_listener *listener)
+{
+	if (!viommu->config.msi_map)
+		return RESV_MSI_WINDOW;
+	return listener ? RESV_MSI_RESERVED : RESV_MSI_NONE;
+}
+
+int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
+			const struct dma_limits *limits, struct dma_listener *listener,
+			struct dma_space **space, struct error *err)
+{
+	struct endpoint *endpoint;
+	int ret;
+
+	if (endpoint_find(viommu, id))
+		return error_set(err, -EEXIST, "%s: there is an endpoint 0x%x already", name, id);
+	ret = endpoint_create(&endpoint, viommu, id, name, viommu->device.space->memory);
+	if (ret)
+		return ret;
+	endpoint->listener = listener;
+	ret = resv_init(&endpoint->resv, limits, viommu_msi_kind(viommu, listener), name, err);
+	if (!ret)
+		ret = viommu_narrow(viommu, limits, name, err);
+	if (!ret && endpoint_boot_bypass(endpoint))
+		ret = error_set(err, -ENOMEM, "%s: the host cannot map all memory for it", name);
+	if (ret) {
+		endpoint_destroy(endpoint);
+		return ret;
+	}
+	viommu->probe_size = MAX(viommu->probe_size, resv_properties_size(&endpoint->resv));
+	list_add_tail(&viommu->endpoints, &endpoint->node);
+	*space = &endpoint->space;
+	return 0;
+}
+
+void viommu_get_counters(const struct viommu *viommu, struct viommu_counters *counters)
+{
+	const struct list_node *node;
+
+	*counters = viommu->counters;
+	list_for_each(node, &viommu->endpoints) {
+		const struct endpoint *endpoint = list_entry(node, struct endpoint, node);
+
+		counters->translations += endpoint->space.translations;
+		counters->faults += endpoint->space.faults;
+	}
+}

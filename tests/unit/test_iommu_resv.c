@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <linux/virtio_iommu.h>
+
+#include "cmocka_all.h"
+#include "iommu/viommu.h"
+
+#include "../../iommu/resv.h"
+
+/* A host like many: a hole, a doorbell, direct-mapped memory right above it. */
+static const struct dma_limits host = {
+	.page_size_mask = 0x40201000,
+	.aperture = { 0, (1ULL << 48) - 1 },
+	.count = 3,
+	.ranges = { { 0x1000, 0x1fff, DMA_RANGE_HOLE },
+		    { 0x2000, 0x2fff, DMA_RANGE_RESERVED },
+		    { 0x08000000, 0x080fffff, DMA_RANGE_MSI } },
+};
+
+static void holes_and_reservations_become_one_reserved_region(void **state)
+{
+	struct resv resv;
+
+	assert_int_equal(resv_init(&resv, &host, RESV_MSI_WINDOW, "x", NULL), 0);
+	assert_int_equal(resv.count, 2);
+	assert_int_equal(resv.regions[0].start, 0x1000);
+	assert_int_equal(resv.regions[0].last, 0x2fff);
+	assert_int_equal(resv.regions[0].subtype, VIRTIO_IOMMU_RESV_MEM_T_RESERVED);
+	assert_int_equal(resv.regions[1].subtype, VIRTIO_IOMMU_RESV_MEM_T_MSI);
+	assert_ptr_equal(resv_doorbell(&resv), &resv.regions[1]);
+}
+
+static void the_msi_window_can_be_reserved_or_left_out(void **state)
+{
+	struct resv resv;
+
+	assert_int_equal(resv_init(&resv, &host, RESV_MSI_RESERVED, "x", NULL), 0);
+	assert_int_equal(resv.count, 2);
+	assert_null(resv_doorbell(&resv));
+	assert_true(resv_overlaps(&resv, 0x080fffff, 0x09000000));
+	assert_int_equal(resv_init(&resv, &host, RESV_MSI_NONE, "x", NULL), 0);
+	assert_int_equal(resv.count, 1);
+	assert_false(resv_overlaps(&resv, 0x3000, UINT64_MAX));
+}
+
+static void limits_that_break_their_contract_are_refused(void **state)
+{
+	struct dma_limits limits = host;
+	struct error err = { "" };
+	struct resv resv;
+
+	limits.ranges[1].start = 0x1fff;
+	assert_int_equal(resv_init(&resv, &limits, RESV_MSI_WINDOW, "vfio 1", &err), -EINVAL);
+	assert_string_equal(err.text, "vfio 1: its reserved ranges overlap");
+	limits = host;
+	limits.ranges[0].kind = DMA_RANGE_MSI;
+	assert_int_equal(resv_init(&resv, &limits, RESV_MSI_WINDOW, "x", NULL), -EINVAL);
+	limits = host;
+	limits.count = DMA_LIMITS_RANGES + 1;
+	assert_int_equal(resv_init(&resv, &limits, RESV_MSI_WINDOW, "x", NULL), -EINVAL);
+}
+
+static void properties_are_byte_for_byte_as_specified(void **state)
+{
+	/* As little-endian words: type 1, length 20, subtype 0 or 1; start; end. */
+	static const u64 expected[] = { 0x0000000000140001, 0x1000,	0x2fff,
+					0x0000000100140001, 0x08000000, 0x080fffff };
+	u8 bytes[sizeof(expected)];
+	struct resv resv;
+
+	assert_int_equal(resv_init(&resv, &host, RESV_MSI_WINDOW, "x", NULL), 0);
+	assert_int_equal(resv_properties_size(&resv), sizeof(expected));
+	resv_write_properties(&resv, bytes);
+	assert_memory_equal(bytes, expected, sizeof(expected));
+}
+
+static void an_emulated_endpoint_has_its_doorbell_page_alone(void **state)
+{
+	const struct range doorbell = { 0x08020040, 0x08020043 };
+	struct dma_limits limits;
+
+	viommu_emulated_limits(&limits, 40, NULL);
+	assert_int_equal(limits.count, 0);
+	viommu_emulated_limits(&limits, 40, &doorbell);
+	assert_int_equal(limits.page_size_mask, 0x7ffff000);
+	assert_int_equal(limits.aperture.last, UINT64_MAX);
+	assert_int_equal(limits.count, 1);
+	assert_int_equal(limits.ranges[0].start, 0x08020000);
+	assert_int_equal(limits.ranges[0].last, 0x08020fff);
+	assert_int_equal(limits.ranges[0].kind, DMA_RANGE_MSI);
+}
+
+static void options_are_read(void **state)
+{
+	char text[] = "bypass=on,max-mappings=0x100,msi=map", none[] = "";
+	struct viommu_config config;
+
+	assert_int_equal(viommu_parse_options(&config, NULL, NULL), 0);
+	assert_false(config.bypass || config.msi_map);
+	assert_int_equal(config.max_mappings, VIOMMU_DEFAULT_MAPPINGS);
+	assert_int_equal(viommu_parse_options(&config, none, NULL), 0);
+	assert_int_equal(viommu_parse_options(&config, text, NULL), 0);
+	assert_true(config.bypass && config.msi_map);
+	assert_int_equal(config.max_mappings, 0x100);
+}
+
+static void options_that_are_none_are_refused_with_a_line(void **state)
+{
+	char slip[] = "bypas=on", value[] = "bypass=maybe", bare[] = "msi",
+	     zero[] = "max-mappings=0";
+	struct viommu_config config;
+	struct error err = { "" };
+
+	assert_int_equal(viommu_parse_options(&config, slip, &err), -EINVAL);
+	assert_string_equal(err.text, "--viommu: no option \"bypas\"; did you mean \"bypass\"?");
+	assert_int_equal(viommu_parse_options(&config, value, NULL), -EINVAL);
+	assert_int_equal(viommu_parse_options(&config, bare, NULL), -EINVAL);
+	assert_int_equal(viommu_parse_options(&config, zero, NULL), -EINVAL);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(holes_and_reservations_become_one_reserved_region),
+		cmocka_unit_test(the_msi_window_can_be_reserved_or_left_out),
+		cmocka_unit_test(limits_that_break_their_contract_are_refused),
+		cmocka_unit_test(properties_are_byte_for_byte_as_specified),
+		cmocka_unit_test(an_emulated_endpoint_has_its_doorbell_page_alone),
+		cmocka_unit_test(options_are_read),
+		cmocka_unit_test(options_that_are_none_are_refused_with_a_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
