@@ -84,7 +84,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_reaches_past_a_range, setup, teardown),
 		cmocka_unit_test_setup_teardown(identity_space_maps_ram_and_nothing_else, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(holds_cover_their_segments_exactly, setup, teardown),
+		cmocka_unit_test_setup_teardown(holds_cover_their_segments_exactly, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,8 +66,10 @@ static void nearest_word_is_a_slip_away(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes_take_suffixes),	   cmocka_unit_test(sizes_refuse_nonsense),
-		cmocka_unit_test(numbers_have_a_maximum),  cmocka_unit_test(options_split_at_commas),
+		cmocka_unit_test(sizes_take_suffixes),
+		cmocka_unit_test(sizes_refuse_nonsense),
+		cmocka_unit_test(numbers_have_a_maximum),
+		cmocka_unit_test(options_split_at_commas),
 		cmocka_unit_test(nearest_word_is_a_slip_away),
 	};
 

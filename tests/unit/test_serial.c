@@ -63,7 +63,6 @@ void irq_line_set(struct irq_line *line, bool level)
 	line_level = level;
 }
 
-
 static struct vm vm;
 
 static int setup(void **state)
@@ -107,7 +106,7 @@ static void what_is_written_comes_out(void **state)
 	out(UART_TX, 'i');
 	assert_int_equal(terminal.output_len, 2);
 	assert_memory_equal(terminal.output, "hi", 2);
-	assert_true(in(UART_LSR) & UART_LSR_THRE);
+	assert_true(in(UART_LSR)&UART_LSR_THRE);
 }
 
 static void a_full_terminal_holds_the_transmitter(void **state)
@@ -116,11 +115,11 @@ static void a_full_terminal_holds_the_transmitter(void **state)
 	out(UART_IER, UART_IER_THRI);
 	in(UART_IIR); /* takes the interrupt of enabling */
 	out(UART_TX, 'x');
-	assert_false(in(UART_LSR) & UART_LSR_THRE);
+	assert_false(in(UART_LSR)&UART_LSR_THRE);
 	assert_false(line_level);
 	terminal.room = 1;
 	terminal.client->writable(terminal.client);
-	assert_true(in(UART_LSR) & UART_LSR_THRE);
+	assert_true(in(UART_LSR)&UART_LSR_THRE);
 	assert_true(line_level);
 	assert_memory_equal(terminal.output, "x", 1);
 }
@@ -131,19 +130,19 @@ static void input_interrupts_until_it_is_read(void **state)
 	terminal.input = "ab";
 	terminal.client->readable(terminal.client);
 	assert_true(line_level);
-	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_RDI);
+	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_RDI);
 	assert_int_equal(in(UART_RX), 'a');
 	assert_true(line_level);
 	assert_int_equal(in(UART_RX), 'b');
 	assert_false(line_level);
-	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_NO_INT);
+	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_NO_INT);
 }
 
 static void transmitter_interrupt_goes_with_reading_iir(void **state)
 {
 	out(UART_IER, UART_IER_THRI);
 	assert_true(line_level);
-	assert_int_equal(in(UART_IIR) & 0x0f, UART_IIR_THRI);
+	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_THRI);
 	assert_false(line_level);
 	out(UART_TX, 'x');
 	assert_true(line_level);
@@ -164,14 +163,27 @@ static void divisor_hides_behind_dlab(void **state)
 static void loopback_wires_outputs_to_inputs(void **state)
 {
 	out(UART_MCR, UART_MCR_LOOP | UART_MCR_RTS | UART_MCR_OUT2);
-	assert_int_equal(in(UART_MSR) & 0xf0, UART_MSR_CTS | UART_MSR_DCD);
+	assert_int_equal(in(UART_MSR)&0xf0, UART_MSR_CTS | UART_MSR_DCD);
 	out(UART_TX, 'l');
 	assert_int_equal(in(UART_RX), 'l');
 	assert_int_equal(terminal.output_len, 0);
 }
 
+static void input_waits_for_a_driver(void **state)
+{
+	terminal.input = "script";
+	terminal.client->readable(terminal.client);
+	out(UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR);
+	assert_false(in(UART_LSR)&UART_LSR_DR);
+	in(UART_RX); /* what a driver does that starts */
+	out(UART_IER, UART_IER_RDI);
+	assert_true(line_level);
+	assert_int_equal(in(UART_RX), 's');
+}
+
 static void a_flood_of_input_waits_in_the_terminal(void **state)
 {
+	out(UART_MCR, UART_MCR_RTS);
 	terminal.input = "0123456789abcdefghijklmnop";
 	terminal.client->readable(terminal.client);
 	assert_string_equal(terminal.input, "ghijklmnop");
@@ -190,6 +202,7 @@ int main(void)
 		T(transmitter_interrupt_goes_with_reading_iir),
 		T(divisor_hides_behind_dlab),
 		T(loopback_wires_outputs_to_inputs),
+		T(input_waits_for_a_driver),
 		T(a_flood_of_input_waits_in_the_terminal),
 	};
 

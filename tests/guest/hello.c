@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "guest.h"
+
+void guest_main(const u8 *boot_params)
+{
+	put("hello, world\n");
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What lies in low memory for the guest's first instructions. */
+#ifndef X86_BOOT_H
+#define X86_BOOT_H
+
+#include "image.h"
+
+struct guest_memory;
+
+/* Selectors of the GDT: the boot protocol's __BOOT_CS and __BOOT_DS. */
+#define BOOT_CS	       0x10
+#define BOOT_DS	       0x18
+#define BOOT_GDT_LIMIT 0x1f
+
+/* Boot parameters or PVH start info, command line, and GDT and page tables if needed. */
+int boot_write(const struct arch_image *image, const struct guest_memory *memory,
+	       struct error *err);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image.h"
+#include "layout.h"
+#include "vmm/memory.h"
+
+#define IMAGE_START 512
+
+int image_read(const struct arch_image *image, u64 offset, void *data, size_t count)
+{
+	char *to = data;
+
+	while (count) {
+		ssize_t n = pread(image->fd, to, count, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return -EIO;
+		to += n;
+		offset += n;
+		count -= n;
+	}
+	return 0;
+}
+
+static bool is_arm64_image(const u8 *start)
+{
+	return !memcmp(start + 0x38, "ARM\x64", 4);
+}
+
+static int parse(struct arch_image *image, const u8 *start, struct error *err)
+{
+	if (!memcmp(start, "\177ELF", 4))
+		return elf_parse(image, start, err);
+	if (is_arm64_image(start))
+		return error_set(err, -EINVAL,
+				 "%s: this is an arm64 kernel (Image); an x86 guest needs an x86 "
+				 "bzImage",
+				 image->path);
+	if (start[0] == 0x1f && start[1] == 0x8b)
+		return error_set(err, -EINVAL,
+				 "%s: this is a gzip file; unpack it, or give the bzImage",
+				 image->path);
+	return bzimage_parse(image, start, err);
+}
+
+static int open_file(struct arch_image *image, u8 *start, struct error *err)
+{
+	struct stat st;
+	int ret;
+
+	/* O_NONBLOCK: a FIFO must not hang us before it is refused. */
+	image->fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (image->fd < 0 || fstat(image->fd, &st))
+		return error_set(err, -errno, "cannot open kernel %s: %s", image->path,
+				 strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "kernel %s is not a regular file", image->path);
+	if (!st.st_size)
+		return error_set(err, -EINVAL, "kernel %s is empty", image->path);
+	image->file_size = st.st_size;
+	ret = image_read(image, 0, start, MIN(image->file_size, IMAGE_START));
+	if (ret)
+		return error_set(err, ret, "cannot read kernel %s: %s", image->path,
+				 strerror(-ret));
+	return 0;
+}
+
+int arch_image_open(struct arch_image **out, const char *path, struct error *err)
+{
+	struct arch_image *image = calloc(1, sizeof(*image));
+	u8 start[IMAGE_START] = { 0 };
+	int ret;
+
+	if (!image)
+		return error_set(err, -ENOMEM, "out of memory");
+	image->fd = -1;
+	image->path = strdup(path);
+	ret = image->path ? open_file(image, start, err) : error_set(err, -ENOMEM, "out of memory");
+	if (!ret)
+		ret = parse(image, start, err);
+	if (ret) {
+		arch_image_close(image);
+		return ret;
+	}
+	*out = image;
+	return 0;
+}
+
+void arch_image_close(struct arch_image *image)
+{
+	if (!image)
+		return;
+	if (image->fd >= 0)
+		close(image->fd);
+	free(image->path);
+	free(image);
+}
+
+static unsigned long long mib_up(u64 bytes)
+{
+	return (bytes >> 20) + !!(bytes & (MIB - 1));
+}
+
+/* High, as the boot protocol advises, so that it is out of the kernel's way. */
+static int plan_initrd(struct arch_image *image, const struct range *ram, u64 size, u64 kernel_end,
+		       struct error *err)
+{
+	u64 end = align_down(MIN(ram->last, image->initrd_max) + 1, 4096);
+
+	if (size > end || align_down(end - size, 4096) < kernel_end)
+		return error_set(err, -EINVAL,
+				 "the initrd (%llu MiB) does not fit between the kernel's end at "
+				 "%llu MiB and %llu MiB; give more --mem or a smaller initrd",
+				 mib_up(size), mib_up(kernel_end), mib_up(end));
+	image->initrd = align_down(end - size, 4096);
+	image->initrd_size = size;
+	return 0;
+}
+
+int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned ram_count,
+		    u64 initrd_size, const char *cmdline, struct error *err)
+{
+	size_t limit = MIN(image->cmdline_max, (u32)ARCH_MAX_CMDLINE);
+	u64 end = 0;
+
+	if (strlen(cmdline) > limit)
+		return error_set(err, -EINVAL,
+				 "the kernel command line has %zu characters, %s takes %zu",
+				 strlen(cmdline), image->path, limit);
+	for (unsigned i = 0; i < image->segment_count; i++) {
+		const struct range *memory = &image->segments[i].memory;
+
+		if (!range_contains(ram[0].start, ram[0].last, memory->start, memory->last))
+			return error_set(err, -EINVAL,
+					 "%s needs memory up to %llu MiB, the guest has %llu MiB; "
+					 "give more --mem",
+					 image->path, mib_up(memory->last), mib_up(ram[0].last));
+		end = MAX(end, memory->last + 1);
+	}
+	image->cmdline = cmdline;
+	return initrd_size ? plan_initrd(image, ram, initrd_size, align_up(end, 4096), err) : 0;
+}
+
+/* Straight from the page cache into the guest. */
+static int load_piece(int fd, u64 offset, u64 size, const struct guest_memory *memory, gpa_t gpa)
+{
+	const struct arch_image piece = { .fd = fd };
+	void *host = memory_host(memory, gpa, size);
+
+	if (!host)
+		return -EFAULT;
+	return image_read(&piece, offset, host, size);
+}
+
+int arch_image_load(struct arch_image *image, const struct guest_memory *memory, int initrd_fd,
+		    struct error *err)
+{
+	int ret;
+
+	for (unsigned i = 0; i < image->segment_count; i++) {
+		const struct image_segment *segment = &image->segments[i];
+
+		if (!segment->file_size)
+			continue;
+		ret = load_piece(image->fd, segment->offset, segment->file_size, memory,
+				 segment->memory.start);
+		if (ret)
+			return error_set(err, ret, "cannot load kernel %s: %s", image->path,
+					 strerror(-ret));
+	}
+	if (!image->initrd_size)
+		return 0;
+	ret = load_piece(initrd_fd, 0, image->initrd_size, memory, image->initrd);
+	return ret ? error_set(err, ret, "cannot load the initrd: %s", strerror(-ret)) : 0;
+}

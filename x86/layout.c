@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <string.h>
+
+#include "layout.h"
+#include "vmm/arch.h"
+
+const char *const arch_name = "x86";
+const bool arch_has_device_tree = false;
+const bool arch_msi_has_device_id = false;
+
+int arch_irqchip_parse(const char *name, int *irqchip, struct error *err)
+{
+	if (strcmp(name, "auto") && strcmp(name, "kernel"))
+		return error_set(err, -EINVAL,
+				 "--irqchip %s: there is none; x86 has auto and kernel", name);
+	*irqchip = 0;
+	return 0;
+}
+
+int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *err)
+{
+	u64 low = MIN(size, LAYOUT_LOW_END);
+
+	if (!is_aligned(size, 4096))
+		return error_set(err, -EINVAL, "--mem: %llu bytes are not a multiple of 4096",
+				 (unsigned long long)size);
+	if (size < LAYOUT_RAM_MIN)
+		return error_set(err, -EINVAL,
+				 "--mem: %llu KiB hold no kernel; give at least %llu MiB",
+				 (unsigned long long)(size / KIB), LAYOUT_RAM_MIN / MIB);
+	if (size > LAYOUT_RAM_MAX)
+		return error_set(err, -EINVAL, "--mem: more than %llu GiB", LAYOUT_RAM_MAX / GIB);
+	if (max < LAYOUT_RANGES)
+		return error_set(err, -EINVAL, "--mem: no room for %u ranges", LAYOUT_RANGES);
+	range_make(0, low, &ranges[0]);
+	if (size == low)
+		return 1;
+	range_make(LAYOUT_HIGH, size - low, &ranges[1]);
+	return 2;
+}
+
+/*
+ * Edge-triggered pins that no legacy device has, lowest first; 16-19 are left
+ * to PCI's INTx.
+ */
+static const u8 virtio_gsis[] = { 5, 6, 7, 10, 11, 12, 13, 14, 15, 20, 21, 22, 23 };
+
+int arch_slot_virtio(unsigned n, struct device_slot *slot)
+{
+	if (n >= ARRAY_SIZE(virtio_gsis))
+		return -ENOSPC;
+	*slot = (struct device_slot){
+		.base = LAYOUT_VIRTIO + n * LAYOUT_VIRTIO_STEP,
+		.size = LAYOUT_VIRTIO_SIZE,
+		.gsi = virtio_gsis[n],
+		.trigger = IRQ_EDGE,
+	};
+	return 0;
+}
+
+void arch_slot_serial(struct device_slot *slot)
+{
+	*slot = (struct device_slot){
+		.port = true,
+		.base = PORT_SERIAL,
+		.size = 8,
+		.gsi = GSI_SERIAL,
+		.trigger = IRQ_EDGE,
+	};
+}
+
+void arch_slot_pvpanic(struct device_slot *slot)
+{
+	*slot = (struct device_slot){
+		.port = true,
+		.base = PORT_PVPANIC,
+		.size = 1,
+		.gsi = DEVICE_NO_IRQ,
+	};
+}
+
+/* KVM's x86 VMs have one type, whose address width is the processor's. */
+unsigned long arch_vm_type(int kvm_fd, const struct range *ram, unsigned ram_count)
+{
+	return 0;
+}
+
+u32 arch_irq_line_number(u32 gsi)
+{
+	return gsi;
+}
+
+static unsigned e820_add(struct e820_range *map, unsigned n, u64 start, u64 last,
+			 enum e820_type type)
+{
+	map[n] = (struct e820_range){ { start, last }, type };
+	return n + 1;
+}
+
+unsigned e820_build(const struct range *ram, unsigned ram_count, struct e820_range map[E820_MAX])
+{
+	unsigned n = 0;
+
+	n = e820_add(map, n, 0, LAYOUT_EBDA - 1, E820_RAM);
+	n = e820_add(map, n, LAYOUT_EBDA, 0x9ffff, E820_RESERVED);
+	n = e820_add(map, n, LAYOUT_TABLES, LAYOUT_FIRMWARE_LAST, E820_RESERVED);
+	n = e820_add(map, n, LAYOUT_KERNEL_MIN, ram[0].last, E820_RAM);
+	for (unsigned i = 1; i < ram_count && n < E820_MAX; i++)
+		n = e820_add(map, n, ram[i].start, ram[i].last, E820_RAM);
+	return n;
+}

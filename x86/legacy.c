@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ports that every PC has: the clock, what is left of the keyboard controller
+ * (its reset line), the reset register, and the sleep registers that our FADT
+ * names. Ports that nobody claims, like 0x80 and the DMA page registers, read
+ * as all ones and swallow writes; KVM's PIT has 0x61.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cmos.h"
+#include "layout.h"
+#include "vmm/bus.h"
+#include "vmm/device.h"
+#include "vmm/vm.h"
+
+enum { REGION_I8042_DATA, REGION_I8042_COMMAND, REGION_RTC, REGION_SLEEP, REGION_RESET, REGIONS };
+
+#define I8042_STATUS	  0x14 /* self-test passed, not locked, both buffers empty */
+#define I8042_PULSE	  0xf0 /* and above: pulse the output lines whose bits are clear ... */
+#define I8042_PULSE_RESET 0x01 /* ... of which this one is the processor's reset */
+
+struct legacy {
+	struct device device;
+	struct vm *vm;
+	struct bus_region regions[REGIONS];
+	struct cmos cmos;
+};
+
+static u64 i8042_read_data(struct bus_region *region, u64 offset, unsigned len)
+{
+	return 0;
+}
+
+static u64 i8042_read_status(struct bus_region *region, u64 offset, unsigned len)
+{
+	return I8042_STATUS;
+}
+
+static void i8042_write_data(struct bus_region *region, u64 offset, u64 value, unsigned len)
+{
+}
+
+static void i8042_write_command(struct bus_region *region, u64 offset, u64 value, unsigned len)
+{
+	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_I8042_COMMAND]);
+	u8 command = value;
+
+	if (command >= I8042_PULSE && !(command & I8042_PULSE_RESET))
+		vm_stop(legacy->vm, VM_REBOOT);
+}
+
+static u64 rtc_read(struct bus_region *region, u64 offset, unsigned len)
+{
+	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_RTC]);
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return cmos_read(&legacy->cmos, offset, &now);
+}
+
+static void rtc_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
+{
+	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_RTC]);
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	cmos_write(&legacy->cmos, offset, value, &now);
+	/* A word written to the index port is index and data. */
+	if (len > 1 && !offset)
+		cmos_write(&legacy->cmos, 1, value >> 8, &now);
+}
+
+static u64 sleep_read(struct bus_region *region, u64 offset, unsigned len)
+{
+	return 0;
+}
+
+/* ACPI 6.5, "Sleep Control Register": the type in bits 2-4, bit 5 triggers. */
+static void sleep_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
+{
+	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_SLEEP]);
+
+	if (!offset && (value & SLEEP_ENABLE) && ((value >> SLEEP_TYPE_SHIFT) & 7) == SLEEP_TYPE_S5)
+		vm_stop(legacy->vm, VM_POWEROFF);
+}
+
+static u64 reset_read(struct bus_region *region, u64 offset, unsigned len)
+{
+	return 0;
+}
+
+static void reset_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
+{
+	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_RESET]);
+
+	if (value & RESET_CPU)
+		vm_stop(legacy->vm, VM_REBOOT);
+}
+
+static const struct bus_ops i8042_data_ops = { i8042_read_data, i8042_write_data };
+static const struct bus_ops i8042_command_ops = { i8042_read_status, i8042_write_command };
+static const struct bus_ops rtc_ops = { rtc_read, rtc_write };
+static const struct bus_ops sleep_ops = { sleep_read, sleep_write };
+static const struct bus_ops reset_ops = { reset_read, reset_write };
+
+static const struct bus_region regions[REGIONS] = {
+	[REGION_I8042_DATA] = { PORT_I8042, PORT_I8042, &i8042_data_ops },
+	[REGION_I8042_COMMAND] = { PORT_I8042 + 4, PORT_I8042 + 4, &i8042_command_ops },
+	[REGION_RTC] = { PORT_RTC, PORT_RTC + 1, &rtc_ops },
+	[REGION_SLEEP] = { PORT_SLEEP, PORT_SLEEP + 1, &sleep_ops },
+	[REGION_RESET] = { PORT_RESET, PORT_RESET, &reset_ops },
+};
+
+static void legacy_destroy(struct device *device)
+{
+	struct legacy *legacy = container_of(device, struct legacy, device);
+
+	for (unsigned i = 0; i < REGIONS; i++)
+		bus_remove(legacy->vm->ports, &legacy->regions[i]);
+	free(legacy);
+}
+
+static const struct device_ops legacy_ops = { .destroy = legacy_destroy };
+
+int arch_add_devices(struct vm *vm, struct error *err)
+{
+	struct legacy *legacy = calloc(1, sizeof(*legacy));
+	int ret = 0;
+
+	if (!legacy)
+		return error_set(err, -ENOMEM, "out of memory");
+	legacy->vm = vm;
+	cmos_init(&legacy->cmos);
+	legacy->device.ops = &legacy_ops;
+	legacy->device.info = (struct device_info){
+		.name = "legacy ports",
+		.kind = DEVICE_LEGACY,
+		.slot = { .port = true, .gsi = DEVICE_NO_IRQ },
+		.endpoint = DEVICE_NO_ENDPOINT,
+	};
+	for (unsigned i = 0; !ret && i < REGIONS; i++) {
+		legacy->regions[i] = regions[i];
+		ret = bus_add(vm->ports, &legacy->regions[i]);
+	}
+	if (ret) {
+		legacy_destroy(&legacy->device);
+		return error_set(err, ret, "cannot add the legacy ports");
+	}
+	vm_add_device(vm, &legacy->device);
+	return 0;
+}
