@@ -122,7 +122,7 @@ static void put_stdout(struct fdt_writer *w, const struct fdt_machine *machine)
 	const struct list_node *pos;
 	char path[64];
 
-	list_for_each (pos, machine->devices) {
+	list_for_each(pos, machine->devices) {
 		const struct device_info *info = device_info(pos);
 
 		if (info->kind != DEVICE_SERIAL || !machine->firmware->console ||
@@ -338,11 +338,11 @@ static void add_devices(struct fdt_writer *w, const struct fdt_machine *machine)
 	const struct list_node *pos;
 	u32 iommu_phandle = 0;
 
-	list_for_each (pos, machine->devices) {
+	list_for_each(pos, machine->devices) {
 		if (device_info(pos)->is_iommu)
 			iommu_phandle = FDT_PHANDLE_IOMMU;
 	}
-	list_for_each (pos, machine->devices) {
+	list_for_each(pos, machine->devices) {
 		/* Our own: the v2m frame, which is a node of the interrupt controller. */
 		if (device_info(pos)->kind != DEVICE_LEGACY)
 			add_device(w, device_info(pos), machine->firmware, iommu_phandle);

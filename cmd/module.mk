@@ -1,1 +1,1 @@
-cmd-src :=
+cmd-src := help.c machine.c main.c options.c run.c run_options.c version.c

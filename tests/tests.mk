@@ -50,3 +50,38 @@ check-wire: $(WIRE_TESTS)
 
 -include $(patsubst %.o,%.d,$(call test_objects,$(CORE_SRC) $(ARCH_SRC)))
 -include $(shell find $(TEST)/obj/tests -name '*.d' 2>/dev/null)
+
+# make check-style           who includes whom, lone headers, endian types, layout
+.PHONY: check-style
+check-style:
+	@scripts/check-style $(CC)
+
+# make check-cli             what a user gets who asks for something that cannot be done
+.PHONY: check-cli
+check-cli: lkvm
+	@tests/cli/run ./lkvm
+
+include tests/guest/guest.mk
+
+# make check-lab             stock kernels, in emulated hosts of both architectures
+.PHONY: check-lab check-lab-x86 check-lab-arm64 lab-programs
+check-lab: check-lab-x86 check-lab-arm64
+check-lab-x86 check-lab-arm64: check-lab-%: lab-programs
+	@tests/lab/run $*
+# One after the other: they share the version file's rule and the sysroot.
+lab-programs:
+	@$(MAKE) --no-print-directory STATIC=1 ARCH=x86 lkvm
+	@$(MAKE) --no-print-directory STATIC=1 ARCH=arm64 lkvm
+
+# make setup                 install what building and testing need (Debian packages)
+# make demo                  boot a stock Debian 13 guest with its disk behind the IOMMU
+# make check                 every test
+.PHONY: setup demo check
+setup:
+	@scripts/setup check
+demo:
+	@scripts/demo
+check:
+	@scripts/check
+
+include tests/bench/bench.mk

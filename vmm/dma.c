@@ -15,8 +15,8 @@ void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
 }
 
 /* Host address of the beginning of [iova, last], and in *len how much of it follows there. */
-static void *dma_run_host(struct dma_space *space, iova_t iova, iova_t last,
-			  enum dma_access access, u64 *len)
+static void *dma_run_host(struct dma_space *space, iova_t iova, iova_t last, enum dma_access access,
+			  u64 *len)
 {
 	struct dma_run run;
 	void *host;

@@ -15,11 +15,11 @@
 #define IRQ_MAX_ROUTES	1024
 
 struct irq {
-	int vm_fd;    /* borrowed */
-	u32 pins;     /* entries of the controllers' own at the head of the table */
-	u32 count;    /* of all entries */
-	u32 used[IRQ_MAX_ROUTES / 32];	/* MSI GSIs, from IRQ_FIRST_ROUTE */
-	struct kvm_irq_routing *table;	/* NULL until the first MSI route */
+	int vm_fd; /* borrowed */
+	u32 pins;  /* entries of the controllers' own at the head of the table */
+	u32 count; /* of all entries */
+	u32 used[IRQ_MAX_ROUTES / 32]; /* MSI GSIs, from IRQ_FIRST_ROUTE */
+	struct kvm_irq_routing *table; /* NULL until the first MSI route */
 };
 
 struct irq_line {

@@ -49,9 +49,16 @@ static void update_line(struct serial *serial)
 	irq_line_set(serial->line, serial_iir(serial) != UART_IIR_NO_INT);
 }
 
+/*
+ * Take input only for a driver that is there for it: one that has enabled the interrupt
+ * or raised RTS. What a driver finds while it starts it throws away, and a script
+ * on our stdin must not lose its first line to that.
+ */
 static void receive(struct serial *serial)
 {
-	if (!serial->terminal || loopback(serial))
+	bool wanted = (serial->ier & UART_IER_RDI) || (serial->mcr & UART_MCR_RTS);
+
+	if (!serial->terminal || loopback(serial) || !wanted || serial->fifo_count == FIFO_SIZE)
 		return;
 	serial->fifo_count += terminal_read(serial->terminal, serial->fifo + serial->fifo_count,
 					    FIFO_SIZE - serial->fifo_count);
@@ -116,8 +123,11 @@ static u8 read_msr(const struct serial *serial)
 	       (mcr & UART_MCR_OUT1 ? UART_MSR_RI : 0) | (mcr & UART_MCR_OUT2 ? UART_MSR_DCD : 0);
 }
 
-static u8 read_lsr(const struct serial *serial)
+static u8 read_lsr(struct serial *serial)
 {
+	/* A file on stdin is always ready, and no event says so: look when the guest does. */
+	if (!serial->fifo_count)
+		receive(serial);
 	return (serial->holding_full ? 0 : UART_LSR_THRE | UART_LSR_TEMT) |
 	       (serial->fifo_count ? UART_LSR_DR : 0);
 }
@@ -172,6 +182,7 @@ static void write_ier(struct serial *serial, u8 value)
 	/* Enabling the interrupt raises it if the transmitter is empty. */
 	if (thri_now && !serial->holding_full)
 		serial->thr_interrupt = true;
+	receive(serial);
 	update_line(serial);
 }
 

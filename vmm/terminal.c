@@ -31,11 +31,11 @@ struct terminal {
 	struct terminal_client *client; /* borrowed */
 
 	struct loop_source in;
-	bool in_looped;	 /* in.fd can be waited for, and is in the loop */
-	bool in_owned;	 /* in.fd was opened by us */
+	bool in_looped; /* in.fd can be waited for, and is in the loop */
+	bool in_owned;	/* in.fd was opened by us */
 	bool in_eof;
 	bool in_tty;
-	bool escaped;	 /* the last key was Ctrl-A */
+	bool escaped; /* the last key was Ctrl-A */
 	u8 input[INPUT_SIZE];
 	unsigned in_count;
 
@@ -75,7 +75,8 @@ static void set_raw(struct terminal *terminal)
 {
 	struct termios raw;
 
-	/* In the background tcsetattr() would stop us; whoever owns the tty decides how it looks. */
+	/* In the background tcsetattr() would stop us; whoever owns the tty decides how it looks.
+	 */
 	if (tcgetpgrp(STDIN_FILENO) != getpgrp() || tcgetattr(STDIN_FILENO, &cooked))
 		return;
 	raw = cooked;
@@ -381,8 +382,8 @@ static int open_ends(struct terminal *terminal)
 	if (isatty(STDIN_FILENO))
 		set_raw(terminal);
 	terminal->in.fd = reopen(STDIN_FILENO, O_RDONLY, &terminal->in_owned, &is_socket);
-	terminal->out.fd =
-		reopen(STDOUT_FILENO, O_WRONLY, &terminal->out_owned, &terminal->out_socket);
+	terminal->out.fd = reopen(STDOUT_FILENO, O_WRONLY, &terminal->out_owned,
+				  &terminal->out_socket);
 	terminal->in.events = EPOLLIN;
 	terminal->in.handle = on_input;
 	terminal->out.events = EPOLLOUT;

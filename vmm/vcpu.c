@@ -136,9 +136,9 @@ static void handle_exit(struct vcpu *vcpu)
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		vcpu_died(vcpu, VM_HOST_ERROR,
-			  run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
-				  "KVM cannot emulate the guest's instruction" :
-				  "KVM's internal error");
+			  run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
+				  ? "KVM cannot emulate the guest's instruction"
+				  : "KVM's internal error");
 		break;
 	default:
 		if (arch_vcpu_exit(vcpu))

@@ -20,8 +20,7 @@ const char *log_level_name(enum log_level level);
 int log_level_parse(const char *name, enum log_level *level);
 
 /* "lkvm: <level>: <line>\n"; any thread; keeps errno. */
-void log_print(enum log_level level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void log_print(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)	 log_print(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_print(LOG_WARNING, __VA_ARGS__)

@@ -69,8 +69,8 @@ static inline u64 le64_to_cpu(le64 v)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 /* Both arguments may be evaluated twice. */
-#define MIN(a, b)     ((a) < (b) ? (a) : (b))
-#define MAX(a, b)     ((a) > (b) ? (a) : (b))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* @member's address to that of the @type around it. */
 #define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))

@@ -60,7 +60,7 @@ struct virtio_device {
 	u64 features;	  /* offered, without those of the transport */
 	u32 config_size;
 	unsigned queue_count;
-	struct virtq *queues; /* the device's array */
+	struct virtq *queues;	 /* the device's array */
 	struct dma_space *space; /* through which it reaches memory */
 	/*
 	 * Kicks are served on the vCPU thread that makes them, within the exit,

@@ -17,8 +17,8 @@ struct vm;
  * the transport offers VIRTIO_F_ACCESS_PLATFORM and insists on it. On -errno the
  * device is still the caller's.
  */
-int virtio_mmio_create(struct vm *vm, struct virtio_device *device,
-		       const struct device_slot *slot, u32 endpoint, bool is_iommu);
+int virtio_mmio_create(struct vm *vm, struct virtio_device *device, const struct device_slot *slot,
+		       u32 endpoint, bool is_iommu);
 
 #define VIRTIO_MMIO_SIZE 0x200
 

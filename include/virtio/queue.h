@@ -24,8 +24,8 @@
  */
 struct virtq_chain {
 	u16 head;
-	u16 readable; /* segments [0, readable) */
-	u16 writable; /* segments [readable, readable + writable) */
+	u16 readable;	  /* segments [0, readable) */
+	u16 writable;	  /* segments [readable, readable + writable) */
 	u64 readable_len; /* bytes; at most 2^32 - 1 together, see virtq_pop() */
 	u64 writable_len;
 	struct dma_segment segments[VIRTQ_MAX_SIZE];

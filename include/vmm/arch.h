@@ -109,7 +109,8 @@ bool arch_msi_window(const struct vm *vm, struct range *window);
 /* Bits of a guest physical address, as the vCPUs have them. */
 unsigned arch_address_bits(const struct vm *vm);
 
-/* Copy kernel and initrd (from @initrd_fd, -1: none) to where they were planned. May run before vm_wait_kvm(). */
+/* Copy kernel and initrd (from @initrd_fd, -1: none) to where they were planned. May run before
+ * vm_wait_kvm(). */
 int arch_image_load(struct arch_image *image, const struct guest_memory *memory, int initrd_fd,
 		    struct error *err);
 /*

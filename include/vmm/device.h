@@ -37,15 +37,16 @@ struct device_info {
 	const char *name; /* for people: "virtio-blk 0"; owned by the device */
 	enum device_kind kind;
 	struct device_slot slot;
-	u32 endpoint;	/* the IOMMU's name for it; DEVICE_NO_ENDPOINT: not translated */
-	bool is_iommu;	/* this is the IOMMU that translates all endpoints */
+	u32 endpoint;  /* the IOMMU's name for it; DEVICE_NO_ENDPOINT: not translated */
+	bool is_iommu; /* this is the IOMMU that translates all endpoints */
 };
 
 /* Platform endpoints are numbered from here; PCI ones are (segment << 16) | BDF, below. */
 #define DEVICE_PLATFORM_ENDPOINT 0x80000000u
 
 struct device_ops {
-	/* Stop all activity and free; main thread, after the vCPUs and the loop ended. Never NULL. */
+	/* Stop all activity and free; main thread, after the vCPUs and the loop ended. Never NULL.
+	 */
 	void (*destroy)(struct device *device);
 };
 

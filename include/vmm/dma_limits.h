@@ -26,10 +26,11 @@ struct dma_range {
 #define DMA_LIMITS_RANGES 32
 
 struct dma_limits {
-	u64 page_size_mask; /* bit n: pages of 2^n bytes; never 0; the lowest is the granule */
+	u64 page_size_mask;    /* bit n: pages of 2^n bytes; never 0; the lowest is the granule */
 	struct range aperture; /* IOVAs that can be mapped, before the ranges below are taken out */
 	unsigned count;
-	struct dma_range ranges[DMA_LIMITS_RANGES]; /* sorted, disjoint, granule-aligned; <= 1 MSI */
+	struct dma_range
+		ranges[DMA_LIMITS_RANGES]; /* sorted, disjoint, granule-aligned; <= 1 MSI */
 };
 
 #endif

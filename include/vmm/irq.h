@@ -41,7 +41,8 @@ void irq_line_pulse(struct irq_line *line);
 /* Drive a level line. VM lock held. Setting what is set costs nothing. */
 void irq_line_set(struct irq_line *line, bool level);
 
-/* Send one MSI now. Any thread. -errno of KVM_SIGNAL_MSI; 0 if the guest's controller took or masked it. */
+/* Send one MSI now. Any thread. -errno of KVM_SIGNAL_MSI; 0 if the guest's controller took or
+ * masked it. */
 int irq_send_msi(struct irq *irq, const struct msi_message *msi);
 
 /*
@@ -53,7 +54,8 @@ int irq_route_msi(struct irq *irq, const struct msi_message *msi, u32 *gsi);
 int irq_update_route(struct irq *irq, u32 gsi, const struct msi_message *msi);
 void irq_free_route(struct irq *irq, u32 gsi);
 
-/* Tie an eventfd (borrowed) to a GSI, or untie it. @resample_fd: -1, or signalled at the guest's EOI. */
+/* Tie an eventfd (borrowed) to a GSI, or untie it. @resample_fd: -1, or signalled at the guest's
+ * EOI. */
 int irq_attach_fd(struct irq *irq, u32 gsi, int fd, int resample_fd);
 void irq_detach_fd(struct irq *irq, u32 gsi, int fd);
 

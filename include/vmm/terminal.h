@@ -54,7 +54,8 @@ size_t terminal_read(struct terminal *terminal, void *data, size_t len);
 size_t terminal_write(struct terminal *terminal, const void *data, size_t len);
 bool terminal_can_write(const struct terminal *terminal);
 
-/* The window's size, 0 x 0 if it is not a terminal; and tell the client that it changed (SIGWINCH). */
+/* The window's size, 0 x 0 if it is not a terminal; and tell the client that it changed (SIGWINCH).
+ */
 void terminal_size(const struct terminal *terminal, u16 *columns, u16 *rows);
 void terminal_resize(struct terminal *terminal);
 

@@ -16,8 +16,8 @@ struct kvm_run;
 
 struct vcpu {
 	struct vm *vm;
-	unsigned index; /* 0 boots */
-	int fd;		/* owned; -1 before vcpu_create() */
+	unsigned index;	     /* 0 boots */
+	int fd;		     /* owned; -1 before vcpu_create() */
 	struct kvm_run *run; /* shared with the kernel; owned */
 	size_t run_size;
 	pthread_t thread;

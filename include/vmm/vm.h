@@ -35,17 +35,17 @@ struct vcpu;
 /* Why a VM stopped. The first reason stands. */
 enum vm_stop {
 	VM_RUNNING = 0,
-	VM_POWEROFF,	/* the guest switched itself off */
-	VM_REBOOT,	/* the guest asked for a reset: for us an end like the other */
-	VM_PANIC,	/* the guest said that it is dead, or a vCPU cannot go on */
-	VM_TIMEOUT,	/* --timeout */
-	VM_USER,	/* Ctrl-A x, SIGINT, SIGTERM */
-	VM_HOST_ERROR,	/* KVM or the host failed us */
+	VM_POWEROFF,   /* the guest switched itself off */
+	VM_REBOOT,     /* the guest asked for a reset: for us an end like the other */
+	VM_PANIC,      /* the guest said that it is dead, or a vCPU cannot go on */
+	VM_TIMEOUT,    /* --timeout */
+	VM_USER,       /* Ctrl-A x, SIGINT, SIGTERM */
+	VM_HOST_ERROR, /* KVM or the host failed us */
 };
 
 struct vm_config {
 	const char *name;
-	unsigned cpus;	   /* >= 1, within what vm_check_host() found */
+	unsigned cpus; /* >= 1, within what vm_check_host() found */
 	const struct range *ram;
 	unsigned ram_count;
 	struct arch_options arch;
@@ -57,8 +57,8 @@ struct vm_config {
  * constant from then on; what is behind the pointers has its own rules.
  */
 struct vm {
-	int kvm_fd; /* /dev/kvm; borrowed from struct vm_host */
-	int fd;	    /* KVM's VM; -1 until it is up; owned */
+	int kvm_fd;			/* /dev/kvm; borrowed from struct vm_host */
+	int fd;				/* KVM's VM; -1 until it is up; owned */
 	const struct vm_config *config; /* the caller's; outlives the VM */
 	struct guest_memory *memory;
 	struct loop *loop;
@@ -69,8 +69,8 @@ struct vm {
 	struct arch_vm *arch;
 	pthread_mutex_t lock; /* THE lock: see vmm/loop.h */
 	struct list_node devices;
-	struct vcpu **vcpus; /* config->cpus of them */
-	_Atomic int stop; /* enum vm_stop */
+	struct vcpu **vcpus;   /* config->cpus of them */
+	_Atomic int stop;      /* enum vm_stop */
 	_Atomic bool panicked; /* vm_panicked() was called: whatever ends the VM, it is a panic */
 	struct loop_source panic_timer; /* stops the VM some time after vm_panicked() */
 	struct vm_setup *setup;		/* vm.c's own */

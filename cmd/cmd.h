@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands of the command line. */
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+/* Exit statuses, as README and the manual page promise them. */
+enum exit_status {
+	EXIT_OK = 0,	   /* the guest powered off or rebooted */
+	EXIT_HOST = 1,	   /* the host failed us */
+	EXIT_USAGE = 2,	   /* what the user asked for cannot be done; nothing was touched */
+	EXIT_PANIC = 3,	   /* the guest's kernel panicked or a vCPU died */
+	EXIT_TIMEOUT = 4,  /* --timeout */
+	EXIT_SIGNAL = 128, /* plus the signal's number; Ctrl-A x counts as SIGINT */
+};
+
+struct command {
+	const char *name;
+	const char *summary;		   /* half a line, for "lkvm help" */
+	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+	void (*help)(void);
+};
+
+/* Ended by an entry without a name. */
+extern const struct command commands[];
+
+int cmd_run(int argc, char **argv);
+void cmd_run_help(void);
+int cmd_version(int argc, char **argv);
+void cmd_version_help(void);
+int cmd_help(int argc, char **argv);
+void cmd_help_help(void);
+
+/* NULL if there is none of that name. */
+const struct command *find_command(const char *name);
+/* One line on stderr about a word that is no command, with the nearest one; EXIT_USAGE. */
+int unknown_command(const char *name);
+
+#endif

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "disk/disk.h"
+#include "iommu/fdt.h"
+#include "iommu/viommu.h"
+#include "iommu/viot.h"
+#include "machine.h"
+#include "util/log.h"
+#include "virtio/blk.h"
+#include "virtio/console.h"
+#include "virtio/mmio.h"
+#include "virtio/rng.h"
+#include "vmm/arch.h"
+#include "vmm/pvpanic.h"
+#include "vmm/serial.h"
+#include "vmm/terminal.h"
+#include "vmm/vcpu.h"
+
+/* ---- what the user named ---- */
+
+static int open_initrd(struct machine *machine, u64 *size, struct error *err)
+{
+	const char *path = machine->options->initrd;
+	struct stat st;
+
+	*size = 0;
+	if (!path)
+		return 0;
+	machine->initrd_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (machine->initrd_fd < 0 || fstat(machine->initrd_fd, &st))
+		return error_set(err, -errno, "initrd %s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "initrd %s: not a file", path);
+	if (!st.st_size)
+		return error_set(err, -EINVAL, "initrd %s: empty", path);
+	*size = st.st_size;
+	return 0;
+}
+
+/*
+ * Our part of the command line comes first, so that the user's can overrule it. A
+ * guest that panics shall end: the next boot is another run.
+ */
+static int write_cmdline(struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+	const char *ours = options->console == CONSOLE_VIRTIO ? "console=hvc0 panic=-1"
+							      : "console=ttyS0 panic=-1";
+	const char *theirs = options->params ? options->params : "";
+	int len;
+
+	len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s%s%s",
+		       options->no_defaults ? "" : ours,
+		       options->no_defaults || !*theirs ? "" : " ", theirs);
+	if (len >= (int)sizeof(machine->cmdline))
+		return error_set(err, -EINVAL, "--params: %d characters, the kernel takes %d", len,
+				 ARCH_MAX_CMDLINE);
+	return 0;
+}
+
+static int check_kernel(struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+	u64 initrd_size;
+	int ret;
+
+	if (!options->kernel)
+		return error_set(err, -EINVAL, "no kernel: lkvm run --kernel FILE");
+	ret = arch_ram_layout(options->ram, machine->ram, ARRAY_SIZE(machine->ram), err);
+	if (ret < 0)
+		return ret;
+	machine->config.ram = machine->ram;
+	machine->config.ram_count = ret;
+	ret = arch_image_open(&machine->image, options->kernel, err);
+	if (!ret)
+		ret = open_initrd(machine, &initrd_size, err);
+	if (!ret)
+		ret = write_cmdline(machine, err);
+	if (!ret)
+		ret = arch_image_plan(machine->image, machine->ram, machine->config.ram_count,
+				      initrd_size, machine->cmdline, err);
+	return ret;
+}
+
+/* The viommu, rng and console take virtio-mmio slots as well. */
+static int check_slots(const struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+	unsigned wanted = options->disk_count + options->viommu + options->rng +
+			  (options->console == CONSOLE_VIRTIO);
+	struct device_slot slot;
+
+	if (!wanted || !arch_slot_virtio(wanted - 1, &slot))
+		return 0;
+	return error_set(err, -EINVAL, "%u virtio devices: this machine has room for fewer",
+			 wanted);
+}
+
+static int check_disks(struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+
+	for (unsigned i = 0; i < options->disk_count; i++) {
+		int ret = disk_open(&machine->disks[i], options->disks[i].path,
+				    &options->disks[i].options, err);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int check_host(struct machine *machine, struct error *err)
+{
+	int ret = vm_check_host(&machine->host, err);
+
+	if (ret)
+		return ret;
+	if (machine->options->cpus > machine->host.max_cpus)
+		return error_set(err, -EINVAL, "--cpus %u: this host's KVM runs at most %u",
+				 machine->options->cpus, machine->host.max_cpus);
+	return 0;
+}
+
+/* Without making the file: that comes when there is something to write. */
+static int check_dump(const struct machine *machine, struct error *err)
+{
+	const char *path = machine->options->dump_dtb;
+	char folder[PATH_MAX];
+	int ret;
+
+	if (!path)
+		return 0;
+	if (!arch_has_device_tree)
+		return error_set(
+			err, -EINVAL,
+			"--dump-dtb: %s guests are described by ACPI, not by a device tree",
+			arch_name);
+	snprintf(folder, sizeof(folder), "%s", path);
+	ret = access(path, F_OK) ? access(dirname(folder), W_OK) : access(path, W_OK);
+	if (ret)
+		return error_set(err, -errno, "--dump-dtb %s: cannot be written: %s", path,
+				 strerror(errno));
+	return 0;
+}
+
+int machine_prepare(struct machine *machine, const struct run_options *options, struct error *err)
+{
+	int ret;
+
+	memset(machine, 0, sizeof(*machine));
+	machine->options = options;
+	machine->initrd_fd = machine->host.kvm_fd = -1;
+	machine->config.name = options->name;
+	machine->config.cpus = options->cpus;
+	machine->config.arch = options->arch;
+	ret = check_dump(machine, err);
+	if (!ret)
+		ret = check_kernel(machine, err);
+	if (!ret)
+		ret = check_slots(machine, err);
+	if (!ret)
+		ret = check_host(machine, err);
+	if (!ret)
+		ret = check_disks(machine, err);
+	return ret;
+}
+
+/* ---- making it ---- */
+
+static void on_quit(void *arg)
+{
+	vm_stop(arg, VM_USER);
+}
+
+static void on_panic(void *arg)
+{
+	log_debug("\"Kernel panic\" went by on the console");
+	vm_panicked(arg);
+}
+
+static int add_console(struct machine *machine, struct error *err)
+{
+	struct terminal_events events = { .quit = on_quit, .panic = on_panic, .arg = machine->vm };
+	bool serial = machine->options->console == CONSOLE_SERIAL;
+	struct device_slot slot;
+	int ret = terminal_create(&machine->terminal, machine->vm->loop, &events);
+
+	if (ret)
+		return error_set(err, ret, "cannot use the terminal: %s", strerror(-ret));
+	arch_slot_serial(&slot);
+	ret = serial_create(machine->vm, &slot, serial ? machine->terminal : NULL);
+	if (ret)
+		return error_set(err, ret, "cannot make the serial port: %s", strerror(-ret));
+	arch_slot_pvpanic(&slot);
+	ret = pvpanic_create(machine->vm, &slot);
+	if (ret)
+		return error_set(err, ret, "cannot make pvpanic: %s", strerror(-ret));
+	return arch_add_devices(machine->vm, err);
+}
+
+/* Put @device into the next slot; on failure it is destroyed. */
+static int add_virtio(struct machine *machine, struct virtio_device *device, u32 endpoint,
+		      bool is_iommu, struct error *err)
+{
+	struct device_slot slot;
+	int ret = arch_slot_virtio(machine->slots, &slot);
+
+	if (!ret)
+		ret = virtio_mmio_create(machine->vm, device, &slot, endpoint, is_iommu);
+	if (ret) {
+		error_set(err, ret, "cannot add %s: %s", device->name, strerror(-ret));
+		device->ops->destroy(device);
+		return ret;
+	}
+	machine->slots++;
+	return 0;
+}
+
+/* In the first slot: guests find it before the endpoints that wait for it. */
+static int add_viommu(struct machine *machine, struct error *err)
+{
+	struct viommu_config config = machine->options->viommu_config;
+	struct range doorbell;
+	bool has_doorbell;
+	int ret;
+
+	if (!machine->options->viommu)
+		return 0;
+	config.address_bits = arch_address_bits(machine->vm);
+	has_doorbell = arch_msi_window(machine->vm, &doorbell);
+	viommu_emulated_limits(&machine->endpoint, config.address_bits,
+			       has_doorbell ? &doorbell : NULL);
+	ret = viommu_create(&machine->viommu, &config, &machine->vm->ram, machine->vm->irq);
+	if (ret)
+		return error_set(err, ret, "cannot make the IOMMU: %s", strerror(-ret));
+	ret = add_virtio(machine, viommu_device(machine->viommu), DEVICE_NO_ENDPOINT, true, err);
+	if (ret)
+		machine->viommu = NULL;
+	return ret;
+}
+
+/* The DMA space of the next emulated device, and the IOMMU's name for it. */
+static int take_endpoint(struct machine *machine, const char *name, struct dma_space **space,
+			 u32 *endpoint, struct error *err)
+{
+	*space = &machine->vm->ram.space;
+	*endpoint = DEVICE_NO_ENDPOINT;
+	if (!machine->viommu)
+		return 0;
+	*endpoint = DEVICE_PLATFORM_ENDPOINT + machine->endpoints++;
+	return viommu_add_endpoint(machine->viommu, *endpoint, name, &machine->endpoint, NULL,
+				   space, err);
+}
+
+static int add_disk(struct machine *machine, unsigned n, struct error *err)
+{
+	struct disk *disk = machine->disks[n];
+	struct virtio_device *device;
+	struct dma_space *space;
+	char name[32];
+	u32 endpoint;
+	int ret;
+
+	snprintf(name, sizeof(name), "virtio-blk %u", n);
+	ret = take_endpoint(machine, name, &space, &endpoint, err);
+	if (ret)
+		return ret;
+	machine->disks[n] = NULL;
+	ret = virtio_blk_create(&device, disk, n, machine->vm->loop, space);
+	if (ret)
+		return error_set(err, ret, "cannot make %s: %s", name, strerror(-ret));
+	ret = add_virtio(machine, device, endpoint, false, err);
+	if (!ret)
+		machine->blks[n] = device;
+	return ret;
+}
+
+static int add_virtio_console(struct machine *machine, struct error *err)
+{
+	struct virtio_device *device;
+	struct dma_space *space;
+	u32 endpoint;
+	int ret;
+
+	if (machine->options->console != CONSOLE_VIRTIO)
+		return 0;
+	ret = take_endpoint(machine, "virtio-console", &space, &endpoint, err);
+	if (ret)
+		return ret;
+	ret = virtio_console_create(&device, machine->terminal, space);
+	if (ret)
+		return error_set(err, ret, "cannot make virtio-console: %s", strerror(-ret));
+	return add_virtio(machine, device, endpoint, false, err);
+}
+
+static int add_rng(struct machine *machine, struct error *err)
+{
+	struct virtio_device *device;
+	struct dma_space *space;
+	u32 endpoint;
+	int ret;
+
+	if (!machine->options->rng)
+		return 0;
+	ret = take_endpoint(machine, "virtio-rng", &space, &endpoint, err);
+	if (ret)
+		return ret;
+	ret = virtio_rng_create(&device, space);
+	if (ret)
+		return error_set(err, ret, "cannot make virtio-rng: %s", strerror(-ret));
+	return add_virtio(machine, device, endpoint, false, err);
+}
+
+static int add_devices(struct machine *machine, struct error *err)
+{
+	int ret = add_console(machine, err);
+
+	if (!ret)
+		ret = add_viommu(machine, err);
+	for (unsigned i = 0; !ret && i < machine->options->disk_count; i++)
+		ret = add_disk(machine, i, err);
+	if (!ret)
+		ret = add_virtio_console(machine, err);
+	if (!ret)
+		ret = add_rng(machine, err);
+	return ret;
+}
+
+#define MAX_DEVICES 64
+
+/* The VIOT for all devices; NULL without an IOMMU, or where nobody reads ACPI. */
+static int build_viot(const struct machine *machine, struct firmware_table *table)
+{
+	const struct device_info *infos[MAX_DEVICES];
+	struct list_node *node;
+	unsigned count = 0;
+	void *data = NULL;
+	int ret;
+
+	*table = (struct firmware_table){ 0 };
+	if (!machine->viommu || arch_has_device_tree)
+		return 0;
+	list_for_each(node, &machine->vm->devices) {
+		if (count < MAX_DEVICES)
+			infos[count++] = &list_entry(node, struct device, node)->info;
+	}
+	ret = viot_build(infos, count, &data, &table->size);
+	table->data = data;
+	return ret;
+}
+
+static int write_firmware(struct machine *machine, struct error *err)
+{
+	struct firmware_table viot;
+	struct firmware firmware = {
+		.tables = &viot,
+		.fdt_properties = machine->viommu ? iommu_fdt_properties : NULL,
+		.dump_path = machine->options->dump_dtb,
+		.console = machine->options->console == CONSOLE_SERIAL ? "serial" : NULL,
+	};
+	int ret = build_viot(machine, &viot);
+
+	if (ret)
+		return error_set(err, ret, "cannot build the VIOT: %s", strerror(-ret));
+	firmware.table_count = viot.data ? 1 : 0;
+	ret = arch_firmware_write(machine->vm, machine->image, &firmware, err);
+	free((void *)viot.data);
+	return ret;
+}
+
+int machine_build(struct machine *machine, struct error *err)
+{
+	int ret = vm_create(&machine->vm, &machine->host, &machine->config, err);
+
+	/* Loading overlaps with KVM's part of the work. */
+	if (!ret)
+		ret = arch_image_load(machine->image, machine->vm->memory, machine->initrd_fd, err);
+	if (!ret)
+		ret = vm_wait_kvm(machine->vm, err);
+	if (!ret)
+		ret = add_devices(machine, err);
+	if (!ret)
+		ret = write_firmware(machine, err);
+	return ret;
+}
+
+/* ---- afterwards ---- */
+
+static void report_viommu(const struct machine *machine)
+{
+	struct viommu_counters counters;
+
+	viommu_get_counters(machine->viommu, &counters);
+#define N(field) ((unsigned long long)counters.field)
+	log_debug("viommu: requests=%llu attaches=%llu detaches=%llu probes=%llu maps=%llu "
+		  "unmaps=%llu refused=%llu",
+		  N(requests), N(attaches), N(detaches), N(probes), N(maps), N(unmaps), N(refused));
+	log_debug("viommu: mappings=%llu peak=%llu translations=%llu faults=%llu "
+		  "reports-dropped=%llu",
+		  N(mappings), N(mappings_peak), N(translations), N(faults), N(reports_dropped));
+#undef N
+}
+
+void machine_report(const struct machine *machine)
+{
+	char line[256];
+
+	for (unsigned i = 0; i < machine->config.cpus; i++)
+		log_debug("vCPU %u: exits=%llu", i,
+			  (unsigned long long)machine->vm->vcpus[i]->exits);
+	for (unsigned i = 0; i < machine->options->disk_count; i++) {
+		virtio_blk_describe(machine->blks[i], line, sizeof(line));
+		log_debug("%s", line);
+	}
+	if (machine->viommu)
+		report_viommu(machine);
+}
+
+void machine_destroy(struct machine *machine)
+{
+	vm_destroy_devices(machine->vm);
+	terminal_destroy(machine->terminal);
+	vm_destroy(machine->vm);
+	for (unsigned i = 0; i < RUN_MAX_DISKS; i++)
+		disk_close(machine->disks[i]);
+	arch_image_close(machine->image);
+	if (machine->initrd_fd >= 0)
+		close(machine->initrd_fd);
+	vm_host_close(&machine->host);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The machine that "lkvm run" makes: the composition root. What is wired to
+ * what is decided here and nowhere else.
+ *
+ *   machine_prepare()  open and check all that the user named; makes nothing
+ *   machine_build()    make it
+ *   vm_run()
+ *   machine_destroy()  the reverse, from wherever it got to
+ */
+#ifndef CMD_MACHINE_H
+#define CMD_MACHINE_H
+
+#include "run_options.h"
+#include "util/error.h"
+#include "vmm/firmware.h"
+#include "vmm/vm.h"
+
+struct viommu;
+struct terminal;
+struct virtio_device;
+
+struct machine {
+	const struct run_options *options; /* the caller's */
+	struct vm_config config;
+	struct range ram[MEMORY_MAX_RANGES];
+	struct vm_host host;
+	char cmdline[ARCH_MAX_CMDLINE + 1];
+	struct arch_image *image;
+	int initrd_fd;			   /* -1: none */
+	struct disk *disks[RUN_MAX_DISKS]; /* until a device owns them */
+	struct vm *vm;
+	struct terminal *terminal;
+	struct viommu *viommu;			   /* the vm's; NULL: none */
+	struct dma_limits endpoint;		   /* of an emulated device */
+	unsigned slots;				   /* virtio-mmio slots taken */
+	u32 endpoints;				   /* platform endpoint IDs given */
+	struct virtio_device *blks[RUN_MAX_DISKS]; /* the vm's */
+};
+
+/* -errno with a line in @err; machine_destroy() in any case. */
+int machine_prepare(struct machine *machine, const struct run_options *options, struct error *err);
+int machine_build(struct machine *machine, struct error *err);
+/* After the run, for --debug: what the devices counted. */
+void machine_report(const struct machine *machine);
+void machine_destroy(struct machine *machine);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "util/log.h"
+#include "util/parse.h"
+
+const struct command commands[] = {
+	{ "run", "Start a virtual machine", cmd_run, cmd_run_help },
+	{ "version", "Print the version", cmd_version, cmd_version_help },
+	{ "help", "Explain a command", cmd_help, cmd_help_help },
+	{ 0 },
+};
+
+const struct command *find_command(const char *name)
+{
+	for (const struct command *command = commands; command->name; command++) {
+		if (!strcmp(command->name, name))
+			return command;
+	}
+	return NULL;
+}
+
+int unknown_command(const char *name)
+{
+	const char *names[ARRAY_SIZE(commands)] = { NULL };
+	const char *near;
+
+	for (unsigned i = 0; commands[i].name; i++)
+		names[i] = commands[i].name;
+	near = parse_nearest(name, names);
+	if (near)
+		log_error("unknown command %s: did you mean '%s'?", name, near);
+	else
+		log_error("unknown command %s: 'lkvm help' lists what there is", name);
+	return EXIT_USAGE;
+}
+
+/* A file that we open must never become somebody's standard stream. */
+static void hold_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	hold_standard_fds();
+	if (argc < 2) {
+		cmd_help(1, argv);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return cmd_help(1, argv);
+	if (!strcmp(argv[1], "--version"))
+		return cmd_version(1, argv);
+	command = find_command(argv[1]);
+	return command ? command->run(argc - 1, argv + 1) : unknown_command(argv[1]);
+}

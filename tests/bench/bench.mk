@@ -1,0 +1,14 @@
+# make bench                 speed and size beside a bare program's and QEMU's (RUNS=15)
+BENCH := $(BUILD)/bench
+
+$(BENCH)/bare: tests/bench/bare.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -D_GNU_SOURCE -o $@ $<
+$(BENCH)/end.elf: BENCH_FLAGS := -DEND
+$(BENCH)/%.elf: tests/bench/guest.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -no-pie $(BENCH_FLAGS) -Wl,-Ttext=0x200000,--build-id=none,-e,start -o $@ $<
+
+.PHONY: bench
+bench: lkvm $(BENCH)/bare $(BENCH)/end.elf $(BENCH)/halt.elf
+	@tests/bench/run $(BENCH) ./lkvm

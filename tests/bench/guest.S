@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The trivial guest of the benchmark, for any VMM that knows PVH: it writes one
+ * 'A' to the serial port as its first instructions. Then it ends (END: lkvm's
+ * ACPI sleep register, and a triple fault for those who have none) or halts.
+ */
+	.section .note.pvh, "a", @note
+	.align 4
+	.long 4, 4, 18		/* XEN_ELFNOTE_PHYS32_ENTRY */
+	.asciz "Xen"
+	.long start
+
+	.text
+	.code32
+	.globl start
+start:
+	movw $0x3f8, %dx
+	movb $'A', %al
+	outb %al, %dx
+#ifdef END
+	movw $0x600, %dx
+	movb $0x34, %al		/* SLP_TYP 5, SLP_EN */
+	outb %al, %dx
+	lidt empty
+	ud2
+#endif
+1:	hlt
+	jmp 1b
+
+	.align 8
+empty:	.long 0, 0
