@@ -9,6 +9,7 @@
 #include <linux/virtio_ids.h>
 
 #include "blk_request.h"
+#include "virtio/endian.h"
 
 static struct blk *to_blk(const struct virtio_device *device)
 {
@@ -52,17 +53,17 @@ static void blk_config_read(struct virtio_device *device, u32 offset, void *data
 {
 	const struct disk_info *info = &to_blk(device)->info;
 	struct virtio_blk_config config = {
-		.capacity = htole64(info->size / DISK_SECTOR),
-		.seg_max = htole32(BLK_SEG_MAX),
-		.blk_size = htole32(info->block_size),
+		.capacity = cpu_to_virtio64(info->size / DISK_SECTOR),
+		.seg_max = cpu_to_virtio32(BLK_SEG_MAX),
+		.blk_size = cpu_to_virtio32(info->block_size),
 	};
 
 	if (device->features >> VIRTIO_BLK_F_DISCARD & 1) {
-		config.max_discard_sectors = htole32(BLK_RANGE_SECTORS);
-		config.max_discard_seg = htole32(1);
-		config.discard_sector_alignment = htole32(info->block_size / DISK_SECTOR);
-		config.max_write_zeroes_sectors = htole32(BLK_RANGE_SECTORS);
-		config.max_write_zeroes_seg = htole32(1);
+		config.max_discard_sectors = cpu_to_virtio32(BLK_RANGE_SECTORS);
+		config.max_discard_seg = cpu_to_virtio32(1);
+		config.discard_sector_alignment = cpu_to_virtio32(info->block_size / DISK_SECTOR);
+		config.max_write_zeroes_sectors = cpu_to_virtio32(BLK_RANGE_SECTORS);
+		config.max_write_zeroes_seg = cpu_to_virtio32(1);
 		config.write_zeroes_may_unmap = 1;
 	}
 	memcpy(data, (const char *)&config + offset, len);

@@ -7,6 +7,7 @@
 #include <linux/virtio_blk.h>
 
 #include "blk_request.h"
+#include "virtio/endian.h"
 
 /*
  * Larger transfers go to the disk in pieces of this size, one after the other. A
@@ -222,17 +223,17 @@ static int clear_range(struct blk_request *request, enum disk_op op, unsigned fe
 			     sizeof(range)) != sizeof(range))
 		return VIRTIO_BLK_S_IOERR;
 	/* "The device MUST set the status byte to UNSUPP ... if any unknown flag is set". */
-	if (le32toh(range.flags) & ~flags)
+	if (le32_to_cpu(range.flags) & ~flags)
 		return VIRTIO_BLK_S_UNSUPP;
-	sector = le64toh(range.sector);
-	sectors = le32toh(range.num_sectors);
+	sector = le64_to_cpu(range.sector);
+	sectors = le32_to_cpu(range.num_sectors);
 	if (blk->info.read_only || sectors > BLK_RANGE_SECTORS || !inside(blk, sector, sectors))
 		return VIRTIO_BLK_S_IOERR;
 	if (!sectors)
 		return VIRTIO_BLK_S_OK;
 	request->disk.offset = sector * DISK_SECTOR;
 	request->disk.len = sectors * DISK_SECTOR;
-	request->disk.may_unmap = le32toh(range.flags) & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+	request->disk.may_unmap = le32_to_cpu(range.flags) & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
 	submit(request, op);
 	return SUBMITTED;
 }
@@ -261,8 +262,8 @@ static int begin(struct blk_request *request)
 		request->type = UINT32_MAX;
 		return VIRTIO_BLK_S_IOERR;
 	}
-	request->type = le32toh(header.type);
-	sector = le64toh(header.sector);
+	request->type = virtio32_to_cpu(header.type);
+	sector = virtio64_to_cpu(header.sector);
 	switch (request->type) {
 	case VIRTIO_BLK_T_IN:
 		return transfer(request, sector, chain->writable_len - 1, DISK_READ);

@@ -9,6 +9,7 @@
 #include <linux/virtio_ids.h>
 
 #include "virtio/console.h"
+#include "virtio/endian.h"
 #include "vmm/terminal.h"
 
 #define CONSOLE_QUEUE_SIZE 64
@@ -171,8 +172,8 @@ static void console_config_read(struct virtio_device *device, u32 offset, void *
 	u16 columns, rows;
 
 	terminal_size(to_console(device)->terminal, &columns, &rows);
-	config.cols = htole16(columns);
-	config.rows = htole16(rows);
+	config.cols = cpu_to_virtio16(columns);
+	config.rows = cpu_to_virtio16(rows);
 	memcpy(data, (const char *)&config + offset, len);
 }
 

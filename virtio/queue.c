@@ -8,6 +8,7 @@
 #include <linux/virtio_ring.h>
 
 #include "util/range.h"
+#include "virtio/endian.h"
 #include "virtio/queue.h"
 
 /* "Virtqueues": flags and idx come before the ring, one event index behind it. */
@@ -119,16 +120,25 @@ struct table {
 	bool indirect;
 };
 
-static int read_desc(struct virtq *queue, const struct table *table, u16 n, struct vring_desc *desc)
+/* A descriptor, copied, in host numbers. */
+struct desc {
+	iova_t addr;
+	u32 len;
+	u16 flags, next;
+};
+
+static int read_desc(struct virtq *queue, const struct table *table, u16 n, struct desc *desc)
 {
+	struct vring_desc raw;
+
 	if (n >= table->entries)
 		return -EINVAL;
-	if (dma_read(queue->space, table->start + n * sizeof(*desc), desc, sizeof(*desc)))
+	if (dma_read(queue->space, table->start + n * sizeof(raw), &raw, sizeof(raw)))
 		return -EFAULT;
-	desc->addr = le64toh(desc->addr);
-	desc->len = le32toh(desc->len);
-	desc->flags = le16toh(desc->flags);
-	desc->next = le16toh(desc->next);
+	desc->addr = virtio64_to_cpu(raw.addr);
+	desc->len = virtio32_to_cpu(raw.len);
+	desc->flags = virtio16_to_cpu(raw.flags);
+	desc->next = virtio16_to_cpu(raw.next);
 	return 0;
 }
 
@@ -136,20 +146,19 @@ static int read_desc(struct virtq *queue, const struct table *table, u16 n, stru
  * "Indirect Descriptors": only where negotiated, not within another, the last
  * of its chain; its own WRITE flag says nothing.
  */
-static int enter_table(struct virtq *queue, struct table *table, const struct vring_desc *desc)
+static int enter_table(struct virtq *queue, struct table *table, const struct desc *desc)
 {
 	struct range range;
 
 	if (!queue->indirect || table->indirect || desc->flags & VRING_DESC_F_NEXT)
 		return -EINVAL;
-	if (desc->len % sizeof(*desc) || !range_make(desc->addr, desc->len, &range))
+	if (desc->len % sizeof(struct vring_desc) || !range_make(desc->addr, desc->len, &range))
 		return -EINVAL;
-	*table = (struct table){ desc->addr, desc->len / sizeof(*desc), true };
+	*table = (struct table){ desc->addr, desc->len / sizeof(struct vring_desc), true };
 	return 0;
 }
 
-static int add_segment(struct virtq *queue, struct virtq_chain *chain,
-		       const struct vring_desc *desc)
+static int add_segment(struct virtq *queue, struct virtq_chain *chain, const struct desc *desc)
 {
 	unsigned count = chain->readable + chain->writable;
 
@@ -180,7 +189,7 @@ static int read_chain(struct virtq *queue, u16 head, struct virtq_chain *chain)
 	chain->readable = chain->writable = 0;
 	chain->readable_len = chain->writable_len = 0;
 	for (;;) {
-		struct vring_desc desc;
+		struct desc desc;
 		int ret = read_desc(queue, &table, next, &desc);
 
 		if (ret)
@@ -237,8 +246,8 @@ int virtq_push(struct virtq *queue, u16 head, u32 written)
 	if (!elem)
 		return broken(queue, -EFAULT);
 	/* "The Virtqueue Used Ring": the device sets len prior to updating the used idx. */
-	elem->id = htole32(head);
-	elem->len = htole32(written);
+	elem->id = cpu_to_virtio32(head);
+	elem->len = cpu_to_virtio32(written);
 	queue->next_used++;
 	queue->in_flight--;
 	if (ring_store(queue, queue->used + offsetof(struct vring_used, idx), queue->next_used))
