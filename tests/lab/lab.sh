@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# lab.sh x86|arm64 HOST_SCRIPT GUEST_SCRIPT: run HOST_SCRIPT as root in an emulated host: a stock Debian 13 kernel in
+# QEMU's TCG, with a working /dev/kvm and an IOMMU. It finds
+#
+#   /bin             busybox, and the programs in FILES (static)
+#   /guest/kernel    the same kernel for a guest, and /guest/initrd, which runs GUEST_SCRIPT
+#   /guest/old       both of Debian 12's 6.1 kernel, if OLD is set
+#   /dev/vda         DISK, if that is set
+#
+# and the functions of init. Its console comes out of stdout. Environment: LKVM the program to test, static
+# (build/ARCH/lkvm-static); KERNELS where fetch-kernels puts things (build/kernels); DISK an image file; OLD=1; MEM in
+# MiB; TIMEOUT in seconds; APPEND for the host's command line.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+arch=$1 host=$2 guest=$3
+kernels=${KERNELS:-$top/build/kernels}
+lkvm=${LKVM:-$top/build/$arch/lkvm-static}
+[ -x "$lkvm" ] || { echo "lab.sh: no $lkvm: make ARCH=$arch STATIC=1" >&2; exit 2; }
+
+case $arch in
+# QEMU 7.2 corrupts the flags of a nested guest around cmpxchg16b now and then, hence cx16=off;
+# split irqchip, because its intel-iommu wants that for interrupt remapping.
+x86)	qemu=qemu-system-x86_64 tty=ttyS0 modules="kvm_amd"
+	machine="-M q35,kernel-irqchip=split -cpu max,+svm,la57=off,cx16=off -device intel-iommu,intremap=on"
+	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on" ;;
+# neoverse-n1 has VHE, which makes KVM in TCG fast.
+arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
+	machine="-M virt,virtualization=on,gic-version=3,iommu=smmuv3 -cpu neoverse-n1"
+	append="audit=0 lsm=" ;;
+*)	echo "lab.sh: $arch: x86 or arm64" >&2; exit 2 ;;
+esac
+
+new=$kernels/trixie-cloud/$arch old=$kernels/bookworm-cloud/$arch
+"$top/scripts/fetch-kernels" "$kernels" trixie cloud "$arch"
+[ -z "${OLD:-}" ] || "$top/scripts/fetch-kernels" "$kernels" bookworm cloud "$arch"
+
+out=$(mktemp -d "${TMPDIR:-/tmp}/lkvm-lab.XXXXXX")
+trap 'rm -rf "$out"' EXIT
+# timeout(1) leaves our process group, so the emulator does not hear of a Ctrl-C by itself.
+emulator=
+trap '[ -z "$emulator" ] || kill "$emulator"; exit 143' TERM INT
+
+guest() {	# guest DIR FETCHED: a kernel and its initrd
+	mkdir -p "$1"
+	cp "$2/kernel" "$1/kernel"
+	"$here/initrd" "$1/initrd" "$2" "$guest" "" virtio_mmio virtio_iommu? virtio_blk virtio_rng pvpanic_mmio?
+}
+
+guest "$out/add/guest" "$new"
+[ -z "${OLD:-}" ] || guest "$out/add/guest/old" "$old"
+mkdir "$out/add/bin"
+cp "$lkvm" "$out/add/bin/lkvm"
+for file in ${FILES:-}; do cp "$file" "$out/add/bin/"; done
+# shellcheck disable=SC2086
+"$here/initrd" "$out/initrd" "$new" "$host" "$out/add" $modules virtio_pci virtio_blk
+disk=
+[ -z "${DISK:-}" ] || disk="-drive file=$DISK,format=raw,if=none,id=disk -device virtio-blk-pci,drive=disk"
+
+# shellcheck disable=SC2086
+timeout "${TIMEOUT:-300}" $qemu -accel tcg,thread=multi $machine -smp 1 -m "${MEM:-1024}" -nodefaults \
+	-no-user-config -display none -serial stdio -no-reboot -kernel "$new/kernel" -initrd "$out/initrd" \
+	-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${APPEND:-}" $disk </dev/null &
+emulator=$!
+wait $emulator || { status=$?; echo "lab.sh: the emulated host ended with status $status"; exit 1; }
