@@ -62,6 +62,9 @@ int arch_image_load(struct arch_image *image, const struct guest_memory *memory,
 
 	if (!kernel)
 		return error_set(err, -EFAULT, "kernel %s: planned outside of memory", image->path);
+	/* A kernel that fills one will use more. */
+	if (image->image_size >= MEMORY_HUGE_PAGE)
+		memory_use_huge_pages(memory);
 	ret = load_kernel(image, kernel);
 	if (ret)
 		return error_set(err, ret, "kernel %s: %s", image->path, load_reason(ret));

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "vmm/memory.h"
 
@@ -13,30 +12,33 @@ struct memory_slot {
 };
 
 struct guest_memory {
-	int fd;	    /* the memfd */
-	char *base; /* all of it, one mapping */
+	void *mapping; /* all of it, one mapping, with room to align base */
+	u64 mapping_size;
+	char *base;
 	u64 size;
 	unsigned count;
 	struct memory_slot slots[MEMORY_MAX_RANGES];
 };
 
-/* One file, one mapping: the ranges follow each other in it. */
-static int map_file(struct guest_memory *memory, struct error *err)
+/*
+ * One mapping: the ranges follow each other in it. Anonymous, not a memfd: kernels
+ * give shared memory no huge pages unless somebody asked for it
+ * (transparent_hugepage/shmem_enabled is "never"), and with small ones a guest takes
+ * 512 times the faults: a stock kernel's boot is 20% slower.
+ */
+static int map_ram(struct guest_memory *memory, struct error *err)
 {
-	memory->fd = memfd_create("lkvm-ram", MFD_CLOEXEC);
-	if (memory->fd < 0)
-		return error_set(err, -errno, "cannot create guest memory: memfd_create: %s",
-				 strerror(errno));
-	if (ftruncate(memory->fd, memory->size))
-		return error_set(err, -errno, "cannot create %llu MiB of guest memory: %s",
-				 (unsigned long long)(memory->size / MIB), strerror(errno));
-	memory->base = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-			    memory->fd, 0);
-	if (memory->base == MAP_FAILED) {
-		memory->base = NULL;
+	u64 room = memory->size + MEMORY_HUGE_PAGE;
+	char *base = mmap(NULL, room, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (base == MAP_FAILED)
 		return error_set(err, -errno, "cannot map %llu MiB of guest memory: %s",
 				 (unsigned long long)(memory->size / MIB), strerror(errno));
-	}
+	memory->mapping = base;
+	memory->mapping_size = room;
+	/* A huge page is one in the guest's addresses and in ours. */
+	memory->base = (char *)align_up((uintptr_t)base, MEMORY_HUGE_PAGE);
 	/* A core dump of ours is about us; a fork must not copy the guest. */
 	madvise(memory->base, memory->size, MADV_DONTDUMP);
 	madvise(memory->base, memory->size, MADV_DONTFORK);
@@ -55,11 +57,10 @@ int memory_create(struct guest_memory **out, const struct range *ranges, unsigne
 	memory = calloc(1, sizeof(*memory));
 	if (!memory)
 		return error_set(err, -ENOMEM, "out of memory");
-	memory->fd = -1;
 	memory->count = count;
 	for (unsigned i = 0; i < count; i++)
 		memory->size += ranges[i].last - ranges[i].start + 1;
-	ret = map_file(memory, err);
+	ret = map_ram(memory, err);
 	if (ret) {
 		memory_destroy(memory);
 		return ret;
@@ -77,11 +78,15 @@ void memory_destroy(struct guest_memory *memory)
 {
 	if (!memory)
 		return;
-	if (memory->base)
-		munmap(memory->base, memory->size);
-	if (memory->fd >= 0)
-		close(memory->fd);
+	if (memory->mapping)
+		munmap(memory->mapping, memory->mapping_size);
 	free(memory);
+}
+
+void memory_use_huge_pages(const struct guest_memory *memory)
+{
+	/* It is advice: a host without huge pages goes on without. */
+	madvise(memory->base, memory->size, MADV_HUGEPAGE);
 }
 
 unsigned memory_count(const struct guest_memory *memory)

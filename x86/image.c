@@ -167,6 +167,9 @@ int arch_image_load(struct arch_image *image, const struct guest_memory *memory,
 {
 	int ret;
 
+	/* A kernel that fills one will use more. */
+	if (image->file_size >= MEMORY_HUGE_PAGE)
+		memory_use_huge_pages(memory);
 	for (unsigned i = 0; i < image->segment_count; i++) {
 		const struct image_segment *segment = &image->segments[i];
 

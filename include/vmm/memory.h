@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guest RAM: one memfd, mapped once, shown to the guest as one or more ranges.
+ * Guest RAM: one anonymous mapping, shown to the guest as one or more ranges.
  *
  * Devices do not use this header; they reach memory through their DMA space
  * (vmm/dma.h). It is for the loader, the firmware tables and the DMA spaces.
@@ -19,15 +19,24 @@
 struct guest_memory;
 
 #define MEMORY_MAX_RANGES 4
+/* What a huge page is on a host with pages of 4 KiB. */
+#define MEMORY_HUGE_PAGE  (2 * MIB)
 
 /*
  * @ranges: disjoint, ascending, page-aligned; at most MEMORY_MAX_RANGES. The
  * pages are not touched: they cost nothing until the guest uses them.
- * -ENOMEM, -EINVAL, or what memfd_create() said. Owner: the vm.
+ * -ENOMEM, -EINVAL, or what mmap() said. Owner: the vm.
  */
 int memory_create(struct guest_memory **memory, const struct range *ranges, unsigned count,
 		  struct error *err);
 void memory_destroy(struct guest_memory *memory);
+
+/*
+ * Have RAM in huge pages where the host has them to give. For a guest that will use
+ * much of it: a huge page is cleared at its first touch, 0.2 ms that a tiny guest
+ * would notice. Before the memory is filled.
+ */
+void memory_use_huge_pages(const struct guest_memory *memory);
 
 /* How many ranges there are, and the n-th with its host address. */
 unsigned memory_count(const struct guest_memory *memory);
