@@ -411,6 +411,20 @@ static void report_viommu(const struct machine *machine)
 #undef N
 }
 
+void machine_hint(const struct machine *machine)
+{
+	struct viommu_counters counters;
+
+	if (!machine->viommu || !machine->endpoints || machine->options->viommu_config.bypass)
+		return;
+	viommu_get_counters(machine->viommu, &counters);
+	/* With a refused access the IOMMU has explained it when it happened. */
+	if (!counters.attaches && !counters.faults)
+		log_warning("the guest attached no device to the IOMMU: without its virtio_iommu "
+			    "driver (a module in the initrd, or built in) Linux leaves the devices "
+			    "behind it alone; a guest without it works with --viommu=bypass=on");
+}
+
 void machine_report(const struct machine *machine)
 {
 	char line[256];

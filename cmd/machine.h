@@ -41,6 +41,8 @@ struct machine {
 /* -errno with a line in @err; machine_destroy() in any case. */
 int machine_prepare(struct machine *machine, const struct run_options *options, struct error *err);
 int machine_build(struct machine *machine, struct error *err);
+/* After the run: what a user should know who wonders why a device was not there. */
+void machine_hint(const struct machine *machine);
 /* After the run, for --debug: what the devices counted. */
 void machine_report(const struct machine *machine);
 void machine_destroy(struct machine *machine);

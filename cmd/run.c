@@ -33,6 +33,7 @@ static void block_signals(sigset_t *set)
 	sigaddset(set, SIGWINCH);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN); /* a reader that goes away does not end the guest */
+	signal(SIGXFSZ, SIG_IGN); /* a disk at its ulimit is an I/O error of the guest's */
 }
 
 /* Our own crash must not leave the user's terminal in raw mode. */
@@ -131,6 +132,8 @@ static int run_machine(struct run *run, const struct run_options *options, const
 		return EXIT_HOST;
 	}
 	reason = vm_run(run->machine.vm, run->machine.image, err);
+	if (reason != VM_HOST_ERROR)
+		machine_hint(&run->machine);
 	if (options->debug)
 		machine_report(&run->machine);
 	return exit_status(run, reason, options->timeout);
