@@ -34,7 +34,7 @@ AR := $(CROSS)gcc-ar
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
-	    -Wvla -Wshadow -Wpointer-arith -Wundef -Wno-unused-parameter $(if $(WERROR),-Werror)
+	    -Wvla -Wshadow -Wpointer-arith -Wundef -Wno-unused-parameter -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 CPPFLAGS := -Iinclude -D_GNU_SOURCE $(SYSROOT_CPP)
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARNINGS) -pthread -fno-strict-aliasing -fstack-protector-strong

@@ -63,6 +63,9 @@ static int parse_long(const struct option_spec *specs, char **argv, int argc, in
 					 spec->name, spec->value);
 		value = argv[++*index];
 	}
+	if (spec->arg == OPTION_OPTIONAL && !value && *index + 1 < argc && spec->is_value &&
+	    spec->is_value(argv[*index + 1]))
+		value = argv[++*index];
 	return spec->set(target, value, err);
 }
 

@@ -9,7 +9,7 @@
 enum option_arg {
 	OPTION_FLAG,	 /* --name */
 	OPTION_VALUE,	 /* --name VALUE, --name=VALUE, -n VALUE, -nVALUE */
-	OPTION_OPTIONAL, /* --name, --name=VALUE */
+	OPTION_OPTIONAL, /* --name, --name=VALUE; --name VALUE if is_value() says so */
 };
 
 struct option_spec {
@@ -20,6 +20,8 @@ struct option_spec {
 	const char *help;
 	/* @value: NULL if none was given; lives as long as argv. -errno with @err said. */
 	int (*set)(void *target, char *value, struct error *err);
+	/* Of OPTION_OPTIONAL: whether the next word can only be its value. NULL: never. */
+	bool (*is_value)(const char *word);
 };
 
 #define OPTIONS_MAX 64

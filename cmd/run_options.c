@@ -114,6 +114,18 @@ static int set_viommu(void *target, char *value, struct error *err)
 	return viommu_parse_options(&options->viommu_config, value, err);
 }
 
+/* A kernel in a file of such a name is written ./bypass=on. */
+static bool is_viommu_value(const char *word)
+{
+	static const char *const names[] = { "bypass=", "max-mappings=", "msi=" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!strncmp(word, names[i], strlen(names[i])))
+			return true;
+	}
+	return false;
+}
+
 static int set_irqchip(void *target, char *value, struct error *err)
 {
 	return arch_irqchip_parse(value, &((struct run_options *)target)->arch.irqchip, err);
@@ -182,7 +194,7 @@ static const struct option_spec specs[] = {
 	{ 0, "viommu", OPTION_OPTIONAL, "OPTIONS",
 	  "virtio-iommu in front of all devices; OPTIONS: bypass=on|off,\n"
 	  "                                 max-mappings=N, msi=window|map",
-	  set_viommu },
+	  set_viommu, is_viommu_value },
 	{ 0, "irqchip", OPTION_VALUE, "NAME", "interrupt controller (the best the host has)",
 	  set_irqchip },
 	{ 0, "dump-dtb", OPTION_VALUE, "FILE", "write the guest's device tree here (arm64)",
