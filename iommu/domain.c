@@ -119,68 +119,42 @@ static void isolate_marked(struct domain *domain)
 	}
 }
 
-/* Take @mapping out of the listeners before @end (NULL: of all). */
-static void listeners_undo_map(struct domain *domain, const struct dma_mapping *mapping,
-			       const struct endpoint *end)
+/* Give @mapping to @listener, or take it away. */
+static int listener_change(struct dma_listener *listener, const struct dma_mapping *mapping,
+			   bool map)
+{
+	return map ? listener->ops->map(listener, mapping)
+		   : listener->ops->unmap(listener, mapping);
+}
+
+/* Undo listeners_change(@map) in the listeners before @end (NULL: in all). */
+static void listeners_undo(struct domain *domain, const struct dma_mapping *mapping, bool map,
+			   const struct endpoint *end)
 {
 	struct list_node *node;
 
 	list_for_each(node, &domain->endpoints) {
 		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
-		struct dma_listener *listener = endpoint->listener;
 
 		if (endpoint == end)
 			return;
-		if (listener && listener->ops->unmap(listener, mapping))
+		if (endpoint->listener && listener_change(endpoint->listener, mapping, !map))
 			endpoint->isolated = true;
 	}
 }
 
-static int listeners_map(struct domain *domain, const struct dma_mapping *mapping)
+/* In all of the listeners or, with -errno, in none. */
+static int listeners_change(struct domain *domain, const struct dma_mapping *mapping, bool map)
 {
 	struct list_node *node;
 
 	list_for_each(node, &domain->endpoints) {
 		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
 		struct dma_listener *listener = endpoint->listener;
-		int ret = listener ? listener->ops->map(listener, mapping) : 0;
+		int ret = listener ? listener_change(listener, mapping, map) : 0;
 
 		if (ret) {
-			listeners_undo_map(domain, mapping, endpoint);
-			return ret;
-		}
-	}
-	return 0;
-}
-
-/* Put @mapping back into the listeners before @end. */
-static void listeners_undo_unmap(struct domain *domain, const struct dma_mapping *mapping,
-				 const struct endpoint *end)
-{
-	struct list_node *node;
-
-	list_for_each(node, &domain->endpoints) {
-		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
-		struct dma_listener *listener = endpoint->listener;
-
-		if (endpoint == end)
-			return;
-		if (listener && listener->ops->map(listener, mapping))
-			endpoint->isolated = true;
-	}
-}
-
-static int listeners_unmap(struct domain *domain, const struct dma_mapping *mapping)
-{
-	struct list_node *node;
-
-	list_for_each(node, &domain->endpoints) {
-		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
-		struct dma_listener *listener = endpoint->listener;
-		int ret = listener ? listener->ops->unmap(listener, mapping) : 0;
-
-		if (ret) {
-			listeners_undo_unmap(domain, mapping, endpoint);
+			listeners_undo(domain, mapping, map, endpoint);
 			return ret;
 		}
 	}
@@ -254,7 +228,7 @@ static int map_into_listeners(struct domain *domain, const struct map_args *args
 
 	if (!mapping_mirrors(m, &mapping))
 		return 0;
-	ret = domain->listeners ? listeners_map(domain, &mapping) : 0;
+	ret = domain->listeners ? listeners_change(domain, &mapping, true) : 0;
 	if (!ret) {
 		domain->mirrored++;
 		return 0;
@@ -298,7 +272,7 @@ static void unmap_undo(struct domain *domain, const struct store *cut, const str
 		if (m == end)
 			return;
 		if (mapping_mirrors(m, &mapping))
-			listeners_undo_unmap(domain, &mapping, NULL);
+			listeners_undo(domain, &mapping, false, NULL);
 	}
 }
 
@@ -315,7 +289,7 @@ static int unmap_from_listeners(struct domain *domain, const struct store *cut, 
 
 		if (!mapping_mirrors(m, &mapping))
 			continue;
-		ret = domain->listeners ? listeners_unmap(domain, &mapping) : 0;
+		ret = domain->listeners ? listeners_change(domain, &mapping, false) : 0;
 		if (ret) {
 			unmap_undo(domain, cut, m);
 			return ret;

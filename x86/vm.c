@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <cpuid.h>
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
@@ -10,22 +9,16 @@
 #include "machine.h"
 #include "vmm/vm.h"
 
-#define CPUID_1_ECX_VMX (1u << 5)
-#define PIC_PINS	16 /* of both */
-#define IOAPIC_PINS	24
+#define PIC_PINS    16 /* of both */
+#define IOAPIC_PINS 24
 
 /*
  * Old Intel processors run real mode as a task of virtual-8086 mode, for which
- * KVM needs three pages of the guest's address space. Elsewhere the call would
- * do nothing, or cost a memory slot. (The identity map that goes with it has a
- * place already: the page below.)
+ * KVM needs three pages of the guest's address space; elsewhere the call does nothing.
+ * (The identity map that goes with it has a place already: the page below.)
  */
 static int place_tss(int vm_fd)
 {
-	unsigned eax, ebx, ecx, edx;
-
-	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & CPUID_1_ECX_VMX))
-		return 0;
 	return ioctl(vm_fd, KVM_SET_TSS_ADDR, LAYOUT_TSS) ? -errno : 0;
 }
 
