@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "disk/disk.h"
@@ -158,6 +159,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	int ret;
 
 	memset(machine, 0, sizeof(*machine));
+	clock_gettime(CLOCK_MONOTONIC, &machine->started);
 	machine->options = options;
 	machine->initrd_fd = machine->host.kvm_fd = -1;
 	machine->config.name = options->name;
@@ -378,6 +380,17 @@ static int write_firmware(struct machine *machine, struct error *err)
 	return ret;
 }
 
+/* For --debug: what of the time before the guest's first instruction went where. */
+static void note_stage(const struct machine *machine, const char *stage)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	log_debug("%s after %.1f ms", stage,
+		  (now.tv_sec - machine->started.tv_sec) * 1e3 +
+			  (now.tv_nsec - machine->started.tv_nsec) / 1e6);
+}
+
 int machine_build(struct machine *machine, struct error *err)
 {
 	int ret = vm_create(&machine->vm, &machine->host, &machine->config, err);
@@ -385,12 +398,15 @@ int machine_build(struct machine *machine, struct error *err)
 	/* Loading overlaps with KVM's part of the work. */
 	if (!ret)
 		ret = arch_image_load(machine->image, machine->vm->memory, machine->initrd_fd, err);
+	note_stage(machine, "kernel and initrd loaded");
 	if (!ret)
 		ret = vm_wait_kvm(machine->vm, err);
+	note_stage(machine, "KVM ready");
 	if (!ret)
 		ret = add_devices(machine, err);
 	if (!ret)
 		ret = write_firmware(machine, err);
+	note_stage(machine, "machine complete");
 	return ret;
 }
 

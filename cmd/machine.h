@@ -11,6 +11,8 @@
 #ifndef CMD_MACHINE_H
 #define CMD_MACHINE_H
 
+#include <time.h>
+
 #include "run_options.h"
 #include "util/error.h"
 #include "vmm/firmware.h"
@@ -22,6 +24,7 @@ struct virtio_device;
 
 struct machine {
 	const struct run_options *options; /* the caller's */
+	struct timespec started;
 	struct vm_config config;
 	struct range ram[MEMORY_MAX_RANGES];
 	struct vm_host host;
