@@ -10,7 +10,7 @@
 #
 # and the functions of init. Its console comes out of stdout. Environment: LKVM the program to test, static
 # (build/ARCH/lkvm-static); KERNELS where fetch-kernels puts things (build/kernels); DISK an image file; OLD=1; MEM in
-# MiB; TIMEOUT in seconds; APPEND for the host's command line.
+# MiB; TIMEOUT in seconds; GIC=2 for an arm64 host with a GICv2; APPEND for the host's command line.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -27,7 +27,7 @@ x86)	qemu=qemu-system-x86_64 tty=ttyS0 modules="kvm_amd"
 	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on" ;;
 # neoverse-n1 has VHE, which makes KVM in TCG fast.
 arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
-	machine="-M virt,virtualization=on,gic-version=3,iommu=smmuv3 -cpu neoverse-n1"
+	machine="-M virt,virtualization=on,gic-version=${GIC:-3},iommu=smmuv3 -cpu neoverse-n1"
 	append="audit=0 lsm=" ;;
 *)	echo "lab.sh: $arch: x86 or arm64" >&2; exit 2 ;;
 esac
