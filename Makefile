@@ -87,7 +87,7 @@ $(BUILD)/version: FORCE
 .PHONY: FORCE
 FORCE:
 
-$(SYSROOT_DONE):
+$(SYSROOT_DONE): scripts/sysroot
 	$(call say,SYSROOT,$(SYSROOT))
 	$(Q)scripts/sysroot $(ARCH) $(SYSROOT)
 

@@ -171,9 +171,9 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	if (!ret)
 		ret = check_slots(machine, err);
 	if (!ret)
-		ret = check_host(machine, err);
-	if (!ret)
 		ret = check_disks(machine, err);
+	if (!ret)
+		ret = check_host(machine, err);
 	return ret;
 }
 

@@ -20,7 +20,7 @@ struct guest_memory;
 
 #define MEMORY_MAX_RANGES 4
 /* What a huge page is on a host with pages of 4 KiB. */
-#define MEMORY_HUGE_PAGE  (2 * MIB)
+#define MEMORY_HUGE_PAGE (2 * MIB)
 
 /*
  * @ranges: disjoint, ascending, page-aligned; at most MEMORY_MAX_RANGES. The

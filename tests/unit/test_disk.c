@@ -83,7 +83,7 @@ static int disk_do(struct fixture *f, enum disk_op what, u64 offset, void *data,
 
 static void *aligned(u64 size)
 {
-	void *data;
+	void *data = NULL;
 
 	assert_int_equal(posix_memalign(&data, 4096, size), 0);
 	return data;
