@@ -7,12 +7,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "private.h"
 
 static_assert((u32)DMA_READ == VIRTIO_IOMMU_MAP_F_READ, "access is taken from the flags");
 static_assert((u32)DMA_WRITE == VIRTIO_IOMMU_MAP_F_WRITE, "access is taken from the flags");
+static_assert(VIRTIO_IOMMU_MAP_F_MASK <= UINT8_MAX, "a store keeps eight flags");
 
 struct domain *domain_find(const struct viommu *viommu, u32 id)
 {
@@ -30,14 +30,10 @@ struct domain *domain_find(const struct viommu *viommu, u32 id)
 struct domain *domain_create(struct viommu *viommu, u32 id, bool bypass)
 {
 	struct domain *domain = calloc(1, sizeof(*domain));
-	u64 seed = 0;
 
 	if (!domain)
 		return NULL;
-	/* Early in the host's boot there may be none: the tree works, predictably. */
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
-		seed = (uintptr_t)domain;
-	store_init(&domain->store, seed);
+	store_init(&domain->store, &viommu->pool);
 	list_init(&domain->endpoints);
 	domain->id = id;
 	domain->bypass = bypass;
@@ -79,14 +75,15 @@ static bool mapping_mirrors(const struct mapping *m, struct dma_mapping *out)
 
 int domain_replay(const struct domain *domain, struct dma_listener *listener)
 {
-	struct mapping *m;
+	struct store_walk walk = store_from(&domain->store, 0);
+	struct dma_mapping mapping;
+	struct mapping m;
 
 	if (domain->bypass)
 		return listener->ops->bypass(listener);
-	store_for_each(m, &domain->store)
-	{
-		struct dma_mapping mapping;
-		int ret = mapping_mirrors(m, &mapping) ? listener->ops->map(listener, &mapping) : 0;
+	while (store_step(&walk, &m)) {
+		int ret = mapping_mirrors(&m, &mapping) ? listener->ops->map(listener, &mapping)
+							: 0;
 
 		if (ret)
 			return ret;
@@ -203,13 +200,12 @@ static u8 map_check_range(const struct viommu *viommu, const struct map_args *ar
 	return VIRTIO_IOMMU_S_OK;
 }
 
-static u8 map_into_table(struct viommu *viommu, struct domain *domain, const struct map_args *args)
+static u8 map_into_table(struct viommu *viommu, struct domain *domain, const struct mapping *m)
 {
 	if (viommu->counters.mappings >= viommu->config.max_mappings)
-		return store_overlaps(&domain->store, args->start, args->last)
-			       ? VIRTIO_IOMMU_S_INVAL
-			       : VIRTIO_IOMMU_S_NOMEM;
-	switch (store_insert(&domain->store, args->start, args->last, args->gpa, args->flags)) {
+		return store_overlaps(&domain->store, m->start, m->last) ? VIRTIO_IOMMU_S_INVAL
+									 : VIRTIO_IOMMU_S_NOMEM;
+	switch (store_insert(&domain->store, m)) {
 	case 0:
 		return VIRTIO_IOMMU_S_OK;
 	case -EEXIST:
@@ -219,28 +215,36 @@ static u8 map_into_table(struct viommu *viommu, struct domain *domain, const str
 	}
 }
 
-static int map_into_listeners(struct domain *domain, const struct map_args *args)
+/* @m, which is there. */
+static void map_undo(struct domain *domain, const struct mapping *m)
 {
-	struct mapping *m = store_find(&domain->store, args->start);
+	struct store_range range;
+
+	if (!store_select(&domain->store, m->start, m->last, &range))
+		store_remove(&domain->store, &range);
+	isolate_marked(domain);
+}
+
+static int map_into_listeners(struct domain *domain, const struct mapping *m)
+{
 	struct dma_mapping mapping;
-	struct store undone;
 	int ret;
 
 	if (!mapping_mirrors(m, &mapping))
 		return 0;
 	ret = domain->listeners ? listeners_change(domain, &mapping, true) : 0;
-	if (!ret) {
+	if (ret)
+		map_undo(domain, m);
+	else
 		domain->mirrored++;
-		return 0;
-	}
-	store_cut(&domain->store, args->start, args->last, &undone);
-	store_clear(&undone);
-	isolate_marked(domain);
 	return ret;
 }
 
 u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_args *args)
 {
+	const struct mapping mapping = {
+		.start = args->start, .last = args->last, .gpa = args->gpa, .flags = args->flags
+	};
 	struct viommu_counters *counters = &viommu->counters;
 	u8 status = map_check_range(viommu, args);
 	int ret;
@@ -249,10 +253,10 @@ u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_arg
 		return status;
 	if (domain_reserves(domain, args->start, args->last))
 		return VIRTIO_IOMMU_S_INVAL;
-	status = map_into_table(viommu, domain, args);
+	status = map_into_table(viommu, domain, &mapping);
 	if (status)
 		return status;
-	ret = map_into_listeners(domain, args);
+	ret = map_into_listeners(domain, &mapping);
 	if (ret)
 		return listener_status(ret);
 	counters->mappings++;
@@ -261,37 +265,36 @@ u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_arg
 	return VIRTIO_IOMMU_S_OK;
 }
 
-/* Give back to the listeners what lies before @end in @cut. */
-static void unmap_undo(struct domain *domain, const struct store *cut, const struct mapping *end)
+/* Give back to the listeners what of @range lies before @end. */
+static void unmap_undo(struct domain *domain, const struct store_range *range, iova_t end)
 {
+	struct store_walk walk = store_from_range(range);
 	struct dma_mapping mapping;
-	struct mapping *m;
+	struct mapping m;
 
-	store_for_each(m, cut)
-	{
-		if (m == end)
-			return;
-		if (mapping_mirrors(m, &mapping))
+	while (store_step(&walk, &m) && m.start < end) {
+		if (mapping_mirrors(&m, &mapping))
 			listeners_undo(domain, &mapping, false, NULL);
 	}
 }
 
-/* All of @cut out of the listeners; *removed counts them. */
-static int unmap_from_listeners(struct domain *domain, const struct store *cut, u64 *removed)
+/* All of @range out of the listeners; *removed counts what they have of it. */
+static int unmap_from_listeners(struct domain *domain, const struct store_range *range,
+				u64 *removed)
 {
+	struct store_walk walk = store_from_range(range);
 	struct dma_mapping mapping;
-	struct mapping *m;
+	struct mapping m;
 
 	*removed = 0;
-	store_for_each(m, cut)
-	{
+	while (store_step(&walk, &m) && m.start <= range->last) {
 		int ret;
 
-		if (!mapping_mirrors(m, &mapping))
+		if (!mapping_mirrors(&m, &mapping))
 			continue;
 		ret = domain->listeners ? listeners_change(domain, &mapping, false) : 0;
 		if (ret) {
-			unmap_undo(domain, cut, m);
+			unmap_undo(domain, range, m.start);
 			return ret;
 		}
 		++*removed;
@@ -301,23 +304,22 @@ static int unmap_from_listeners(struct domain *domain, const struct store *cut, 
 
 u8 domain_unmap(struct viommu *viommu, struct domain *domain, iova_t start, iova_t last)
 {
-	struct store cut;
-	u64 removed;
+	struct store_range range;
+	u64 mirrored;
 	int ret;
 
 	if (last < start)
 		return VIRTIO_IOMMU_S_INVAL;
-	if (store_cut(&domain->store, start, last, &cut))
+	if (store_select(&domain->store, start, last, &range))
 		return VIRTIO_IOMMU_S_RANGE;
-	ret = unmap_from_listeners(domain, &cut, &removed);
+	/* Our table comes last: it is still whole if a listener refuses. */
+	ret = unmap_from_listeners(domain, &range, &mirrored);
 	if (ret) {
-		store_put_back(&domain->store, &cut);
 		isolate_marked(domain);
 		return listener_status(ret);
 	}
-	domain->mirrored -= removed;
-	viommu->counters.mappings -= cut.count;
+	domain->mirrored -= mirrored;
+	viommu->counters.mappings -= store_remove(&domain->store, &range);
 	viommu->counters.unmaps++;
-	store_clear(&cut);
 	return VIRTIO_IOMMU_S_OK;
 }

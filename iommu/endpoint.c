@@ -54,7 +54,7 @@ static int endpoint_translate(struct dma_space *space, iova_t iova, iova_t last,
 			      enum dma_access access, struct dma_run *run)
 {
 	struct endpoint *endpoint = endpoint_of(space);
-	const struct mapping *m;
+	struct mapping m;
 
 	/* In bypass a doorbell needs no look: it is no RAM, and so faults there. */
 	if (endpoint_bypasses(endpoint))
@@ -62,10 +62,10 @@ static int endpoint_translate(struct dma_space *space, iova_t iova, iova_t last,
 	if (!endpoint->domain)
 		return endpoint_refuse(endpoint, iova, access, VIRTIO_IOMMU_FAULT_R_DOMAIN);
 	/* Nothing is ever mapped in a doorbell window: it faults like any hole. */
-	m = store_find(&endpoint->domain->store, iova);
-	if (!m || !(m->flags & access) || m->flags & VIRTIO_IOMMU_MAP_F_MMIO)
+	if (!store_find(&endpoint->domain->store, iova, &m) || !(m.flags & access) ||
+	    m.flags & VIRTIO_IOMMU_MAP_F_MMIO)
 		return endpoint_refuse(endpoint, iova, access, VIRTIO_IOMMU_FAULT_R_MAPPING);
-	return run_set(run, m->gpa + (iova - m->start), iova, MIN(last, m->last));
+	return run_set(run, m.gpa + (iova - m.start), iova, MIN(last, m.last));
 }
 
 /* dma.c has counted it. */
@@ -83,7 +83,7 @@ static int endpoint_doorbell(struct endpoint *endpoint, iova_t address, gpa_t *d
 {
 	const u32 flags = VIRTIO_IOMMU_MAP_F_MMIO | VIRTIO_IOMMU_MAP_F_WRITE;
 	const struct resv_region *window = resv_doorbell(&endpoint->resv);
-	const struct mapping *m;
+	struct mapping m;
 
 	*doorbell = address;
 	if (window && address >= window->start && address <= window->last)
@@ -92,10 +92,9 @@ static int endpoint_doorbell(struct endpoint *endpoint, iova_t address, gpa_t *d
 		return 0;
 	if (!endpoint->domain)
 		return endpoint_refuse(endpoint, address, DMA_WRITE, VIRTIO_IOMMU_FAULT_R_DOMAIN);
-	m = store_find(&endpoint->domain->store, address);
-	if (!m || (m->flags & flags) != flags)
+	if (!store_find(&endpoint->domain->store, address, &m) || (m.flags & flags) != flags)
 		return endpoint_refuse(endpoint, address, DMA_WRITE, VIRTIO_IOMMU_FAULT_R_MAPPING);
-	*doorbell = m->gpa + (address - m->start);
+	*doorbell = m.gpa + (address - m.start);
 	return 0;
 }
 

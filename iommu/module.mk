@@ -1,2 +1,3 @@
-iommu-src := domain.c endpoint.c fault.c move.c options.c request.c resv.c store.c viommu.c viot.c \
+iommu-src := domain.c endpoint.c fault.c move.c options.c request.c resv.c store.c \
+	     store_pool.c store_remove.c viommu.c viot.c \
 	     $(if $(filter arm64,$(ARCH)),fdt.c,nofdt.c)

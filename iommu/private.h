@@ -2,7 +2,7 @@
 /*
  * What the files of this folder share. From the bottom:
  *
- *   store.c     the mappings of one domain
+ *   store*.c    the mappings of one domain, and the memory they are kept in
  *   resv.c      where an endpoint's guest may map nothing
  *   domain.c    domains; MAP and UNMAP, and the listeners they go to
  *   move.c      endpoints going from one domain to another: ATTACH, DETACH, reset
@@ -76,7 +76,8 @@ struct viommu {
 	struct irq *irq; /* borrowed */
 	struct list_node endpoints;
 	struct list_node domains;
-	u64 page_size_mask; /* what all endpoints can do */
+	struct store_pool pool; /* of the domains' stores */
+	u64 page_size_mask;	/* what all endpoints can do */
 	struct range aperture;
 	u32 probe_size;
 	bool bypass;	/* virtio_iommu_config.bypass */

@@ -1,169 +1,222 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
-#include "store.h"
+#include "store_tree.h"
 
-static_assert(sizeof(struct mapping) <= 64, "VIOMMU_DEFAULT_MAPPINGS counts on it");
-
-void store_init(struct store *store, u64 seed)
+void store_init(struct store *store, struct store_pool *pool)
 {
-	store->root = NULL;
-	store->count = 0;
-	store->random = seed ? seed : 1;
+	*store = (struct store){ .pool = pool };
 }
 
-/* xorshift64*: the upper half is good enough to balance a tree. */
-static u32 store_random(struct store *store)
+static void leaf_get(const struct store_leaf *leaf, unsigned at, struct mapping *mapping)
 {
-	u64 x = store->random;
-
-	x ^= x >> 12;
-	x ^= x << 25;
-	x ^= x >> 27;
-	store->random = x;
-	return (x * 0x2545f4914f6cdd1dULL) >> 32;
+	mapping->start = leaf->start[at];
+	mapping->last = leaf->extent[at].last;
+	mapping->gpa = leaf->extent[at].gpa;
+	mapping->flags = leaf->flags[at];
 }
 
-/* What starts before @key goes to *low, the rest to *high. */
-static void treap_split(struct mapping *tree, iova_t key, struct mapping **low,
-			struct mapping **high)
+bool store_find(const struct store *store, iova_t iova, struct mapping *mapping)
 {
-	while (tree) {
-		if (tree->start < key) {
-			*low = tree;
-			low = &tree->right;
-			tree = tree->right;
-		} else {
-			*high = tree;
-			high = &tree->left;
-			tree = tree->left;
+	const struct store_leaf *leaf;
+	struct store_path path;
+	unsigned at;
+
+	if (!store->root)
+		return false;
+	leaf = store_descend(store, iova, &path);
+	at = keys_upto(leaf->start, leaf->count, iova);
+	if (!at || leaf->extent[at - 1].last < iova)
+		return false;
+	leaf_get(leaf, at - 1, mapping);
+	return true;
+}
+
+struct store_walk store_from(const struct store *store, iova_t iova)
+{
+	const struct store_leaf *leaf;
+	struct store_path path;
+	unsigned at;
+
+	if (!store->root)
+		return (struct store_walk){ .leaf = NULL };
+	leaf = store_descend(store, iova, &path);
+	at = keys_upto(leaf->start, leaf->count, iova);
+	if (at && leaf->extent[at - 1].last >= iova)
+		at--;
+	return (struct store_walk){ .leaf = leaf, .at = at };
+}
+
+bool store_step(struct store_walk *walk, struct mapping *mapping)
+{
+	if (walk->leaf && walk->at == walk->leaf->count)
+		*walk = (struct store_walk){ .leaf = walk->leaf->next };
+	if (!walk->leaf)
+		return false;
+	leaf_get(walk->leaf, walk->at++, mapping);
+	return true;
+}
+
+bool store_overlaps(const struct store *store, iova_t start, iova_t last)
+{
+	struct store_walk walk = store_from(store, start);
+	struct mapping mapping;
+
+	return store_step(&walk, &mapping) && mapping.start <= last;
+}
+
+int store_select(const struct store *store, iova_t start, iova_t last, struct store_range *range)
+{
+	struct store_leaf *leaf;
+	struct mapping mapping;
+	unsigned at;
+
+	range->last = last;
+	range->leaf = NULL;
+	range->at = 0;
+	if (!store->root)
+		return 0;
+	leaf = store_descend(store, start, &range->path);
+	at = keys_upto(leaf->start, leaf->count, start);
+	if (at && leaf->extent[at - 1].last >= start && leaf->start[--at] < start)
+		return -ERANGE;
+	range->leaf = leaf;
+	range->at = at;
+	/* Most UNMAPs are of what one MAP made. */
+	if (at < leaf->count && leaf->start[at] == start && leaf->extent[at].last >= last)
+		return leaf->extent[at].last > last ? -ERANGE : 0;
+	return store_find(store, last, &mapping) && mapping.last > last ? -ERANGE : 0;
+}
+
+/* A place for @child at @at, in an inner node that has room. */
+static void inner_add(struct store_inner *inner, unsigned at, iova_t key, void *child)
+{
+	inner_move(inner, at + 1, inner, at, inner->count - at);
+	inner->key[at] = key;
+	inner->child[at] = child;
+	inner->count++;
+}
+
+/* The upper half of @inner into a new node. */
+static struct store_inner *inner_split(struct store *store, struct store_inner *inner)
+{
+	struct store_inner *right = store_pool_get(store->pool);
+
+	right->count = inner->count / 2;
+	inner->count -= right->count;
+	inner_move(right, 0, inner, inner->count, right->count);
+	return right;
+}
+
+static void root_grow(struct store *store, iova_t key, void *child)
+{
+	struct store_inner *root = store_pool_get(store->pool);
+
+	assert(store->height < STORE_HEIGHT_MAX);
+	root->count = 0;
+	inner_add(root, 0, 0, store->root);
+	inner_add(root, 1, key, child);
+	store->root = root;
+	store->height++;
+}
+
+/* @child, whose first mapping starts at @key, to the right of where @path went. */
+static void path_add(struct store *store, struct store_path *path, iova_t key, void *child)
+{
+	for (unsigned level = store->height; level--;) {
+		struct store_inner *inner = path->node[level], *right;
+		unsigned at = path->index[level] + 1;
+
+		if (inner->count < INNER_MAX) {
+			inner_add(inner, at, key, child);
+			return;
 		}
+		right = inner_split(store, inner);
+		/* Never at right's first place, whose key is going up. */
+		if (at <= inner->count)
+			inner_add(inner, at, key, child);
+		else
+			inner_add(right, at - inner->count, key, child);
+		key = right->key[0];
+		child = right;
 	}
-	*low = *high = NULL;
+	root_grow(store, key, child);
 }
 
-/* All of @low lies before all of @high. */
-static struct mapping *treap_merge(struct mapping *low, struct mapping *high)
+/* The upper half of @leaf into a new one. */
+static struct store_leaf *leaf_split(struct store *store, struct store_path *path,
+				     struct store_leaf *leaf)
 {
-	struct mapping *root;
-	struct mapping **link = &root;
+	struct store_leaf *right = store_pool_get(store->pool);
 
-	while (low && high) {
-		if (low->priority > high->priority) {
-			*link = low;
-			link = &low->right;
-			low = low->right;
-		} else {
-			*link = high;
-			link = &high->left;
-			high = high->left;
-		}
-	}
-	*link = low ? low : high;
-	return root;
+	right->count = LEAF_MAX / 2;
+	leaf->count -= right->count;
+	leaf_move(right, 0, leaf, leaf->count, right->count);
+	right->next = leaf->next;
+	leaf->next = right;
+	path_add(store, path, right->start[0], right);
+	return right;
 }
 
-void store_clear(struct store *store)
+static void leaf_add(struct store_leaf *leaf, unsigned at, const struct mapping *mapping)
 {
-	struct mapping *tree = store->root;
-
-	while (tree) {
-		struct mapping *rest = treap_merge(tree->left, tree->right);
-
-		free(tree);
-		tree = rest;
-	}
-	store->root = NULL;
-	store->count = 0;
+	leaf_move(leaf, at + 1, leaf, at, leaf->count - at);
+	leaf->flags[at] = mapping->flags;
+	leaf->start[at] = mapping->start;
+	leaf->extent[at] = (struct store_extent){ .last = mapping->last, .gpa = mapping->gpa };
+	leaf->count++;
 }
 
-struct mapping *store_find(const struct store *store, iova_t iova)
+static int store_insert_first(struct store *store, const struct mapping *mapping)
 {
-	struct mapping *m = store->root;
+	struct store_leaf *leaf;
 
-	while (m && (iova < m->start || iova > m->last))
-		m = iova < m->start ? m->left : m->right;
-	return m;
-}
-
-struct mapping *store_next(const struct store *store, iova_t iova)
-{
-	struct mapping *m = store->root;
-	struct mapping *best = NULL;
-
-	while (m) {
-		if (m->last < iova) {
-			m = m->right;
-		} else {
-			best = m;
-			m = m->left;
-		}
-	}
-	return best;
-}
-
-int store_insert(struct store *store, iova_t start, iova_t last, gpa_t gpa, u32 flags)
-{
-	struct mapping **link = &store->root;
-	struct mapping *m;
-
-	if (store_overlaps(store, start, last))
-		return -EEXIST;
-	m = malloc(sizeof(*m));
-	if (!m)
+	if (store_pool_reserve(store->pool, 1))
 		return -ENOMEM;
-	m->start = start;
-	m->last = last;
-	m->gpa = gpa;
-	m->flags = flags;
-	m->priority = store_random(store);
-	while (*link && (*link)->priority >= m->priority)
-		link = start < (*link)->start ? &(*link)->left : &(*link)->right;
-	treap_split(*link, start, &m->left, &m->right);
-	*link = m;
+	leaf = store_pool_get(store->pool);
+	leaf->next = NULL;
+	leaf->count = 0;
+	leaf_add(leaf, 0, mapping);
+	store->root = leaf;
 	store->count++;
 	return 0;
 }
 
-/* The recursion is as deep as the tree: some 50 levels for a million mappings. */
-static u64 treap_count(const struct mapping *tree)
+/* Whether @mapping, whose place in @leaf is @at, runs into a neighbour. */
+static bool leaf_refuses(const struct store_leaf *leaf, unsigned at, const struct mapping *mapping)
 {
-	return tree ? 1 + treap_count(tree->left) + treap_count(tree->right) : 0;
+	if (at && leaf->extent[at - 1].last >= mapping->start)
+		return true;
+	if (at < leaf->count)
+		return leaf->start[at] <= mapping->last;
+	return leaf->next && leaf->next->start[0] <= mapping->last;
 }
 
-int store_cut(struct store *store, iova_t start, iova_t last, struct store *cut)
+int store_insert(struct store *store, const struct mapping *mapping)
 {
-	const struct mapping *first = store_find(store, start);
-	const struct mapping *end = store_find(store, last);
-	struct mapping *low, *middle, *high = NULL;
+	struct store_leaf *leaf, *right;
+	struct store_path path;
+	unsigned at;
 
-	store_init(cut, 0);
-	if ((first && first->start < start) || (end && end->last > last))
-		return -ERANGE;
-	treap_split(store->root, start, &low, &middle);
-	if (last < UINT64_MAX) {
-		struct mapping *rest = middle;
-
-		treap_split(rest, last + 1, &middle, &high);
+	assert(mapping->flags <= UINT8_MAX);
+	if (!store->root)
+		return store_insert_first(store, mapping);
+	leaf = store_descend(store, mapping->start, &path);
+	at = keys_upto(leaf->start, leaf->count, mapping->start);
+	if (leaf_refuses(leaf, at, mapping))
+		return -EEXIST;
+	if (leaf->count == LEAF_MAX) {
+		/* As many as can split: the leaf, all above it, and the root's new parent. */
+		if (store_pool_reserve(store->pool, store->height + 2))
+			return -ENOMEM;
+		right = leaf_split(store, &path, leaf);
+		/* Never at right's first place, which the tree has a key of. */
+		if (at > leaf->count) {
+			at -= leaf->count;
+			leaf = right;
+		}
 	}
-	store->root = treap_merge(low, high);
-	cut->root = middle;
-	cut->count = treap_count(middle);
-	store->count -= cut->count;
+	leaf_add(leaf, at, mapping);
+	store->count++;
 	return 0;
-}
-
-void store_put_back(struct store *store, struct store *cut)
-{
-	const struct mapping *first = store_next(cut, 0);
-	struct mapping *low, *high;
-
-	if (!first)
-		return;
-	treap_split(store->root, first->start, &low, &high);
-	store->root = treap_merge(treap_merge(low, cut->root), high);
-	store->count += cut->count;
-	store_init(cut, 0);
 }

@@ -158,6 +158,7 @@ static void viommu_destroy(struct virtio_device *device)
 		endpoint_reset(endpoint);
 		endpoint_destroy(endpoint);
 	}
+	store_pool_release(&viommu->pool);
 	free(viommu);
 }
 

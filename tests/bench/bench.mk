@@ -18,3 +18,14 @@ else
 bench-start:
 	@echo "the start-up benchmark's guest and its peers are x86 programs: skipped here"
 endif
+
+# make bench-store           the IOMMU's store beside GLib's GTree and a red-black tree
+$(BENCH)/store: tests/bench/store.c iommu/store.c iommu/store_pool.c iommu/store_remove.c \
+		$(wildcard iommu/store*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $$(pkg-config --cflags glib-2.0) -o $@ $(filter %.c,$^) \
+		$$(pkg-config --libs glib-2.0)
+.PHONY: bench-store
+bench: bench-store
+bench-store: $(BENCH)/store
+	@$<
