@@ -108,6 +108,6 @@ format:
 # make clean                 remove everything that was made, but for what was downloaded
 .PHONY: clean
 clean:
-	rm -rf build/x86 build/arm64 lkvm
+	rm -rf build/x86 build/arm64 build/fuzz lkvm
 
 -include $(OBJECTS:.o=.d)

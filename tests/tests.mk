@@ -51,6 +51,8 @@ check-wire: $(WIRE_TESTS)
 -include $(patsubst %.o,%.d,$(call test_objects,$(CORE_SRC) $(ARCH_SRC)))
 -include $(shell find $(TEST)/obj/tests -name '*.d' 2>/dev/null)
 
+include tests/fuzz/fuzz.mk
+
 # make check-style           who includes whom, lone headers, endian types, layout
 .PHONY: check-style
 check-style:

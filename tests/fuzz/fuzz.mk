@@ -1,0 +1,77 @@
+# Fuzzing (clang's libFuzzer) and ThreadSanitizer. A target is tests/fuzz/fuzz_*.c; its
+# seeds are in tests/fuzz/seeds/*, its crashes go to $(FUZZ)/crashes/*.
+
+FUZZ       := build/fuzz
+FUZZ_CC    := clang
+FUZZ_C     := $(CPPFLAGS) -Itests/include -std=gnu11 -O1 -g -pthread -fno-strict-aliasing $(WARNINGS) \
+	      -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_LIBS  := $(filter-out -lcmocka,$(TEST_LIBS))
+FUZZ_TARGETS := store ring viommu
+# Allocations fail where a target asks for it (shim.c), RAM has walls (guard.c).
+FUZZ_WRAP  := $(foreach f,malloc calloc realloc aligned_alloc mmap munmap,-Wl,--wrap=$(f))
+
+fuzz_objects = $(patsubst %.c,$(FUZZ)/obj/%.o,$(1))
+# What stands in for the host comes before the archive that has the real one.
+FUZZ_COMMON := $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c tests/fuzz/fake_disk.c \
+	       tests/wire/driver.c tests/wire/echo.c tests/wire/iommu_driver.c tests/wire/machine.c)
+FUZZ_CORE   := $(FUZZ)/libcore.a
+FUZZ_BINS   := $(addprefix $(FUZZ)/fuzz_,$(FUZZ_TARGETS))
+
+$(FUZZ)/obj/%.o: %.c Makefile tests/fuzz/fuzz.mk
+	$(call say,CC,$< (fuzz))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_C) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(FUZZ_CORE): $(call fuzz_objects,$(CORE_SRC))
+	$(call say,AR,$@)
+	$(Q)rm -f $@; $(AR) rcs $@ $^
+
+$(FUZZ)/fuzz_store: $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c \
+		     vmm/memory.c util/error.c $(filter iommu/store%,$(CORE_SRC)))
+$(FUZZ)/fuzz_ring: $(FUZZ_COMMON) $(FUZZ_CORE)
+$(FUZZ)/fuzz_viommu: $(call fuzz_objects,tests/fuzz/model.c tests/fuzz/play_check.c tests/fuzz/play_send.c) $(FUZZ_COMMON) $(FUZZ_CORE)
+$(FUZZ_BINS): $(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/%.o
+	$(call say,LD,$@)
+	$(Q)$(FUZZ_CC) $(FUZZ_C) -fsanitize=fuzzer $(FUZZ_WRAP) -o $@ \
+		$(filter %.o,$^) $(filter %.a,$^) $(FUZZ_LIBS)
+
+# make fuzz SECONDS=n        look for crashes, n seconds (60) in each target
+# make check-fuzz            replay each target's seeds, and look for five seconds more
+.PHONY: fuzz check-fuzz
+fuzz check-fuzz: %:
+	@MAKE='$(MAKE)' tests/fuzz/run $* '$(FUZZ_CC)' '$(FUZZ)' $(or $(SECONDS),60) $(FUZZ_BINS)
+
+# ThreadSanitizer knows no other sanitizer beside it: objects of their own. It does not
+# follow fences, which here order us and the guest, and it clouds gcc's view of what is set.
+TSAN       := $(TEST)/tsan
+TSAN_C     := $(CFLAGS) -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan -Wno-maybe-uninitialized
+TSAN_TESTS := $(TSAN)/unit/test_disk $(TSAN)/unit/test_loop $(TSAN)/wire/test_blk_disk
+tsan_objects = $(patsubst %.c,$(TSAN)/obj/%.o,$(1))
+TSAN_CORE  := $(TSAN)/libcore.a
+
+$(TSAN)/obj/%.o: %.c Makefile tests/fuzz/fuzz.mk
+	$(call say,CC,$< (tsan))
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CPP) $(TSAN_C) -MMD -MP -c -o $@ $<
+
+$(TSAN_CORE): $(call tsan_objects,$(CORE_SRC))
+	$(call say,AR,$@)
+	$(Q)rm -f $@; $(AR) rcs $@ $^
+
+tsan_common = $(patsubst $(TEST)/%,$(TSAN)/%,$(if $(findstring /wire/,$(1)),$(WIRE_COMMON),$(UNIT_COMMON)))
+define tsan_program
+$(1): $(patsubst $(TSAN)/%,$(TSAN)/obj/tests/%.o,$(1)) $(call tsan_common,$(1)) $(TSAN_CORE)
+endef
+$(foreach t,$(TSAN_TESTS),$(eval $(call tsan_program,$(t))))
+$(TSAN_TESTS):
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(TSAN_C) -o $@ $^ $(TEST_LIBS)
+
+# make check-tsan            the tests that have threads, under ThreadSanitizer
+.PHONY: check-tsan
+# It wants its shadow memory at known addresses: not where the kernel likes to.
+check-tsan: $(TSAN_TESTS)
+	@setarch -R scripts/run-tests tsan $^
+
+-include $(shell find $(FUZZ)/obj $(TSAN)/obj -name '*.d' 2>/dev/null)
