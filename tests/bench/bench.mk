@@ -29,3 +29,16 @@ $(BENCH)/store: tests/bench/store.c iommu/store.c iommu/store_pool.c iommu/store
 bench: bench-store
 bench-store: $(BENCH)/store
 	@$<
+
+# make bench-viommu          MAP+UNMAP pairs of a guest, under lkvm and under QEMU, in turn
+.PHONY: bench-viommu
+ifeq ($(HOST_ARCH),x86)
+bench: bench-viommu
+bench-viommu: lkvm $(GUESTS)
+	@for run in 1 2 3; do \
+		for vmm in lkvm qemu; do \
+			echo "$$vmm:"; \
+			GUESTS=$(TEST)/guest tests/guest/run-viommu-conformance --timing $$vmm ./lkvm || exit; \
+		done; \
+	done
+endif

@@ -18,6 +18,25 @@ $(TEST)/guest/%: tests/guest/%.S $(GUEST_DEPS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_C) -o $@ $<
 
+# The conformance guest has a folder of its own: as an ELF file like the others, and as a flat
+# firmware image for QEMU.
+CONFORMANCE := $(TEST)/guest/viommu_conformance
+$(CONFORMANCE): $(wildcard tests/guest/viommu/*.c) tests/guest/start.S \
+		$(wildcard tests/guest/viommu/*.h) $(GUEST_DEPS)
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_C) -o $@ $(filter %.c %.S,$^)
+
+$(CONFORMANCE).bios: $(CONFORMANCE) tests/guest/viommu/bios.S
+	$(call say,GUEST,$@)
+	$(Q)objcopy -O binary $< $@.payload
+	$(Q)$(CC) -nostdlib -static -no-pie -DPAYLOAD='"$@.payload"' -Wl,-Ttext=0xfffe0000,--build-id=none \
+		-Wl,-z,noexecstack -o $@.elf tests/guest/viommu/bios.S
+	$(Q)objcopy -O binary -j .text $@.elf $@
+	$(Q)rm $@.elf $@.payload
+
+GUESTS += $(if $(filter x86,$(ARCH)),$(CONFORMANCE) $(CONFORMANCE).bios)
+
 # make check-guest           tiny guests under lkvm; needs /dev/kvm
 .PHONY: check-guest
 check-guest: $(BUILD)/lkvm $(GUESTS)

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Both transports, and the split ring (virtio 1.4, "Split Virtqueues"). */
+#include "virtio.h"
+
+/* Two seconds or so: for a device that is busy, and no guest waits for ever. */
+#define PATIENCE (1UL << 32)
+/* A device is on the run for as long as this takes before its status is asked: no exit each time.
+ */
+#define POLLS_PER_LOOK 64
+
+unsigned find_devices(struct virtio *devices, unsigned max)
+{
+	unsigned count = mmio_find(devices, max);
+
+	return count + pci_find(devices + count, max - count);
+}
+
+u64 virtio_features(struct virtio *device)
+{
+	return (u64)device->ops->features(device, 1) << 32 | device->ops->features(device, 0);
+}
+
+void virtio_reset(struct virtio *device)
+{
+	const u64 begin = time_stamp();
+
+	device->ops->set_status(device, 0);
+	while (device->ops->status(device) && time_stamp() - begin < PATIENCE)
+		;
+}
+
+static u8 add_status(struct virtio *device, u8 bits)
+{
+	device->ops->set_status(device, device->ops->status(device) | bits);
+	return device->ops->status(device);
+}
+
+bool virtio_begin(struct virtio *device, u64 wanted)
+{
+	u64 features = virtio_features(device) & wanted;
+
+	virtio_reset(device);
+	add_status(device, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	add_status(device, VIRTIO_CONFIG_S_DRIVER);
+	device->ops->accept(device, 0, features);
+	device->ops->accept(device, 1, features >> 32);
+	return add_status(device, VIRTIO_CONFIG_S_FEATURES_OK) & VIRTIO_CONFIG_S_FEATURES_OK;
+}
+
+void virtio_ready(struct virtio *device)
+{
+	add_status(device, VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+bool virtio_broken(struct virtio *device)
+{
+	return device->ops->status(device) & VIRTIO_CONFIG_S_NEEDS_RESET;
+}
+
+bool queue_start(struct queue *queue, struct virtio *device, u16 index, u16 size, void *memory)
+{
+	const u64 desc = (u64)memory, avail = desc + size * sizeof(struct vring_desc);
+	const u64 used = (avail + 2 * (size + 3UL) + 3) & ~3UL;
+	const u64 rings[3] = { desc, avail, used };
+
+	memset(memory, 0, used + 8UL * size + 6 - desc);
+	*queue = (struct queue){
+		.device = device,
+		.index = index,
+		.desc = memory,
+		.avail = (u16 *)avail,
+		.used = (u16 *)used,
+	};
+	queue->size = device->ops->enable(device, index, size, rings);
+	return queue->size;
+}
+
+void queue_add(struct queue *queue, u16 first, const struct segment *segments, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct segment *segment = &segments[i];
+
+		queue->desc[first + i] = (struct vring_desc){
+			.addr = segment->iova ? segment->iova : (u64)segment->at,
+			.len = segment->size,
+			.flags = (segment->writable ? VRING_DESC_F_WRITE : 0) |
+				 (i + 1 < count ? VRING_DESC_F_NEXT : 0),
+			.next = first + i + 1,
+		};
+	}
+	queue->avail[2 + queue->avail[1] % queue->size] = first;
+	barrier();
+	queue->avail[1]++;
+	barrier();
+}
+
+void queue_kick(const struct queue *queue)
+{
+	const u64 doorbell = queue->device->doorbells[queue->index];
+
+	barrier();
+	if (queue->device->wide_doorbell)
+		*(volatile u32 *)doorbell = queue->index;
+	else
+		*(volatile u16 *)doorbell = queue->index;
+}
+
+int queue_next(struct queue *queue)
+{
+	const volatile u32 *element = (const volatile u32 *)(queue->used + 2);
+
+	if (queue->used[1] == queue->taken)
+		return -2;
+	barrier();
+	return element[2 * (queue->taken++ % queue->size) + 1];
+}
+
+int queue_wait(struct queue *queue)
+{
+	const u64 begin = time_stamp();
+
+	while (time_stamp() - begin < PATIENCE) {
+		for (unsigned i = 0; i < POLLS_PER_LOOK; i++) {
+			int len = queue_next(queue);
+
+			if (len != -2)
+				return len;
+			asm volatile("pause");
+		}
+		if (virtio_broken(queue->device))
+			return -1;
+	}
+	return -2;
+}
