@@ -25,6 +25,10 @@ extern const struct command commands[];
 
 int cmd_run(int argc, char **argv);
 void cmd_run_help(void);
+int cmd_list(int argc, char **argv);
+void cmd_list_help(void);
+int cmd_iommu(int argc, char **argv);
+void cmd_iommu_help(void);
 int cmd_version(int argc, char **argv);
 void cmd_version_help(void);
 int cmd_help(int argc, char **argv);

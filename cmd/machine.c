@@ -12,6 +12,7 @@
 
 #include "disk/disk.h"
 #include "iommu/fdt.h"
+#include "iommu/view.h"
 #include "iommu/viommu.h"
 #include "iommu/viot.h"
 #include "machine.h"
@@ -21,6 +22,7 @@
 #include "virtio/mmio.h"
 #include "virtio/rng.h"
 #include "vmm/arch.h"
+#include "vmm/control.h"
 #include "vmm/pvpanic.h"
 #include "vmm/serial.h"
 #include "vmm/terminal.h"
@@ -154,6 +156,19 @@ static int check_dump(const struct machine *machine, struct error *err)
 	return 0;
 }
 
+/* A look, not a promise: the name is taken when the guest runs. */
+static int check_name(const struct machine *machine, struct error *err)
+{
+	int fd = control_connect(machine->options->name, NULL);
+
+	if (fd < 0 && fd != -EAGAIN)
+		return 0;
+	if (fd >= 0)
+		close(fd);
+	return error_set(err, -EADDRINUSE, "--name %s is in use: 'lkvm list' lists the names",
+			 machine->options->name);
+}
+
 int machine_prepare(struct machine *machine, const struct run_options *options, struct error *err)
 {
 	int ret;
@@ -165,7 +180,9 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->config.name = options->name;
 	machine->config.cpus = options->cpus;
 	machine->config.arch = options->arch;
-	ret = check_dump(machine, err);
+	ret = check_name(machine, err);
+	if (!ret)
+		ret = check_dump(machine, err);
 	if (!ret)
 		ret = check_kernel(machine, err);
 	if (!ret)
@@ -380,6 +397,17 @@ static int write_firmware(struct machine *machine, struct error *err)
 	return ret;
 }
 
+/* A VM that nobody can ask runs all the same. */
+static void add_control(struct machine *machine)
+{
+	int ret = control_create(&machine->control, machine->vm->loop, machine->options->name);
+
+	if (ret)
+		log_info("no control socket: %s", strerror(-ret));
+	else
+		control_add(machine->control, viommu_commands, machine->viommu);
+}
+
 /* For --debug: what of the time before the guest's first instruction went where. */
 static void note_stage(const struct machine *machine, const char *stage)
 {
@@ -406,6 +434,8 @@ int machine_build(struct machine *machine, struct error *err)
 		ret = add_devices(machine, err);
 	if (!ret)
 		ret = write_firmware(machine, err);
+	if (!ret)
+		add_control(machine);
 	note_stage(machine, "machine complete");
 	return ret;
 }
@@ -458,6 +488,7 @@ void machine_report(const struct machine *machine)
 
 void machine_destroy(struct machine *machine)
 {
+	control_destroy(machine->control);
 	vm_destroy_devices(machine->vm);
 	terminal_destroy(machine->terminal);
 	vm_destroy(machine->vm);

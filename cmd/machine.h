@@ -18,6 +18,7 @@
 #include "vmm/firmware.h"
 #include "vmm/vm.h"
 
+struct control;
 struct viommu;
 struct terminal;
 struct virtio_device;
@@ -34,6 +35,7 @@ struct machine {
 	struct disk *disks[RUN_MAX_DISKS]; /* until a device owns them */
 	struct vm *vm;
 	struct terminal *terminal;
+	struct control *control;		   /* NULL: it could not be made */
 	struct viommu *viommu;			   /* the vm's; NULL: none */
 	struct dma_limits endpoint;		   /* of an emulated device */
 	unsigned slots;				   /* virtio-mmio slots taken */

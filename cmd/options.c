@@ -39,8 +39,7 @@ static int say_unknown(const struct option_spec *specs, const char *given, struc
 	if (near)
 		return error_set(err, -EINVAL, "unknown option --%s: did you mean --%s?", word,
 				 near);
-	return error_set(err, -EINVAL, "unknown option --%s: 'lkvm help run' lists what there is",
-			 word);
+	return error_set(err, -EINVAL, "unknown option --%s: --help lists what there is", word);
 }
 
 /* "--name" and what may follow; moves *index over a value in the next word. */
@@ -78,8 +77,8 @@ static int parse_short(const struct option_spec *specs, char **argv, int argc, i
 	char *value = word[2] ? word + 2 : NULL;
 
 	if (!spec)
-		return error_set(err, -EINVAL,
-				 "unknown option %s: 'lkvm help run' lists what there is", word);
+		return error_set(err, -EINVAL, "unknown option %s: --help lists what there is",
+				 word);
 	if (spec->arg != OPTION_VALUE) {
 		if (value)
 			return error_set(err, -EINVAL, "-%c takes no value", spec->letter);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Refused accesses: reports to the guest (virtio 1.4, "Fault reporting") and to the user. */
+#include <errno.h>
 #include <linux/virtio_config.h>
 
 #include "private.h"
@@ -60,7 +61,24 @@ static bool event_send(struct viommu *viommu, const struct virtio_iommu_fault *e
 	return written;
 }
 
-void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access access, u8 reason)
+static void fault_trace(const struct virtio_iommu_fault *fault, struct viommu *viommu,
+			bool injected)
+{
+	struct trace_event event = {
+		.kind = TRACE_FAULT,
+		.endpoint = le32_to_cpu(fault->endpoint),
+		.start = le64_to_cpu(fault->address),
+		.flags = le32_to_cpu(fault->flags),
+		.status = fault->reason,
+		.injected = injected,
+	};
+
+	trace_send(viommu, &event);
+}
+
+/* False: the event queue had no buffer. */
+static bool fault_send(struct endpoint *endpoint, iova_t address, enum dma_access access, u8 reason,
+		       bool injected)
 {
 	struct viommu *viommu = endpoint->viommu;
 	u32 flags = access == DMA_READ ? VIRTIO_IOMMU_FAULT_F_READ : VIRTIO_IOMMU_FAULT_F_WRITE;
@@ -71,7 +89,23 @@ void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access acc
 		.address = cpu_to_le64(address),
 	};
 
+	if (!list_empty(&viommu->tracers))
+		fault_trace(&event, viommu, injected);
+	if (event_send(viommu, &event))
+		return true;
+	viommu->counters.reports_dropped++;
+	return false;
+}
+
+void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access access, u8 reason)
+{
 	fault_explain(endpoint, address, access);
-	if (!event_send(viommu, &event))
-		viommu->counters.reports_dropped++;
+	fault_send(endpoint, address, access, reason, false);
+}
+
+int fault_inject(struct endpoint *endpoint, iova_t address, enum dma_access access)
+{
+	u8 reason = endpoint->domain ? VIRTIO_IOMMU_FAULT_R_MAPPING : VIRTIO_IOMMU_FAULT_R_DOMAIN;
+
+	return fault_send(endpoint, address, access, reason, true) ? 0 : -ENOBUFS;
 }

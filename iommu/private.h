@@ -9,6 +9,8 @@
  *   endpoint.c  an endpoint's DMA space: translation, doorbells
  *   fault.c     reports to the event queue, and to the user
  *   request.c   the requests of the wire, one table
+ *   trace.c     what is counted and told for the live view
+ *   view*.c     the live view: commands of the control socket
  *   viommu.c    the virtio device: queues, configuration, waiting for holds
  *
  * Everything below runs under the VM lock. Functions that serve a request
@@ -22,6 +24,7 @@
 #include "iommu/viommu.h"
 #include "resv.h"
 #include "store.h"
+#include "trace.h"
 
 enum { VIOMMU_REQUEST_QUEUE, VIOMMU_EVENT_QUEUE, VIOMMU_QUEUES };
 
@@ -46,6 +49,8 @@ struct endpoint {
 	struct domain *domain;	       /* NULL: not attached */
 	struct dma_listener *listener; /* borrowed; NULL: emulated, needs no mirror */
 	struct resv resv;
+	u64 page_size_mask; /* what stands behind it can do; for the view */
+	struct range aperture;
 	u32 id;
 	char *name; /* owned */
 	/* A listener that we could not bring to any known state: nothing is reached. */
@@ -65,7 +70,9 @@ struct request {
 	bool busy;     /* popped, not answered */
 	bool answered; /* has a status; else it goes back unwritten */
 	u8 status;
-	u32 tail; /* where the status goes in the writable part */
+	u8 type;   /* as it is counted */
+	u64 since; /* when the batch began with which it came, if it waits */
+	u32 tail;  /* where the status goes in the writable part */
 	struct request_wait wait;
 };
 
@@ -86,6 +93,8 @@ struct viommu {
 	struct log_limit fault_log;
 	struct request request;
 	struct viommu_counters counters;
+	struct viommu_stats stats;
+	struct list_node tracers;
 	u64 bad_config; /* writes to the configuration that were ignored */
 };
 
@@ -140,6 +149,11 @@ bool endpoint_bypasses(const struct endpoint *endpoint);
 
 /* @reason: VIRTIO_IOMMU_FAULT_R_*. */
 void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access access, u8 reason);
+/*
+ * The same report, to a driver that is to be tried: no access was refused. -ENOBUFS: the
+ * event queue has no buffer for it.
+ */
+int fault_inject(struct endpoint *endpoint, iova_t address, enum dma_access access);
 
 /* ---- request.c ---- */
 

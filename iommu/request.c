@@ -203,27 +203,73 @@ static const struct request_type *request_type_find(const struct viommu *viommu,
 	return found;
 }
 
-int request_execute(struct viommu *viommu, struct request *request)
+/* What request_execute() carried out, for those who listen. */
+static void request_trace(struct viommu *viommu, const union request_body *body,
+			  const struct request *request)
+{
+	struct trace_event event = { .kind = TRACE_REQUEST + request->type,
+				     .status = request->answered ? request->status
+								 : STATS_UNWRITTEN };
+
+	switch (request->type) {
+	case VIRTIO_IOMMU_T_ATTACH:
+		event.flags = le32_to_cpu(body->attach.flags);
+		/* fall through */
+	case VIRTIO_IOMMU_T_DETACH:
+		event.domain = le32_to_cpu(body->attach.domain);
+		event.endpoint = le32_to_cpu(body->attach.endpoint);
+		break;
+	case VIRTIO_IOMMU_T_MAP:
+		event.flags = le32_to_cpu(body->map.flags);
+		event.gpa = le64_to_cpu(body->map.phys_start);
+		/* fall through */
+	case VIRTIO_IOMMU_T_UNMAP:
+		event.domain = le32_to_cpu(body->map.domain);
+		event.start = le64_to_cpu(body->map.virt_start);
+		event.last = le64_to_cpu(body->map.virt_end);
+		break;
+	case VIRTIO_IOMMU_T_PROBE:
+		event.endpoint = le32_to_cpu(body->probe.endpoint);
+		break;
+	}
+	trace_send(viommu, &event);
+}
+
+/* -errno: its bytes cannot be read. */
+static int request_parse(struct viommu *viommu, struct request *request, union request_body *body)
 {
 	struct virtq *queue = &viommu->queues[VIOMMU_REQUEST_QUEUE];
-	union request_body body = { 0 };
 	const struct request_type *type;
-	s64 size = virtq_chain_read(queue, &request->chain, 0, &body, sizeof(body));
+	s64 size = virtq_chain_read(queue, &request->chain, 0, body, sizeof(*body));
 
 	request->answered = false;
+	request->type = 0;
 	request->tail = 0;
 	request->wait = (struct request_wait){ 0 };
 	if (size < 0)
 		return size;
-	if (size < (s64)sizeof(body.head) ||
+	if (size < (s64)sizeof(body->head) ||
 	    request->chain.writable_len < sizeof(struct virtio_iommu_req_tail))
 		return 0;
-	type = request_type_find(viommu, body.head.type);
-	if (!type || size < type->size)
+	type = request_type_find(viommu, body->head.type);
+	if (!type)
 		return 0;
-	request->status = type->execute(viommu, &body, request);
+	request->type = body->head.type;
+	if (size < type->size)
+		return 0;
+	request->status = type->execute(viommu, body, request);
 	request->answered = true;
 	return 0;
+}
+
+int request_execute(struct viommu *viommu, struct request *request)
+{
+	union request_body body = { 0 };
+	int ret = request_parse(viommu, request, &body);
+
+	if (!ret && !list_empty(&viommu->tracers))
+		request_trace(viommu, &body, request);
+	return ret;
 }
 
 bool request_waits(const struct request *request)
@@ -251,6 +297,8 @@ s64 request_answer(struct viommu *viommu, const struct request *request)
 
 	if (!request->answered || request->status)
 		viommu->counters.refused++;
+	viommu->stats
+		.requests[request->type][request->answered ? request->status : STATS_UNWRITTEN]++;
 	if (!request->answered)
 		return 0;
 	written = virtq_chain_write(&viommu->queues[VIOMMU_REQUEST_QUEUE], &request->chain,

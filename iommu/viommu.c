@@ -48,12 +48,34 @@ static bool viommu_next(struct viommu *viommu)
 }
 
 /*
+ * A batch of @answered requests began at @begin, with one that had @waited. One look at the
+ * clock for all: each gets its share.
+ */
+static void viommu_time(struct viommu *viommu, u64 begin, unsigned answered, bool waited)
+{
+	struct request *request = &viommu->request;
+	u64 end = answered ? stats_now() : begin;
+
+	if (answered && waited) {
+		stats_latency(&viommu->stats, end - request->since, 1);
+		answered--;
+		waited = false;
+	}
+	if (answered)
+		stats_latency(&viommu->stats, end - begin, answered);
+	if (request->busy && !waited)
+		request->since = begin;
+}
+
+/*
  * All requests up to one that must wait; one interrupt for all answers. After a
  * ringful the lock is due to others: a second vCPU may refill the ring for ever.
  */
 static void viommu_serve(struct viommu *viommu)
 {
+	u64 begin = stats_now();
 	unsigned answered = 0;
+	bool waited = viommu->request.busy;
 
 	while (answered < VIRTQ_MAX_SIZE && (viommu->request.busy || viommu_next(viommu))) {
 		if (request_waits(&viommu->request))
@@ -61,6 +83,7 @@ static void viommu_serve(struct viommu *viommu)
 		viommu_answer(viommu);
 		answered++;
 	}
+	viommu_time(viommu, begin, answered, waited);
 	if (answered)
 		virtio_device_interrupt(&viommu->device, VIOMMU_REQUEST_QUEUE);
 	if (answered == VIRTQ_MAX_SIZE)
@@ -138,9 +161,12 @@ static void viommu_config_write(struct virtio_device *device, u32 offset, const 
 static void viommu_reset(struct virtio_device *device)
 {
 	struct viommu *viommu = viommu_of(device);
+	struct trace_event event = { .kind = TRACE_RESET };
 	struct list_node *node;
 
 	viommu->request.busy = false;
+	if (!list_empty(&viommu->tracers))
+		trace_send(viommu, &event);
 	list_for_each(node, &viommu->endpoints)
 		endpoint_reset(list_entry(node, struct endpoint, node));
 }
@@ -202,6 +228,7 @@ int viommu_create(struct viommu **out, const struct viommu_config *config, struc
 		return -ENOMEM;
 	list_init(&viommu->endpoints);
 	list_init(&viommu->domains);
+	list_init(&viommu->tracers);
 	viommu->config = *config;
 	if (!viommu->config.max_mappings)
 		viommu->config.max_mappings = VIOMMU_DEFAULT_MAPPINGS;
@@ -266,6 +293,8 @@ int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 	if (ret)
 		return ret;
 	endpoint->listener = listener;
+	endpoint->page_size_mask = limits->page_size_mask;
+	endpoint->aperture = limits->aperture;
 	ret = resv_init(&endpoint->resv, limits, viommu_msi_kind(viommu, listener), name, err);
 	if (!ret)
 		ret = viommu_narrow(viommu, limits, name, err);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control socket: where other processes ask a running VM something. A Unix
+ * socket NAME.sock, in a folder that only its user may enter; one request per
+ * connection, a JSON object on a line; the answer is JSON, an object on each line,
+ * and ends with the connection.
+ *
+ * A command is a function and, where the answer is long or follows events, a
+ * stream: it is asked for more whenever the client has taken what was said, so that
+ * a client costs CONTROL_BUFFER bytes, whatever the answer's length, and nobody
+ * waits for it. A client that does not read is dropped as soon as another one wants
+ * its place.
+ *
+ * VM lock held for all calls that are made while the VM runs.
+ */
+#ifndef VMM_CONTROL_H
+#define VMM_CONTROL_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <sys/types.h>
+
+#include "util/error.h"
+#include "util/types.h"
+#include "vmm/loop.h"
+
+struct control;
+struct control_client;
+
+#define CONTROL_REQUEST 4096	/* the longest request, with its newline */
+#define CONTROL_LINE	4096	/* the longest line of an answer */
+#define CONTROL_BUFFER	0x10000 /* what was said and not taken yet */
+#define CONTROL_CLIENTS 8
+#define CONTROL_SETS	4
+
+/* ---- commands ---- */
+
+struct control_command {
+	const char *name; /* "command" in the request */
+	/*
+	 * Say something with control_send(), or begin a stream with control_stream().
+	 * -errno with a line in @err: the client is told that instead.
+	 */
+	int (*run)(void *arg, struct control_client *client, json_t *request, struct error *err);
+};
+
+enum control_more {
+	CONTROL_AGAIN, /* there is more to say */
+	CONTROL_PAUSE, /* not before control_wake() */
+	CONTROL_END,   /* that was all */
+};
+
+struct control_stream {
+	/*
+	 * All that was said has been taken: say more. It works under the VM lock, so
+	 * not for long: CONTROL_AGAIN is always right, even with nothing said.
+	 */
+	enum control_more (*more)(void *state, struct control_client *client);
+	/* The client is gone, or has everything: free @state. */
+	void (*end)(void *state);
+};
+
+/*
+ * Say one line, and put the reference to @json down. NULL, what has no room, or no memory,
+ * drops the client once its command or stream returns: nothing of a line gets lost silently.
+ */
+void control_send(struct control_client *client, json_t *json);
+/* Whether a line of any length has room. */
+bool control_has_room(const struct control_client *client);
+/* Once, from within a command. */
+void control_stream(struct control_client *client, const struct control_stream *stream,
+		    void *state);
+/* From any thread that has the VM lock: a paused stream has more to say. */
+void control_wake(struct control_client *client);
+
+/* ---- the VM's side ---- */
+
+/*
+ * @loop is borrowed. Nothing is made before the loop runs, so that a VM does not start later
+ * for it; a VM whose socket cannot be made runs without one, and says so in the log.
+ */
+int control_create(struct control **control, struct loop *loop, const char *name);
+/* Commands, ended by an entry without a name, and what they are called with. Both borrowed. */
+void control_add(struct control *control, const struct control_command *commands, void *arg);
+/* Drops all clients, removes the socket. The loop is still there. NULL is fine. */
+void control_destroy(struct control *control);
+
+/* ---- names, and the other side ---- */
+
+/* Where the sockets are: $XDG_RUNTIME_DIR/lkvm, or /run/lkvm for root. -ENOENT: nowhere. */
+int control_folder(char path[PATH_MAX]);
+/*
+ * Connect to the VM @name: a blocking fd that becomes the caller's. -ENOENT, -ECONNREFUSED:
+ * there is no such VM; -EAGAIN: it is there, and does not answer. *pid may be NULL.
+ */
+int control_connect(const char *name, pid_t *pid);
+/* Remove the socket of a VM that was killed; one that lives keeps its own. */
+void control_forget(const char *name);
+
+/* A socket that listens. */
+struct control_socket {
+	int fd;		     /* owned */
+	char path[PATH_MAX]; /* and which file there is ours */
+	dev_t dev;
+	ino_t ino;
+};
+
+/*
+ * Listen as @name, in place of an lkvm that died. -EADDRINUSE: one lives; -EAGAIN: somebody
+ * is doing just that; -errno: impossible, as @err says.
+ */
+int control_listen(struct control_socket *socket, const char *name, struct error *err);
+/* Close it, and remove the file, unless that is another's by now. fd -1 is fine. */
+void control_unlisten(struct control_socket *socket);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <time.h>
+
+#include "private.h"
+#include "trace.h"
+
+static u64 clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+u64 stats_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+void stats_latency(struct viommu_stats *stats, u64 ns, u64 count)
+{
+	u64 each = ns / count;
+	unsigned bucket = each ? 63 - __builtin_clzll(each) : 0;
+
+	stats->latency[MIN(bucket, STATS_BUCKETS - 1)] += count;
+}
+
+void tracer_start(struct tracer *tracer, struct viommu *viommu)
+{
+	list_add_tail(&viommu->tracers, &tracer->node);
+}
+
+void tracer_stop(struct tracer *tracer)
+{
+	list_del(&tracer->node);
+}
+
+bool tracer_next(struct tracer *tracer, struct trace_event *event)
+{
+	if (!tracer->count)
+		return false;
+	*event = tracer->ring[tracer->first];
+	tracer->first = (tracer->first + 1) % TRACER_EVENTS;
+	tracer->count--;
+	return true;
+}
+
+static void tracer_put(struct tracer *tracer, const struct trace_event *event)
+{
+	struct trace_event *slot;
+
+	if (tracer->count == TRACER_EVENTS) {
+		tracer->lost++;
+		return;
+	}
+	slot = &tracer->ring[(tracer->first + tracer->count) % TRACER_EVENTS];
+	*slot = *event;
+	slot->lost = tracer->lost;
+	tracer->lost = 0;
+	if (!tracer->count++)
+		tracer->wake(tracer);
+}
+
+void trace_send(struct viommu *viommu, struct trace_event *event)
+{
+	struct list_node *node;
+
+	event->time = clock_ns(CLOCK_REALTIME);
+	list_for_each(node, &viommu->tracers)
+		tracer_put(list_entry(node, struct tracer, node), event);
+}

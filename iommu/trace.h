@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the live view (view.c) shows: requests counted by type and status, their
+ * latencies, and events for whoever listens. With nobody listening an event costs
+ * one look at an empty list.
+ */
+#ifndef IOMMU_TRACE_H
+#define IOMMU_TRACE_H
+
+#include <linux/virtio_iommu.h>
+
+#include "util/list.h"
+#include "util/types.h"
+
+struct viommu;
+
+/* Requests are counted by VIRTIO_IOMMU_T_*, and what is none of these as type 0; */
+#define STATS_TYPES (VIRTIO_IOMMU_T_PROBE + 1)
+/* and by VIRTIO_IOMMU_S_*, and what was returned unwritten as the last status. */
+#define STATS_UNWRITTEN (VIRTIO_IOMMU_S_NOMEM + 1)
+#define STATS_STATUSES	(STATS_UNWRITTEN + 1)
+/* Bucket n counts what took 2^n to 2^(n+1) - 1 ns; the last one also what took longer. */
+#define STATS_BUCKETS 40
+
+struct viommu_stats {
+	u64 requests[STATS_TYPES][STATS_STATUSES];
+	u64 latency[STATS_BUCKETS];
+};
+
+/* Of CLOCK_MONOTONIC. */
+u64 stats_now(void);
+/* @count requests took @ns together. */
+void stats_latency(struct viommu_stats *stats, u64 ns, u64 count);
+
+enum trace_kind {
+	TRACE_REQUEST, /* and up: plus VIRTIO_IOMMU_T_* */
+	TRACE_FAULT = STATS_TYPES,
+	TRACE_RESET,
+};
+
+/* An event; what a kind has no use for is 0. */
+struct trace_event {
+	u64 time;	 /* ns of CLOCK_REALTIME; filled in by trace_send() */
+	u64 start, last; /* IOVAs; a fault's address is start */
+	u64 gpa;
+	u32 domain;
+	u32 endpoint;
+	u32 flags; /* of ATTACH and MAP; of a fault VIRTIO_IOMMU_FAULT_F_* */
+	u32 lost;  /* events before this one that had no room */
+	u8 kind;   /* enum trace_kind */
+	u8 status; /* as counted; of a fault VIRTIO_IOMMU_FAULT_R_* */
+	bool injected;
+};
+
+#define TRACER_EVENTS 1024
+
+/* Somebody who listens. */
+struct tracer {
+	struct list_node node; /* viommu->tracers */
+	/* There is an event, and there was none; on any thread that has the VM lock. */
+	void (*wake)(struct tracer *tracer);
+	u32 first, count;
+	u32 lost; /* since the last event that had room */
+	struct trace_event ring[TRACER_EVENTS];
+};
+
+/* Zeroed but for wake. */
+void tracer_start(struct tracer *tracer, struct viommu *viommu);
+void tracer_stop(struct tracer *tracer);
+/* The oldest event; false: none. */
+bool tracer_next(struct tracer *tracer, struct trace_event *event);
+
+/* Only where viommu->tracers is not empty: it costs a look at the clock. */
+void trace_send(struct viommu *viommu, struct trace_event *event);
+
+#endif

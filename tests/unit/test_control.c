@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "util/log.h"
+#include "vmm/control.h"
+
+#define NAME "vm"
+
+struct bench {
+	char dir[32];
+	char socket[64];
+	pthread_mutex_t lock;
+	struct loop *loop;
+	struct control *control;
+	unsigned ended; /* streams */
+	u64 said;	/* by the one that never ends */
+	struct control_client *sleeper;
+	bool awake;
+};
+
+static struct bench the_bench;
+
+/* ---- commands ---- */
+
+static int say_echo(void *arg, struct control_client *client, json_t *request, struct error *err)
+{
+	control_send(client, json_pack("{sO*}", "echo", json_object_get(request, "text")));
+	return 0;
+}
+
+static int say_no(void *arg, struct control_client *client, json_t *request, struct error *err)
+{
+	return error_set(err, -EINVAL, "no, because");
+}
+
+static enum control_more flood_more(void *state, struct control_client *client)
+{
+	while (control_has_room(client)) {
+		control_send(client, json_pack("{sI}", "n", (json_int_t)the_bench.said));
+		the_bench.said++;
+	}
+	return CONTROL_AGAIN;
+}
+
+static void count_end(void *state)
+{
+	the_bench.ended++;
+}
+
+static const struct control_stream flood = { .more = flood_more, .end = count_end };
+
+static int start_flood(void *arg, struct control_client *client, json_t *request, struct error *err)
+{
+	control_stream(client, &flood, NULL);
+	return 0;
+}
+
+static enum control_more sleeper_more(void *state, struct control_client *client)
+{
+	if (!the_bench.awake)
+		return CONTROL_PAUSE;
+	control_send(client, json_pack("{sb}", "awake", 1));
+	return CONTROL_END;
+}
+
+static const struct control_stream sleeper = { .more = sleeper_more, .end = count_end };
+
+static int start_sleeper(void *arg, struct control_client *client, json_t *request,
+			 struct error *err)
+{
+	the_bench.sleeper = client;
+	control_stream(client, &sleeper, NULL);
+	return 0;
+}
+
+static int say_too_much(void *arg, struct control_client *client, json_t *request,
+			struct error *err)
+{
+	char text[CONTROL_LINE];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	control_send(client, json_pack("{ss}", "much", text));
+	return 0;
+}
+
+static const struct control_command commands[] = {
+	{ "echo", say_echo },	    { "no", say_no },	      { "flood", start_flood },
+	{ "sleep", start_sleeper }, { "much", say_too_much }, { 0 },
+};
+
+/* ---- the bench ---- */
+
+static void run_loop(void)
+{
+	while (loop_poll(the_bench.loop, 0))
+		;
+}
+
+static void wait_for_socket(void)
+{
+	/* It comes soon after the loop runs. */
+	for (unsigned i = 0; i < 500 && access(the_bench.socket, F_OK); i++)
+		loop_poll(the_bench.loop, 10);
+}
+
+static int set_up(void **state)
+{
+	memset(&the_bench, 0, sizeof(the_bench));
+	strcpy(the_bench.dir, "/tmp/lkvm-test.XXXXXX");
+	assert_non_null(mkdtemp(the_bench.dir));
+	setenv("XDG_RUNTIME_DIR", the_bench.dir, 1);
+	snprintf(the_bench.socket, sizeof(the_bench.socket), "%s/lkvm/" NAME ".sock",
+		 the_bench.dir);
+	pthread_mutex_init(&the_bench.lock, NULL);
+	assert_int_equal(loop_create(&the_bench.loop, &the_bench.lock), 0);
+	assert_int_equal(control_create(&the_bench.control, the_bench.loop, NAME), 0);
+	control_add(the_bench.control, commands, NULL);
+	return 0;
+}
+
+static int set_up_listening(void **state)
+{
+	set_up(state);
+	wait_for_socket();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char path[64];
+
+	control_destroy(the_bench.control);
+	loop_destroy(the_bench.loop);
+	pthread_mutex_destroy(&the_bench.lock);
+	unlink(the_bench.socket);
+	snprintf(path, sizeof(path), "%s/lkvm", the_bench.dir);
+	rmdir(path);
+	/* Nothing else was left there. */
+	assert_int_equal(rmdir(the_bench.dir), 0);
+	return 0;
+}
+
+/* ---- a client ---- */
+
+static int client_open(void)
+{
+	int fd = control_connect(NAME, NULL);
+
+	assert_true(fd >= 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	run_loop();
+	return fd;
+}
+
+static void client_say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+	run_loop();
+}
+
+/* Everything up to the end of the answer, which must come. */
+static void client_hear(int fd, char *text, size_t size)
+{
+	size_t len = 0;
+	ssize_t got;
+
+	while ((got = recv(fd, text + len, size - 1 - len, 0)) > 0) {
+		len += got;
+		run_loop();
+	}
+	assert_int_equal(got, 0);
+	text[len] = '\0';
+	close(fd);
+}
+
+static void expect_answer(const char *request, const char *answer)
+{
+	char text[512];
+	int fd = client_open();
+
+	client_say(fd, request);
+	client_hear(fd, text, sizeof(text));
+	assert_string_equal(text, answer);
+}
+
+/* ---- framing ---- */
+
+static void a_request_is_a_line_and_so_is_the_answer(void **state)
+{
+	expect_answer("{\"command\":\"echo\",\"text\":\"hello\"}\n", "{\"echo\":\"hello\"}\n");
+}
+
+static void a_request_may_come_in_single_bytes(void **state)
+{
+	const char *request = "{\"command\":\"echo\",\"text\":1}\n";
+	char byte[2] = "", text[64];
+	int fd = client_open();
+
+	for (; *request; request++) {
+		byte[0] = *request;
+		client_say(fd, byte);
+	}
+	client_hear(fd, text, sizeof(text));
+	assert_string_equal(text, "{\"echo\":1}\n");
+}
+
+static void a_client_may_close_its_half_after_the_request(void **state)
+{
+	char text[64];
+	int fd = client_open();
+
+	assert_int_equal(send(fd, "{\"command\":\"echo\",\"text\":2}\n", 29, 0), 29);
+	shutdown(fd, SHUT_WR);
+	run_loop();
+	client_hear(fd, text, sizeof(text));
+	assert_string_equal(text, "{\"echo\":2}\n");
+}
+
+static void what_is_no_request_is_refused(void **state)
+{
+	expect_answer("\n", "{\"error\":\"a request is a JSON object on a line\"}\n");
+	expect_answer("hello\n", "{\"error\":\"a request is a JSON object on a line\"}\n");
+	expect_answer("[1]\n", "{\"error\":\"a request is a JSON object on a line\"}\n");
+	expect_answer("{}\n", "{\"error\":\"no such command\"}\n");
+	expect_answer("{\"command\":3}\n", "{\"error\":\"no such command\"}\n");
+	expect_answer("{\"command\":\"frob\"}\n", "{\"error\":\"no such command\"}\n");
+	expect_answer("{\"command\":\"no\"}\n", "{\"error\":\"no, because\"}\n");
+}
+
+static void a_request_without_end_is_cut_off(void **state)
+{
+	char text[256], flood_of_x[CONTROL_REQUEST];
+	int fd = client_open();
+
+	memset(flood_of_x, 'x', sizeof(flood_of_x));
+	assert_int_equal(send(fd, flood_of_x, sizeof(flood_of_x), 0), sizeof(flood_of_x));
+	run_loop();
+	client_hear(fd, text, sizeof(text));
+	assert_string_equal(text, "{\"error\":\"the request is too long\"}\n");
+}
+
+static void a_client_that_says_more_than_one_request_is_dropped(void **state)
+{
+	char byte;
+	int fd = client_open();
+
+	client_say(fd, "{\"command\":\"sleep\"}\n");
+	client_say(fd, "{\"command\":\"sleep\"}\n");
+	assert_int_equal(the_bench.ended, 1);
+	assert_true(recv(fd, &byte, 1, 0) <= 0);
+	close(fd);
+}
+
+static void a_line_that_is_too_long_is_never_sent_in_part(void **state)
+{
+	expect_answer("{\"command\":\"much\"}\n", "");
+}
+
+/* ---- streams ---- */
+
+static void a_paused_stream_costs_nothing_and_goes_on_when_woken(void **state)
+{
+	char text[64];
+	int fd = client_open();
+
+	client_say(fd, "{\"command\":\"sleep\"}\n");
+	assert_int_equal(loop_poll(the_bench.loop, 50), 0);
+	the_bench.awake = true;
+	control_wake(the_bench.sleeper);
+	run_loop();
+	client_hear(fd, text, sizeof(text));
+	assert_string_equal(text, "{\"awake\":true}\n");
+	assert_int_equal(the_bench.ended, 1);
+}
+
+static void a_client_that_goes_away_ends_its_stream(void **state)
+{
+	int fd = client_open();
+
+	client_say(fd, "{\"command\":\"sleep\"}\n");
+	close(fd);
+	run_loop();
+	assert_int_equal(the_bench.ended, 1);
+}
+
+static void a_client_that_does_not_read_stops_being_served(void **state)
+{
+	int fd = client_open();
+	u64 said;
+
+	/* Returns: what the kernel and we hold for it is bounded. */
+	client_say(fd, "{\"command\":\"flood\"}\n");
+	said = the_bench.said;
+	assert_in_range(said, 1, 1000000);
+	assert_int_equal(loop_poll(the_bench.loop, 50), 0);
+	assert_int_equal(the_bench.said, said);
+	expect_answer("{\"command\":\"echo\",\"text\":3}\n", "{\"echo\":3}\n");
+	close(fd);
+	run_loop();
+	assert_int_equal(the_bench.ended, 1);
+}
+
+static void a_client_that_does_not_read_gives_its_place_to_one_that_does(void **state)
+{
+	int fds[CONTROL_CLIENTS];
+
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+		fds[i] = client_open();
+		client_say(fds[i], "{\"command\":\"flood\"}\n");
+	}
+	expect_answer("{\"command\":\"echo\",\"text\":4}\n", "{\"echo\":4}\n");
+	assert_int_equal(the_bench.ended, 1);
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+		close(fds[i]);
+	run_loop();
+	assert_int_equal(the_bench.ended, CONTROL_CLIENTS);
+}
+
+static void a_client_that_asks_nothing_gives_its_place_too(void **state)
+{
+	int fds[2 * CONTROL_CLIENTS];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = client_open();
+	expect_answer("{\"command\":\"echo\",\"text\":5}\n", "{\"echo\":5}\n");
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+}
+
+static void good_clients_keep_their_places_and_the_next_one_waits(void **state)
+{
+	int fds[CONTROL_CLIENTS], late;
+	char text[64];
+
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+		fds[i] = client_open();
+		client_say(fds[i], "{\"command\":\"sleep\"}\n");
+	}
+	late = client_open();
+	client_say(late, "{\"command\":\"echo\",\"text\":6}\n");
+	assert_int_equal(loop_poll(the_bench.loop, 50), 0);
+	assert_int_equal(the_bench.ended, 0);
+	close(fds[0]);
+	run_loop();
+	client_hear(late, text, sizeof(text));
+	assert_string_equal(text, "{\"echo\":6}\n");
+	for (unsigned i = 1; i < CONTROL_CLIENTS; i++)
+		close(fds[i]);
+}
+
+/* ---- the socket ---- */
+
+static void nothing_is_made_before_the_loop_runs(void **state)
+{
+	assert_int_equal(rmdir(the_bench.dir), 0);
+	assert_int_equal(mkdir(the_bench.dir, 0700), 0);
+}
+
+static void only_its_user_may_enter_the_folder(void **state)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/lkvm", the_bench.dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+}
+
+static void the_socket_goes_with_the_vm(void **state)
+{
+	assert_int_equal(access(the_bench.socket, F_OK), 0);
+	control_destroy(the_bench.control);
+	the_bench.control = NULL;
+	assert_int_equal(access(the_bench.socket, F_OK), -1);
+	assert_int_equal(control_connect(NAME, NULL), -ENOENT);
+}
+
+static void a_name_that_is_in_use_is_refused(void **state)
+{
+	struct control_socket second;
+	struct error err = { "" };
+
+	assert_int_equal(control_listen(&second, NAME, &err), -EADDRINUSE);
+	control_unlisten(&second);
+	expect_answer("{\"command\":\"echo\",\"text\":7}\n", "{\"echo\":7}\n");
+}
+
+/* A socket that nobody listens on, as a killed lkvm leaves it. */
+static void leave_socket(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/lkvm", the_bench.dir);
+	assert_true(!mkdir(path, 0700) || errno == EEXIST);
+	strcpy(address.sun_path, the_bench.socket);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(fd);
+}
+
+static void the_socket_of_a_dead_lkvm_is_replaced(void **state)
+{
+	leave_socket();
+	assert_int_equal(control_connect(NAME, NULL), -ECONNREFUSED);
+	loop_poll(the_bench.loop, 1000);
+	expect_answer("{\"command\":\"echo\",\"text\":8}\n", "{\"echo\":8}\n");
+}
+
+static void only_the_socket_of_a_dead_lkvm_is_forgotten(void **state)
+{
+	control_forget(NAME);
+	assert_int_equal(access(the_bench.socket, F_OK), 0);
+	control_destroy(the_bench.control);
+	the_bench.control = NULL;
+	leave_socket();
+	control_forget(NAME);
+	assert_int_equal(access(the_bench.socket, F_OK), -1);
+}
+
+static void a_socket_that_has_become_anothers_is_not_removed(void **state)
+{
+	struct control_socket second;
+
+	assert_int_equal(unlink(the_bench.socket), 0);
+	assert_int_equal(control_listen(&second, NAME, NULL), 0);
+	control_destroy(the_bench.control);
+	the_bench.control = NULL;
+	assert_int_equal(access(the_bench.socket, F_OK), 0);
+	control_unlisten(&second);
+	assert_int_equal(access(the_bench.socket, F_OK), -1);
+}
+
+static void a_folder_that_others_may_enter_is_not_used(void **state)
+{
+	struct control_socket socket;
+	struct error err = { "" };
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/lkvm", the_bench.dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(chmod(path, 0755), 0);
+	assert_int_equal(control_listen(&socket, NAME, &err), -EPERM);
+	assert_non_null(strstr(err.text, path));
+	/* The VM runs on without one. */
+	assert_int_equal(loop_poll(the_bench.loop, 1000), 1);
+	assert_int_equal(control_connect(NAME, NULL), -ENOENT);
+}
+
+static void a_path_that_is_too_long_is_no_path(void **state)
+{
+	struct control_socket socket;
+	struct error err = { "" };
+	char path[200];
+
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	setenv("XDG_RUNTIME_DIR", path, 1);
+	assert_int_equal(control_listen(&socket, NAME, &err), -ENAMETOOLONG);
+	assert_int_equal(socket.fd, -1);
+}
+
+#define TEST(name)	     cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST_LISTENING(name) cmocka_unit_test_setup_teardown(name, set_up_listening, tear_down)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST_LISTENING(a_request_is_a_line_and_so_is_the_answer),
+		TEST_LISTENING(a_request_may_come_in_single_bytes),
+		TEST_LISTENING(a_client_may_close_its_half_after_the_request),
+		TEST_LISTENING(what_is_no_request_is_refused),
+		TEST_LISTENING(a_request_without_end_is_cut_off),
+		TEST_LISTENING(a_client_that_says_more_than_one_request_is_dropped),
+		TEST_LISTENING(a_line_that_is_too_long_is_never_sent_in_part),
+		TEST_LISTENING(a_paused_stream_costs_nothing_and_goes_on_when_woken),
+		TEST_LISTENING(a_client_that_goes_away_ends_its_stream),
+		TEST_LISTENING(a_client_that_does_not_read_stops_being_served),
+		TEST_LISTENING(a_client_that_does_not_read_gives_its_place_to_one_that_does),
+		TEST_LISTENING(a_client_that_asks_nothing_gives_its_place_too),
+		TEST_LISTENING(good_clients_keep_their_places_and_the_next_one_waits),
+		TEST(nothing_is_made_before_the_loop_runs),
+		TEST_LISTENING(only_its_user_may_enter_the_folder),
+		TEST_LISTENING(the_socket_goes_with_the_vm),
+		TEST_LISTENING(a_name_that_is_in_use_is_refused),
+		TEST(the_socket_of_a_dead_lkvm_is_replaced),
+		TEST_LISTENING(only_the_socket_of_a_dead_lkvm_is_forgotten),
+		TEST_LISTENING(a_socket_that_has_become_anothers_is_not_removed),
+		TEST(a_folder_that_others_may_enter_is_not_used),
+		TEST(a_path_that_is_too_long_is_no_path),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

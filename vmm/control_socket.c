@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The sockets' names, and who may have one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vmm/control.h"
+
+int control_folder(char path[PATH_MAX])
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	int len;
+
+	if (runtime && runtime[0] == '/')
+		len = snprintf(path, PATH_MAX, "%s/lkvm", runtime);
+	else if (!geteuid())
+		len = snprintf(path, PATH_MAX, "/run/lkvm");
+	else
+		return -ENOENT;
+	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int socket_address(const char *name, struct sockaddr_un *address)
+{
+	char folder[PATH_MAX];
+	int ret = control_folder(folder), len;
+
+	if (ret)
+		return ret;
+	memset(address, 0, sizeof(*address));
+	address->sun_family = AF_UNIX;
+	/* As a string of ours it needs a byte more than as the kernel's. */
+	len = strlen(folder) + 1 + strlen(name) + strlen(".sock");
+	if (len >= (int)sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	stpcpy(stpcpy(stpcpy(stpcpy(address->sun_path, folder), "/"), name), ".sock");
+	return 0;
+}
+
+static int socket_open(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int control_connect(const char *name, pid_t *pid)
+{
+	struct sockaddr_un address;
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	int ret = socket_address(name, &address), fd;
+
+	if (ret)
+		return ret;
+	fd = socket_open();
+	if (fd < 0)
+		return fd;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || fcntl(fd, F_SETFL, 0)) {
+		ret = -errno;
+		close(fd);
+		return ret;
+	}
+	if (pid)
+		*pid = peer.pid;
+	return fd;
+}
+
+/* The folder, which is made if need be: an fd, or -errno if it is not safely ours. */
+static int folder_open(const char *path, struct error *err)
+{
+	struct stat st;
+	int fd;
+
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st)) {
+		int ret = -errno;
+
+		if (fd >= 0)
+			close(fd);
+		return error_set(err, ret, "%s: %s", path, strerror(-ret));
+	}
+	if (st.st_uid != geteuid() || st.st_mode & 077) {
+		close(fd);
+		return error_set(err, -EPERM, "%s: others may enter it, or it is another user's",
+				 path);
+	}
+	return fd;
+}
+
+/* Whether somebody listens there. Nobody: the file is a dead one's. */
+static bool socket_lives(const char *name)
+{
+	int fd = control_connect(name, NULL);
+
+	if (fd >= 0)
+		close(fd);
+	return fd != -ECONNREFUSED && fd != -ENOENT;
+}
+
+/* The folder is locked: between looking and replacing nobody else does. */
+static int socket_bind(int fd, const struct sockaddr_un *address, const char *name)
+{
+	const struct sockaddr *at = (const struct sockaddr *)address;
+
+	if (bind(fd, at, sizeof(*address))) {
+		if (errno != EADDRINUSE)
+			return -errno;
+		if (socket_lives(name))
+			return -EADDRINUSE;
+		if ((unlink(address->sun_path) && errno != ENOENT) ||
+		    bind(fd, at, sizeof(*address)))
+			return -errno;
+	}
+	return listen(fd, CONTROL_CLIENTS) ? -errno : 0;
+}
+
+static int socket_listen(struct control_socket *socket, const struct sockaddr_un *address,
+			 const char *name)
+{
+	struct stat st;
+	int fd = socket_open(), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = socket_bind(fd, address, name);
+	if (!ret && lstat(address->sun_path, &st))
+		ret = -errno;
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	socket->fd = fd;
+	socket->dev = st.st_dev;
+	socket->ino = st.st_ino;
+	strcpy(socket->path, address->sun_path);
+	return 0;
+}
+
+int control_listen(struct control_socket *socket, const char *name, struct error *err)
+{
+	struct sockaddr_un address;
+	char path[PATH_MAX];
+	int ret = socket_address(name, &address), folder;
+
+	socket->fd = -1;
+	if (ret == -ENOENT)
+		return error_set(err, ret, "XDG_RUNTIME_DIR is not set");
+	if (ret || control_folder(path))
+		return error_set(err, ret, "the path of the socket is too long");
+	folder = folder_open(path, err);
+	if (folder < 0)
+		return folder;
+	ret = flock(folder, LOCK_EX | LOCK_NB) ? -errno : 0;
+	if (!ret)
+		ret = socket_listen(socket, &address, name);
+	close(folder);
+	return ret ? error_set(err, ret, "%s: %s", address.sun_path, strerror(-ret)) : 0;
+}
+
+void control_forget(const char *name)
+{
+	struct sockaddr_un address;
+	char path[PATH_MAX];
+	int folder;
+
+	if (socket_address(name, &address) || control_folder(path))
+		return;
+	folder = folder_open(path, NULL);
+	if (folder < 0)
+		return;
+	if (!flock(folder, LOCK_EX | LOCK_NB) && !socket_lives(name))
+		unlink(address.sun_path);
+	close(folder);
+}
+
+void control_unlisten(struct control_socket *socket)
+{
+	struct stat st;
+
+	if (socket->fd < 0)
+		return;
+	if (!lstat(socket->path, &st) && st.st_dev == socket->dev && st.st_ino == socket->ino)
+		unlink(socket->path);
+	close(socket->fd);
+	socket->fd = -1;
+}
