@@ -78,7 +78,7 @@ static int gic_choose(struct gic *gic, int vm_fd, enum gic_kind wanted, unsigned
 				 gic_kind_name(wanted), gic_kind_name(best));
 	gic->kind = wanted == GIC_BEST ? best : wanted;
 	if (!gic_is_v3(gic->kind) && cpus > GIC_V2_MAX_CPUS)
-		return error_set(err, -EINVAL, "%u CPUs: a %s interrupt controller has at most %d",
+		return error_set(err, -ENODEV, "%u CPUs: a %s interrupt controller has at most %d",
 				 cpus, gic_kind_name(gic->kind), GIC_V2_MAX_CPUS);
 	return 0;
 }

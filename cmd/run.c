@@ -129,7 +129,8 @@ static int run_machine(struct run *run, const struct run_options *options, const
 		ret = watch_timeout(run, options->timeout);
 	if (ret) {
 		error_set(err, ret, "cannot start: %s", strerror(-ret));
-		return EXIT_HOST;
+		/* The user asked for what this host lacks: only a VM could tell. */
+		return ret == -ENODEV ? EXIT_USAGE : EXIT_HOST;
 	}
 	reason = vm_run(run->machine.vm, run->machine.image, err);
 	if (reason != VM_HOST_ERROR)

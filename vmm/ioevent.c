@@ -6,25 +6,15 @@
 #include "vmm/ioevent.h"
 #include "vmm/vm.h"
 
-static int ioevent_control(struct vm *vm, gpa_t address, u32 value, int fd, u32 flags)
+int ioevent_add(struct vm *vm, gpa_t address, u32 value, int fd)
 {
 	struct kvm_ioeventfd arg = {
 		.datamatch = value,
 		.addr = address,
 		.len = 4,
 		.fd = fd,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | flags,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
 	};
 
 	return ioctl(vm->fd, KVM_IOEVENTFD, &arg) ? -errno : 0;
-}
-
-int ioevent_add(struct vm *vm, gpa_t address, u32 value, int fd)
-{
-	return ioevent_control(vm, address, value, fd, 0);
-}
-
-void ioevent_remove(struct vm *vm, gpa_t address, u32 value, int fd)
-{
-	ioevent_control(vm, address, value, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }

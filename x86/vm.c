@@ -42,7 +42,7 @@ static int check_address_bits(const struct vm *vm, struct error *err)
 	unsigned bits = vm->arch->address_bits;
 
 	if (bits < 64 && last >> bits)
-		return error_set(err, -EINVAL,
+		return error_set(err, -ENODEV,
 				 "--mem: this host's processors address %u bits, but the memory "
 				 "would end at 0x%llx",
 				 bits, (unsigned long long)last);

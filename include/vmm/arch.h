@@ -89,7 +89,7 @@ u32 arch_irq_pins(struct kvm_irq_routing_entry *entries, u32 max);
 /*
  * vm->fd is there, vCPUs are not: make the interrupt controller and the like.
  * On the first vCPU's thread; must not touch guest memory, devices or buses.
- * The error line names what the host lacks.
+ * The error line names what the host lacks; -ENODEV: of what the user asked for.
  */
 int arch_vm_create(struct vm *vm, struct error *err);
 /* All vCPUs are there. Same thread. */

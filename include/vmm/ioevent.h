@@ -19,6 +19,5 @@ struct vm;
  * other, so a caller may go on without.
  */
 int ioevent_add(struct vm *vm, gpa_t address, u32 value, int fd);
-void ioevent_remove(struct vm *vm, gpa_t address, u32 value, int fd);
 
 #endif

@@ -280,16 +280,3 @@ int ioevent_add(struct vm *vm, gpa_t address, u32 value, int fd)
 	machine->ioevents[machine->ioevent_count++] = (struct ioevent){ address, value, fd };
 	return 0;
 }
-
-void ioevent_remove(struct vm *vm, gpa_t address, u32 value, int fd)
-{
-	for (unsigned i = 0; i < machine->ioevent_count; i++) {
-		struct ioevent *event = &machine->ioevents[i];
-
-		if (event->address == address && event->value == value && event->fd == fd) {
-			*event = machine->ioevents[--machine->ioevent_count];
-			return;
-		}
-	}
-	fail_msg("an ioeventfd is removed that was never added");
-}
