@@ -8,8 +8,7 @@
 #include "vmm/vm.h"
 
 /* SBSA, "GICv2m register summary". */
-#define V2M_MSI_TYPER	  0x008
-#define V2M_MSI_SETSPI_NS 0x040
+#define V2M_MSI_TYPER 0x008
 
 struct v2m {
 	struct device device;

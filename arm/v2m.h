@@ -9,6 +9,9 @@
 
 struct vm;
 
+/* SBSA, "GICv2m register summary": offset of the doorbell. */
+#define V2M_MSI_SETSPI_NS 0x040
+
 /* Added to @vm, which owns it. -errno. */
 int v2m_create(struct vm *vm);
 

@@ -116,6 +116,17 @@ bool arch_msi_window(const struct vm *vm, struct range *window)
 	}
 }
 
+bool arch_msi_pin(const struct vm *vm, const struct msi_message *msi, u32 *gsi)
+{
+	u32 n = msi->data - MAP_SPI_INTID - MAP_SPI_V2M;
+
+	if (vm->arch->gic.kind != GIC_V2M || msi->address != MAP_V2M + V2M_MSI_SETSPI_NS ||
+	    n >= MAP_SPI_V2M_COUNT)
+		return false;
+	*gsi = MAP_SPI_V2M + n;
+	return true;
+}
+
 unsigned arch_address_bits(const struct vm *vm)
 {
 	return vm->arch->address_bits;

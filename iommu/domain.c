@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "private.h"
 
@@ -35,6 +36,7 @@ struct domain *domain_create(struct viommu *viommu, u32 id, bool bypass)
 		return NULL;
 	store_init(&domain->store, &viommu->pool);
 	list_init(&domain->endpoints);
+	list_init(&domain->groups);
 	domain->id = id;
 	domain->bypass = bypass;
 	list_add_tail(&viommu->domains, &domain->node);
@@ -43,7 +45,7 @@ struct domain *domain_create(struct viommu *viommu, u32 id, bool bypass)
 
 void domain_destroy(struct viommu *viommu, struct domain *domain)
 {
-	assert(list_empty(&domain->endpoints));
+	assert(list_empty(&domain->endpoints) && list_empty(&domain->groups));
 	viommu->counters.mappings -= domain->store.count;
 	store_clear(&domain->store);
 	list_del(&domain->node);
@@ -57,18 +59,19 @@ u8 listener_status(int error)
 	return VIRTIO_IOMMU_S_DEVERR;
 }
 
-/*
- * @m as a listener takes it; false if it takes it not: a doorbell, which is
- * resolved by us, or memory that nobody may touch, which no IOMMU can say.
- */
+/* @m as a listener takes it; false: memory that nobody may touch, which no IOMMU can say. */
 static bool mapping_mirrors(const struct mapping *m, struct dma_mapping *out)
 {
 	u32 access = m->flags & (DMA_READ | DMA_WRITE);
 
-	if (!access || m->flags & VIRTIO_IOMMU_MAP_F_MMIO)
+	if (!access)
 		return false;
 	*out = (struct dma_mapping){
-		.start = m->start, .last = m->last, .gpa = m->gpa, .access = access
+		.start = m->start,
+		.last = m->last,
+		.gpa = m->gpa,
+		.access = access,
+		.mmio = m->flags & VIRTIO_IOMMU_MAP_F_MMIO,
 	};
 	return true;
 }
@@ -91,25 +94,28 @@ int domain_replay(const struct domain *domain, struct dma_listener *listener)
 	return 0;
 }
 
+static struct group *group_at(struct list_node *node)
+{
+	return list_entry(node, struct group, member);
+}
+
 /*
- * Who refuses even an undoing is only marked while the endpoints are walked, and
- * torn off here. The domain may be gone afterwards.
+ * Who refuses even an undoing is only marked while the groups are walked, and torn off
+ * here. The domain may be gone afterwards: with its last group, not before.
  */
-static void isolate_marked(struct domain *domain)
+static void isolate_lost(struct domain *domain)
 {
 	struct list_node *node, *next;
 
-	list_for_each_safe(node, next, &domain->endpoints) {
-		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
+	list_for_each_safe(node, next, &domain->groups) {
+		struct group *group = group_at(node);
+		bool last = next == &domain->groups;
 
-		/* The last one takes the domain with it: no step after that. */
-		bool last = domain->endpoints.next == domain->endpoints.prev;
-
-		if (endpoint->isolated) {
-			log_limited(&endpoint->viommu->fault_log, LOG_ERROR,
+		if (group->lost) {
+			log_limited(&group->viommu->fault_log, LOG_ERROR,
 				    "%s: the host refused to undo a change: detached",
-				    endpoint->name);
-			endpoint_isolate(endpoint);
+				    group_name(group));
+			group_isolate(group);
 		}
 		if (last)
 			return;
@@ -126,17 +132,17 @@ static int listener_change(struct dma_listener *listener, const struct dma_mappi
 
 /* Undo listeners_change(@map) in the listeners before @end (NULL: in all). */
 static void listeners_undo(struct domain *domain, const struct dma_mapping *mapping, bool map,
-			   const struct endpoint *end)
+			   const struct group *end)
 {
 	struct list_node *node;
 
-	list_for_each(node, &domain->endpoints) {
-		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
+	list_for_each(node, &domain->groups) {
+		struct group *group = group_at(node);
 
-		if (endpoint == end)
+		if (group == end)
 			return;
-		if (endpoint->listener && listener_change(endpoint->listener, mapping, !map))
-			endpoint->isolated = true;
+		if (listener_change(group->listener, mapping, !map))
+			group->lost = true;
 	}
 }
 
@@ -145,15 +151,20 @@ static int listeners_change(struct domain *domain, const struct dma_mapping *map
 {
 	struct list_node *node;
 
-	list_for_each(node, &domain->endpoints) {
-		struct endpoint *endpoint = list_entry(node, struct endpoint, member);
-		struct dma_listener *listener = endpoint->listener;
-		int ret = listener ? listener_change(listener, mapping, map) : 0;
+	list_for_each(node, &domain->groups) {
+		struct group *group = group_at(node);
+		int ret = listener_change(group->listener, mapping, map);
 
-		if (ret) {
-			listeners_undo(domain, mapping, map, endpoint);
-			return ret;
-		}
+		if (!ret)
+			continue;
+		group->viommu->counters.host_refused++;
+		log_limited(&group->viommu->fault_log, LOG_WARNING,
+			    "%s: the host refuses to %s 0x%llx-0x%llx: %s; so does the IOMMU",
+			    group_name(group), map ? "map" : "unmap",
+			    (unsigned long long)mapping->start, (unsigned long long)mapping->last,
+			    strerror(-ret));
+		listeners_undo(domain, mapping, map, group);
+		return ret;
 	}
 	return 0;
 }
@@ -222,7 +233,7 @@ static void map_undo(struct domain *domain, const struct mapping *m)
 
 	if (!store_select(&domain->store, m->start, m->last, &range))
 		store_remove(&domain->store, &range);
-	isolate_marked(domain);
+	isolate_lost(domain);
 }
 
 static int map_into_listeners(struct domain *domain, const struct mapping *m)
@@ -230,14 +241,38 @@ static int map_into_listeners(struct domain *domain, const struct mapping *m)
 	struct dma_mapping mapping;
 	int ret;
 
-	if (!mapping_mirrors(m, &mapping))
+	if (list_empty(&domain->groups) || !mapping_mirrors(m, &mapping))
 		return 0;
-	ret = domain->listeners ? listeners_change(domain, &mapping, true) : 0;
+	ret = listeners_change(domain, &mapping, true);
 	if (ret)
 		map_undo(domain, m);
-	else
-		domain->mirrored++;
 	return ret;
+}
+
+/*
+ * Mappings that are more than memory came (@by 1) or went (-1). Doorbells of the domain's endpoints
+ * may lead elsewhere then.
+ */
+static void domain_count(struct domain *domain, u64 registers, u64 inaccessible, int by)
+{
+	struct list_node *node;
+
+	domain->inaccessible += by * inaccessible;
+	domain->registers += by * registers;
+	if (!registers)
+		return;
+	list_for_each(node, &domain->endpoints)
+		dma_space_changed(&list_entry(node, struct endpoint, member)->space);
+}
+
+static bool is_registers(const struct mapping *m)
+{
+	return m->flags & VIRTIO_IOMMU_MAP_F_MMIO;
+}
+
+static bool is_inaccessible(const struct mapping *m)
+{
+	return !(m->flags & (DMA_READ | DMA_WRITE));
 }
 
 u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_args *args)
@@ -262,6 +297,7 @@ u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_arg
 	counters->mappings++;
 	counters->mappings_peak = MAX(counters->mappings_peak, counters->mappings);
 	counters->maps++;
+	domain_count(domain, is_registers(&mapping), is_inaccessible(&mapping), 1);
 	return VIRTIO_IOMMU_S_OK;
 }
 
@@ -278,34 +314,48 @@ static void unmap_undo(struct domain *domain, const struct store_range *range, i
 	}
 }
 
-/* All of @range out of the listeners; *removed counts what they have of it. */
-static int unmap_from_listeners(struct domain *domain, const struct store_range *range,
-				u64 *removed)
+/* All of @range out of the listeners. */
+static int unmap_from_listeners(struct domain *domain, const struct store_range *range)
 {
 	struct store_walk walk = store_from_range(range);
 	struct dma_mapping mapping;
 	struct mapping m;
 
-	*removed = 0;
 	while (store_step(&walk, &m) && m.start <= range->last) {
 		int ret;
 
 		if (!mapping_mirrors(&m, &mapping))
 			continue;
-		ret = domain->listeners ? listeners_change(domain, &mapping, false) : 0;
+		ret = listeners_change(domain, &mapping, false);
 		if (ret) {
 			unmap_undo(domain, range, m.start);
 			return ret;
 		}
-		++*removed;
 	}
 	return 0;
+}
+
+/* How much of what domain_count() counts is in @range. */
+static void count_special(const struct domain *domain, const struct store_range *range,
+			  u64 *registers, u64 *inaccessible)
+{
+	struct store_walk walk = store_from_range(range);
+	struct mapping m;
+
+	*registers = *inaccessible = 0;
+	/* As a rule there is none, and UNMAP need not walk. */
+	if (!domain->registers && !domain->inaccessible)
+		return;
+	while (store_step(&walk, &m) && m.start <= range->last) {
+		*registers += is_registers(&m);
+		*inaccessible += is_inaccessible(&m);
+	}
 }
 
 u8 domain_unmap(struct viommu *viommu, struct domain *domain, iova_t start, iova_t last)
 {
 	struct store_range range;
-	u64 mirrored;
+	u64 registers, inaccessible;
 	int ret;
 
 	if (last < start)
@@ -313,13 +363,14 @@ u8 domain_unmap(struct viommu *viommu, struct domain *domain, iova_t start, iova
 	if (store_select(&domain->store, start, last, &range))
 		return VIRTIO_IOMMU_S_RANGE;
 	/* Our table comes last: it is still whole if a listener refuses. */
-	ret = unmap_from_listeners(domain, &range, &mirrored);
+	ret = list_empty(&domain->groups) ? 0 : unmap_from_listeners(domain, &range);
 	if (ret) {
-		isolate_marked(domain);
+		isolate_lost(domain);
 		return listener_status(ret);
 	}
-	domain->mirrored -= mirrored;
+	count_special(domain, &range, &registers, &inaccessible);
 	viommu->counters.mappings -= store_remove(&domain->store, &range);
 	viommu->counters.unmaps++;
+	domain_count(domain, registers, inaccessible, -1);
 	return VIRTIO_IOMMU_S_OK;
 }

@@ -75,14 +75,16 @@ static void endpoint_bad_access(struct dma_space *space, iova_t iova, enum dma_a
 }
 
 /*
- * Where @address leads as a doorbell. The MSI window passes whatever the
- * endpoint is attached to (virtio 1.4, "Property RESV_MEM": accesses to it may
- * not be translated); elsewhere the guest must have mapped it for that.
+ * The MSI window passes whatever the endpoint is attached to (virtio 1.4, "Property
+ * RESV_MEM": accesses to it may not be translated); elsewhere the guest must have mapped
+ * the doorbell for that.
  */
-static int endpoint_doorbell(struct endpoint *endpoint, iova_t address, gpa_t *doorbell)
+static int endpoint_resolve_msi(struct dma_space *space, iova_t address, bool send, gpa_t *doorbell)
 {
 	const u32 flags = VIRTIO_IOMMU_MAP_F_MMIO | VIRTIO_IOMMU_MAP_F_WRITE;
+	struct endpoint *endpoint = endpoint_of(space);
 	const struct resv_region *window = resv_doorbell(&endpoint->resv);
+	u8 reason = VIRTIO_IOMMU_FAULT_R_MAPPING;
 	struct mapping m;
 
 	*doorbell = address;
@@ -90,21 +92,14 @@ static int endpoint_doorbell(struct endpoint *endpoint, iova_t address, gpa_t *d
 		return 0;
 	if (endpoint_bypasses(endpoint))
 		return 0;
-	if (!endpoint->domain)
-		return endpoint_refuse(endpoint, address, DMA_WRITE, VIRTIO_IOMMU_FAULT_R_DOMAIN);
-	if (!store_find(&endpoint->domain->store, address, &m) || (m.flags & flags) != flags)
-		return endpoint_refuse(endpoint, address, DMA_WRITE, VIRTIO_IOMMU_FAULT_R_MAPPING);
-	*doorbell = m.gpa + (address - m.start);
-	return 0;
-}
-
-static int endpoint_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id)
-{
-	struct endpoint *endpoint = endpoint_of(space);
-	struct msi_message msi = { .data = data, .device_id = device_id };
-	int ret = endpoint_doorbell(endpoint, address, &msi.address);
-
-	return ret ? ret : irq_send_msi(endpoint->viommu->irq, &msi);
+	if (!endpoint->domain) {
+		reason = VIRTIO_IOMMU_FAULT_R_DOMAIN;
+	} else if (store_find(&endpoint->domain->store, address, &m) &&
+		   (m.flags & flags) == flags) {
+		*doorbell = m.gpa + (address - m.start);
+		return 0;
+	}
+	return send ? endpoint_refuse(endpoint, address, DMA_WRITE, reason) : -EFAULT;
 }
 
 static void endpoint_dropped(struct dma_space *space)
@@ -115,7 +110,7 @@ static void endpoint_dropped(struct dma_space *space)
 static const struct dma_space_ops endpoint_space_ops = {
 	.translate = endpoint_translate,
 	.bad_access = endpoint_bad_access,
-	.signal_msi = endpoint_signal_msi,
+	.resolve_msi = endpoint_resolve_msi,
 };
 
 int endpoint_create(struct endpoint **out, struct viommu *viommu, u32 id, const char *name,
@@ -130,12 +125,13 @@ int endpoint_create(struct endpoint **out, struct viommu *viommu, u32 id, const 
 		free(endpoint);
 		return -ENOMEM;
 	}
-	dma_space_init(&endpoint->space, &endpoint_space_ops, memory);
+	dma_space_init(&endpoint->space, &endpoint_space_ops, memory, viommu->irq);
 	endpoint->space.dropped = endpoint_dropped;
 	endpoint->viommu = viommu;
 	endpoint->id = id;
 	list_init(&endpoint->node);
 	list_init(&endpoint->member);
+	list_init(&endpoint->sibling);
 	*out = endpoint;
 	return 0;
 }
@@ -145,6 +141,7 @@ void endpoint_destroy(struct endpoint *endpoint)
 	if (!endpoint)
 		return;
 	list_del(&endpoint->node);
+	list_del(&endpoint->sibling);
 	free(endpoint->name);
 	free(endpoint);
 }

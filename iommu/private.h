@@ -6,6 +6,7 @@
  *   resv.c      where an endpoint's guest may map nothing
  *   domain.c    domains; MAP and UNMAP, and the listeners they go to
  *   move.c      endpoints going from one domain to another: ATTACH, DETACH, reset
+ *   group.c     endpoints that share a listener, and what it holds
  *   endpoint.c  an endpoint's DMA space: translation, doorbells
  *   fault.c     reports to the event queue, and to the user
  *   request.c   the requests of the wire, one table
@@ -28,6 +29,9 @@
 
 enum { VIOMMU_REQUEST_QUEUE, VIOMMU_EVENT_QUEUE, VIOMMU_QUEUES };
 
+/* Properties for which there is always room: a host's group has two or three. */
+#define VIOMMU_PROBE_ROOM 8
+
 /* Guests number domains from 0; Linux keeps to the positive ints. */
 #define VIOMMU_LAST_DOMAIN 0x7fffffffu
 
@@ -37,17 +41,35 @@ struct domain {
 	u32 id;
 	bool bypass; /* IOVA = GPA: no mappings */
 	struct store store;
-	unsigned listeners; /* endpoints that have one */
-	u64 mirrored;	    /* mappings that a listener holds, if there is one */
+	u64 registers;		 /* mappings with the MMIO flag: doorbells may be among them */
+	u64 inaccessible;	 /* mappings without READ and WRITE: no listener has them */
+	struct list_node groups; /* group.member: whose listeners hold this domain */
+};
+
+/*
+ * Endpoints that the host cannot tell apart, and the listener that mirrors their
+ * domain: it holds what all of them agree on that are attached (or bypass). While they
+ * disagree, as a guest moves one after the other, it holds nothing.
+ */
+struct group {
+	struct list_node node; /* viommu->groups */
+	struct viommu *viommu;
+	struct dma_listener *listener; /* borrowed; NULL: its owner is gone */
+	struct list_node endpoints;    /* endpoint.sibling */
+	struct list_node member;       /* domain->groups */
+	struct domain *domain;	       /* whose mappings it holds; NULL: none, or bypass */
+	bool bypass;		       /* it holds all RAM, as nobody is attached */
+	bool lost;		       /* refused even an undoing: to be isolated */
 };
 
 struct endpoint {
 	struct dma_space space;
 	struct viommu *viommu;
-	struct list_node node;	       /* viommu->endpoints */
-	struct list_node member;       /* domain->endpoints */
-	struct domain *domain;	       /* NULL: not attached */
-	struct dma_listener *listener; /* borrowed; NULL: emulated, needs no mirror */
+	struct list_node node;	  /* viommu->endpoints */
+	struct list_node member;  /* domain->endpoints */
+	struct domain *domain;	  /* NULL: not attached */
+	struct group *group;	  /* NULL: emulated, needs no mirror */
+	struct list_node sibling; /* group->endpoints */
 	struct resv resv;
 	u64 page_size_mask; /* what stands behind it can do; for the view */
 	struct range aperture;
@@ -83,6 +105,7 @@ struct viommu {
 	struct irq *irq; /* borrowed */
 	struct list_node endpoints;
 	struct list_node domains;
+	struct list_node groups;
 	struct store_pool pool; /* of the domains' stores */
 	u64 page_size_mask;	/* what all endpoints can do */
 	struct range aperture;
@@ -121,20 +144,40 @@ int domain_replay(const struct domain *domain, struct dma_listener *listener);
 /* What a listener's -errno is to the guest. */
 u8 listener_status(int error);
 
+/* ---- group.c ---- */
+
+/* The group of @listener, which is made if need be. NULL: no memory. */
+struct group *group_of(struct viommu *viommu, struct dma_listener *listener);
+/* Also if nobody ever joined. NULL is fine. */
+void group_destroy(struct group *group);
+/* For messages: the name of its first endpoint. */
+const char *group_name(const struct group *group);
+
+/*
+ * Make the listener hold what it shall once @mover is in @target (NULL: not attached). All or
+ * nothing: on -errno it holds what it held; if even that cannot be had back, -EIO, and all of its
+ * endpoints are isolated.
+ */
+int group_prepare_move(struct endpoint *mover, struct domain *target);
+/* Make it hold what its endpoints are in now. -errno: they are isolated. */
+int group_settle(struct group *group);
+/* Make it hold nothing. Cannot fail. */
+void group_clear(struct group *group);
+/*
+ * Tear its endpoints off their domains, which may die of it, with nothing left in the listener:
+ * the one state that can always be reached. Boot bypass does not apply.
+ */
+void group_isolate(struct group *group);
+
 /* ---- move.c ---- */
 
 /* Add @endpoint to the domain @id, which is made if need be. */
 u8 endpoint_attach(struct endpoint *endpoint, u32 id, bool bypass);
 u8 endpoint_detach(struct endpoint *endpoint);
-/*
- * Tear @endpoint off its domain, which may die of it, with nothing left in its
- * listener: the one state that can always be reached. Boot bypass does not apply.
- */
-void endpoint_isolate(struct endpoint *endpoint);
-/* Device reset: as at power-on, but for config.bypass. */
-void endpoint_reset(struct endpoint *endpoint);
-/* config.bypass changed. -errno of the listener, the endpoint being isolated then. */
-int endpoint_boot_bypass(struct endpoint *endpoint);
+/* Out of its domain, which may die of it; whatever the group's listener holds. */
+void endpoint_leave(struct endpoint *endpoint);
+/* Device reset: all endpoints and groups as at power-on, but for config.bypass. */
+void endpoints_reset(struct viommu *viommu);
 
 /* ---- endpoint.c ---- */
 

@@ -145,17 +145,17 @@ static void show_endpoint(const struct endpoint *endpoint, struct control_client
 {
 	const struct domain *domain = endpoint->domain;
 
-	control_send(client, json_pack("{s{so,ss,ss,so,so,s[oo],so,sb,sI,sI}}", "endpoint", "id",
-				       view_hex(endpoint->id), "name", endpoint->name, "state",
-				       endpoint_state(endpoint), "domain",
-				       domain ? json_integer(domain->id) : json_null(),
-				       "page_sizes", view_hex(endpoint->page_size_mask), "aperture",
-				       view_hex(endpoint->aperture.start),
-				       view_hex(endpoint->aperture.last), "reserved",
-				       show_reserved(&endpoint->resv), "mirrored",
-				       endpoint->listener != NULL, "translations",
-				       view_number(endpoint->space.translations), "faults",
-				       view_number(endpoint->space.faults)));
+	control_send(client,
+		     json_pack("{s{so,ss,ss,so,so,s[oo],so,sb,sI,sI}}", "endpoint", "id",
+			       view_hex(endpoint->id), "name", endpoint->name, "state",
+			       endpoint_state(endpoint), "domain",
+			       domain ? json_integer(domain->id) : json_null(), "page_sizes",
+			       view_hex(endpoint->page_size_mask), "aperture",
+			       view_hex(endpoint->aperture.start),
+			       view_hex(endpoint->aperture.last), "reserved",
+			       show_reserved(&endpoint->resv), "mirrored", endpoint->group != NULL,
+			       "translations", view_number(endpoint->space.translations), "faults",
+			       view_number(endpoint->space.faults)));
 }
 
 static bool show_endpoints(struct show *show, struct control_client *client)

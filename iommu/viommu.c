@@ -134,12 +134,14 @@ static void viommu_set_bypass(struct viommu *viommu, bool bypass)
 	if (viommu->bypass == bypass)
 		return;
 	viommu->bypass = bypass;
-	list_for_each(node, &viommu->endpoints) {
-		if (endpoint_boot_bypass(list_entry(node, struct endpoint, node)))
+	list_for_each(node, &viommu->groups) {
+		if (group_settle(list_entry(node, struct group, node)))
 			virtio_device_broken(
 				&viommu->device,
 				"the host cannot map all memory for a device in bypass");
 	}
+	list_for_each(node, &viommu->endpoints)
+		dma_space_changed(&list_entry(node, struct endpoint, node)->space);
 }
 
 /* "Device configuration layout": the driver may write bypass alone, 0 or 1. */
@@ -162,13 +164,11 @@ static void viommu_reset(struct virtio_device *device)
 {
 	struct viommu *viommu = viommu_of(device);
 	struct trace_event event = { .kind = TRACE_RESET };
-	struct list_node *node;
 
 	viommu->request.busy = false;
 	if (!list_empty(&viommu->tracers))
 		trace_send(viommu, &event);
-	list_for_each(node, &viommu->endpoints)
-		endpoint_reset(list_entry(node, struct endpoint, node));
+	endpoints_reset(viommu);
 }
 
 static void viommu_destroy(struct virtio_device *device)
@@ -176,14 +176,11 @@ static void viommu_destroy(struct virtio_device *device)
 	struct viommu *viommu = viommu_of(device);
 	struct list_node *node, *next;
 
-	list_for_each_safe(node, next, &viommu->endpoints) {
-		struct endpoint *endpoint = list_entry(node, struct endpoint, node);
-
-		/* Its owner may be gone, and has taken its own leave. */
-		endpoint->listener = NULL;
-		endpoint_reset(endpoint);
-		endpoint_destroy(endpoint);
-	}
+	/* The transport has reset us: nobody is attached. Listeners' owners may be gone. */
+	list_for_each_safe(node, next, &viommu->endpoints)
+		endpoint_destroy(list_entry(node, struct endpoint, node));
+	list_for_each_safe(node, next, &viommu->groups)
+		group_destroy(list_entry(node, struct group, node));
 	store_pool_release(&viommu->pool);
 	free(viommu);
 }
@@ -228,6 +225,7 @@ int viommu_create(struct viommu **out, const struct viommu_config *config, struc
 		return -ENOMEM;
 	list_init(&viommu->endpoints);
 	list_init(&viommu->domains);
+	list_init(&viommu->groups);
 	list_init(&viommu->tracers);
 	viommu->config = *config;
 	if (!viommu->config.max_mappings)
@@ -236,8 +234,8 @@ int viommu_create(struct viommu **out, const struct viommu_config *config, struc
 	viommu->irq = irq;
 	viommu->page_size_mask = -RESV_SMALLEST_PAGE;
 	viommu->aperture = (struct range){ 0, UINT64_MAX };
-	/* Room for one property even where none is needed: F_PROBE with 0 bytes is odd. */
-	viommu->probe_size = sizeof(struct virtio_iommu_probe_resv_mem);
+	/* A driver reads it once: room for what an endpoint that comes later may have. */
+	viommu->probe_size = VIOMMU_PROBE_ROOM * sizeof(struct virtio_iommu_probe_resv_mem);
 	viommu_init_device(viommu, &ram->space);
 	*out = viommu;
 	return 0;
@@ -280,6 +278,20 @@ static enum resv_msi viommu_msi_kind(const struct viommu *viommu,
 	return listener ? RESV_MSI_RESERVED : RESV_MSI_NONE;
 }
 
+static int join_group(struct endpoint *endpoint, struct dma_listener *listener, struct error *err)
+{
+	if (!listener)
+		return 0;
+	endpoint->group = group_of(endpoint->viommu, listener);
+	if (!endpoint->group)
+		return -ENOMEM;
+	list_add_tail(&endpoint->group->endpoints, &endpoint->sibling);
+	if (group_settle(endpoint->group))
+		return error_set(err, -ENOMEM, "%s: the host cannot map all memory for it",
+				 endpoint->name);
+	return 0;
+}
+
 int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 			const struct dma_limits *limits, struct dma_listener *listener,
 			struct dma_space **space, struct error *err)
@@ -292,14 +304,13 @@ int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 	ret = endpoint_create(&endpoint, viommu, id, name, viommu->device.space->memory);
 	if (ret)
 		return ret;
-	endpoint->listener = listener;
 	endpoint->page_size_mask = limits->page_size_mask;
 	endpoint->aperture = limits->aperture;
 	ret = resv_init(&endpoint->resv, limits, viommu_msi_kind(viommu, listener), name, err);
 	if (!ret)
 		ret = viommu_narrow(viommu, limits, name, err);
-	if (!ret && endpoint_boot_bypass(endpoint))
-		ret = error_set(err, -ENOMEM, "%s: the host cannot map all memory for it", name);
+	if (!ret)
+		ret = join_group(endpoint, listener, err);
 	if (ret) {
 		endpoint_destroy(endpoint);
 		return ret;

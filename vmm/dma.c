@@ -4,14 +4,17 @@
 
 #include "vmm/dma.h"
 #include "vmm/memory.h"
+#include "vmm/msi.h"
 
 void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
-		    const struct guest_memory *memory)
+		    const struct guest_memory *memory, struct irq *irq)
 {
 	memset(space, 0, sizeof(*space));
 	space->ops = ops;
 	space->memory = memory;
+	space->irq = irq;
 	list_init(&space->holds);
+	list_init(&space->vectors);
 }
 
 /* Host address of the beginning of [iova, last], and in *len how much of it follows there. */
@@ -109,7 +112,18 @@ int dma_write(struct dma_space *space, iova_t iova, const void *data, u64 len)
 
 int dma_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id)
 {
-	return space->ops->signal_msi(space, address, data, device_id);
+	struct msi_message msi = { .data = data, .device_id = device_id };
+	int ret = space->ops->resolve_msi(space, address, true, &msi.address);
+
+	return ret ? ret : irq_send_msi(space->irq, &msi);
+}
+
+void dma_space_changed(struct dma_space *space)
+{
+	struct list_node *node;
+
+	list_for_each(node, &space->vectors)
+		msi_vector_resolve(list_entry(node, struct msi_vector, node));
 }
 
 void dma_hold(struct dma_space *space, struct dma_hold *hold)
@@ -156,22 +170,19 @@ static int identity_translate(struct dma_space *space, iova_t iova, iova_t last,
 	return 0;
 }
 
-static int identity_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id)
+static int identity_resolve_msi(struct dma_space *space, iova_t address, bool send, gpa_t *doorbell)
 {
-	struct dma_identity *identity = container_of(space, struct dma_identity, space);
-	struct msi_message msi = { .address = address, .data = data, .device_id = device_id };
-
-	return irq_send_msi(identity->irq, &msi);
+	*doorbell = address;
+	return 0;
 }
 
 static const struct dma_space_ops identity_ops = {
 	.translate = identity_translate,
-	.signal_msi = identity_signal_msi,
+	.resolve_msi = identity_resolve_msi,
 };
 
 void dma_identity_init(struct dma_identity *identity, const struct guest_memory *memory,
 		       struct irq *irq)
 {
-	dma_space_init(&identity->space, &identity_ops, memory);
-	identity->irq = irq;
+	dma_space_init(&identity->space, &identity_ops, memory, irq);
 }

@@ -9,15 +9,16 @@
 
 #include "vmm/arch.h"
 #include "vmm/irq.h"
+#include "vmm/vm.h"
 
 /* KVM keeps GSIs below KVM_MAX_IRQ_ROUTES; the pins of all our controllers lie below this. */
 #define IRQ_FIRST_ROUTE 256
 #define IRQ_MAX_ROUTES	1024
 
 struct irq {
-	int vm_fd; /* borrowed */
-	u32 pins;  /* entries of the controllers' own at the head of the table */
-	u32 count; /* of all entries */
+	const struct vm *vm; /* borrowed */
+	u32 pins;	     /* entries of the controllers' own at the head of the table */
+	u32 count;	     /* of all entries */
 	u32 used[IRQ_MAX_ROUTES / 32]; /* MSI GSIs, from IRQ_FIRST_ROUTE */
 	struct kvm_irq_routing *table; /* NULL until the first MSI route */
 };
@@ -30,13 +31,13 @@ struct irq_line {
 	int fd; /* an irqfd, -1 until the first edge */
 };
 
-int irq_create(struct irq **out, int vm_fd)
+int irq_create(struct irq **out, const struct vm *vm)
 {
 	struct irq *irq = calloc(1, sizeof(*irq));
 
 	if (!irq)
 		return -ENOMEM;
-	irq->vm_fd = vm_fd;
+	irq->vm = vm;
 	*out = irq;
 	return 0;
 }
@@ -74,11 +75,16 @@ void irq_line_destroy(struct irq_line *line)
 	free(line);
 }
 
+static void set_pin(struct irq *irq, u32 gsi, bool level)
+{
+	struct kvm_irq_level arg = { .irq = arch_irq_line_number(gsi), .level = level };
+
+	ioctl(irq->vm->fd, KVM_IRQ_LINE, &arg);
+}
+
 static void line_ioctl(struct irq_line *line, bool level)
 {
-	struct kvm_irq_level arg = { .irq = arch_irq_line_number(line->gsi), .level = level };
-
-	ioctl(line->irq->vm_fd, KVM_IRQ_LINE, &arg);
+	set_pin(line->irq, line->gsi, level);
 }
 
 /* The eventfd through which KVM takes edges; without one, edges go by ioctl. */
@@ -120,8 +126,14 @@ int irq_send_msi(struct irq *irq, const struct msi_message *msi)
 		.flags = arch_msi_has_device_id ? KVM_MSI_VALID_DEVID : 0,
 		.devid = msi->device_id,
 	};
+	u32 pin;
 
-	return ioctl(irq->vm_fd, KVM_SIGNAL_MSI, &arg) < 0 ? -errno : 0;
+	if (arch_msi_pin(irq->vm, msi, &pin)) {
+		set_pin(irq, pin, true);
+		set_pin(irq, pin, false);
+		return 0;
+	}
+	return ioctl(irq->vm->fd, KVM_SIGNAL_MSI, &arg) < 0 ? -errno : 0;
 }
 
 /*
@@ -142,7 +154,7 @@ static int table_create(struct irq *irq)
 static int table_commit(struct irq *irq)
 {
 	irq->table->nr = irq->count;
-	return ioctl(irq->vm_fd, KVM_SET_GSI_ROUTING, irq->table) ? -errno : 0;
+	return ioctl(irq->vm->fd, KVM_SET_GSI_ROUTING, irq->table) ? -errno : 0;
 }
 
 static struct kvm_irq_routing_entry *table_find(struct irq *irq, u32 gsi)
@@ -154,10 +166,28 @@ static struct kvm_irq_routing_entry *table_find(struct irq *irq, u32 gsi)
 	return NULL;
 }
 
-static void entry_set(struct kvm_irq_routing_entry *entry, u32 gsi, const struct msi_message *msi)
+/* The route of @pin, for another GSI: a message that KVM does not know as one. */
+static void entry_set_pin(struct kvm_irq_routing_entry *entry, const struct irq *irq, u32 pin)
 {
+	for (u32 i = 0; i < irq->pins; i++) {
+		if (irq->table->entries[i].gsi != pin)
+			continue;
+		entry->type = irq->table->entries[i].type;
+		entry->u = irq->table->entries[i].u;
+	}
+}
+
+static void entry_set(struct irq *irq, struct kvm_irq_routing_entry *entry, u32 gsi,
+		      const struct msi_message *msi)
+{
+	u32 pin;
+
 	memset(entry, 0, sizeof(*entry));
 	entry->gsi = gsi;
+	if (arch_msi_pin(irq->vm, msi, &pin)) {
+		entry_set_pin(entry, irq, pin);
+		return;
+	}
 	entry->type = KVM_IRQ_ROUTING_MSI;
 	entry->flags = arch_msi_has_device_id ? KVM_MSI_VALID_DEVID : 0;
 	entry->u.msi.address_lo = msi->address;
@@ -193,7 +223,7 @@ int irq_route_msi(struct irq *irq, const struct msi_message *msi, u32 *gsi)
 		ret = gsi_allocate(irq, gsi);
 	if (ret)
 		return ret;
-	entry_set(&irq->table->entries[irq->count++], *gsi, msi);
+	entry_set(irq, &irq->table->entries[irq->count++], *gsi, msi);
 	ret = table_commit(irq);
 	if (ret) {
 		irq->count--;
@@ -211,7 +241,7 @@ int irq_update_route(struct irq *irq, u32 gsi, const struct msi_message *msi)
 	if (!entry)
 		return -ENOENT;
 	before = *entry;
-	entry_set(entry, gsi, msi);
+	entry_set(irq, entry, gsi, msi);
 	ret = table_commit(irq);
 	if (ret)
 		*entry = before;
@@ -238,12 +268,12 @@ int irq_attach_fd(struct irq *irq, u32 gsi, int fd, int resample_fd)
 		.resamplefd = resample_fd >= 0 ? resample_fd : 0,
 	};
 
-	return ioctl(irq->vm_fd, KVM_IRQFD, &arg) ? -errno : 0;
+	return ioctl(irq->vm->fd, KVM_IRQFD, &arg) ? -errno : 0;
 }
 
 void irq_detach_fd(struct irq *irq, u32 gsi, int fd)
 {
 	struct kvm_irqfd arg = { .fd = fd, .gsi = gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN };
 
-	ioctl(irq->vm_fd, KVM_IRQFD, &arg);
+	ioctl(irq->vm->fd, KVM_IRQFD, &arg);
 }

@@ -205,7 +205,7 @@ static int vm_build(struct vm *vm, struct error *err)
 	if (!ret)
 		ret = create_structs(vm);
 	if (!ret)
-		ret = irq_create(&vm->irq, vm->fd);
+		ret = irq_create(&vm->irq, vm);
 	if (ret)
 		return ret;
 	dma_identity_init(&vm->ram, vm->memory, vm->irq);
@@ -225,6 +225,7 @@ int vm_create(struct vm **out, const struct vm_host *host, const struct vm_confi
 	vm->panic_timer.fd = -1;
 	vm->config = config;
 	list_init(&vm->devices);
+	list_init(&vm->slots);
 	pthread_mutex_init(&vm->lock, NULL);
 	ret = vm_build(vm, err);
 	if (ret) {

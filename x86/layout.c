@@ -91,6 +91,12 @@ u32 arch_irq_line_number(u32 gsi)
 	return gsi;
 }
 
+/* Each write to the doorbell is a message that KVM knows. */
+bool arch_msi_pin(const struct vm *vm, const struct msi_message *msi, u32 *gsi)
+{
+	return false;
+}
+
 static unsigned e820_add(struct e820_range *map, unsigned n, u64 start, u64 last,
 			 enum e820_type type)
 {

@@ -46,9 +46,11 @@ int viommu_create(struct viommu **viommu, const struct viommu_config *config,
 struct virtio_device *viommu_device(struct viommu *viommu);
 
 /*
- * Before the guest runs. @limits: copied; its MSI range, if any, is the doorbell window. @listener:
- * borrowed, NULL for an emulated device. *space lives as long as the IOMMU.
- * -EEXIST, -ENOMEM; -EINVAL with a line if the limits fit no guest.
+ * Before the guest runs. @limits: copied; its MSI range, if any, is the doorbell window.
+ * @listener: borrowed, it outlives the IOMMU; NULL for an emulated device. Endpoints that
+ * share one are one group to the host, and reach nothing while they are attached to
+ * different domains. *space lives as long as the IOMMU. -EEXIST, -ENOMEM; -EINVAL with a
+ * line if the limits fit no guest.
  */
 int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 			const struct dma_limits *limits, struct dma_listener *listener,
@@ -68,6 +70,7 @@ struct viommu_counters {
 	u64 mappings_peak;
 	u64 translations;    /* of all endpoints */
 	u64 faults;	     /* accesses refused */
+	u64 host_refused;    /* changes that a listener refused */
 	u64 reports_dropped; /* faults for which the event queue had no buffer */
 };
 

@@ -31,6 +31,13 @@ extern const bool arch_has_device_tree;
 /* Options that only an architecture understands. */
 struct arch_options {
 	int irqchip; /* of arch_irqchip_parse(); 0: the best that the host has */
+	/*
+	 * Where the host's IOMMU leaves doorbells untranslated, if a device is passed through
+	 * (has_host_msi): the guest's own doorbell goes in there if the architecture
+	 * can place it (design: "What PROBE answers").
+	 */
+	bool has_host_msi;
+	struct range host_msi;
 };
 
 /*
@@ -68,6 +75,13 @@ int arch_slot_virtio(unsigned n, struct device_slot *slot);
 void arch_slot_serial(struct device_slot *slot);
 void arch_slot_pvpanic(struct device_slot *slot);
 
+struct pci_layout;
+/* Where a PCI bus goes; vm_wait_kvm() has returned. -ENOSPC with a line: RAM leaves no room. */
+int arch_pci_layout(const struct vm *vm, struct pci_layout *layout, struct error *err);
+
+/* The page size that the kernel was built for, if its header says so; 0: it may be any. */
+u64 arch_image_page_size(const struct arch_image *image);
+
 /* ---- making the machine ---- */
 
 /* What KVM_CREATE_VM is asked for: 0, or the address width that the RAM needs. */
@@ -78,6 +92,13 @@ u32 arch_irq_line_number(u32 gsi);
 
 /* Whether KVM wants to know which device an MSI comes from (an ITS does). */
 extern const bool arch_msi_has_device_id;
+
+struct msi_message;
+/*
+ * Whether @msi raises a pin of the controllers and is unknown to KVM as a message: a write to
+ * a v2m frame. *gsi: the pin's.
+ */
+bool arch_msi_pin(const struct vm *vm, const struct msi_message *msi, u32 *gsi);
 
 /*
  * The routes of all pins of the controllers, as KVM's default table has them:

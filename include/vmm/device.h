@@ -17,7 +17,9 @@ enum device_kind {
 	DEVICE_SERIAL,	    /* 16550 */
 	DEVICE_VIRTIO_MMIO, /* a virtio-mmio transport with some device behind it */
 	DEVICE_PVPANIC,
-	DEVICE_LEGACY, /* of the architecture's own: described by the architecture */
+	DEVICE_PCI_HOST, /* the PCI bus itself, vmm/pci.h: slot is its ECAM */
+	DEVICE_PCI,	 /* a function on it, found by enumeration; slot is unused */
+	DEVICE_LEGACY,	 /* of the architecture's own: described by the architecture */
 };
 
 /* Where something sits: handed out by the architecture (vmm/arch.h). */
@@ -38,6 +40,7 @@ struct device_info {
 	enum device_kind kind;
 	struct device_slot slot;
 	u32 endpoint;  /* the IOMMU's name for it; DEVICE_NO_ENDPOINT: not translated */
+	u16 bdf;       /* of DEVICE_PCI */
 	bool is_iommu; /* this is the IOMMU that translates all endpoints */
 };
 

@@ -53,17 +53,21 @@ struct dma_space_ops {
 	 */
 	void (*bad_access)(struct dma_space *space, iova_t iova, enum dma_access access);
 	/*
-	 * A message-signalled interrupt, which is no memory access: resolve the
-	 * doorbell @address through the space and send it. -EFAULT as above.
+	 * A message-signalled interrupt is no memory access: where the doorbell @address
+	 * leads, as the interrupt controller sees it. -EFAULT: nowhere; counted and
+	 * reported as above if @send, as a message is on its way; not if this is but a
+	 * question, for a route that shall be ready for one.
 	 */
-	int (*signal_msi)(struct dma_space *space, iova_t address, u32 data, u32 device_id);
+	int (*resolve_msi)(struct dma_space *space, iova_t address, bool send, gpa_t *doorbell);
 };
 
 /* Lives inside its owner: the vm (identity over RAM) or the IOMMU's endpoint. */
 struct dma_space {
 	const struct dma_space_ops *ops;
 	const struct guest_memory *memory;
-	struct list_node holds; /* dma_hold.node */
+	struct irq *irq;	  /* where MSIs go; borrowed */
+	struct list_node holds;	  /* dma_hold.node */
+	struct list_node vectors; /* msi_vector.node: resolved again by dma_space_changed() */
 	/* Called after each dropped hold, lock held; NULL: nobody waits. */
 	void (*dropped)(struct dma_space *space);
 	u64 translations; /* accesses that were translated, for --debug */
@@ -83,8 +87,9 @@ struct dma_hold {
 	unsigned count;
 };
 
+/* @memory, @irq: borrowed. */
 void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
-		    const struct guest_memory *memory);
+		    const struct guest_memory *memory, struct irq *irq);
 
 /*
  * Host addresses of [iova, iova + len) in *iov, at most @max pieces. Returns
@@ -104,7 +109,13 @@ void *dma_object(struct dma_space *space, iova_t iova, u64 len, enum dma_access 
 int dma_read(struct dma_space *space, iova_t iova, void *data, u64 len);
 int dma_write(struct dma_space *space, iova_t iova, const void *data, u64 len);
 
+/* Send an MSI now. -EFAULT: its doorbell leads nowhere, as the space has reported. */
 int dma_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id);
+/*
+ * Doorbells of @space may lead elsewhere from now on: the routes of its MSI vectors (vmm/msi.h)
+ * are resolved again, before whoever changed the space tells the guest so.
+ */
+void dma_space_changed(struct dma_space *space);
 
 void dma_hold(struct dma_space *space, struct dma_hold *hold);
 /* May call space->dropped, which may serve other requests: last thing a holder does. */
@@ -112,13 +123,9 @@ void dma_drop(struct dma_space *space, struct dma_hold *hold);
 /* Whether a hold covers a byte of [start, last]. */
 bool dma_space_held(const struct dma_space *space, iova_t start, iova_t last);
 
-/*
- * The space of a machine without an IOMMU, and of the IOMMU itself: IOVA is
- * GPA. @irq: where MSIs go; borrowed.
- */
+/* The space of a machine without an IOMMU, and of the IOMMU itself: IOVA is GPA. */
 struct dma_identity {
 	struct dma_space space;
-	struct irq *irq;
 };
 
 void dma_identity_init(struct dma_identity *identity, const struct guest_memory *memory,

@@ -19,7 +19,12 @@ struct dma_mapping {
 	iova_t start;
 	iova_t last; /* inclusive */
 	gpa_t gpa;   /* of start */
-	u32 access;  /* DMA_READ | DMA_WRITE; never 0, never a doorbell */
+	u32 access;  /* DMA_READ | DMA_WRITE; never 0 */
+	/*
+	 * Registers, not memory: a doorbell, which is none of a listener's business, or
+	 * another device's BAR, which it maps where the host can. It may leave either out.
+	 */
+	bool mmio;
 };
 
 struct dma_listener_ops {
@@ -33,15 +38,22 @@ struct dma_listener_ops {
 	 * reaches none of it. -errno leaves it mapped.
 	 */
 	int (*unmap)(struct dma_listener *listener, const struct dma_mapping *mapping);
-	/* Whether @count more mappings would fit: a move is checked before it begins. */
-	bool (*has_room)(struct dma_listener *listener, u64 count);
+	/*
+	 * A move is checked before it begins: whether @count mappings more than it has would
+	 * fit, and whether the host still is what the guest was told. -ENOSPC or -ENOMEM:
+	 * no room; another -errno: it is not, as the listener has logged.
+	 */
+	int (*check)(struct dma_listener *listener, u64 count);
 	/* Remove everything, bypass too. Cannot fail. */
 	void (*clear)(struct dma_listener *listener);
 	/* Map all RAM, IOVA = GPA: the endpoint bypasses. All or nothing. */
 	int (*bypass)(struct dma_listener *listener);
 };
 
-/* Lives inside its owner. */
+/*
+ * Lives inside its owner. Endpoints that the host cannot tell apart, the members of one
+ * group, have one listener: it holds what all of those agree on that are attached.
+ */
 struct dma_listener {
 	const struct dma_listener_ops *ops;
 };

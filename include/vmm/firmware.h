@@ -26,6 +26,9 @@ struct firmware {
 	 * is_iommu, 0 if there is none. Returns libfdt's code. NULL: nothing.
 	 */
 	int (*fdt_properties)(void *fdt, const struct device_info *info, u32 iommu_phandle);
+	/* Likewise for the node of the PCI host, with all @count functions on it. */
+	int (*fdt_pci_properties)(void *fdt, const struct device_info *const *functions,
+				  unsigned count, u32 iommu_phandle);
 	/* Write the device tree (arm64) to this file too; NULL: no. */
 	const char *dump_path;
 	const char *console; /* the node that is stdout: name of a device in vm->devices, or NULL */

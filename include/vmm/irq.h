@@ -25,11 +25,12 @@ struct msi_message {
 
 struct kvm_irq_routing_entry;
 
+struct vm;
 /*
- * @vm_fd: KVM's, borrowed. KVM's default routing stays in force until the
+ * @vm: borrowed; its fd is there. KVM's default routing stays in force until the
  * first irq_route_msi(): a machine without MSI routes never pays for one.
  */
-int irq_create(struct irq **irq, int vm_fd);
+int irq_create(struct irq **irq, const struct vm *vm);
 void irq_destroy(struct irq *irq);
 
 /* A line to @gsi. Creates nothing in the kernel before its first use. -ENOMEM. */

@@ -30,6 +30,7 @@
 #include "vmm/loop.h"
 #include "vmm/memory.h"
 
+struct pci_bus;
 struct vcpu;
 
 /* Why a VM stopped. The first reason stands. */
@@ -69,9 +70,11 @@ struct vm {
 	struct arch_vm *arch;
 	pthread_mutex_t lock; /* THE lock: see vmm/loop.h */
 	struct list_node devices;
-	struct vcpu **vcpus;   /* config->cpus of them */
-	_Atomic int stop;      /* enum vm_stop */
-	_Atomic bool panicked; /* vm_panicked() was called: whatever ends the VM, it is a panic */
+	struct list_node slots; /* page_slot.node: vmm/slot.h */
+	struct pci_bus *pci;	/* NULL: none. In devices, too */
+	struct vcpu **vcpus;	/* config->cpus of them */
+	_Atomic int stop;	/* enum vm_stop */
+	_Atomic bool panicked;	/* vm_panicked() was called: whatever ends the VM, it is a panic */
 	struct loop_source panic_timer; /* stops the VM some time after vm_panicked() */
 	struct vm_setup *setup;		/* vm.c's own */
 };

@@ -80,8 +80,7 @@ static const struct model_mapping *find_mapping(const struct model_domain *domai
 
 bool model_mirrors(const struct model_mapping *mapping)
 {
-	return mapping->flags & (VIRTIO_IOMMU_MAP_F_READ | VIRTIO_IOMMU_MAP_F_WRITE) &&
-	       !(mapping->flags & VIRTIO_IOMMU_MAP_F_MMIO);
+	return mapping->flags & (VIRTIO_IOMMU_MAP_F_READ | VIRTIO_IOMMU_MAP_F_WRITE);
 }
 
 /* ---- judging: every reason there is to refuse, as a set of statuses ---- */

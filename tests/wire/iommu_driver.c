@@ -57,11 +57,11 @@ static int mirror_unmap(struct dma_listener *listener, const struct dma_mapping 
 	return -ENOENT;
 }
 
-static bool mirror_has_room(struct dma_listener *listener, u64 count)
+static int mirror_check(struct dma_listener *listener, u64 count)
 {
 	const struct mirror *mirror = mirror_of(listener);
 
-	return mirror->count + count <= (mirror->room ? mirror->room : MIRROR_MAX);
+	return mirror->count + count <= (mirror->room ? mirror->room : MIRROR_MAX) ? 0 : -ENOSPC;
 }
 
 static void mirror_clear(struct dma_listener *listener)
@@ -84,7 +84,7 @@ static int mirror_bypass(struct dma_listener *listener)
 static const struct dma_listener_ops mirror_ops = {
 	.map = mirror_map,
 	.unmap = mirror_unmap,
-	.has_room = mirror_has_room,
+	.check = mirror_check,
 	.clear = mirror_clear,
 	.bypass = mirror_bypass,
 };

@@ -202,7 +202,7 @@ void wire_fill(struct vm *vm, gpa_t gpa, u8 value, u64 len)
 
 /* ---- vmm/irq.h ---- */
 
-int irq_create(struct irq **irq, int vm_fd)
+int irq_create(struct irq **irq, const struct vm *vm)
 {
 	return -ENOSYS;
 }

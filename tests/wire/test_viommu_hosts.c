@@ -13,6 +13,7 @@
 #include "iommu_driver.h"
 
 #define OK     VIRTIO_IOMMU_S_OK
+#define INVAL  VIRTIO_IOMMU_S_INVAL
 #define NOMEM  VIRTIO_IOMMU_S_NOMEM
 #define DEVERR VIRTIO_IOMMU_S_DEVERR
 
@@ -210,15 +211,17 @@ static void listeners_hold_what_the_domain_holds(void **state)
 	assert_int_equal(host_1.count, 2);
 }
 
-static void doorbells_and_mappings_without_access_stay_with_us(void **state)
+static void registers_are_told_from_memory_and_mappings_without_access_stay_with_us(void **state)
 {
 	assert_int_equal(rig_map(*state, 1, 0x10000, 0x10fff, 0x08020000, MMIO_WRITE), OK);
 	assert_int_equal(rig_map(*state, 1, 0x11000, 0x11fff, 0, 0), OK);
-	assert_int_equal(host_1.count, 3);
+	assert_int_equal(host_1.count, 4);
+	for (unsigned i = 0; i < host_1.count; i++)
+		assert_int_equal(host_1.maps[i].mmio, host_1.maps[i].start == 0x10000);
 	assert_int_equal(dma_signal_msi(space_1, 0x10040, 1, 2), 0);
 	assert_int_equal(rig_attach(*state, 2, HOST_1, 0), OK);
 	assert_int_equal(rig_attach(*state, 1, HOST_1, 0), OK);
-	assert_int_equal(host_1.count, 3);
+	assert_int_equal(host_1.count, 4);
 	assert_int_equal(rig_unmap(*state, 1, 0, UINT64_MAX), OK);
 	assert_int_equal(host_1.count + host_2.count, 0);
 }
@@ -408,7 +411,75 @@ static void faults_of_a_guest_do_not_fill_the_log(void **state)
 	assert_in_range(lines, 1, 2 * LOG_LIMIT_BURST);
 }
 
+/* ---- endpoints that the host cannot tell apart ---- */
+
+#define TWIN_1 0x20u
+#define TWIN_2 0x21u
+
+static struct mirror twins;
+
+/* Two endpoints with one listener, in domain 1, which has a mapping. */
+static int start_twins(void **state)
+{
+	mirror_init(&twins);
+	rig_create(&the_rig, NULL);
+	space_1 = rig_add_mirror(&the_rig, TWIN_1, &twins);
+	rig_add_mirror(&the_rig, TWIN_2, &twins);
+	rig_start(&the_rig, ALL_FEATURES);
+	*state = &the_rig;
+	assert_int_equal(rig_attach(*state, 1, TWIN_1, 0), OK);
+	assert_int_equal(rig_attach(*state, 1, TWIN_2, 0), OK);
+	assert_int_equal(rig_map(*state, 1, 0x1000, 0x1fff, 0, READ_WRITE), OK);
+	return 0;
+}
+
+static void a_group_gets_each_change_once(void **state)
+{
+	assert_int_equal(twins.count, 1);
+	assert_int_equal(rig_detach(*state, 1, TWIN_1), OK);
+	assert_int_equal(twins.count, 1);
+	assert_int_equal(rig_unmap(*state, 1, 0, UINT64_MAX), OK);
+	assert_int_equal(twins.count, 0);
+	assert_int_equal(rig_detach(*state, 1, TWIN_2), OK);
+}
+
+static void a_group_whose_members_disagree_reaches_nothing(void **state)
+{
+	assert_int_equal(rig_attach(*state, 2, TWIN_1, 0), OK);
+	assert_int_equal(twins.count, 0);
+	assert_int_equal(rig_map(*state, 2, 0x5000, 0x5fff, 0, READ_WRITE), OK);
+	assert_int_equal(rig_map(*state, 1, 0x6000, 0x6fff, 0, READ_WRITE), OK);
+	assert_int_equal(twins.count, 0);
+	assert_int_equal(rig_attach(*state, 2, TWIN_2, 0), OK);
+	assert_true(twins.count == 1 && mirror_has(&twins, 0x5000));
+}
+
+static void a_group_follows_the_member_that_stays(void **state)
+{
+	assert_int_equal(rig_attach(*state, 2, TWIN_1, 0), OK);
+	assert_int_equal(rig_detach(*state, 2, TWIN_1), OK);
+	assert_true(twins.count == 1 && mirror_has(&twins, 0x1000));
+	mirror_fail(&twins, 1, -EIO);
+	assert_int_equal(rig_attach(*state, 2, TWIN_1, 0), OK);
+	assert_int_equal(rig_detach(*state, 2, TWIN_1), DEVERR);
+	/* Nobody is where the host is not. */
+	assert_int_equal(rig_detach(*state, 1, TWIN_2), INVAL);
+	assert_int_equal(twins.count, 0);
+}
+
+static void a_move_of_a_group_that_the_host_refuses_leaves_it_whole(void **state)
+{
+	assert_int_equal(rig_attach(*state, 2, TWIN_1, 0), OK);
+	assert_int_equal(rig_map(*state, 2, 0x5000, 0x5fff, 0, READ_WRITE), OK);
+	mirror_fail(&twins, 1, -ENOSPC);
+	assert_int_equal(rig_attach(*state, 2, TWIN_2, 0), NOMEM);
+	assert_int_equal(twins.count, 0);
+	assert_int_equal(rig_attach(*state, 1, TWIN_1, 0), OK);
+	assert_true(twins.count == 1 && mirror_has(&twins, 0x1000));
+}
+
 #define TEST(name)	    cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST_TWINS(name)    cmocka_unit_test_setup_teardown(name, start_twins, stop)
 #define TEST_ATTACHED(name) cmocka_unit_test_setup_teardown(name, start_attached, stop)
 
 int main(void)
@@ -420,7 +491,8 @@ int main(void)
 		TEST(a_move_waits_for_io_under_way),
 		TEST(a_reset_forgets_the_request_that_waits),
 		TEST_ATTACHED(listeners_hold_what_the_domain_holds),
-		TEST_ATTACHED(doorbells_and_mappings_without_access_stay_with_us),
+		TEST_ATTACHED(
+			registers_are_told_from_memory_and_mappings_without_access_stay_with_us),
 		TEST_ATTACHED(a_map_that_one_host_refuses_is_undone_on_all),
 		TEST_ATTACHED(an_unmap_that_a_host_refuses_is_undone_on_all),
 		TEST_ATTACHED(a_host_that_refuses_the_undoing_too_ends_detached),
@@ -431,6 +503,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bypass_goes_to_the_host, start_bypassing, stop),
 		TEST(a_bypass_that_the_host_refuses_needs_a_reset),
 		TEST_ATTACHED(a_reset_empties_the_hosts),
+		TEST_TWINS(a_group_gets_each_change_once),
+		TEST_TWINS(a_group_whose_members_disagree_reaches_nothing),
+		TEST_TWINS(a_group_follows_the_member_that_stays),
+		TEST_TWINS(a_move_of_a_group_that_the_host_refuses_leaves_it_whole),
 		TEST(a_guest_without_the_driver_is_explained_in_one_line),
 		TEST(faults_of_a_guest_do_not_fill_the_log),
 	};

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the host says of its PCI devices in sysfs: who drives them, with whom they share an
+ * IOMMU group, where their group may not map. For people ("lkvm vfio list", "check"), and for
+ * the passthrough itself, which asks before it opens anything.
+ *
+ * All of it reads; vfio/bind.h writes. Any thread; no VM is needed.
+ */
+#ifndef VFIO_HOST_H
+#define VFIO_HOST_H
+
+#include <limits.h>
+
+#include "util/error.h"
+#include "util/range.h"
+#include "util/types.h"
+#include "vmm/dma_limits.h"
+
+/* Where things are: "/sys", "/dev", "/run/lkvm"; elsewhere in a test. All borrowed. */
+struct vfio_paths {
+	const char *sys;
+	const char *dev;
+	const char *state; /* what vfio/bind.h remembers; made when first needed */
+};
+
+extern const struct vfio_paths vfio_host_paths;
+
+struct vfio_address {
+	u16 domain;
+	u8 bus, slot, function;
+};
+
+#define VFIO_ADDRESS_TEXT 16 /* "0000:00:04.0" and its end */
+
+/* [DOMAIN:]BUS:DEV.FN, hexadecimal. -EINVAL with a line that shows the form. */
+int vfio_address_parse(struct vfio_address *address, const char *text, struct error *err);
+void vfio_address_format(const struct vfio_address *address, char text[VFIO_ADDRESS_TEXT]);
+
+#define VFIO_MAX_MEMBERS 64
+#define VFIO_MAX_RANGES	 DMA_LIMITS_RANGES
+
+enum vfio_range_kind {
+	VFIO_RANGE_MSI,		   /* "msi": doorbells pass untranslated */
+	VFIO_RANGE_RESERVED,	   /* "reserved" */
+	VFIO_RANGE_DIRECT,	   /* "direct": firmware's own mappings */
+	VFIO_RANGE_DIRECT_RELAXED, /* "direct-relaxable": dropped when the device is passed */
+};
+
+struct vfio_range {
+	iova_t start;
+	iova_t last; /* inclusive */
+	enum vfio_range_kind kind;
+};
+
+struct vfio_host_device {
+	struct vfio_address address;
+	u16 vendor, device, subsystem_vendor, subsystem_device;
+	u32 class;	 /* 24 bits */
+	char driver[64]; /* "": none */
+	int group;	 /* -1: no IOMMU translates it */
+	bool is_bridge;	 /* one that hosts need, and vfio does not pass */
+	char reset[64];	 /* reset_method: "flr", "pm bus"; "": none */
+	unsigned range_count;
+	struct vfio_range ranges[VFIO_MAX_RANGES]; /* of its group, as the host lists them */
+	unsigned member_count;
+	struct vfio_address members[VFIO_MAX_MEMBERS]; /* of its group, itself included */
+};
+
+/* -ENOENT with a line: there is no such device. -errno with a line. */
+int vfio_host_read(const struct vfio_paths *paths, const struct vfio_address *address,
+		   struct vfio_host_device *device, struct error *err);
+/* All of the host's, by address, into malloc()ed memory that becomes the caller's. */
+int vfio_host_list(const struct vfio_paths *paths, struct vfio_host_device **devices,
+		   unsigned *count, struct error *err);
+
+/* One thing that would stop a passthrough, and what to do about it. */
+struct vfio_problem {
+	bool fatal; /* else: it works, but somebody should know */
+	char what[256];
+	char remedy[256];
+};
+
+#define VFIO_MAX_PROBLEMS 80
+
+/*
+ * All that stands between @address and a guest with @ram_bytes of RAM: no IOMMU, no vfio-pci,
+ * members of its group that other drivers have, interrupts that are not remapped, who may open
+ * /dev/vfio/GROUP, locked memory, no reset, in use. @containers: how many would pin the RAM.
+ * Returns the number of problems, or -errno with a line (no such device).
+ */
+int vfio_check(const struct vfio_paths *paths, const struct vfio_address *address, u64 ram_bytes,
+	       struct vfio_problem problems[VFIO_MAX_PROBLEMS], struct error *err);
+
+/*
+ * The truth for PROBE from what a host says: @apertures (sorted IOVA ranges that type1 can map) and
+ * the group's @ranges, normalised: widened outward to the granule of @page_size_mask; kinds never
+ * merged with each other; RESERVED is (holes, direct, reserved) without MSI; one MSI window at
+ * most, the others RESERVED; sorted and disjoint. -EINVAL with a line: it fits no guest. (Pure.)
+ */
+int vfio_limits_build(struct dma_limits *limits, u64 page_size_mask, const struct range *apertures,
+		      unsigned aperture_count, const struct vfio_range *ranges,
+		      unsigned range_count, struct error *err);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Passed devices (Linux, Documentation/driver-api/vfio.rst). In the order of a run:
+ *
+ *   vfio_open()      containers, groups and devices, all checked; no VM yet
+ *   vfio_limits(), vfio_check_ram(), vfio_slot_of() ...    what the machine is laid out by
+ *   vfio_plug()      the VM is there: KVM learns of the groups, untranslated containers of all RAM
+ *   vfio_add()       each device becomes a PCI function
+ *   (the functions belong to the VM, which destroys them)
+ *   vfio_close()     after the VM is gone: everything is reset, closed, and given back
+ *
+ * In type1 a container is an address space. Without an IOMMU for the guest all groups share one,
+ * which has all RAM; with one each group has its own, and listens to the domain of its
+ * endpoints.
+ */
+#ifndef VFIO_VFIO_H
+#define VFIO_VFIO_H
+
+#include "util/error.h"
+#include "util/range.h"
+#include "util/types.h"
+#include "vfio/host.h"
+#include "vmm/dma_limits.h"
+#include "vmm/dma_listener.h"
+
+struct vfio;
+struct vm;
+struct dma_space;
+struct pci_bus;
+
+#define VFIO_MAX_DEVICES 32
+
+struct vfio_want {
+	struct vfio_address address;
+	bool auto_bind; /* bind for this run, release at its end */
+};
+
+/*
+ * Open the @count devices that are wanted. @translated: a guest IOMMU is in front of them. What
+ * stops one of them is said in one line that names the device, the reason and the remedy, and
+ * nothing is left bound or open. -EBUSY, -ENODEV, -EPERM, -ENOMEM, ...
+ */
+int vfio_open(struct vfio **vfio, const struct vfio_paths *paths, const struct vfio_want *wants,
+	      unsigned count, bool translated, struct error *err);
+/* NULL is fine. */
+void vfio_close(struct vfio *vfio);
+
+unsigned vfio_count(const struct vfio *vfio);
+/* "vfio 0000:00:04.0". */
+const char *vfio_name(const struct vfio *vfio, unsigned n);
+/* Which group the @n-th device is of, numbered from 0: one guest slot for each. */
+unsigned vfio_group_of(const struct vfio *vfio, unsigned n);
+
+/* What the host can translate for the @n-th device: read when it was opened. */
+const struct dma_limits *vfio_limits(const struct vfio *vfio, unsigned n);
+/* Its group's container, which members of a group share. Only if translated. */
+struct dma_listener *vfio_listener(struct vfio *vfio, unsigned n);
+
+/*
+ * Before anything is made: whether @ram can be mapped as it is, all of it, which an untranslated
+ * device and one in bypass need (@all), and whether this user may lock that much memory. -ENOSPC,
+ * -EPERM with a line that names range and device, and the remedy.
+ */
+int vfio_check_ram(const struct vfio *vfio, const struct range *ram, unsigned ram_count, bool all,
+		   struct error *err);
+
+/* -errno with a line. */
+int vfio_plug(struct vfio *vfio, struct vm *vm, struct error *err);
+/*
+ * The @n-th device as @slot.@fn of @bus. @space: through which its doorbells are resolved;
+ * @endpoint: the IOMMU's name for it, or DEVICE_NO_ENDPOINT. -errno with a line.
+ */
+int vfio_add(struct vfio *vfio, unsigned n, struct pci_bus *bus, unsigned slot, unsigned fn,
+	     struct dma_space *space, u32 endpoint, struct error *err);
+
+/* "vfio 0000:00:04.0: BAR accesses trapped=12 ...", for --debug. After the run, before the VM goes.
+ */
+void vfio_describe(const struct vfio *vfio, unsigned n, char *line, size_t size);
+
+#endif

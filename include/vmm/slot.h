@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Host pages that the guest sees beside its RAM, with no exit: the registers of passed
+ * devices. The guest moves them about as it moves BARs.
+ */
+#ifndef VMM_SLOT_H
+#define VMM_SLOT_H
+
+#include "util/list.h"
+#include "util/types.h"
+
+struct vm;
+
+/* Lives inside its owner. All members are slot.c's to change. */
+struct page_slot {
+	struct list_node node; /* vm->slots, while mapped */
+	u32 number;	       /* KVM's */
+	gpa_t gpa;
+	u64 size;
+	void *host;
+};
+
+/*
+ * Show [host, host + size), host pages that stay mapped, at @gpa. All three are multiples of the
+ * host's page size. VM lock held, or before the vCPUs run. -EEXIST: something else is there, RAM
+ * say; another -errno of KVM: no more slots, say. The guest's accesses go to the bus then.
+ */
+int page_slot_map(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, u64 size);
+/* One that is not mapped is ignored. */
+void page_slot_unmap(struct vm *vm, struct page_slot *slot);
+
+/* Host address of [gpa, gpa + len) if one slot has all of it; NULL. VM lock held. */
+void *page_slot_host(const struct vm *vm, gpa_t gpa, u64 len);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* KVM's side of vmm/irq.h, for tests that have no KVM: routes, and eventfds tied to them. */
+#ifndef TESTS_UNIT_IRQ_FAKE_H
+#define TESTS_UNIT_IRQ_FAKE_H
+
+#include "vmm/irq.h"
+
+#define IRQ_FAKE_ROUTES	  4
+#define IRQ_FAKE_FIRST	  100 /* GSI of the first route */
+#define IRQ_FAKE_MESSAGES 16
+
+struct irq_fake_route {
+	bool used;
+	struct msi_message msi;
+	int fd; /* -1: none tied */
+};
+
+struct irq {
+	struct irq_fake_route routes[IRQ_FAKE_ROUTES];
+	unsigned changes;   /* of the routing table */
+	unsigned delivered; /* messages that reached the guest */
+	struct msi_message messages[IRQ_FAKE_MESSAGES];
+};
+
+void irq_fake_init(struct irq *irq);
+/* What KVM does by itself: deliver what is signalled on tied eventfds. Returns irq->delivered. */
+unsigned irq_fake_run(struct irq *irq);
+
+#endif

@@ -1,0 +1,2 @@
+# Passed devices: what the host says of them, binding, and the passthrough itself.
+vfio-src :=
