@@ -61,7 +61,9 @@ static int mirror_check(struct dma_listener *listener, u64 count)
 {
 	const struct mirror *mirror = mirror_of(listener);
 
-	return mirror->count + count <= (mirror->room ? mirror->room : MIRROR_MAX) ? 0 : -ENOSPC;
+	if (!count || mirror->count + count <= (mirror->room ? mirror->room : MIRROR_MAX))
+		return 0;
+	return -ENOSPC;
 }
 
 static void mirror_clear(struct dma_listener *listener)
