@@ -120,3 +120,53 @@ void viommu_emulated_limits(struct dma_limits *limits, unsigned address_bits,
 		.kind = DMA_RANGE_MSI,
 	};
 }
+
+static int limits_insert(struct dma_limits *limits, const struct dma_range *range, const char *name,
+			 struct error *err)
+{
+	unsigned at = 0;
+
+	while (at < limits->count && limits->ranges[at].last < range->start)
+		at++;
+	if (limits->count == DMA_LIMITS_RANGES ||
+	    (at < limits->count && limits->ranges[at].start <= range->last))
+		return error_set(
+			err, -EINVAL,
+			"%s: its host reserves the place of the guest's MSI doorbell, 0x%llx", name,
+			(unsigned long long)range->start);
+	memmove(&limits->ranges[at + 1], &limits->ranges[at],
+		(limits->count - at) * sizeof(limits->ranges[0]));
+	limits->ranges[at] = *range;
+	limits->count++;
+	return 0;
+}
+
+/*
+ * Linux leaves the doorbell unmapped only if it lies in the window of the one MSI
+ * property. A host's window elsewhere is closed to the guest all the same.
+ */
+int viommu_passed_limits(struct dma_limits *limits, const struct dma_limits *host,
+			 const struct range *doorbell, const char *name, struct error *err)
+{
+	u64 granule = MAX(host->page_size_mask & -host->page_size_mask, RESV_SMALLEST_PAGE);
+	struct dma_range window;
+
+	*limits = *host;
+	if (!doorbell)
+		return 0;
+	for (unsigned i = 0; i < limits->count; i++) {
+		struct dma_range *range = &limits->ranges[i];
+
+		if (range->kind != DMA_RANGE_MSI)
+			continue;
+		if (range_contains(range->start, range->last, doorbell->start, doorbell->last))
+			return 0;
+		range->kind = DMA_RANGE_RESERVED;
+	}
+	window = (struct dma_range){
+		.start = align_down(doorbell->start, granule),
+		.last = doorbell->last | (granule - 1),
+		.kind = DMA_RANGE_MSI,
+	};
+	return limits_insert(limits, &window, name, err);
+}

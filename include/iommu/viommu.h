@@ -60,6 +60,15 @@ int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 void viommu_emulated_limits(struct dma_limits *limits, unsigned address_bits,
 			    const struct range *doorbell);
 
+/*
+ * What a passed device can do in a machine whose doorbell is @doorbell (NULL: none): what the @host
+ * says, with the host's window as the one MSI window if it has the doorbell in it; else
+ * the doorbell's page is, and the host's is reserved. -EINVAL with a line naming @name: the host
+ * reserves the doorbell's place for something else.
+ */
+int viommu_passed_limits(struct dma_limits *limits, const struct dma_limits *host,
+			 const struct range *doorbell, const char *name, struct error *err);
+
 /* Counters since the start, for --debug. */
 struct viommu_counters {
 	u64 requests;	  /* taken off the request queue */

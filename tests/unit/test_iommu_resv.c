@@ -118,6 +118,58 @@ static void options_that_are_none_are_refused_with_a_line(void **state)
 	assert_int_equal(viommu_parse_options(&config, zero, NULL), -EINVAL);
 }
 
+/* ---- passed devices ---- */
+
+static void a_doorbell_within_the_hosts_window_leaves_the_hosts_truth_as_it_is(void **state)
+{
+	const struct range doorbell = { 0x08090000, 0x0809ffff };
+	struct dma_limits limits;
+
+	assert_int_equal(viommu_passed_limits(&limits, &host, &doorbell, "x", NULL), 0);
+	assert_memory_equal(&limits, &host, sizeof(host));
+	assert_int_equal(viommu_passed_limits(&limits, &host, NULL, "x", NULL), 0);
+	assert_memory_equal(&limits, &host, sizeof(host));
+}
+
+static void a_doorbell_elsewhere_is_the_window_and_the_hosts_is_reserved(void **state)
+{
+	const struct range doorbell = { 0x04000040, 0x04000043 };
+	struct dma_limits limits;
+	struct resv resv;
+
+	assert_int_equal(viommu_passed_limits(&limits, &host, &doorbell, "x", NULL), 0);
+	assert_int_equal(limits.count, 4);
+	assert_int_equal(limits.ranges[3].kind, DMA_RANGE_RESERVED);
+	assert_int_equal(limits.ranges[3].start, 0x08000000);
+	assert_int_equal(resv_init(&resv, &limits, RESV_MSI_WINDOW, "x", NULL), 0);
+	assert_int_equal(resv_doorbell(&resv)->start, 0x04000000);
+	assert_int_equal(resv_doorbell(&resv)->last, 0x04000fff);
+	assert_true(resv_overlaps(&resv, 0x08000000, 0x080fffff));
+}
+
+static void a_doorbells_page_is_one_of_the_hosts_pages(void **state)
+{
+	const struct range doorbell = { 0x04010000, 0x04010fff };
+	struct dma_limits large = host, limits;
+
+	large.page_size_mask = 0x2004000;
+	assert_int_equal(viommu_passed_limits(&limits, &large, &doorbell, "x", NULL), 0);
+	assert_int_equal(limits.ranges[2].start, 0x04010000);
+	assert_int_equal(limits.ranges[2].last, 0x04013fff);
+}
+
+static void a_doorbell_that_the_host_reserves_is_refused_with_a_line(void **state)
+{
+	const struct range doorbell = { 0x1000, 0x1fff };
+	struct error err = { "" };
+	struct dma_limits limits;
+
+	assert_int_equal(viommu_passed_limits(&limits, &host, &doorbell, "vfio 1", &err), -EINVAL);
+	assert_string_equal(
+		err.text,
+		"vfio 1: its host reserves the place of the guest's MSI doorbell, 0x1000");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -126,6 +178,11 @@ int main(void)
 		cmocka_unit_test(limits_that_break_their_contract_are_refused),
 		cmocka_unit_test(properties_are_byte_for_byte_as_specified),
 		cmocka_unit_test(an_emulated_endpoint_has_its_doorbell_page_alone),
+		cmocka_unit_test(
+			a_doorbell_within_the_hosts_window_leaves_the_hosts_truth_as_it_is),
+		cmocka_unit_test(a_doorbell_elsewhere_is_the_window_and_the_hosts_is_reserved),
+		cmocka_unit_test(a_doorbells_page_is_one_of_the_hosts_pages),
+		cmocka_unit_test(a_doorbell_that_the_host_reserves_is_refused_with_a_line),
 		cmocka_unit_test(options_are_read),
 		cmocka_unit_test(options_that_are_none_are_refused_with_a_line),
 	};
