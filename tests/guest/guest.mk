@@ -18,24 +18,49 @@ $(TEST)/guest/%: tests/guest/%.S $(GUEST_DEPS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_C) -o $@ $<
 
-# The conformance guest has a folder of its own: as an ELF file like the others, and as a flat
-# firmware image for QEMU.
-CONFORMANCE := $(TEST)/guest/viommu_conformance
-$(CONFORMANCE): $(wildcard tests/guest/viommu/*.c) tests/guest/start.S \
-		$(wildcard tests/guest/viommu/*.h) $(GUEST_DEPS)
+# The conformance guest has a folder of its own, and both architectures: as an ELF file like the others and
+# as a flat firmware image for QEMU; as an arm64 Image.
+CONFORMANCE     := $(TEST)/guest/viommu_conformance
+CONFORMANCE_SRC := $(wildcard tests/guest/viommu/*.c) $(wildcard tests/guest/viommu/$(ARCH)/*.c)
+CONFORMANCE_ALL := $(CONFORMANCE) $(if $(filter x86,$(ARCH)),$(CONFORMANCE).bios)
+CONFORMANCE_DEP := $(wildcard tests/guest/viommu/*.h tests/guest/viommu/$(ARCH)/*) $(GUEST_DEPS)
+GUEST_ARM64_C   := -std=gnu11 -O1 -fno-tree-loop-distribute-patterns $(WARNINGS) -ffreestanding -nostdlib \
+		   -mgeneral-regs-only -mcmodel=small -fpie -static-pie -fno-stack-protector \
+		   -mbranch-protection=none -fno-asynchronous-unwind-tables -fno-strict-aliasing \
+		   -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,norelro -Wl,--no-warn-rwx-segments \
+		   -Wl,-T,tests/guest/viommu/arm64/image.ld
+
+ifeq ($(ARCH),arm64)
+$(CONFORMANCE): $(CONFORMANCE_SRC) tests/guest/viommu/arm64/start.S $(CONFORMANCE_DEP)
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(GUEST_C) -o $@ $(filter %.c %.S,$^)
-
-$(CONFORMANCE).bios: $(CONFORMANCE) tests/guest/viommu/bios.S
+	$(Q)$(CC) $(GUEST_ARM64_C) -o $@.elf $(CONFORMANCE_SRC) tests/guest/viommu/arm64/start.S
+	$(Q)$(CROSS)objcopy -O binary $@.elf $@
+	$(Q)rm $@.elf
+else
+$(CONFORMANCE): $(CONFORMANCE_SRC) tests/guest/start.S $(CONFORMANCE_DEP)
 	$(call say,GUEST,$@)
-	$(Q)objcopy -O binary $< $@.payload
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_C) -o $@ $(CONFORMANCE_SRC) tests/guest/start.S
+endif
+
+$(CONFORMANCE).bios: $(CONFORMANCE) tests/guest/viommu/x86/bios.S
+	$(call say,GUEST,$@)
+	$(Q)$(CROSS)objcopy -O binary $< $@.payload
 	$(Q)$(CC) -nostdlib -static -no-pie -DPAYLOAD='"$@.payload"' -Wl,-Ttext=0xfffe0000,--build-id=none \
-		-Wl,-z,noexecstack -o $@.elf tests/guest/viommu/bios.S
-	$(Q)objcopy -O binary -j .text $@.elf $@
+		-Wl,-z,noexecstack -o $@.elf tests/guest/viommu/x86/bios.S
+	$(Q)$(CROSS)objcopy -O binary -j .text $@.elf $@
 	$(Q)rm $@.elf $@.payload
 
-GUESTS += $(if $(filter x86,$(ARCH)),$(CONFORMANCE) $(CONFORMANCE).bios)
+GUESTS += $(CONFORMANCE_ALL)
+
+# What the lab's hosts run besides stock kernels: once for each architecture, before check-lab.
+.PHONY: conformance lab-guests
+conformance: $(CONFORMANCE_ALL)
+lab-guests:
+	@$(MAKE) --no-print-directory ARCH=x86 conformance
+	@$(MAKE) --no-print-directory ARCH=arm64 conformance
+lab-programs: lab-guests
 
 # make check-guest           tiny guests under lkvm; needs /dev/kvm
 .PHONY: check-guest

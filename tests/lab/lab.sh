@@ -45,7 +45,7 @@ trap '[ -z "$emulator" ] || kill "$emulator"; exit 143' TERM INT
 guest() {	# guest DIR FETCHED: a kernel and its initrd
 	mkdir -p "$1"
 	cp "$2/kernel" "$1/kernel"
-	"$here/initrd" "$1/initrd" "$2" "$guest" "" virtio_mmio virtio_iommu? virtio_blk virtio_rng pvpanic_mmio?
+	"$here/initrd" "$1/initrd" "$2" "$guest" "" virtio_mmio virtio_pci? virtio_iommu? virtio_blk virtio_rng pvpanic_mmio?
 }
 
 guest "$out/add/guest" "$new"

@@ -1,22 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lib.h"
 
-void *memset(void *to, int byte, unsigned long size)
-{
-	void *at = to;
-
-	asm volatile("rep stosb" : "+D"(at), "+c"(size) : "a"(byte) : "memory");
-	return to;
-}
-
-void *memcpy(void *to, const void *from, unsigned long size)
-{
-	void *at = to;
-
-	asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(size) : : "memory");
-	return to;
-}
-
 int memcmp(const void *a, const void *b, unsigned long size)
 {
 	const u8 *x = a, *y = b;
@@ -38,6 +22,18 @@ bool all_bytes(const void *bytes, u8 byte, u64 size)
 			return false;
 	}
 	return true;
+}
+
+void put(const char *text)
+{
+	while (*text)
+		put_char(*text++);
+}
+
+void put_hex(u64 value)
+{
+	for (int shift = 60; shift >= 0; shift -= 4)
+		put_char("0123456789abcdef"[value >> shift & 15]);
 }
 
 void put_decimal(u64 value)

@@ -3,13 +3,9 @@
  * A conformance test for any virtio-iommu (virtio 1.4, "IOMMU Device"): finds one, and
  * endpoints behind it whose DMA it can aim, and says of each rule whether it holds.
  * "timing" on the command line: measures MAP and UNMAP instead; "rule-39": leaves that one out.
- *
- * Ends by a reset through port 0xcf9.
  */
 #include "conformance.h"
 
-#define COMMAND_LINE 0x228 /* of the boot parameters */
-#define RESET_PORT   0xcf9
 #define FIRST_DOMAIN 1
 
 struct totals {
@@ -210,9 +206,10 @@ static void choose_endpoints(struct conformance *t, struct virtio *devices, unsi
 }
 
 /* What is wrong with what there is; NULL: nothing. */
-static const char *set_up(struct conformance *t, struct virtio *devices, struct memory *memory)
+static const char *set_up(struct conformance *t, const struct machine *machine,
+			  struct virtio *devices, struct memory *memory)
 {
-	const unsigned count = find_devices(devices, MAX_DEVICES);
+	const unsigned count = find_devices(machine, devices, MAX_DEVICES);
 	u64 config;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -238,14 +235,17 @@ static const char *set_up(struct conformance *t, struct virtio *devices, struct 
 	return NULL;
 }
 
-void guest_main(const u8 *boot_params)
+void guest_main(const void *boot)
 {
 	static struct memory memory __attribute__((aligned(LARGEST_GRANULE)));
 	static struct virtio devices[MAX_DEVICES];
-	const char *line = (const char *)(u64) * (const u32 *)(boot_params + COMMAND_LINE);
-	struct conformance t = { .command_line = line ? line : "" };
-	const char *wrong = set_up(&t, devices, &memory);
+	struct conformance t = { 0 };
+	struct machine machine;
+	const char *wrong;
 
+	machine_begin(&machine, boot);
+	t.command_line = machine.command_line;
+	wrong = set_up(&t, &machine, devices, &memory);
 	if (wrong) {
 		put("conformance: FAIL: ");
 		put(wrong);
@@ -256,6 +256,5 @@ void guest_main(const u8 *boot_params)
 		put_devices(&t);
 		run_rules(&t);
 	}
-	outb(RESET_PORT, 6);
-	halt();
+	machine_end();
 }

@@ -4,11 +4,7 @@
 
 #include "virtio.h"
 
-#define MAGIC	       0x74726976
-#define SLOTS	       0xfe000000UL
-#define SLOT_COUNT     16
-#define SLOT_SIZE      0x1000
-#define FIRST_ENDPOINT 0x80000000u
+#define MAGIC 0x74726976
 
 static u32 mmio_features(struct virtio *device, u32 half)
 {
@@ -64,8 +60,7 @@ static const struct virtio_ops mmio_ops = {
 	.enable = mmio_enable,
 };
 
-/* Whether there is a device at @base; *others counts those that are not the IOMMU. */
-static bool mmio_look(struct virtio *device, u64 base, unsigned *others)
+bool mmio_look(struct virtio *device, u64 base, u32 endpoint)
 {
 	if (read32(base) != MAGIC || read32(base + VIRTIO_MMIO_VERSION) != 2 ||
 	    !read32(base + VIRTIO_MMIO_DEVICE_ID))
@@ -74,25 +69,10 @@ static bool mmio_look(struct virtio *device, u64 base, unsigned *others)
 		.ops = &mmio_ops,
 		.transport = "virtio-mmio",
 		.type = read32(base + VIRTIO_MMIO_DEVICE_ID),
-		.endpoint = NO_ENDPOINT,
+		.endpoint = endpoint,
 		.base = base,
 		.config = base + VIRTIO_MMIO_CONFIG,
 		.wide_doorbell = true,
 	};
-	if (device->type != VIRTIO_ID_IOMMU)
-		device->endpoint = viot_mmio_endpoint(base, FIRST_ENDPOINT + (*others)++);
 	return true;
-}
-
-unsigned mmio_find(struct virtio *devices, unsigned max)
-{
-	const u64 elsewhere = viot_mmio_iommu();
-	unsigned count = 0, others = 0;
-
-	for (unsigned slot = 0; slot < SLOT_COUNT && count < max; slot++)
-		count += mmio_look(&devices[count], SLOTS + slot * SLOT_SIZE, &others);
-	if (count < max && elsewhere &&
-	    (elsewhere < SLOTS || elsewhere >= SLOTS + SLOT_COUNT * SLOT_SIZE))
-		count += mmio_look(&devices[count], elsewhere, &others);
-	return count;
 }

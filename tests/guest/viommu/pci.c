@@ -1,67 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * virtio 1.4, "Virtio Over PCI Bus", modern devices on bus 0. Configuration
- * space is reached through ECAM where ACPI tells of one, else through ports.
- * BARs that no firmware has placed are placed here.
+ * virtio 1.4, "Virtio Over PCI Bus", modern devices on bus 0. BARs that no
+ * firmware has placed are placed here.
  */
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
 
 #include "virtio.h"
 
-#define CONFIG_ADDRESS 0xcf8
-#define CONFIG_DATA    0xcfc
-#define VENDOR	       0x1af4
-#define FIRST_MODERN   0x1040
-#define LAST_MODERN    0x107f
-#define FUNCTIONS      256
-/* Between the RAM and what is fixed below 4 GiB, in every machine that this has met. */
-#define BAR_WINDOW 0xd0000000u
-#define BARS	   6
+#define VENDOR	     0x1af4
+#define FIRST_MODERN 0x1040
+#define LAST_MODERN  0x107f
+#define FUNCTIONS    256
+#define BARS	     6
 
-struct pci {
-	u64 ecam; /* 0: ports */
-	u32 next_bar;
-};
+/* ---- configuration space ---- */
 
-static inline void outl(u16 port, u32 value)
+/* PCI Express Base Specification, "Enhanced Configuration Access Mechanism". */
+static u32 ecam_read(const struct pci_host *host, u16 bdf, u8 at)
 {
-	asm volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+	return read32(host->ecam + ((u64)bdf << 12) + (at & ~3u));
 }
 
-static inline u32 inl(u16 port)
+static void ecam_write(const struct pci_host *host, u16 bdf, u8 at, u32 value)
 {
-	u32 value;
-
-	asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
+	write32(host->ecam + ((u64)bdf << 12) + at, value);
 }
 
-static u32 pci_read(const struct pci *pci, u16 bdf, u8 at)
+void pci_use_ecam(struct pci_host *host, u64 ecam)
 {
-	if (pci->ecam)
-		return read32(pci->ecam + ((u64)bdf << 12) + (at & ~3u));
-	outl(CONFIG_ADDRESS, 1u << 31 | (u32)bdf << 8 | (at & ~3u));
-	return inl(CONFIG_DATA);
-}
-
-static void pci_write(const struct pci *pci, u16 bdf, u8 at, u32 value)
-{
-	if (pci->ecam) {
-		write32(pci->ecam + ((u64)bdf << 12) + at, value);
-		return;
-	}
-	outl(CONFIG_ADDRESS, 1u << 31 | (u32)bdf << 8 | at);
-	outl(CONFIG_DATA, value);
+	host->ecam = ecam;
+	host->read = ecam_read;
+	host->write = ecam_write;
 }
 
 /* ---- BARs ---- */
 
 /* Where @bar is; it is placed if nobody has. The BARs that it takes in *taken. */
-static u64 bar_place(struct pci *pci, u16 bdf, unsigned bar, unsigned *taken)
+static u64 bar_place(struct pci_host *host, u16 bdf, unsigned bar, unsigned *taken)
 {
 	const u8 at = PCI_BASE_ADDRESS_0 + 4 * bar;
-	const u32 old = pci_read(pci, bdf, at);
+	const u32 old = host->read(host, bdf, at);
 	const bool wide = (old & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64;
 	u64 high;
 	u32 size;
@@ -70,30 +49,30 @@ static u64 bar_place(struct pci *pci, u16 bdf, unsigned bar, unsigned *taken)
 	if (old & PCI_BASE_ADDRESS_SPACE_IO)
 		return 0;
 	*taken = wide ? 2 : 1;
-	high = wide ? (u64)pci_read(pci, bdf, at + 4) << 32 : 0;
+	high = wide ? (u64)host->read(host, bdf, at + 4) << 32 : 0;
 	if (high || old & PCI_BASE_ADDRESS_MEM_MASK)
 		return high | (old & PCI_BASE_ADDRESS_MEM_MASK);
-	pci_write(pci, bdf, at, ~0u);
-	size = -(pci_read(pci, bdf, at) & PCI_BASE_ADDRESS_MEM_MASK);
-	pci_write(pci, bdf, at, 0);
+	host->write(host, bdf, at, ~0u);
+	size = -(host->read(host, bdf, at) & PCI_BASE_ADDRESS_MEM_MASK);
+	host->write(host, bdf, at, 0);
 	if (!size)
 		return 0;
-	pci->next_bar = (pci->next_bar + size - 1) & -size;
-	pci_write(pci, bdf, at, pci->next_bar);
-	pci->next_bar += size;
-	return pci->next_bar - size;
+	host->next_bar = (host->next_bar + size - 1) & -size;
+	host->write(host, bdf, at, host->next_bar);
+	host->next_bar += size;
+	return host->next_bar - size;
 }
 
-static void bars_place(struct pci *pci, u16 bdf, u64 bars[BARS])
+static void bars_place(struct pci_host *host, u16 bdf, u64 bars[BARS])
 {
-	const u32 command = pci_read(pci, bdf, PCI_COMMAND) & 0xffff;
+	const u32 command = host->read(host, bdf, PCI_COMMAND) & 0xffff;
 	unsigned taken;
 
 	if (!(command & PCI_COMMAND_MEMORY))
-		pci_write(pci, bdf, PCI_COMMAND, 0);
+		host->write(host, bdf, PCI_COMMAND, 0);
 	for (unsigned bar = 0; bar < BARS; bar += taken)
-		bars[bar] = bar_place(pci, bdf, bar, &taken);
-	pci_write(pci, bdf, PCI_COMMAND, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+		bars[bar] = bar_place(host, bdf, bar, &taken);
+	host->write(host, bdf, PCI_COMMAND, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
 /* ---- the transport ---- */
@@ -160,43 +139,43 @@ static const struct virtio_ops pci_ops = {
 };
 
 /* "Virtio Structure PCI Capabilities": the first of each kind is the one to use. */
-static void read_capability(const struct pci *pci, struct virtio *device, u16 bdf, u8 at,
+static void read_capability(const struct pci_host *host, struct virtio *device, u16 bdf, u8 at,
 			    const u64 bars[BARS])
 {
-	const u8 kind = pci_read(pci, bdf, at) >> 24;
-	const u8 bar = pci_read(pci, bdf, at + 4);
+	const u8 kind = host->read(host, bdf, at) >> 24;
+	const u8 bar = host->read(host, bdf, at + 4);
 	u64 address;
 
 	if (bar >= BARS || !bars[bar])
 		return;
-	address = bars[bar] + pci_read(pci, bdf, at + 8);
+	address = bars[bar] + host->read(host, bdf, at + 8);
 	if (kind == VIRTIO_PCI_CAP_COMMON_CFG && !device->base)
 		device->base = address;
 	if (kind == VIRTIO_PCI_CAP_DEVICE_CFG && !device->config)
 		device->config = address;
 	if (kind == VIRTIO_PCI_CAP_NOTIFY_CFG && !device->notify) {
 		device->notify = address;
-		device->notify_step = pci_read(pci, bdf, at + 16);
+		device->notify_step = host->read(host, bdf, at + 16);
 	}
 }
 
-static void read_capabilities(const struct pci *pci, struct virtio *device, u16 bdf,
+static void read_capabilities(const struct pci_host *host, struct virtio *device, u16 bdf,
 			      const u64 bars[BARS])
 {
-	u8 at = pci_read(pci, bdf, PCI_CAPABILITY_LIST);
+	u8 at = host->read(host, bdf, PCI_CAPABILITY_LIST);
 
 	for (unsigned i = 0; at >= 0x40 && i < 48; i++) {
-		const u32 head = pci_read(pci, bdf, at);
+		const u32 head = host->read(host, bdf, at);
 
 		if ((head & 0xff) == PCI_CAP_ID_VNDR)
-			read_capability(pci, device, bdf, at, bars);
+			read_capability(host, device, bdf, at, bars);
 		at = head >> 8 & 0xfc;
 	}
 }
 
-static bool pci_look(struct pci *pci, struct virtio *device, u16 bdf)
+static bool pci_look(struct pci_host *host, struct virtio *device, u16 bdf)
 {
-	const u32 id = pci_read(pci, bdf, PCI_VENDOR_ID);
+	const u32 id = host->read(host, bdf, PCI_VENDOR_ID);
 	u64 bars[BARS] = { 0 };
 
 	if ((id & 0xffff) != VENDOR || id >> 16 < FIRST_MODERN || id >> 16 > LAST_MODERN)
@@ -205,27 +184,22 @@ static bool pci_look(struct pci *pci, struct virtio *device, u16 bdf)
 		.ops = &pci_ops,
 		.transport = "virtio-pci",
 		.type = (id >> 16) - FIRST_MODERN,
-		.endpoint = viot_pci_endpoint(bdf),
 	};
-	bars_place(pci, bdf, bars);
-	read_capabilities(pci, device, bdf, bars);
+	bars_place(host, bdf, bars);
+	read_capabilities(host, device, bdf, bars);
 	return device->base && device->notify;
 }
 
-/* PCI Firmware Specification, "MCFG": the first allocation is segment 0's. */
-static u64 find_ecam(void)
+unsigned pci_find(const struct machine *machine, struct virtio *devices, unsigned max)
 {
-	const u64 mcfg = acpi_find("MCFG");
-
-	return mcfg && *(const u32 *)(mcfg + 4) >= 60 ? *(const u64 *)(mcfg + 44) : 0;
-}
-
-unsigned pci_find(struct virtio *devices, unsigned max)
-{
-	struct pci pci = { .ecam = find_ecam(), .next_bar = BAR_WINDOW };
+	struct pci_host host;
 	unsigned count = 0;
 
-	for (unsigned bdf = 0; bdf < FUNCTIONS && count < max; bdf++)
-		count += pci_look(&pci, &devices[count], bdf);
+	if (!machine_pci_host(machine, &host))
+		return 0;
+	for (unsigned bdf = 0; bdf < FUNCTIONS && count < max; bdf++) {
+		if (pci_look(&host, &devices[count], bdf))
+			devices[count++].endpoint = machine_pci_endpoint(machine, bdf);
+	}
 	return count;
 }

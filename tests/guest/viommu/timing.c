@@ -28,30 +28,6 @@ struct meter {
 	bool broken;
 };
 
-static u8 cmos_second(void)
-{
-	outb(0x70, 0);
-	return inb(0x71);
-}
-
-static void wait_for_second(void)
-{
-	const u8 now = cmos_second();
-
-	while (cmos_second() == now)
-		;
-}
-
-static u64 measure_clock(void)
-{
-	u64 begin;
-
-	wait_for_second();
-	begin = time_stamp();
-	wait_for_second();
-	return time_stamp() - begin;
-}
-
 /* Job @n maps a page, job @n + 1 takes it away again. */
 static void prepare(struct meter *m, unsigned n)
 {
@@ -109,7 +85,7 @@ static void round_trip(struct meter *m, unsigned count)
 		return;
 	begin = time_stamp();
 	while (queue->used[1] != queue->avail[1]) {
-		asm volatile("pause");
+		relax();
 		if (time_stamp() - begin > m->ticks_per_second) {
 			m->broken = true;
 			return;
@@ -119,6 +95,7 @@ static void round_trip(struct meter *m, unsigned count)
 
 static bool all_ok(const struct meter *m)
 {
+	barrier();
 	for (unsigned n = 0; n < MAX_REQUESTS; n++) {
 		if (m->jobs[n].tail.status != OK)
 			return false;
@@ -203,7 +180,7 @@ static void put_figure(const char *name, u64 value, const char *unit)
 void run_timing(struct conformance *t)
 {
 	static struct job jobs[MAX_REQUESTS];
-	struct meter m = { .t = t, .jobs = jobs, .ticks_per_second = measure_clock() };
+	struct meter m = { .t = t, .jobs = jobs, .ticks_per_second = ticks_per_second() };
 	u64 floor, both, one, batch;
 
 	if (!(t->features & FEATURE(VIRTIO_RING_F_INDIRECT_DESC)) || !start_device(&m) ||

@@ -2,17 +2,15 @@
 /* Both transports, and the split ring (virtio 1.4, "Split Virtqueues"). */
 #include "virtio.h"
 
-/* Two seconds or so: for a device that is busy, and no guest waits for ever. */
-#define PATIENCE (1UL << 32)
 /* A device is on the run for as long as this takes before its status is asked: no exit each time.
  */
 #define POLLS_PER_LOOK 64
 
-unsigned find_devices(struct virtio *devices, unsigned max)
+unsigned find_devices(const struct machine *machine, struct virtio *devices, unsigned max)
 {
-	unsigned count = mmio_find(devices, max);
+	unsigned count = machine_find_mmio(machine, devices, max);
 
-	return count + pci_find(devices + count, max - count);
+	return count + pci_find(machine, devices + count, max - count);
 }
 
 u64 virtio_features(struct virtio *device)
@@ -25,7 +23,7 @@ void virtio_reset(struct virtio *device)
 	const u64 begin = time_stamp();
 
 	device->ops->set_status(device, 0);
-	while (device->ops->status(device) && time_stamp() - begin < PATIENCE)
+	while (device->ops->status(device) && time_stamp() - begin < patience())
 		;
 }
 
@@ -119,13 +117,13 @@ int queue_wait(struct queue *queue)
 {
 	const u64 begin = time_stamp();
 
-	while (time_stamp() - begin < PATIENCE) {
+	while (time_stamp() - begin < patience()) {
 		for (unsigned i = 0; i < POLLS_PER_LOOK; i++) {
 			int len = queue_next(queue);
 
 			if (len != -2)
 				return len;
-			asm volatile("pause");
+			relax();
 		}
 		if (virtio_broken(queue->device))
 			return -1;

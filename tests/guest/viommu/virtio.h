@@ -61,17 +61,12 @@ struct segment {
 #define QUEUE_SIZE	 256
 #define SMALL_QUEUE_SIZE 16
 
-unsigned find_devices(struct virtio *devices, unsigned max);
-unsigned mmio_find(struct virtio *devices, unsigned max);
-unsigned pci_find(struct virtio *devices, unsigned max);
-
-/* ACPI, where there is any: the address of table @signature, or 0. */
-u64 acpi_find(const char *signature);
-/* What the VIOT says: of a device at @base, of PCI's @bdf; @fallback if it says nothing. */
-u32 viot_mmio_endpoint(u64 base, u32 fallback);
-u32 viot_pci_endpoint(u16 bdf);
-/* Where the VIOT has an IOMMU on MMIO; 0: it has none. */
-u64 viot_mmio_iommu(void);
+unsigned find_devices(const struct machine *machine, struct virtio *devices, unsigned max);
+/* Whether there is a device at @base. */
+bool mmio_look(struct virtio *device, u64 base, u32 endpoint);
+unsigned pci_find(const struct machine *machine, struct virtio *devices, unsigned max);
+/* @host's configuration space is at @ecam. */
+void pci_use_ecam(struct pci_host *host, u64 ecam);
 
 u64 virtio_features(struct virtio *device);
 void virtio_reset(struct virtio *device);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ACPI 6.5, "Root System Description Pointer" and "Virtual I/O Translation Table (VIOT)". */
-#include "virtio.h"
+#include "../lib.h"
+#include "acpi.h"
 
 enum { VIOT_PCI_RANGE = 1, VIOT_MMIO_ENDPOINT, VIOT_PCI_IOMMU, VIOT_MMIO_IOMMU };
 
