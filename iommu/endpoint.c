@@ -41,31 +41,25 @@ static int endpoint_refuse(struct endpoint *endpoint, iova_t iova, enum dma_acce
 	return -EFAULT;
 }
 
-/* [iova, last] at @gpa, of a mapping or of all memory. */
-static int run_set(struct dma_run *run, gpa_t gpa, iova_t iova, iova_t last)
-{
-	run->gpa = gpa;
-	/* 2^64 bytes cannot be said; nobody has them either. */
-	run->len = last - iova == UINT64_MAX ? UINT64_MAX : last - iova + 1;
-	return 0;
-}
-
-static int endpoint_translate(struct dma_space *space, iova_t iova, iova_t last,
-			      enum dma_access access, struct dma_run *run)
+static int endpoint_translate(struct dma_space *space, iova_t iova, enum dma_access access,
+			      struct dma_run *run)
 {
 	struct endpoint *endpoint = endpoint_of(space);
 	struct mapping m;
 
 	/* In bypass a doorbell needs no look: it is no RAM, and so faults there. */
-	if (endpoint_bypasses(endpoint))
-		return run_set(run, iova, iova, last);
+	if (endpoint_bypasses(endpoint)) {
+		*run = (struct dma_run){ 0, UINT64_MAX, 0, DMA_READ | DMA_WRITE };
+		return 0;
+	}
 	if (!endpoint->domain)
 		return endpoint_refuse(endpoint, iova, access, VIRTIO_IOMMU_FAULT_R_DOMAIN);
 	/* Nothing is ever mapped in a doorbell window: it faults like any hole. */
 	if (!store_find(&endpoint->domain->store, iova, &m) || !(m.flags & access) ||
 	    m.flags & VIRTIO_IOMMU_MAP_F_MMIO)
 		return endpoint_refuse(endpoint, iova, access, VIRTIO_IOMMU_FAULT_R_MAPPING);
-	return run_set(run, m.gpa + (iova - m.start), iova, MIN(last, m.last));
+	*run = (struct dma_run){ m.start, m.last, m.gpa, m.flags & (DMA_READ | DMA_WRITE) };
+	return 0;
 }
 
 /* dma.c has counted it. */

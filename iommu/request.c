@@ -95,6 +95,17 @@ static u8 execute_detach(struct viommu *viommu, const union request_body *body,
 	return VIRTIO_IOMMU_S_OK;
 }
 
+/* What was in [start, last] of @domain must be let go by all who could reach it. */
+static void wait_for_domain(struct request *request, struct domain *domain, iova_t start,
+			    iova_t last)
+{
+	const struct list_node *node;
+
+	list_for_each(node, &domain->endpoints)
+		dma_space_forget(&list_entry(node, struct endpoint, member)->space, start, last);
+	request->wait = (struct request_wait){ .domain = domain, .start = start, .last = last };
+}
+
 /* The domain that MAP and UNMAP name, or why there is none. */
 static u8 find_mapped_domain(struct viommu *viommu, u32 id, struct domain **domain)
 {
@@ -142,10 +153,9 @@ static u8 execute_unmap(struct viommu *viommu, const union request_body *body,
 	if (status)
 		return status;
 	status = domain_unmap(viommu, domain, start, last);
-	if (status)
-		return status;
-	request->wait = (struct request_wait){ .domain = domain, .start = start, .last = last };
-	return VIRTIO_IOMMU_S_OK;
+	if (!status)
+		wait_for_domain(request, domain, start, last);
+	return status;
 }
 
 /*

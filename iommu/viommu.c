@@ -86,7 +86,8 @@ static void viommu_serve(struct viommu *viommu)
 	viommu_time(viommu, begin, answered, waited);
 	if (answered)
 		virtio_device_interrupt(&viommu->device, VIOMMU_REQUEST_QUEUE);
-	if (answered == VIRTQ_MAX_SIZE)
+	if (answered == VIRTQ_MAX_SIZE &&
+	    virtio_device_has_more(&viommu->device, VIOMMU_REQUEST_QUEUE))
 		virtio_device_kick_again(&viommu->device, VIOMMU_REQUEST_QUEUE);
 }
 

@@ -31,7 +31,7 @@ static void blk_kick(struct virtio_device *device, unsigned index)
 	if (submitted)
 		disk_flush_queue(blk->disk);
 	virtio_device_interrupt(device, index);
-	if (served == BLK_QUEUE_SIZE)
+	if (served == BLK_QUEUE_SIZE && virtio_device_has_more(device, index))
 		virtio_device_kick_again(device, index);
 }
 

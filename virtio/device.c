@@ -75,6 +75,11 @@ bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virt
 	return ret == 1;
 }
 
+bool virtio_device_has_more(struct virtio_device *device, unsigned index)
+{
+	return started(device) && virtq_has_more(&device->queues[index]);
+}
+
 void virtio_device_push(struct virtio_device *device, unsigned index, u16 head, u32 written)
 {
 	int ret;

@@ -1,10 +1,91 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "vmm/dma.h"
 #include "vmm/memory.h"
 #include "vmm/msi.h"
+
+/* ---- the TLB ---- */
+
+static_assert(sizeof(struct dma_tlb_slot) == 32, "two slots are a line of the cache");
+
+static unsigned tlb_index(iova_t iova)
+{
+	return iova / DMA_TLB_PAGE % DMA_TLB_SLOTS;
+}
+
+static void tlb_clear(struct dma_space *space, unsigned index)
+{
+	space->tlb[index] = (struct dma_tlb_slot){ .start = UINT64_MAX };
+}
+
+void dma_space_forget(struct dma_space *space, iova_t start, iova_t last)
+{
+	const u64 pages = last / DMA_TLB_PAGE - start / DMA_TLB_PAGE;
+
+	space->generation++;
+	if (!space->tlb_used)
+		return;
+	if (pages >= DMA_TLB_SLOTS - 1) {
+		for (unsigned i = 0; i < DMA_TLB_SLOTS; i++) {
+			if (range_overlaps(space->tlb[i].start, space->tlb[i].last, start, last))
+				tlb_clear(space, i);
+		}
+		space->tlb_used = start || last != UINT64_MAX;
+		return;
+	}
+	/* A mapping goes as a whole, and so do all pages through which it was found. */
+	for (u64 i = 0; i <= pages; i++) {
+		unsigned index = tlb_index(start + i * DMA_TLB_PAGE);
+
+		if (range_overlaps(space->tlb[index].start, space->tlb[index].last, start, last))
+			tlb_clear(space, index);
+	}
+}
+
+/* What of @run is in one piece of RAM around @iova; false: there is none. */
+static bool run_in_ram(const struct guest_memory *memory, const struct dma_run *run, iova_t iova,
+		       struct dma_tlb_slot *slot)
+{
+	const gpa_t gpa = run->gpa + (iova - run->start);
+
+	for (unsigned i = 0; i < memory_count(memory); i++) {
+		struct range ram;
+		char *host = memory_range(memory, i, &ram);
+
+		if (gpa < ram.start || gpa > ram.last)
+			continue;
+		slot->start = iova - MIN(iova - run->start, gpa - ram.start);
+		slot->last = iova + MIN(run->last - iova, ram.last - gpa);
+		slot->host = host + (gpa - ram.start) - (iova - slot->start);
+		slot->access = run->access;
+		return true;
+	}
+	return false;
+}
+
+/* Ask the space, and remember the answer. NULL: refused, or no RAM; reported. */
+static const struct dma_tlb_slot *tlb_fill(struct dma_space *space, iova_t iova,
+					   enum dma_access access)
+{
+	struct dma_tlb_slot *slot = &space->tlb[tlb_index(iova)];
+	struct dma_run run;
+
+	if (space->ops->translate(space, iova, access, &run))
+		return NULL;
+	space->misses++;
+	if (run_in_ram(space->memory, &run, iova, slot)) {
+		space->tlb_used = true;
+		return slot;
+	}
+	space->translations++;
+	space->faults++;
+	if (space->ops->bad_access)
+		space->ops->bad_access(space, iova, access);
+	return NULL;
+}
 
 void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
 		    const struct guest_memory *memory, struct irq *irq)
@@ -13,27 +94,29 @@ void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
 	space->ops = ops;
 	space->memory = memory;
 	space->irq = irq;
+	space->generation = 1;
 	list_init(&space->holds);
 	list_init(&space->vectors);
+	for (unsigned i = 0; i < DMA_TLB_SLOTS; i++)
+		tlb_clear(space, i);
 }
 
-/* Host address of the beginning of [iova, last], and in *len how much of it follows there. */
-static void *dma_run_host(struct dma_space *space, iova_t iova, iova_t last, enum dma_access access,
-			  u64 *len)
-{
-	struct dma_run run;
-	void *host;
+/* ---- accesses ---- */
 
-	if (space->ops->translate(space, iova, last, access, &run))
-		return NULL;
-	space->translations++;
-	host = memory_run(space->memory, run.gpa, run.len, len);
-	if (!host) {
-		space->faults++;
-		if (space->ops->bad_access)
-			space->ops->bad_access(space, iova, access);
+/* Host address of the beginning of [iova, last], and in *len how much of it follows there. */
+static inline void *dma_run_host(struct dma_space *space, iova_t iova, iova_t last,
+				 enum dma_access access, u64 *len)
+{
+	const struct dma_tlb_slot *slot = dma_tlb_find(space, iova, access);
+
+	if (!slot) {
+		slot = tlb_fill(space, iova, access);
+		if (!slot)
+			return NULL;
 	}
-	return host;
+	space->translations++;
+	*len = MIN(last, slot->last) - iova + 1;
+	return slot->host + (iova - slot->start);
 }
 
 int dma_map_iov(struct dma_space *space, iova_t iova, u64 len, enum dma_access access,
@@ -61,7 +144,7 @@ int dma_map_iov(struct dma_space *space, iova_t iova, u64 len, enum dma_access a
 	return count;
 }
 
-void *dma_object(struct dma_space *space, iova_t iova, u64 len, enum dma_access access)
+void *dma_object_slow(struct dma_space *space, iova_t iova, u64 len, enum dma_access access)
 {
 	struct range range;
 	u64 run;
@@ -100,12 +183,12 @@ static int dma_copy(struct dma_space *space, iova_t iova, char *data, u64 len,
 	return 0;
 }
 
-int dma_read(struct dma_space *space, iova_t iova, void *data, u64 len)
+int dma_read_slow(struct dma_space *space, iova_t iova, void *data, u64 len)
 {
 	return dma_copy(space, iova, data, len, DMA_READ);
 }
 
-int dma_write(struct dma_space *space, iova_t iova, const void *data, u64 len)
+int dma_write_slow(struct dma_space *space, iova_t iova, const void *data, u64 len)
 {
 	return dma_copy(space, iova, (char *)data, len, DMA_WRITE);
 }
@@ -122,6 +205,7 @@ void dma_space_changed(struct dma_space *space)
 {
 	struct list_node *node;
 
+	dma_space_forget(space, 0, UINT64_MAX);
 	list_for_each(node, &space->vectors)
 		msi_vector_resolve(list_entry(node, struct msi_vector, node));
 }
@@ -161,12 +245,10 @@ bool dma_space_held(const struct dma_space *space, iova_t start, iova_t last)
 	return false;
 }
 
-static int identity_translate(struct dma_space *space, iova_t iova, iova_t last,
-			      enum dma_access access, struct dma_run *run)
+static int identity_translate(struct dma_space *space, iova_t iova, enum dma_access access,
+			      struct dma_run *run)
 {
-	/* The caller meets RAM or its end; len saturates at 2^64 - 1. */
-	run->gpa = iova;
-	run->len = last - iova == UINT64_MAX ? UINT64_MAX : last - iova + 1;
+	*run = (struct dma_run){ 0, UINT64_MAX, 0, DMA_READ | DMA_WRITE };
 	return 0;
 }
 

@@ -107,6 +107,8 @@ void virtio_device_kick_again(struct virtio_device *device, unsigned index);
  * Nothing comes from a device that is broken or not started.
  */
 bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virtq_chain *chain);
+/* virtq_has_more(), likewise. */
+bool virtio_device_has_more(struct virtio_device *device, unsigned index);
 /* virtq_push(), likewise: ignored once the device is broken or the queue reset. */
 void virtio_device_push(struct virtio_device *device, unsigned index, u16 head, u32 written);
 

@@ -18,6 +18,8 @@
 
 #define VIRTQ_MAX_SIZE 256
 
+struct vring_desc;
+
 /*
  * A descriptor chain taken off the ring: a copy, so the guest cannot change it.
  * The driver-readable segments come first (the device refuses others).
@@ -41,9 +43,18 @@ struct virtq {
 	bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */
 	iova_t desc, avail, used;
 	u16 next_avail; /* avail index of the next chain to take */
+	u16 seen_avail; /* avail index up to which the driver was seen to have come */
 	u16 next_used;	/* used index as we wrote it last */
 	u16 signalled;	/* used index at the last virtq_should_interrupt() */
 	u32 in_flight;	/* popped, not pushed: never more than size */
+	/*
+	 * Host addresses of the rings while the space's generation is this; NULL
+	 * where a ring is in several places, or was not met yet.
+	 */
+	u64 generation;
+	const struct vring_desc *host_desc;
+	const u16 *host_avail;
+	u16 *host_used;
 };
 
 void virtq_init(struct virtq *queue, u16 max);
@@ -61,6 +72,12 @@ int virtq_enable(struct virtq *queue, struct dma_space *space, u64 features);
  * asked for a kick when something comes). -EFAULT, -EINVAL: the queue is broken.
  */
 int virtq_pop(struct virtq *queue, struct virtq_chain *chain);
+
+/*
+ * Whether virtq_pop() would find something, if only that the queue is broken. As with that, when
+ * there is nothing the driver has been asked for a kick.
+ */
+bool virtq_has_more(struct virtq *queue);
 
 /* Give the chain back with @written bytes in its writable part. -errno: broken. */
 int virtq_push(struct virtq *queue, u16 head, u32 written);

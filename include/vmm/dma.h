@@ -10,15 +10,17 @@
  *   2. Host addresses are good until the caller gives up the VM lock. A device
  *      that needs them longer (asynchronous I/O) puts a struct dma_hold on the
  *      space *before* it gives up the lock and drops it when the I/O is done.
- *   3. Whoever takes a translation away (UNMAP, DETACH) removes it, so that
- *      nobody can find it any more, then waits until no hold covers it: it asks
- *      dma_space_held() and is called back at each drop. It never blocks.
+ *   3. Whoever takes a translation away (UNMAP, DETACH) removes it and has it
+ *      forgotten (dma_space_forget()), so that nobody can find it any more, then
+ *      waits until no hold covers it: it asks dma_space_held() and is called back
+ *      at each drop. It never blocks.
  *
  * All of this happens under the VM lock, on any thread that has it.
  */
 #ifndef VMM_DMA_H
 #define VMM_DMA_H
 
+#include <string.h>
 #include <sys/uio.h>
 
 #include "util/list.h"
@@ -32,20 +34,22 @@ struct dma_space;
 /* What the *device* does to memory. */
 enum dma_access { DMA_READ = 1, DMA_WRITE = 2 };
 
-/* Guest memory that follows without a break. */
+/* Addresses of a device's that follow each other in guest-physical memory, too. */
 struct dma_run {
-	gpa_t gpa;
-	u64 len; /* > 0 */
+	iova_t start;
+	iova_t last; /* inclusive */
+	gpa_t gpa;   /* of start */
+	u32 access;  /* all that the device may do there: DMA_READ | DMA_WRITE */
 };
 
 struct dma_space_ops {
 	/*
-	 * Translate the beginning of [iova, last]: as long a run as is at hand
-	 * (>= 1 byte, never past @last). -EFAULT: refused; the space has counted
-	 * it and reported the fault, naming address and direction, to whoever
-	 * listens for the endpoint. The run need not be RAM: the caller checks.
+	 * The run around @iova, whole, which allows @access. -EFAULT: refused; the
+	 * space has counted it and reported the fault, naming address and direction, to
+	 * whoever listens for the endpoint. The run need not be RAM: the caller checks.
+	 * What is RAM of it is remembered until dma_space_forget().
 	 */
-	int (*translate)(struct dma_space *space, iova_t iova, iova_t last, enum dma_access access,
+	int (*translate)(struct dma_space *space, iova_t iova, enum dma_access access,
 			 struct dma_run *run);
 	/*
 	 * An access that translated but met no RAM, at @iova: report it as a
@@ -61,6 +65,21 @@ struct dma_space_ops {
 	int (*resolve_msi)(struct dma_space *space, iova_t address, bool send, gpa_t *doorbell);
 };
 
+/*
+ * A device's IOTLB: translations that lead to RAM, as host addresses. One stands in the
+ * slot of each page through which it was found, so that what an UNMAP takes away can only be in
+ * the slots of its pages.
+ */
+#define DMA_TLB_SLOTS 256
+#define DMA_TLB_PAGE  4096
+
+struct dma_tlb_slot {
+	iova_t start;
+	iova_t last; /* < start: empty */
+	char *host;  /* of start */
+	u32 access;  /* DMA_READ | DMA_WRITE */
+};
+
 /* Lives inside its owner: the vm (identity over RAM) or the IOMMU's endpoint. */
 struct dma_space {
 	const struct dma_space_ops *ops;
@@ -72,6 +91,10 @@ struct dma_space {
 	void (*dropped)(struct dma_space *space);
 	u64 translations; /* accesses that were translated, for --debug */
 	u64 faults;	  /* and those that were refused */
+	u64 misses;	  /* translations that were not in the TLB */
+	u64 generation;	  /* host addresses from the TLB are good while this stays */
+	bool tlb_used;	  /* something is in it */
+	struct dma_tlb_slot tlb[DMA_TLB_SLOTS];
 };
 
 /* One piece of a device's buffer. */
@@ -92,6 +115,13 @@ void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
 		    const struct guest_memory *memory, struct irq *irq);
 
 /*
+ * [start, last] may be translated otherwise from now on: nothing of it is found in the TLB
+ * again. Whoever takes a translation away calls it, or dma_space_changed(), before it asks for
+ * holds; what is added needs no call, as refusals are not remembered.
+ */
+void dma_space_forget(struct dma_space *space, iova_t start, iova_t last);
+
+/*
  * Host addresses of [iova, iova + len) in *iov, at most @max pieces. Returns
  * their number (0 for len 0); -EFAULT if any byte of it is refused or not RAM,
  * -ENOSPC if it needs more pieces. On error nothing of *iov counts.
@@ -99,21 +129,81 @@ void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
 int dma_map_iov(struct dma_space *space, iova_t iova, u64 len, enum dma_access access,
 		struct iovec *iov, unsigned max);
 
+/* What is not in the TLB, or in more than one place: dma_object(), dma_read(), dma_write(). */
+void *dma_object_slow(struct dma_space *space, iova_t iova, u64 len, enum dma_access access);
+int dma_read_slow(struct dma_space *space, iova_t iova, void *data, u64 len);
+int dma_write_slow(struct dma_space *space, iova_t iova, const void *data, u64 len);
+
+/* The slot that translates @iova for @access, or NULL. */
+static inline const struct dma_tlb_slot *dma_tlb_find(const struct dma_space *space, iova_t iova,
+						      enum dma_access access)
+{
+	const struct dma_tlb_slot *slot = &space->tlb[iova / DMA_TLB_PAGE % DMA_TLB_SLOTS];
+
+	return iova >= slot->start && iova <= slot->last && slot->access & access ? slot : NULL;
+}
+
+/*
+ * Host address of all of [iova, iova + len) if that is known, good until space->generation
+ * changes or the VM lock is given up; NULL says nothing.
+ */
+static inline void *dma_tlb_host(struct dma_space *space, iova_t iova, u64 len,
+				 enum dma_access access)
+{
+	const struct dma_tlb_slot *slot = dma_tlb_find(space, iova, access);
+
+	/* len 0 is as long as can be, here. */
+	if (!slot || len - 1 > slot->last - iova)
+		return NULL;
+	space->translations++;
+	return slot->host + (iova - slot->start);
+}
+
 /*
  * Host address of an object that must not be torn: NULL unless it lies in one
  * run. For the fields of a ring, which are aligned and so never cross a page.
  */
-void *dma_object(struct dma_space *space, iova_t iova, u64 len, enum dma_access access);
+static inline void *dma_object(struct dma_space *space, iova_t iova, u64 len,
+			       enum dma_access access)
+{
+	void *host = dma_tlb_host(space, iova, len, access);
+
+	return host ? host : dma_object_slow(space, iova, len, access);
+}
+
+/* What was read from the guest is not read a second time: the compiler does not see it change. */
+static inline void dma_copied(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
 
 /* Copy. -EFAULT if a byte is refused; the bytes before it may have been copied. */
-int dma_read(struct dma_space *space, iova_t iova, void *data, u64 len);
-int dma_write(struct dma_space *space, iova_t iova, const void *data, u64 len);
+static inline int dma_read(struct dma_space *space, iova_t iova, void *data, u64 len)
+{
+	const void *host = dma_tlb_host(space, iova, len, DMA_READ);
+
+	if (!host)
+		return dma_read_slow(space, iova, data, len);
+	memcpy(data, host, len);
+	dma_copied();
+	return 0;
+}
+
+static inline int dma_write(struct dma_space *space, iova_t iova, const void *data, u64 len)
+{
+	void *host = dma_tlb_host(space, iova, len, DMA_WRITE);
+
+	if (!host)
+		return dma_write_slow(space, iova, data, len);
+	memcpy(host, data, len);
+	return 0;
+}
 
 /* Send an MSI now. -EFAULT: its doorbell leads nowhere, as the space has reported. */
 int dma_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id);
 /*
- * Doorbells of @space may lead elsewhere from now on: the routes of its MSI vectors (vmm/msi.h)
- * are resolved again, before whoever changed the space tells the guest so.
+ * All of @space may lead elsewhere from now on: its TLB is forgotten and the routes of its MSI
+ * vectors (vmm/msi.h) are resolved again, before whoever changed the space tells the guest so.
  */
 void dma_space_changed(struct dma_space *space);
 

@@ -30,6 +30,29 @@ bench: bench-store
 bench-store: $(BENCH)/store
 	@$<
 
+# make bench-pairs           MAP+UNMAP pairs through a real ring, in this process
+# make bench-dma             a device's accesses behind the IOMMU, with its TLB and without
+# The fake machine and driver of the wire tests, without their sanitizers.
+BENCH_RIG := $(patsubst %.c,$(BENCH)/obj/%.o,$(CORE_SRC) $(addprefix tests/wire/,machine.c driver.c iommu_driver.c))
+$(BENCH)/obj/%.o: %.c Makefile tests/bench/bench.mk
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TEST_CPP) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BENCH)/librig.a: $(BENCH_RIG)
+	$(Q)rm -f $@; $(AR) rcs $@ $(filter-out %/vmm/irq.o %/vmm/ioevent.o,$^)
+$(BENCH)/pairs $(BENCH)/dma: $(BENCH)/%: $(BENCH)/obj/tests/bench/%.o $(BENCH)/librig.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcmocka -laio -ljansson
+.PHONY: bench-pairs bench-dma
+bench: bench-pairs bench-dma
+bench-pairs bench-dma: bench-%: $(BENCH)/%
+	@$<
+-include $(BENCH_RIG:.o=.d) $(BENCH)/obj/tests/bench/pairs.d $(BENCH)/obj/tests/bench/dma.d
+
+# make bench-lab             a stock guest's disk with the IOMMU and without, in emulated hosts
+.PHONY: bench-lab
+bench-lab: lab-programs
+	@tests/bench/lab-blk
+
 # make bench-viommu          MAP+UNMAP pairs of a guest, under lkvm and under QEMU, in turn
 .PHONY: bench-viommu
 ifeq ($(HOST_ARCH),x86)

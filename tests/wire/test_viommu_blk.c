@@ -20,7 +20,7 @@
 #define RINGS_END 0x12ffff
 #define PAGE_A	  0x200000 /* where a buffer's page may be */
 #define PAGE_B	  0x300000
-#define BUFFER	  0x7000000000ull /* what the device is told */
+#define BUFFER	  0x7000005000ull /* what the device is told; not in the TLB slots of the rings */
 #define LAST	  (BUFFER + 4095)
 #define DOMAIN	  7
 
@@ -189,6 +189,25 @@ static void a_disk_that_nobody_attached_stops_at_its_first_access(void **state)
 	assert_true(holds_the_disk(bench, PAGE_A));
 }
 
+static void rings_that_were_unmapped_are_not_used_again(void **state)
+{
+	struct bench *bench = *state;
+	struct rig *rig = &bench->rig;
+
+	/* Header, buffer and status stay mapped: it is the rings alone that go. */
+	assert_int_equal(rig_attach(rig, DOMAIN, ENDPOINT_A, 0), 0);
+	assert_int_equal(rig_map(rig, DOMAIN, RINGS, HEADER - 1, RINGS, READ_WRITE), 0);
+	assert_int_equal(rig_map(rig, DOMAIN, HEADER, RINGS_END, HEADER, READ_WRITE), 0);
+	assert_int_equal(rig_map(rig, DOMAIN, BUFFER, LAST, PAGE_A, READ_WRITE), 0);
+	start_disk(bench);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(transfer(bench, VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
+	assert_int_equal(rig_unmap(rig, DOMAIN, RINGS, HEADER - 1), 0);
+	assert_int_equal(transfer(bench, VIRTIO_BLK_T_IN), 0xee);
+	assert_true(wire_needs_reset(rig->vm, DISK_SLOT));
+	assert_false(wire_has_used(&bench->queue));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -199,6 +218,7 @@ int main(void)
 		T(without_a_mapping_the_read_fails_and_the_fault_is_reported),
 		T(a_read_only_page_can_be_written_to_disk_and_not_read_into),
 		T(a_disk_that_nobody_attached_stops_at_its_first_access),
+		T(rings_that_were_unmapped_are_not_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
