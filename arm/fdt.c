@@ -8,96 +8,14 @@
 #include <sys/random.h>
 
 #include "fdt.h"
+#include "fdt_writer.h"
 #include "vmm/device.h"
 #include "vmm/firmware.h"
 
-/* Reserved before any node is written, so that a node may point ahead. */
-enum fdt_phandle {
-	FDT_PHANDLE_GIC = 1,
-	FDT_PHANDLE_MSI, /* the ITS, or the v2m frame */
-	FDT_PHANDLE_IOMMU,
-};
-
-/* arm,gic-v3.yaml, "#interrupt-cells": type, number, flags. */
-#define FDT_IRQ_SPI	   0
-#define FDT_IRQ_PPI	   1
-#define FDT_IRQ_EDGE	   1
-#define FDT_IRQ_LEVEL_HIGH 4
-
 #define FDT_PPI_TIMERS 4
-#define FDT_REG_MAX    8
 
 /* One of the machine's affinity fields, as the "reg" of a CPU has them (cpus.yaml). */
 #define FDT_MPIDR_AFFINITY 0xff00ffffffULL
-
-/*
- * The tree in the making. The first error of libfdt stands, and all that
- * follows is left out: so no call needs a check of its own.
- */
-struct fdt_writer {
-	void *fdt;
-	int error;
-};
-
-static void put(struct fdt_writer *w, const char *name, const void *data, size_t len)
-{
-	if (!w->error)
-		w->error = fdt_property(w->fdt, name, data, len);
-}
-
-static void put_flag(struct fdt_writer *w, const char *name)
-{
-	put(w, name, "", 0);
-}
-
-static void put_string(struct fdt_writer *w, const char *name, const char *text)
-{
-	put(w, name, text, strlen(text) + 1);
-}
-
-static void put_u32(struct fdt_writer *w, const char *name, u32 value)
-{
-	fdt32_t cell = cpu_to_fdt32(value);
-
-	put(w, name, &cell, sizeof(cell));
-}
-
-static void put_u64(struct fdt_writer *w, const char *name, u64 value)
-{
-	fdt64_t cells = cpu_to_fdt64(value);
-
-	put(w, name, &cells, sizeof(cells));
-}
-
-/* @count pairs of address and size, two cells each. */
-static void put_reg(struct fdt_writer *w, const u64 *values, unsigned count)
-{
-	fdt64_t cells[FDT_REG_MAX];
-
-	for (unsigned i = 0; i < count * 2; i++)
-		cells[i] = cpu_to_fdt64(values[i]);
-	put(w, "reg", cells, count * 2 * sizeof(cells[0]));
-}
-
-static void begin(struct fdt_writer *w, const char *name)
-{
-	if (!w->error)
-		w->error = fdt_begin_node(w->fdt, name);
-}
-
-static void begin_at(struct fdt_writer *w, const char *name, u64 address)
-{
-	char unit[64];
-
-	snprintf(unit, sizeof(unit), "%s@%llx", name, (unsigned long long)address);
-	begin(w, unit);
-}
-
-static void end(struct fdt_writer *w)
-{
-	if (!w->error)
-		w->error = fdt_end_node(w->fdt);
-}
 
 static const struct device_info *device_info(const struct list_node *node)
 {
@@ -130,7 +48,7 @@ static void put_stdout(struct fdt_writer *w, const struct fdt_machine *machine)
 			continue;
 		snprintf(path, sizeof(path), "/%s@%llx", node_name(info),
 			 (unsigned long long)info->slot.base);
-		put_string(w, "stdout-path", path);
+		fdt_write_string(w, "stdout-path", path);
 		return;
 	}
 }
@@ -142,21 +60,21 @@ static void put_seeds(struct fdt_writer *w)
 
 	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
 		return; /* both are optional */
-	put(w, "kaslr-seed", seed, 8);
-	put(w, "rng-seed", seed + 8, 64);
+	fdt_write_bytes(w, "kaslr-seed", seed, 8);
+	fdt_write_bytes(w, "rng-seed", seed + 8, 64);
 }
 
 static void add_chosen(struct fdt_writer *w, const struct fdt_machine *machine)
 {
-	begin(w, "chosen");
-	put_string(w, "bootargs", machine->cmdline);
+	fdt_write_begin(w, "chosen");
+	fdt_write_string(w, "bootargs", machine->cmdline);
 	if (machine->initrd_size) {
-		put_u64(w, "linux,initrd-start", machine->initrd);
-		put_u64(w, "linux,initrd-end", machine->initrd + machine->initrd_size);
+		fdt_write_u64(w, "linux,initrd-start", machine->initrd);
+		fdt_write_u64(w, "linux,initrd-end", machine->initrd + machine->initrd_size);
 	}
 	put_stdout(w, machine);
 	put_seeds(w);
-	end(w);
+	fdt_write_end(w);
 }
 
 static void add_memory(struct fdt_writer *w, const struct fdt_machine *machine)
@@ -164,39 +82,39 @@ static void add_memory(struct fdt_writer *w, const struct fdt_machine *machine)
 	for (unsigned i = 0; i < machine->ram_count; i++) {
 		u64 start = machine->ram[i].start;
 
-		begin_at(w, "memory", start);
-		put_string(w, "device_type", "memory");
-		put_reg(w, (u64[]){ start, machine->ram[i].last - start + 1 }, 1);
-		end(w);
+		fdt_write_begin_at(w, "memory", start);
+		fdt_write_string(w, "device_type", "memory");
+		fdt_write_reg(w, (u64[]){ start, machine->ram[i].last - start + 1 }, 1);
+		fdt_write_end(w);
 	}
 }
 
 static void add_cpus(struct fdt_writer *w, const struct fdt_machine *machine)
 {
-	begin(w, "cpus");
-	put_u32(w, "#address-cells", 2);
-	put_u32(w, "#size-cells", 0);
+	fdt_write_begin(w, "cpus");
+	fdt_write_u32(w, "#address-cells", 2);
+	fdt_write_u32(w, "#size-cells", 0);
 	for (unsigned i = 0; i < machine->cpus; i++) {
 		u64 affinity = machine->mpidr[i] & FDT_MPIDR_AFFINITY;
 
-		begin_at(w, "cpu", affinity);
-		put_string(w, "device_type", "cpu");
-		put_string(w, "compatible", "arm,armv8");
-		put_string(w, "enable-method", "psci");
-		put_u64(w, "reg", affinity);
-		end(w);
+		fdt_write_begin_at(w, "cpu", affinity);
+		fdt_write_string(w, "device_type", "cpu");
+		fdt_write_string(w, "compatible", "arm,armv8");
+		fdt_write_string(w, "enable-method", "psci");
+		fdt_write_u64(w, "reg", affinity);
+		fdt_write_end(w);
 	}
-	end(w);
+	fdt_write_end(w);
 }
 
 static void add_psci(struct fdt_writer *w)
 {
 	static const char compatible[] = "arm,psci-1.0\0arm,psci-0.2";
 
-	begin(w, "psci");
-	put(w, "compatible", compatible, sizeof(compatible));
-	put_string(w, "method", "hvc");
-	end(w);
+	fdt_write_begin(w, "psci");
+	fdt_write_bytes(w, "compatible", compatible, sizeof(compatible));
+	fdt_write_string(w, "method", "hvc");
+	fdt_write_end(w);
 }
 
 static void add_timer(struct fdt_writer *w, const struct fdt_machine *machine)
@@ -214,33 +132,33 @@ static void add_timer(struct fdt_writer *w, const struct fdt_machine *machine)
 		cells[i * 3 + 1] = cpu_to_fdt32(ppis[i]);
 		cells[i * 3 + 2] = cpu_to_fdt32(flags);
 	}
-	begin(w, "timer");
-	put_string(w, "compatible", "arm,armv8-timer");
-	put(w, "interrupts", cells, sizeof(cells));
-	put_flag(w, "always-on");
-	end(w);
+	fdt_write_begin(w, "timer");
+	fdt_write_string(w, "compatible", "arm,armv8-timer");
+	fdt_write_bytes(w, "interrupts", cells, sizeof(cells));
+	fdt_write_flag(w, "always-on");
+	fdt_write_end(w);
 }
 
 static void put_gic_common(struct fdt_writer *w, const char *compatible)
 {
-	put_string(w, "compatible", compatible);
-	put_flag(w, "interrupt-controller");
-	put_u32(w, "#interrupt-cells", 3);
-	put_u32(w, "#address-cells", 2);
-	put_u32(w, "#size-cells", 2);
-	put_flag(w, "ranges");
-	put_u32(w, "phandle", FDT_PHANDLE_GIC);
+	fdt_write_string(w, "compatible", compatible);
+	fdt_write_flag(w, "interrupt-controller");
+	fdt_write_u32(w, "#interrupt-cells", 3);
+	fdt_write_u32(w, "#address-cells", 2);
+	fdt_write_u32(w, "#size-cells", 2);
+	fdt_write_flag(w, "ranges");
+	fdt_write_u32(w, "phandle", FDT_PHANDLE_GIC);
 }
 
-static void add_its(struct fdt_writer *w)
+static void add_its(struct fdt_writer *w, u64 msi_base)
 {
-	begin_at(w, "its", MAP_ITS);
-	put_string(w, "compatible", "arm,gic-v3-its");
-	put_reg(w, (u64[]){ MAP_ITS, MAP_ITS_SIZE }, 1);
-	put_flag(w, "msi-controller");
-	put_u32(w, "#msi-cells", 1);
-	put_u32(w, "phandle", FDT_PHANDLE_MSI);
-	end(w);
+	fdt_write_begin_at(w, "its", msi_base);
+	fdt_write_string(w, "compatible", "arm,gic-v3-its");
+	fdt_write_reg(w, (u64[]){ msi_base, MAP_ITS_SIZE }, 1);
+	fdt_write_flag(w, "msi-controller");
+	fdt_write_u32(w, "#msi-cells", 1);
+	fdt_write_u32(w, "phandle", FDT_PHANDLE_MSI);
+	fdt_write_end(w);
 }
 
 static void add_gic_v3(struct fdt_writer *w, const struct fdt_machine *machine)
@@ -251,33 +169,33 @@ static void add_gic_v3(struct fdt_writer *w, const struct fdt_machine *machine)
 	u64 reg[] = { MAP_GICD,	       MAP_GICD_SIZE,	      MAP_REDIST, low * MAP_REDIST_SIZE,
 		      MAP_REDIST_HIGH, high * MAP_REDIST_SIZE };
 
-	begin_at(w, "interrupt-controller", MAP_GICD);
+	fdt_write_begin_at(w, "interrupt-controller", MAP_GICD);
 	put_gic_common(w, "arm,gic-v3");
-	put_reg(w, reg, 1 + regions);
-	put_u32(w, "#redistributor-regions", regions);
+	fdt_write_reg(w, reg, 1 + regions);
+	fdt_write_u32(w, "#redistributor-regions", regions);
 	if (machine->gic == GIC_V3_ITS)
-		add_its(w);
-	end(w);
+		add_its(w, machine->msi_base);
+	fdt_write_end(w);
 }
 
-static void add_v2m(struct fdt_writer *w)
+static void add_v2m(struct fdt_writer *w, u64 msi_base)
 {
-	begin_at(w, "v2m", MAP_V2M);
-	put_string(w, "compatible", "arm,gic-v2m-frame");
-	put_reg(w, (u64[]){ MAP_V2M, MAP_V2M_SIZE }, 1);
-	put_flag(w, "msi-controller");
-	put_u32(w, "phandle", FDT_PHANDLE_MSI);
-	end(w);
+	fdt_write_begin_at(w, "v2m", msi_base);
+	fdt_write_string(w, "compatible", "arm,gic-v2m-frame");
+	fdt_write_reg(w, (u64[]){ msi_base, MAP_V2M_SIZE }, 1);
+	fdt_write_flag(w, "msi-controller");
+	fdt_write_u32(w, "phandle", FDT_PHANDLE_MSI);
+	fdt_write_end(w);
 }
 
 static void add_gic_v2(struct fdt_writer *w, const struct fdt_machine *machine)
 {
-	begin_at(w, "interrupt-controller", MAP_GICD);
+	fdt_write_begin_at(w, "interrupt-controller", MAP_GICD);
 	put_gic_common(w, "arm,cortex-a15-gic");
-	put_reg(w, (u64[]){ MAP_GICD, 0x1000, MAP_GICC, MAP_GICC_SIZE }, 2);
+	fdt_write_reg(w, (u64[]){ MAP_GICD, 0x1000, MAP_GICC, MAP_GICC_SIZE }, 2);
 	if (machine->gic == GIC_V2M)
-		add_v2m(w);
-	end(w);
+		add_v2m(w, machine->msi_base);
+	fdt_write_end(w);
 }
 
 static void put_interrupt(struct fdt_writer *w, const struct device_slot *slot)
@@ -289,74 +207,82 @@ static void put_interrupt(struct fdt_writer *w, const struct device_slot *slot)
 	};
 
 	if (slot->gsi != DEVICE_NO_IRQ)
-		put(w, "interrupts", cells, sizeof(cells));
+		fdt_write_bytes(w, "interrupts", cells, sizeof(cells));
 }
 
 static void put_serial(struct fdt_writer *w)
 {
-	put_string(w, "compatible", "ns16550a");
-	put_u32(w, "clock-frequency", 1843200);
-	put_u32(w, "current-speed", 115200);
-	put_u32(w, "reg-shift", 0);
+	fdt_write_string(w, "compatible", "ns16550a");
+	fdt_write_u32(w, "clock-frequency", 1843200);
+	fdt_write_u32(w, "current-speed", 115200);
+	fdt_write_u32(w, "reg-shift", 0);
 }
 
 static void put_virtio(struct fdt_writer *w, const struct device_info *info,
 		       const struct firmware *firmware)
 {
-	put_string(w, "compatible", "virtio,mmio");
+	fdt_write_string(w, "compatible", "virtio,mmio");
 	/* The hook of the IOMMU writes this on the IOMMU's own node. */
 	if (!info->is_iommu || !firmware->fdt_properties)
-		put_flag(w, "dma-coherent");
+		fdt_write_flag(w, "dma-coherent");
 	if (info->is_iommu)
-		put_u32(w, "phandle", FDT_PHANDLE_IOMMU);
+		fdt_write_u32(w, "phandle", FDT_PHANDLE_IOMMU);
 }
 
 static void add_device(struct fdt_writer *w, const struct device_info *info,
 		       const struct firmware *firmware, u32 iommu_phandle)
 {
-	begin_at(w, node_name(info), info->slot.base);
+	fdt_write_begin_at(w, node_name(info), info->slot.base);
 	switch (info->kind) {
 	case DEVICE_SERIAL:
 		put_serial(w);
 		break;
 	case DEVICE_PVPANIC:
-		put_string(w, "compatible", "qemu,pvpanic-mmio");
+		fdt_write_string(w, "compatible", "qemu,pvpanic-mmio");
 		break;
 	default:
 		put_virtio(w, info, firmware);
 		break;
 	}
-	put_reg(w, (u64[]){ info->slot.base, info->slot.size }, 1);
+	fdt_write_reg(w, (u64[]){ info->slot.base, info->slot.size }, 1);
 	put_interrupt(w, &info->slot);
 	if (firmware->fdt_properties && !w->error)
 		w->error = firmware->fdt_properties(w->fdt, info, iommu_phandle);
-	end(w);
+	fdt_write_end(w);
 }
 
-static void add_devices(struct fdt_writer *w, const struct fdt_machine *machine)
+static u32 iommu_phandle_of(const struct fdt_machine *machine)
 {
 	const struct list_node *pos;
-	u32 iommu_phandle = 0;
 
 	list_for_each(pos, machine->devices) {
 		if (device_info(pos)->is_iommu)
-			iommu_phandle = FDT_PHANDLE_IOMMU;
+			return FDT_PHANDLE_IOMMU;
 	}
+	return 0;
+}
+
+static void add_devices(struct fdt_writer *w, const struct fdt_machine *machine, u32 iommu_phandle)
+{
+	const struct list_node *pos;
+
 	list_for_each(pos, machine->devices) {
 		/* Our own: the v2m frame, which is a node of the interrupt controller. */
-		if (device_info(pos)->kind != DEVICE_LEGACY)
+		if (device_info(pos)->kind < DEVICE_PCI_HOST)
 			add_device(w, device_info(pos), machine->firmware, iommu_phandle);
 	}
 }
 
 static void add_root(struct fdt_writer *w, const struct fdt_machine *machine)
 {
-	begin(w, "");
-	put_string(w, "compatible", "linux,dummy-virt");
-	put_string(w, "model", "lkvm");
-	put_u32(w, "#address-cells", 2);
-	put_u32(w, "#size-cells", 2);
-	put_u32(w, "interrupt-parent", FDT_PHANDLE_GIC);
+	u32 iommu_phandle = iommu_phandle_of(machine);
+
+	fdt_write_begin(w, "");
+	fdt_write_string(w, "compatible", "linux,dummy-virt");
+	fdt_write_string(w, "model", "lkvm");
+	fdt_write_u32(w, "#address-cells", 2);
+	fdt_write_u32(w, "#size-cells", 2);
+	fdt_write_u32(w, "interrupt-parent", FDT_PHANDLE_GIC);
 	add_chosen(w, machine);
 	add_memory(w, machine);
 	add_cpus(w, machine);
@@ -366,8 +292,10 @@ static void add_root(struct fdt_writer *w, const struct fdt_machine *machine)
 		add_gic_v3(w, machine);
 	else
 		add_gic_v2(w, machine);
-	add_devices(w, machine);
-	end(w);
+	add_devices(w, machine, iommu_phandle);
+	if (machine->pci)
+		fdt_add_pci(w, machine, iommu_phandle);
+	fdt_write_end(w);
 }
 
 int fdt_build(const struct fdt_machine *machine, void **fdt, u32 *size)

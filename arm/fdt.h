@@ -9,6 +9,7 @@
 #include "util/types.h"
 
 struct firmware;
+struct pci_layout;
 
 /* All pointers are borrowed for the call. */
 struct fdt_machine {
@@ -17,11 +18,13 @@ struct fdt_machine {
 	unsigned cpus;
 	const u64 *mpidr;  /* one per CPU: its affinity fields */
 	enum gic_kind gic; /* not GIC_BEST */
+	u64 msi_base;	   /* of the ITS or the v2m frame */
 	const char *cmdline;
 	gpa_t initrd;
 	u64 initrd_size;		 /* 0: none */
 	const struct list_node *devices; /* struct device.node */
 	const struct firmware *firmware;
+	const struct pci_layout *pci; /* NULL: this machine has no PCI */
 };
 
 /* Enough for ARCH_MAX_CPUS, every slot taken and the longest command line. */

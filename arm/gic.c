@@ -9,6 +9,7 @@
 
 #include "gic.h"
 #include "vmm/arch.h"
+#include "vmm/vm.h"
 
 /* GICv2 has eight CPU interfaces (GICv2 architecture, "GICD_ITARGETSRn"). */
 #define GIC_V2_MAX_CPUS 8
@@ -127,7 +128,7 @@ static int gic_create_its(struct gic *gic, int vm_fd, struct error *err)
 {
 	int ret = device_create(vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS, &gic->its_fd, err);
 
-	return ret ? ret : device_place(gic->its_fd, KVM_VGIC_ITS_ADDR_TYPE, MAP_ITS, err);
+	return ret ? ret : device_place(gic->its_fd, KVM_VGIC_ITS_ADDR_TYPE, gic->msi_base, err);
 }
 
 static int gic_create_v3(struct gic *gic, int vm_fd, unsigned cpus, struct error *err)
@@ -157,17 +158,20 @@ static int gic_create_v2(struct gic *gic, int vm_fd, struct error *err)
 	return ret;
 }
 
-int gic_create(struct gic *gic, int vm_fd, enum gic_kind wanted, unsigned cpus, struct error *err)
+int gic_create(struct gic *gic, int vm_fd, const struct vm_config *config, unsigned bits,
+	       struct error *err)
 {
 	const u32 irqs = MAP_SPI_INTID + MAP_SPI_COUNT;
 	int ret;
 
 	gic->fd = gic->its_fd = -1;
-	ret = gic_choose(gic, vm_fd, wanted, cpus, err);
+	ret = gic_choose(gic, vm_fd, config->arch.irqchip, config->cpus, err);
 	if (ret)
 		return ret;
+	gic->msi_base = map_msi_base(gic->kind, &config->arch, config->cpus, config->ram,
+				     config->ram_count, bits);
 	if (gic_is_v3(gic->kind))
-		ret = gic_create_v3(gic, vm_fd, cpus, err);
+		ret = gic_create_v3(gic, vm_fd, config->cpus, err);
 	else
 		ret = gic_create_v2(gic, vm_fd, err);
 	return ret ? ret : device_set(gic->fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &irqs, err);

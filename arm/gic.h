@@ -10,14 +10,17 @@ struct gic {
 	enum gic_kind kind; /* what was chosen: never GIC_BEST */
 	int fd;		    /* owned */
 	int its_fd;	    /* owned; -1: no ITS */
+	u64 msi_base;	    /* of the ITS or the v2m frame; 0: none */
 };
 
 /*
  * Before the vCPUs: choose a kind, make it and say where its frames are. With
  * GIC_BEST the best that the host has, else @wanted or -ENODEV with a line
- * that names what the host has instead. gic_destroy() is legal after an error.
+ * that names what the host has instead. gic_destroy() is legal after an error. @bits: of address.
  */
-int gic_create(struct gic *gic, int vm_fd, enum gic_kind wanted, unsigned cpus, struct error *err);
+struct vm_config;
+int gic_create(struct gic *gic, int vm_fd, const struct vm_config *config, unsigned bits,
+	       struct error *err);
 /* After the vCPUs. */
 int gic_finish(struct gic *gic, struct error *err);
 void gic_destroy(struct gic *gic);

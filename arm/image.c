@@ -25,6 +25,7 @@ struct image_header {
 
 #define IMAGE_MAGIC	    0x644d5241 /* "ARM\x64" */
 #define IMAGE_FLAG_BIG	    (1u << 0)
+#define IMAGE_FLAG_PAGE(f)  ((f) >> 1 & 3) /* 0: unspecified, 4 KiB, 16 KiB, 64 KiB */
 #define IMAGE_ALIGN	    (2 * MIB)
 #define IMAGE_INITRD_WINDOW (32 * GIB)
 
@@ -127,6 +128,13 @@ static u64 image_raw_size(const struct image_head *head, u64 pe_offset)
 	return need;
 }
 
+static u64 image_page_size(u64 flags)
+{
+	u64 n = IMAGE_FLAG_PAGE(flags);
+
+	return n ? 1 * KIB << 2 * n : 0;
+}
+
 static int image_check_header(struct arch_image *image, const struct image_head *head,
 			      struct error *err)
 {
@@ -142,6 +150,7 @@ static int image_check_header(struct arch_image *image, const struct image_head 
 		return fail(image, err, "a big-endian kernel; lkvm runs little-endian ones");
 	image->text_offset = le64_to_cpu(header.text_offset);
 	image->image_size = le64_to_cpu(header.image_size);
+	image->page_size = image_page_size(le64_to_cpu(header.flags));
 	/* "prior to v3.17 [...] the image_size field is zero": how much memory it wants is unknown.
 	 */
 	if (!image->image_size)
@@ -228,6 +237,11 @@ int arch_image_open(struct arch_image **out, const char *path, struct error *err
 	}
 	*out = image;
 	return 0;
+}
+
+u64 arch_image_page_size(const struct arch_image *image)
+{
+	return image->page_size;
 }
 
 void arch_image_close(struct arch_image *image)

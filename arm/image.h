@@ -16,6 +16,7 @@ struct arch_image {
 	/* The header's. */
 	u64 text_offset;
 	u64 image_size; /* in memory, .bss too; >= file_size */
+	u64 page_size;	/* 0: it may be any */
 	/* The plan's. */
 	gpa_t entry; /* and start of the kernel */
 	gpa_t dtb;

@@ -5,6 +5,7 @@
 
 #include "map.h"
 #include "vmm/arch.h"
+#include "vmm/pci.h"
 
 /* A kernel wants 2 MiB at least, and the device tree has 2 MiB of its own. */
 #define MAP_RAM_MIN (4 * MIB)
@@ -89,4 +90,129 @@ void arch_slot_pvpanic(struct device_slot *slot)
 		.size = 2,
 		.gsi = DEVICE_NO_IRQ,
 	};
+}
+
+/* ---- the doorbell ---- */
+
+/* From its base. */
+static u64 doorbell_offset(enum gic_kind kind)
+{
+	return kind == GIC_V3_ITS ? MAP_ITS_TRANSLATER : 0;
+}
+
+/* All that moves with it, in pages of MAP_DOORBELL_ALIGN. */
+static u64 doorbell_frames(enum gic_kind kind)
+{
+	return kind == GIC_V3_ITS ? MAP_ITS_SIZE : MAP_DOORBELL_ALIGN;
+}
+
+bool map_msi_window(enum gic_kind kind, u64 base, struct range *window)
+{
+	if (kind == GIC_V3_ITS)
+		return range_make(base + MAP_ITS_TRANSLATER, MAP_ITS_SIZE - MAP_ITS_TRANSLATER,
+				  window);
+	return kind == GIC_V2M && range_make(base, MAP_V2M_SIZE, window);
+}
+
+/* The last address of what is in [start, last]'s way; 0: nothing. */
+static u64 obstacle(u64 start, u64 last, unsigned cpus, const struct range *ram, unsigned ram_count)
+{
+	const u64 low = MIN((u64)cpus, (u64)MAP_REDIST_LOW_CPUS);
+	const struct range fixed[] = {
+		{ MAP_GICD, MAP_V2M + 0xffff },
+		{ MAP_REDIST, MAP_REDIST + low * MAP_REDIST_SIZE - 1 },
+		{ MAP_SERIAL, MAP_PVPANIC + 0xffff },
+		{ MAP_VIRTIO, MAP_VIRTIO + MAP_VIRTIO_SLOTS * MAP_VIRTIO_STEP - 1 },
+		{ MAP_REDIST_HIGH, MAP_REDIST_HIGH + ARCH_MAX_CPUS * MAP_REDIST_SIZE - 1 },
+		{ MAP_PCI_IO, MAP_PCI_IO + MAP_PCI_IO_SIZE - 1 },
+		{ MAP_ECAM, MAP_ECAM + MAP_ECAM_SIZE - 1 },
+		{ MAP_PCI32, MAP_PCI32_LAST },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++) {
+		if (range_overlaps(start, last, fixed[i].start, fixed[i].last))
+			return fixed[i].last;
+	}
+	for (unsigned i = 0; i < ram_count; i++) {
+		if (range_overlaps(start, last, ram[i].start, ram[i].last))
+			return ram[i].last;
+	}
+	return 0;
+}
+
+static u64 default_base(enum gic_kind kind)
+{
+	return kind == GIC_V3_ITS ? MAP_ITS : kind == GIC_V2M ? MAP_V2M : 0;
+}
+
+/*
+ * Only the doorbell's page must be inside: some hosts' windows are no larger than that. Each
+ * step goes past an obstacle, of which there are few.
+ */
+u64 map_msi_base(enum gic_kind kind, const struct arch_options *options, unsigned cpus,
+		 const struct range *ram, unsigned ram_count, unsigned bits)
+{
+	const u64 page = MAP_DOORBELL_ALIGN, offset = doorbell_offset(kind);
+	const struct range *host = &options->host_msi;
+	u64 end = MIN(host->last, (1ULL << bits) - 1);
+	u64 base = default_base(kind);
+	struct range doorbell;
+
+	if (!options->has_host_msi || !map_msi_window(kind, base, &doorbell) ||
+	    range_contains(host->start, host->last, doorbell.start, doorbell.last))
+		return base;
+	for (u64 at = MAX(host->start, offset); at <= end;) {
+		u64 blocked;
+
+		at = align_up(at, page);
+		if (!range_make(at, page, &doorbell) || doorbell.last > end)
+			break;
+		blocked = obstacle(at - offset, at - offset + doorbell_frames(kind) - 1, cpus, ram,
+				   ram_count);
+		if (!blocked)
+			return at - offset;
+		at = MAX(blocked, at) + 1;
+	}
+	return base;
+}
+
+/* ---- PCI ---- */
+
+/* No two slots share a line, and no two pins of one: there are SPIs enough. */
+static u32 intx_spi(unsigned slot, unsigned pin)
+{
+	return MAP_SPI_INTX + slot * MAP_INTX_PINS + pin - 1;
+}
+
+/* Guests of 4 KiB pages address no more without LPA2. */
+#define PCI64_MAX_BITS 48
+#define PCI64_MIN      GIB
+
+int map_pci(const struct range *ram, unsigned ram_count, unsigned bits, enum gic_kind kind,
+	    u64 msi_base, struct pci_layout *layout, struct error *err)
+{
+	u64 end = 1ULL << MIN(bits, (unsigned)PCI64_MAX_BITS);
+	u64 start = ram[ram_count - 1].last + 1;
+
+	/* A doorbell that moved up there is in nobody's way. */
+	if (msi_base >= start)
+		start = msi_base + doorbell_frames(kind);
+	start = align_up(start, GIB);
+	if (end < PCI64_MIN || start > end - PCI64_MIN)
+		return error_set(err, -ENOSPC,
+				 "the memory ends at 0x%llx, which leaves no room for PCI below "
+				 "0x%llx, where this host's guests' addresses end: give less "
+				 "with --mem",
+				 (unsigned long long)ram[ram_count - 1].last,
+				 (unsigned long long)end);
+	*layout = (struct pci_layout){
+		.ecam = { MAP_ECAM, MAP_ECAM + MAP_ECAM_SIZE - 1 },
+		.mmio32 = { MAP_PCI32, MAP_PCI32_LAST },
+		.mmio64 = { start, end - 1 },
+		.io = { MAP_PCI_IO_FIRST, MAP_PCI_IO_SIZE - 1 },
+		.io_is_mmio = true,
+		.io_window = MAP_PCI_IO,
+		.intx = intx_spi,
+	};
+	return 0;
 }

@@ -23,24 +23,53 @@
 #define MAP_VIRTIO_SIZE	   0x200
 #define MAP_VIRTIO_SLOTS   32
 #define MAP_REDIST_HIGH	   0x10000000 /* of the CPUs whose frames would run into the serial port */
+#define MAP_PCI_IO	   0x3eff0000 /* port 0 and what follows */
+#define MAP_PCI_IO_SIZE	   0x10000
+#define MAP_PCI_IO_FIRST   0x1000 /* guests leave those below to legacy devices */
+#define MAP_ECAM	   0x40000000
+#define MAP_ECAM_SIZE	   0x100000 /* bus 0 */
+#define MAP_PCI32	   0x50000000
+#define MAP_PCI32_LAST	   0x7fffffff
 #define MAP_RAM		   0x80000000ULL
+/* What a doorbell may be moved by, and what it takes up in a guest of the largest pages. */
+#define MAP_DOORBELL_ALIGN 0x10000
 
 /* Frames that fit between MAP_REDIST and MAP_SERIAL. */
 #define MAP_REDIST_LOW_CPUS ((MAP_SERIAL - MAP_REDIST) / MAP_REDIST_SIZE)
 
 /* SPIs are numbered from 0 here, as GSIs and device trees do; INTIDs are 32 more. */
 #define MAP_SPI_INTID	  32
-#define MAP_SPI_COUNT	  128
+#define MAP_SPI_COUNT	  256
 #define MAP_SPI_SERIAL	  1
 #define MAP_SPI_VIRTIO	  16 /* MAP_VIRTIO_SLOTS of them */
 #define MAP_SPI_V2M	  64 /* MAP_SPI_V2M_COUNT of them */
 #define MAP_SPI_V2M_COUNT 64
+#define MAP_SPI_INTX	  128 /* MAP_INTX_PINS for each slot */
+#define MAP_INTX_PINS	  4
 
 /* Best first. */
 enum gic_kind { GIC_BEST = 0, GIC_V3_ITS, GIC_V3, GIC_V2M, GIC_V2, GIC_KINDS };
 
 /* "gicv3-its" and so on. */
 const char *gic_kind_name(enum gic_kind kind);
+
+struct range;
+struct arch_options;
+/*
+ * Base of the ITS or the v2m frame of @kind: so that its doorbell is inside the host's window, if
+ * there is one and room in it, else where it always is. With @cpus, @ram, and @bits of address. 0:
+ * @kind has no doorbell.
+ */
+u64 map_msi_base(enum gic_kind kind, const struct arch_options *options, unsigned cpus,
+		 const struct range *ram, unsigned ram_count, unsigned bits);
+/* The doorbell of @kind at @base. false: it has none. */
+bool map_msi_window(enum gic_kind kind, u64 base, struct range *window);
+
+struct pci_layout;
+struct error;
+/* Where PCI goes. @msi_base: of map_msi_base(). -ENOSPC with a line. */
+int map_pci(const struct range *ram, unsigned ram_count, unsigned bits, enum gic_kind kind,
+	    u64 msi_base, struct pci_layout *layout, struct error *err);
 
 static inline bool gic_is_v3(enum gic_kind kind)
 {

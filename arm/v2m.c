@@ -64,7 +64,7 @@ static int v2m_create_lines(struct v2m *v2m)
 	return ret;
 }
 
-int v2m_create(struct vm *vm)
+int v2m_create(struct vm *vm, u64 base)
 {
 	struct v2m *v2m = calloc(1, sizeof(*v2m));
 	int ret;
@@ -76,12 +76,12 @@ int v2m_create(struct vm *vm)
 	v2m->device.info = (struct device_info){
 		.name = "gicv2m",
 		.kind = DEVICE_LEGACY,
-		.slot = { .base = MAP_V2M, .size = MAP_V2M_SIZE, .gsi = DEVICE_NO_IRQ },
+		.slot = { .base = base, .size = MAP_V2M_SIZE, .gsi = DEVICE_NO_IRQ },
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	v2m->region = (struct bus_region){
-		.start = MAP_V2M,
-		.last = MAP_V2M + MAP_V2M_SIZE - 1,
+		.start = base,
+		.last = base + MAP_V2M_SIZE - 1,
 		.ops = &v2m_bus_ops,
 	};
 	ret = v2m_create_lines(v2m);

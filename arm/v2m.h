@@ -7,12 +7,14 @@
 #ifndef ARM_V2M_H
 #define ARM_V2M_H
 
+#include "util/types.h"
+
 struct vm;
 
 /* SBSA, "GICv2m register summary": offset of the doorbell. */
 #define V2M_MSI_SETSPI_NS 0x040
 
-/* Added to @vm, which owns it. -errno. */
-int v2m_create(struct vm *vm);
+/* At @base; added to @vm, which owns it. -errno. */
+int v2m_create(struct vm *vm, u64 base);
 
 #endif

@@ -15,11 +15,15 @@
 #include "vcpu.h"
 #include "vmm/arch.h"
 #include "vmm/firmware.h"
+#include "vmm/pci.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
 /* What KVM gives a VM of type 0 (Linux, Documentation/virt/kvm/api.rst, "KVM_CREATE_VM"). */
 #define IPA_BITS_DEFAULT 40
+
+/* The least that PCI's 64-bit window shall have, if there is one: nobody knows yet. */
+#define ABOVE_RAM (64 * GIB)
 
 struct arch_vm {
 	struct gic gic;
@@ -40,7 +44,7 @@ unsigned long arch_vm_type(int kvm_fd, const struct range *ram, unsigned ram_cou
 	/* 0: a host from before the capability, which knows type 0 alone. */
 	if (limit <= 0)
 		return 0;
-	if (limit < IPA_BITS_DEFAULT || ram_last(ram, ram_count) >> IPA_BITS_DEFAULT)
+	if (limit < IPA_BITS_DEFAULT || (ram_last(ram, ram_count) + ABOVE_RAM) >> IPA_BITS_DEFAULT)
 		return KVM_VM_TYPE_ARM_IPA_SIZE(limit);
 	return 0;
 }
@@ -56,7 +60,7 @@ int arch_vm_create(struct vm *vm, struct error *err)
 	arch->ipa_bits = type ? type : IPA_BITS_DEFAULT;
 	arch->gic.fd = arch->gic.its_fd = -1;
 	vm->arch = arch;
-	return gic_create(&arch->gic, vm->fd, config->arch.irqchip, config->cpus, err);
+	return gic_create(&arch->gic, vm->fd, config, arch->ipa_bits, err);
 }
 
 int arch_vm_finish(struct vm *vm, struct error *err)
@@ -97,7 +101,7 @@ int arch_add_devices(struct vm *vm, struct error *err)
 	ret = vm_wait_kvm(vm, err);
 	if (ret || vm->arch->gic.kind != GIC_V2M)
 		return ret;
-	ret = v2m_create(vm);
+	ret = v2m_create(vm, vm->arch->gic.msi_base);
 	if (ret)
 		return error_set(err, ret, "cannot make the GICv2m frame: %s", strerror(-ret));
 	return 0;
@@ -105,23 +109,23 @@ int arch_add_devices(struct vm *vm, struct error *err)
 
 bool arch_msi_window(const struct vm *vm, struct range *window)
 {
-	switch (vm->arch->gic.kind) {
-	case GIC_V3_ITS:
-		return range_make(MAP_ITS + MAP_ITS_TRANSLATER, MAP_ITS_SIZE - MAP_ITS_TRANSLATER,
-				  window);
-	case GIC_V2M:
-		return range_make(MAP_V2M, MAP_V2M_SIZE, window);
-	default:
-		return false;
-	}
+	return map_msi_window(vm->arch->gic.kind, vm->arch->gic.msi_base, window);
+}
+
+int arch_pci_layout(const struct vm *vm, struct pci_layout *layout, struct error *err)
+{
+	const struct vm_config *config = vm->config;
+
+	return map_pci(config->ram, config->ram_count, vm->arch->address_bits, vm->arch->gic.kind,
+		       vm->arch->gic.msi_base, layout, err);
 }
 
 bool arch_msi_pin(const struct vm *vm, const struct msi_message *msi, u32 *gsi)
 {
 	u32 n = msi->data - MAP_SPI_INTID - MAP_SPI_V2M;
 
-	if (vm->arch->gic.kind != GIC_V2M || msi->address != MAP_V2M + V2M_MSI_SETSPI_NS ||
-	    n >= MAP_SPI_V2M_COUNT)
+	if (vm->arch->gic.kind != GIC_V2M ||
+	    msi->address != vm->arch->gic.msi_base + V2M_MSI_SETSPI_NS || n >= MAP_SPI_V2M_COUNT)
 		return false;
 	*gsi = MAP_SPI_V2M + n;
 	return true;
@@ -170,6 +174,8 @@ int arch_firmware_write(struct vm *vm, const struct arch_image *image,
 		.cpus = vm->config->cpus,
 		.mpidr = vm->arch->mpidr,
 		.gic = vm->arch->gic.kind,
+		.msi_base = vm->arch->gic.msi_base,
+		.pci = vm->pci ? pci_bus_layout(vm->pci) : NULL,
 		.cmdline = image->cmdline,
 		.initrd = image->initrd,
 		.initrd_size = image->initrd_size,

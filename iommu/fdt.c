@@ -3,6 +3,9 @@
 
 #include "iommu/fdt.h"
 
+#define MAX_FUNCTIONS 256 /* on a bus */
+#define MAP_CELLS     4
+
 /*
  * Device tree bindings "IOMMU" (iommu/iommu.txt) and "virtio memory mapped
  * devices" (virtio/mmio.yaml): one cell names an endpoint. The IOMMU reads its
@@ -21,4 +24,29 @@ int iommu_fdt_properties(void *fdt, const struct device_info *info, u32 iommu_ph
 	if (!iommu_phandle || info->endpoint == DEVICE_NO_ENDPOINT)
 		return 0;
 	return fdt_property(fdt, "iommus", iommus, sizeof(iommus));
+}
+
+/* pci/pci-iommu.txt: requester ID, IOMMU, endpoint, and how many there are of both in a row. */
+static unsigned put_function(fdt32_t *cells, const struct device_info *function, u32 iommu_phandle)
+{
+	cells[0] = cpu_to_fdt32(function->bdf);
+	cells[1] = cpu_to_fdt32(iommu_phandle);
+	cells[2] = cpu_to_fdt32(function->endpoint);
+	cells[3] = cpu_to_fdt32(1);
+	return MAP_CELLS;
+}
+
+int iommu_fdt_pci_properties(void *fdt, const struct device_info *const *functions, unsigned count,
+			     u32 iommu_phandle)
+{
+	fdt32_t cells[MAX_FUNCTIONS * MAP_CELLS];
+	unsigned used = 0;
+
+	if (!iommu_phandle)
+		return 0;
+	for (unsigned i = 0; i < count && used < ARRAY_SIZE(cells); i++) {
+		if (functions[i]->endpoint != DEVICE_NO_ENDPOINT)
+			used += put_function(cells + used, functions[i], iommu_phandle);
+	}
+	return used ? fdt_property(fdt, "iommu-map", cells, used * sizeof(cells[0])) : 0;
 }

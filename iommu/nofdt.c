@@ -6,3 +6,9 @@ int iommu_fdt_properties(void *fdt, const struct device_info *info, u32 iommu_ph
 {
 	return 0;
 }
+
+int iommu_fdt_pci_properties(void *fdt, const struct device_info *const *functions, unsigned count,
+			     u32 iommu_phandle)
+{
+	return 0;
+}

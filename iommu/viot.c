@@ -30,6 +30,7 @@ struct viot_table {
 } __attribute__((packed));
 
 enum viot_node_type {
+	VIOT_PCI_RANGE = 1,
 	VIOT_MMIO_ENDPOINT = 2,
 	VIOT_VIRTIO_MMIO_IOMMU = 4,
 };
@@ -46,6 +47,15 @@ struct viot_iommu {
 	le64 base;
 } __attribute__((packed));
 
+struct viot_pci_range {
+	struct viot_node node;
+	le32 endpoint; /* of the first; the others follow */
+	le16 segment, last_segment;
+	le16 bdf, last_bdf;
+	le16 output_node; /* offset of the IOMMU's node in the table */
+	u8 reserved[6];
+} __attribute__((packed));
+
 struct viot_endpoint {
 	struct viot_node node;
 	le32 endpoint;
@@ -56,6 +66,7 @@ struct viot_endpoint {
 
 static_assert(sizeof(struct viot_table) == 48, "VIOT: offset of the first node");
 static_assert(sizeof(struct viot_iommu) == 16, "VIOT: virtio-iommu over virtio-mmio");
+static_assert(sizeof(struct viot_pci_range) == 24, "VIOT: PCI range");
 static_assert(sizeof(struct viot_endpoint) == 24, "VIOT: single MMIO endpoint");
 
 static bool viot_is_endpoint(const struct device_info *info)
@@ -89,26 +100,66 @@ static void viot_checksum(struct viot_table *table, u32 size)
 	table->header.checksum = -sum;
 }
 
-/* The IOMMU's node comes first: the endpoints name it by its offset. */
-static void viot_nodes(struct viot_table *table, const struct device_info *iommu,
-		       const struct device_info *const *devices, unsigned count)
+/* Whether @info goes on where @range ends, in addresses as in endpoints. */
+static bool range_grows(const struct viot_pci_range *range, const struct device_info *info)
+{
+	u32 more = info->bdf - le16_to_cpu(range->bdf);
+
+	return info->bdf == le16_to_cpu(range->last_bdf) + 1u &&
+	       info->endpoint == le32_to_cpu(range->endpoint) + more;
+}
+
+static void put_pci(struct viot_pci_range *range, const struct device_info *info)
+{
+	range->node.type = VIOT_PCI_RANGE;
+	range->node.length = cpu_to_le16(sizeof(*range));
+	range->endpoint = cpu_to_le32(info->endpoint);
+	range->bdf = range->last_bdf = cpu_to_le16(info->bdf);
+	range->output_node = cpu_to_le16(sizeof(struct viot_table));
+}
+
+static void put_mmio(struct viot_endpoint *node, const struct device_info *info)
+{
+	node->node.type = VIOT_MMIO_ENDPOINT;
+	node->node.length = cpu_to_le16(sizeof(*node));
+	node->endpoint = cpu_to_le32(info->endpoint);
+	node->base = cpu_to_le64(info->slot.base);
+	node->output_node = cpu_to_le16(sizeof(struct viot_table));
+}
+
+/*
+ * The IOMMU's node comes first: the endpoints name it by its offset. Neighbours on PCI share a
+ * node. Returns the end of the nodes, of which there are *count then.
+ */
+static u8 *viot_nodes(struct viot_table *table, const struct device_info *iommu,
+		      const struct device_info *const *devices, unsigned device_count, u16 *count)
 {
 	struct viot_iommu *first = (struct viot_iommu *)(table + 1);
-	struct viot_endpoint *node = (struct viot_endpoint *)(first + 1);
+	struct viot_pci_range *range = NULL;
+	u8 *end = (u8 *)(first + 1);
 
 	first->node.type = VIOT_VIRTIO_MMIO_IOMMU;
 	first->node.length = cpu_to_le16(sizeof(*first));
 	first->base = cpu_to_le64(iommu->slot.base);
-	for (unsigned i = 0; i < count; i++) {
-		if (!viot_is_endpoint(devices[i]))
+	*count = 1;
+	for (unsigned i = 0; i < device_count; i++) {
+		const struct device_info *info = devices[i];
+
+		if (!viot_is_endpoint(info))
 			continue;
-		node->node.type = VIOT_MMIO_ENDPOINT;
-		node->node.length = cpu_to_le16(sizeof(*node));
-		node->endpoint = cpu_to_le32(devices[i]->endpoint);
-		node->base = cpu_to_le64(devices[i]->slot.base);
-		node->output_node = cpu_to_le16(sizeof(*table));
-		node++;
+		if (info->kind != DEVICE_PCI) {
+			put_mmio((struct viot_endpoint *)end, info);
+		} else if (range && range_grows(range, info)) {
+			range->last_bdf = cpu_to_le16(info->bdf);
+			continue;
+		} else {
+			range = (struct viot_pci_range *)end;
+			put_pci(range, info);
+		}
+		end += sizeof(struct viot_endpoint);
+		++*count;
 	}
+	return end;
 }
 
 int viot_build(const struct device_info *const *devices, unsigned count, void **table, u32 *size)
@@ -116,6 +167,7 @@ int viot_build(const struct device_info *const *devices, unsigned count, void **
 	const struct device_info *iommu = NULL;
 	unsigned endpoints = 0;
 	struct viot_table *viot;
+	u16 nodes;
 
 	for (unsigned i = 0; i < count; i++) {
 		if (devices[i]->is_iommu)
@@ -124,13 +176,13 @@ int viot_build(const struct device_info *const *devices, unsigned count, void **
 	}
 	if (!iommu || endpoints >= UINT16_MAX)
 		return -EINVAL;
-	*size = sizeof(*viot) + sizeof(struct viot_iommu) +
-		endpoints * sizeof(struct viot_endpoint);
-	viot = calloc(1, *size);
+	/* The most that it can be: nodes of endpoints are all of one size. */
+	viot = calloc(1, sizeof(*viot) + sizeof(struct viot_iommu) +
+				 endpoints * sizeof(struct viot_endpoint));
 	if (!viot)
 		return -ENOMEM;
-	viot_header(viot, *size, endpoints + 1);
-	viot_nodes(viot, iommu, devices, count);
+	*size = viot_nodes(viot, iommu, devices, count, &nodes) - (u8 *)viot;
+	viot_header(viot, *size, nodes);
 	viot_checksum(viot, *size);
 	*table = viot;
 	return 0;

@@ -6,6 +6,7 @@
 #include "aml.h"
 #include "bootparams.h"
 #include "layout.h"
+#include "vmm/pci.h"
 
 /* "System Description Table Header" */
 #define TABLE_HEADER   36
@@ -42,6 +43,10 @@
 #define MADT_LAPIC     8
 #define MADT_IOAPIC    12
 #define MADT_LAPIC_NMI 6
+
+/* "PCI Firmware Specification", MCFG: one entry, for one segment. */
+#define MCFG_ENTRY 44
+#define MCFG_SIZE  60
 
 struct acpi {
 	u8 *area;
@@ -102,7 +107,7 @@ static int list_table(struct acpi *acpi, const u8 *table)
 }
 
 /* Its size shows only when it is written: the rest of the area is its to grow in. */
-static u8 *build_dsdt(struct acpi *acpi, const struct list_node *devices)
+static u8 *build_dsdt(struct acpi *acpi, const struct acpi_machine *machine)
 {
 	u8 *table = reserve(acpi, TABLE_HEADER);
 	struct aml aml;
@@ -110,7 +115,7 @@ static u8 *build_dsdt(struct acpi *acpi, const struct list_node *devices)
 	if (!table)
 		return NULL;
 	aml_init(&aml, table + TABLE_HEADER, acpi->size - acpi->used);
-	dsdt_build(&aml, devices);
+	dsdt_build(&aml, machine);
 	if (aml.failed)
 		return NULL;
 	acpi->used += aml.len;
@@ -191,6 +196,18 @@ static int build_madt(struct acpi *acpi, unsigned cpus)
 	return list_table(acpi, table);
 }
 
+static int build_mcfg(struct acpi *acpi, const struct pci_layout *pci)
+{
+	u8 *table = reserve(acpi, MCFG_SIZE);
+
+	if (!table)
+		return -ENOSPC;
+	/* Segment 0 and buses 0 to 0 follow, in zeros. */
+	bp_put64(table, MCFG_ENTRY, pci->ecam.start);
+	finish_table(table, "MCFG", MCFG_SIZE, 1);
+	return list_table(acpi, table);
+}
+
 static int add_extra(struct acpi *acpi, const struct firmware_table *extra)
 {
 	u8 *table = reserve(acpi, extra->size);
@@ -232,12 +249,14 @@ static int build_tables(struct acpi *acpi, const struct acpi_machine *machine)
 	u8 *dsdt, *xsdt;
 	int ret;
 
-	dsdt = rsdp ? build_dsdt(acpi, machine->devices) : NULL;
+	dsdt = rsdp ? build_dsdt(acpi, machine) : NULL;
 	if (!dsdt)
 		return -ENOSPC;
 	ret = build_fadt(acpi, address_of(acpi, dsdt));
 	if (!ret)
 		ret = build_madt(acpi, machine->cpus);
+	if (!ret && machine->pci)
+		ret = build_mcfg(acpi, machine->pci);
 	for (unsigned i = 0; !ret && i < machine->table_count; i++)
 		ret = add_extra(acpi, &machine->tables[i]);
 	xsdt = ret ? NULL : build_xsdt(acpi);

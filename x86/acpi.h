@@ -10,9 +10,12 @@
 #include "vmm/device.h"
 #include "vmm/firmware.h"
 
+struct pci_layout;
+
 struct acpi_machine {
 	unsigned cpus;			 /* APIC IDs 0 to cpus - 1 */
 	const struct list_node *devices; /* struct device.node */
+	const struct pci_layout *pci;	 /* NULL: this machine has no PCI */
 	const struct firmware_table *tables;
 	unsigned table_count;
 };
@@ -26,6 +29,8 @@ int acpi_build(const struct acpi_machine *machine, u8 *area, size_t size, gpa_t 
 
 /* The definition block alone: the devices' objects. */
 struct aml;
-void dsdt_build(struct aml *aml, const struct list_node *devices);
+void dsdt_build(struct aml *aml, const struct acpi_machine *machine);
+/* The part of PCI's, inside \_SB: the host bridge, and what has the ECAM. */
+void dsdt_add_pci(struct aml *aml, const struct pci_layout *pci);
 
 #endif

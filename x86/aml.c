@@ -15,6 +15,9 @@ enum {
 	AML_SCOPE = 0x10,
 	AML_BUFFER = 0x11,
 	AML_PACKAGE = 0x12,
+	AML_METHOD = 0x14,
+	AML_IF = 0xa0,
+	AML_ELSE = 0xa1,
 	AML_EXT = 0x5b,
 	AML_EXT_DEVICE = 0x82,
 };
@@ -76,6 +79,25 @@ size_t aml_begin_package(struct aml *aml, u8 elements)
 
 	put8(aml, elements);
 	return mark;
+}
+
+size_t aml_begin_method(struct aml *aml, const char *name, u8 arguments)
+{
+	size_t mark = begin(aml, AML_METHOD);
+
+	put(aml, name, strlen(name));
+	put8(aml, arguments);
+	return mark;
+}
+
+size_t aml_begin_if(struct aml *aml)
+{
+	return begin(aml, AML_IF);
+}
+
+size_t aml_begin_else(struct aml *aml)
+{
+	return begin(aml, AML_ELSE);
 }
 
 /* Make room for @len bytes at @at, which become @data. */
@@ -146,6 +168,25 @@ void aml_string(struct aml *aml, const char *text)
 	put(aml, text, strlen(text) + 1);
 }
 
+void aml_buffer(struct aml *aml, const void *data, u8 size)
+{
+	size_t mark = begin(aml, AML_BUFFER);
+
+	aml_integer(aml, size);
+	put(aml, data, size);
+	aml_end(aml, mark);
+}
+
+void aml_op(struct aml *aml, enum aml_op op)
+{
+	put8(aml, op);
+}
+
+void aml_reference(struct aml *aml, const char *name)
+{
+	put(aml, name, strlen(name));
+}
+
 static unsigned hex_digit(char c)
 {
 	return c <= '9' ? c - '0' : c - 'A' + 10;
@@ -201,6 +242,27 @@ void aml_resource_edge_interrupt(struct aml *aml, u32 gsi)
 	put8(aml, 0x03);
 	put8(aml, 1);
 	put_le(aml, gsi, 4);
+}
+
+/*
+ * "Word", "DWord" and "QWord Address Space Descriptor": a producer, its minimum and maximum
+ * fixed, positively decoded. Memory is writable and not cacheable, I/O is the whole range.
+ */
+void aml_resource_window(struct aml *aml, enum aml_space space, unsigned bytes, u64 start, u64 last)
+{
+	static const u8 type_flags[] = { [AML_SPACE_MEMORY] = 1, [AML_SPACE_IO] = 3 };
+	const u8 tag = bytes == 2 ? 0x88 : bytes == 4 ? 0x87 : 0x8a;
+
+	put8(aml, tag);
+	put_le(aml, 3 + 5 * bytes, 2);
+	put8(aml, space);
+	put8(aml, 0x0c);
+	put8(aml, space == AML_SPACE_BUS ? 0 : type_flags[space]);
+	put_le(aml, 0, bytes); /* granularity */
+	put_le(aml, start, bytes);
+	put_le(aml, last, bytes);
+	put_le(aml, 0, bytes); /* translation */
+	put_le(aml, last - start + 1, bytes);
 }
 
 void aml_end_resources(struct aml *aml, size_t mark)

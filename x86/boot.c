@@ -9,6 +9,7 @@
 #include "layout.h"
 #include "vmm/firmware.h"
 #include "vmm/memory.h"
+#include "vmm/pci.h"
 #include "vmm/vm.h"
 
 #define PAGE	   4096
@@ -28,11 +29,12 @@ static unsigned ram_ranges(const struct guest_memory *memory, struct range *ram)
 	return memory_count(memory);
 }
 
-static unsigned build_map(const struct guest_memory *memory, struct e820_range *map)
+static unsigned build_map(const struct guest_memory *memory, const struct range *ecam,
+			  struct e820_range *map)
 {
 	struct range ram[MEMORY_MAX_RANGES];
 
-	return e820_build(ram, ram_ranges(memory, ram), map);
+	return e820_build(ram, ram_ranges(memory, ram), ecam, map);
 }
 
 static u64 map_size(const struct e820_range *entry)
@@ -96,10 +98,10 @@ static int write_seed(const struct guest_memory *memory)
 	return memory_write(memory, LAYOUT_SETUP_DATA, data, sizeof(data));
 }
 
-static void put_e820(u8 *params, const struct guest_memory *memory)
+static void put_e820(u8 *params, const struct guest_memory *memory, const struct range *ecam)
 {
 	struct e820_range map[E820_MAX];
-	unsigned count = build_map(memory, map);
+	unsigned count = build_map(memory, ecam, map);
 
 	params[BP_E820_ENTRIES] = count;
 	for (unsigned i = 0; i < count; i++) {
@@ -132,7 +134,8 @@ static void put_params(u8 *params, const struct arch_image *image)
 	bp_put64(params, BP_ACPI_RSDP, LAYOUT_TABLES);
 }
 
-static int write_long(const struct arch_image *image, const struct guest_memory *memory)
+static int write_long(const struct arch_image *image, const struct guest_memory *memory,
+		      const struct range *ecam)
 {
 	u8 *params = memory_host(memory, LAYOUT_BOOT_PARAMS, BP_SIZE);
 	int ret;
@@ -140,18 +143,19 @@ static int write_long(const struct arch_image *image, const struct guest_memory 
 	if (!params)
 		return -EFAULT;
 	put_params(params, image);
-	put_e820(params, memory);
+	put_e820(params, memory, ecam);
 	ret = write_seed(memory);
 	if (!ret)
 		ret = write_gdt(memory);
 	return ret ? ret : write_page_tables(memory);
 }
 
-static int write_pvh(const struct arch_image *image, const struct guest_memory *memory)
+static int write_pvh(const struct arch_image *image, const struct guest_memory *memory,
+		     const struct range *ecam)
 {
 	u8 *info = memory_host(memory, LAYOUT_START_INFO, PAGE);
 	struct e820_range map[E820_MAX];
-	unsigned count = build_map(memory, map);
+	unsigned count = build_map(memory, ecam, map);
 
 	if (!info)
 		return -EFAULT;
@@ -176,15 +180,16 @@ static int write_pvh(const struct arch_image *image, const struct guest_memory *
 	return write_gdt(memory);
 }
 
-int boot_write(const struct arch_image *image, const struct guest_memory *memory, struct error *err)
+int boot_write(const struct arch_image *image, const struct guest_memory *memory,
+	       const struct range *ecam, struct error *err)
 {
 	int ret = memory_write(memory, LAYOUT_CMDLINE, image->cmdline, strlen(image->cmdline) + 1);
 
 	if (!ret)
 		ret = write_reset_vector(memory);
 	if (!ret)
-		ret = image->entry_kind == ENTRY_PVH ? write_pvh(image, memory)
-						     : write_long(image, memory);
+		ret = image->entry_kind == ENTRY_PVH ? write_pvh(image, memory, ecam)
+						     : write_long(image, memory, ecam);
 	return ret ? error_set(err, ret, "cannot write the boot parameters: %s", strerror(-ret))
 		   : 0;
 }
@@ -192,9 +197,11 @@ int boot_write(const struct arch_image *image, const struct guest_memory *memory
 int arch_firmware_write(struct vm *vm, const struct arch_image *image,
 			const struct firmware *firmware, struct error *err)
 {
+	const struct pci_layout *pci = vm->pci ? pci_bus_layout(vm->pci) : NULL;
 	const struct acpi_machine machine = {
 		.cpus = vm->config->cpus,
 		.devices = &vm->devices,
+		.pci = pci,
 		.tables = firmware->tables,
 		.table_count = firmware->table_count,
 	};
@@ -204,5 +211,5 @@ int arch_firmware_write(struct vm *vm, const struct arch_image *image,
 	if (!area)
 		return error_set(err, -EFAULT, "no RAM for the ACPI tables");
 	ret = acpi_build(&machine, area, LAYOUT_TABLES_SIZE, LAYOUT_TABLES, err);
-	return ret ? ret : boot_write(image, vm->memory, err);
+	return ret ? ret : boot_write(image, vm->memory, pci ? &pci->ecam : NULL, err);
 }

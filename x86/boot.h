@@ -6,14 +6,18 @@
 #include "image.h"
 
 struct guest_memory;
+struct range;
 
 /* Selectors of the GDT: the boot protocol's __BOOT_CS and __BOOT_DS. */
 #define BOOT_CS	       0x10
 #define BOOT_DS	       0x18
 #define BOOT_GDT_LIMIT 0x1f
 
-/* Boot parameters or PVH start info, command line, and GDT and page tables if needed. */
+/*
+ * Boot parameters or PVH start info, command line, and GDT and page tables if needed.
+ * @ecam: PCI's, or NULL.
+ */
 int boot_write(const struct arch_image *image, const struct guest_memory *memory,
-	       struct error *err);
+	       const struct range *ecam, struct error *err);
 
 #endif

@@ -112,13 +112,15 @@ static void add_s5(struct aml *aml)
 	aml_end(aml, mark);
 }
 
-void dsdt_build(struct aml *aml, const struct list_node *devices)
+void dsdt_build(struct aml *aml, const struct acpi_machine *machine)
 {
 	size_t mark;
 
 	add_s5(aml);
 	mark = aml_begin_scope(aml, "\\_SB_");
-	add_devices(aml, devices);
+	add_devices(aml, machine->devices);
 	add_rtc(aml);
+	if (machine->pci)
+		dsdt_add_pci(aml, machine->pci);
 	aml_end(aml, mark);
 }

@@ -96,6 +96,12 @@ int arch_image_open(struct arch_image **out, const char *path, struct error *err
 	return 0;
 }
 
+/* The architecture has but one. */
+u64 arch_image_page_size(const struct arch_image *image)
+{
+	return 4096;
+}
+
 void arch_image_close(struct arch_image *image)
 {
 	if (!image)

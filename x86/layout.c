@@ -4,6 +4,7 @@
 
 #include "layout.h"
 #include "vmm/arch.h"
+#include "vmm/pci.h"
 
 const char *const arch_name = "x86";
 const bool arch_has_device_tree = false;
@@ -104,7 +105,8 @@ static unsigned e820_add(struct e820_range *map, unsigned n, u64 start, u64 last
 	return n + 1;
 }
 
-unsigned e820_build(const struct range *ram, unsigned ram_count, struct e820_range map[E820_MAX])
+unsigned e820_build(const struct range *ram, unsigned ram_count, const struct range *ecam,
+		    struct e820_range map[E820_MAX])
 {
 	unsigned n = 0;
 
@@ -112,7 +114,45 @@ unsigned e820_build(const struct range *ram, unsigned ram_count, struct e820_ran
 	n = e820_add(map, n, LAYOUT_EBDA, 0x9ffff, E820_RESERVED);
 	n = e820_add(map, n, LAYOUT_TABLES, LAYOUT_FIRMWARE_LAST, E820_RESERVED);
 	n = e820_add(map, n, LAYOUT_KERNEL_MIN, ram[0].last, E820_RAM);
+	/* "PCI Firmware Specification", MCFG: the ECAM must be reserved, here or in the DSDT. */
+	if (ecam)
+		n = e820_add(map, n, ecam->start, ecam->last, E820_RESERVED);
 	for (unsigned i = 1; i < ram_count && n < E820_MAX; i++)
 		n = e820_add(map, n, ram[i].start, ram[i].last, E820_RAM);
 	return n;
+}
+
+/*
+ * Every slot begins with another line ("PCI-to-PCI Bridge Architecture", interrupt binding),
+ * of the four that the IOAPIC has for PCI.
+ */
+static u32 intx_gsi(unsigned slot, unsigned pin)
+{
+	return GSI_INTX + (slot + pin - 1) % GSI_INTX_LINES;
+}
+
+/* Hosts whose processors say 52 bits may translate 48; guests need no more than this. */
+#define PCI64_MAX_BITS 46
+#define PCI64_MIN      GIB
+
+int layout_pci(const struct range *ram, unsigned ram_count, unsigned address_bits,
+	       struct pci_layout *layout, struct error *err)
+{
+	u64 start = align_up(MAX(ram[ram_count - 1].last + 1, LAYOUT_HIGH), GIB);
+	u64 end = 1ULL << MIN(address_bits, (unsigned)PCI64_MAX_BITS);
+
+	if (end < PCI64_MIN || start > end - PCI64_MIN)
+		return error_set(err, -ENOSPC,
+				 "--mem: the memory ends at 0x%llx, which leaves no room for PCI "
+				 "below 0x%llx, where this host's addresses end",
+				 (unsigned long long)ram[ram_count - 1].last,
+				 (unsigned long long)end);
+	*layout = (struct pci_layout){
+		.ecam = { LAYOUT_ECAM, LAYOUT_ECAM + LAYOUT_ECAM_SIZE - 1 },
+		.mmio32 = { LAYOUT_PCI32, LAYOUT_PCI32_LAST },
+		.mmio64 = { start, end - 1 },
+		.io = { PORT_PCI, PORT_LAST },
+		.intx = intx_gsi,
+	};
+	return 0;
 }

@@ -35,7 +35,9 @@
 #define LAYOUT_KERNEL_MIN    0x100000
 
 #define LAYOUT_ECAM	   0xc0000000ULL
-#define LAYOUT_ECAM_SIZE   0x10000000ULL
+#define LAYOUT_ECAM_SIZE   0x100000ULL /* bus 0 */
+#define LAYOUT_PCI32	   0xd0000000ULL
+#define LAYOUT_PCI32_LAST  0xfbffffffULL
 #define LAYOUT_VIRTIO	   0xfe000000ULL
 #define LAYOUT_VIRTIO_STEP 0x1000 /* a page each: the IOMMU's and the guest's grain */
 #define LAYOUT_VIRTIO_SIZE 0x200
@@ -50,9 +52,14 @@
 #define PORT_SERIAL  0x3f8
 #define PORT_PVPANIC 0x505
 #define PORT_SLEEP   0x600 /* ACPI sleep control; + 1: sleep status */
-#define PORT_RESET   0xcf9
+#define PORT_CONFIG  0xcf8 /* PCI's configuration ports: address, and data 4 above */
+#define PORT_RESET   0xcf9 /* a byte in the middle of them, as chipsets have it */
+#define PORT_PCI     0x1000
+#define PORT_LAST    0xffff
 
-#define GSI_SERIAL 4
+#define GSI_SERIAL     4
+#define GSI_INTX       16 /* GSI_INTX_LINES of them */
+#define GSI_INTX_LINES 4
 
 /* Values of the reset and sleep registers that the ACPI tables name. */
 #define RESET_VALUE	 0x06
@@ -70,7 +77,17 @@ struct e820_range {
 
 #define E820_MAX 8
 
-/* The memory map for the guest, ascending. Returns the number of entries in @map. */
-unsigned e820_build(const struct range *ram, unsigned ram_count, struct e820_range map[E820_MAX]);
+/*
+ * The memory map for the guest, ascending. @ecam: PCI's, or NULL. Returns the number of
+ * entries in @map.
+ */
+unsigned e820_build(const struct range *ram, unsigned ram_count, const struct range *ecam,
+		    struct e820_range map[E820_MAX]);
+
+/* Where PCI goes, with @address_bits of guest-physical address. -ENOSPC with a line. */
+struct error;
+struct pci_layout;
+int layout_pci(const struct range *ram, unsigned ram_count, unsigned address_bits,
+	       struct pci_layout *layout, struct error *err);
 
 #endif

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Ports that every PC has: the clock, what is left of the keyboard controller
- * (its reset line), the reset register, and the sleep registers that our FADT
- * names. Ports that nobody claims, like 0x80 and the DMA page registers, read
- * as all ones and swallow writes; KVM's PIT has 0x61.
+ * (its reset line), PCI's configuration ports with the reset register among them, and the
+ * sleep registers that our FADT names. Ports that nobody claims, like 0x80 and the DMA page
+ * registers, read as all ones and swallow writes; KVM's PIT has 0x61.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "cmos.h"
+#include "config_ports.h"
 #include "layout.h"
 #include "vmm/bus.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
-enum { REGION_I8042_DATA, REGION_I8042_COMMAND, REGION_RTC, REGION_SLEEP, REGION_RESET, REGIONS };
+enum { REGION_I8042_DATA, REGION_I8042_COMMAND, REGION_RTC, REGION_SLEEP, REGION_CONFIG, REGIONS };
 
 #define I8042_STATUS	  0x14 /* self-test passed, not locked, both buffers empty */
 #define I8042_PULSE	  0xf0 /* and above: pulse the output lines whose bits are clear ... */
@@ -26,6 +27,7 @@ struct legacy {
 	struct vm *vm;
 	struct bus_region regions[REGIONS];
 	struct cmos cmos;
+	struct config_ports config;
 };
 
 static u64 i8042_read_data(struct bus_region *region, u64 offset, unsigned len)
@@ -86,16 +88,28 @@ static void sleep_write(struct bus_region *region, u64 offset, u64 value, unsign
 		vm_stop(legacy->vm, VM_POWEROFF);
 }
 
-static u64 reset_read(struct bus_region *region, u64 offset, unsigned len)
+/* One byte of the configuration address is the reset register, to who writes one byte. */
+static bool is_reset(u64 offset, unsigned len)
 {
-	return 0;
+	return offset == PORT_RESET - PORT_CONFIG && len == 1;
 }
 
-static void reset_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
+static u64 config_read(struct bus_region *region, u64 offset, unsigned len)
 {
-	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_RESET]);
+	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_CONFIG]);
 
-	if (value & RESET_CPU)
+	if (is_reset(offset, len))
+		return 0;
+	return config_ports_read(&legacy->config, legacy->vm->pci, offset, len);
+}
+
+static void config_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
+{
+	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_CONFIG]);
+
+	if (!is_reset(offset, len))
+		config_ports_write(&legacy->config, legacy->vm->pci, offset, value, len);
+	else if (value & RESET_CPU)
 		vm_stop(legacy->vm, VM_REBOOT);
 }
 
@@ -103,14 +117,14 @@ static const struct bus_ops i8042_data_ops = { i8042_read_data, i8042_write_data
 static const struct bus_ops i8042_command_ops = { i8042_read_status, i8042_write_command };
 static const struct bus_ops rtc_ops = { rtc_read, rtc_write };
 static const struct bus_ops sleep_ops = { sleep_read, sleep_write };
-static const struct bus_ops reset_ops = { reset_read, reset_write };
+static const struct bus_ops config_ops = { config_read, config_write };
 
 static const struct bus_region regions[REGIONS] = {
 	[REGION_I8042_DATA] = { PORT_I8042, PORT_I8042, &i8042_data_ops },
 	[REGION_I8042_COMMAND] = { PORT_I8042 + 4, PORT_I8042 + 4, &i8042_command_ops },
 	[REGION_RTC] = { PORT_RTC, PORT_RTC + 1, &rtc_ops },
 	[REGION_SLEEP] = { PORT_SLEEP, PORT_SLEEP + 1, &sleep_ops },
-	[REGION_RESET] = { PORT_RESET, PORT_RESET, &reset_ops },
+	[REGION_CONFIG] = { PORT_CONFIG, PORT_CONFIG + 7, &config_ops },
 };
 
 static void legacy_destroy(struct device *device)

@@ -7,6 +7,7 @@
 
 #include "layout.h"
 #include "machine.h"
+#include "vmm/pci.h"
 #include "vmm/vm.h"
 
 #define PIC_PINS    16 /* of both */
@@ -118,6 +119,12 @@ u32 arch_irq_pins(struct kvm_irq_routing_entry *entries, u32 max)
 				    gsi % 8);
 	}
 	return n;
+}
+
+int arch_pci_layout(const struct vm *vm, struct pci_layout *layout, struct error *err)
+{
+	return layout_pci(vm->config->ram, vm->config->ram_count, vm->arch->address_bits, layout,
+			  err);
 }
 
 bool arch_msi_window(const struct vm *vm, struct range *window)

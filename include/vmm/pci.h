@@ -75,8 +75,9 @@ struct pci_function_ops {
 	void (*config_read)(struct pci_function *function, u32 offset, unsigned len, u32 *value);
 	void (*config_written)(struct pci_function *function, u32 offset, unsigned len, u32 value);
 	/*
-	 * BAR @n is decoded at bars[n].address from now on, or no longer. Never NULL in a
-	 * function with BARs. Nobody is told what overlaps: page_slot_map() and bus_add() refuse.
+	 * BAR @n is decoded at bars[n].address from now on, or no longer: a BAR that moves is told
+	 * both, in turn. Never NULL in a function with BARs. One that lies outside the bus's
+	 * windows or over another decoded BAR is not decoded, until it does no longer.
 	 */
 	void (*bar_changed)(struct pci_function *function, unsigned n);
 	/* Switch MSI on for @count vectors (1, 2, 4 ... 32), or off (0). For passed devices; else
@@ -99,8 +100,9 @@ struct pci_function {
 	struct dma_space *space; /* for its MSIs */
 	u8 slot, function;	 /* place on the bus */
 	u8 config[PCI_CONFIG_SIZE];
-	u8 writable[PCI_CONFIG_SIZE]; /* bits that the guest may write */
-	u8 clear[PCI_CONFIG_SIZE];    /* bits that are cleared by writing 1 */
+	u8 writable[PCI_CONFIG_SIZE];	/* bits that the guest may write */
+	u8 clear[PCI_CONFIG_SIZE];	/* bits that are cleared by writing 1 */
+	u8 taken[PCI_CONFIG_SIZE / 32]; /* dwords that capabilities have, a bit each */
 	struct pci_bar bars[PCI_BARS + 1];
 	u16 last_capability, last_extended; /* 0: none yet */
 	u16 msi, msix_at;		    /* capabilities; 0: none */
@@ -157,7 +159,7 @@ void pci_set_interrupt_pin(struct pci_function *function, u8 pin);
 int pci_bus_add(struct pci_bus *bus, struct pci_function *function, unsigned slot, unsigned fn);
 /* As after a reset of the function: decoding, MSI and MSI-X off; BARs keep no address. */
 void pci_function_reset(struct pci_function *function);
-/* To be called by ops->destroy: BARs off, vectors gone. */
+/* To be called by ops->destroy, first: BARs off, vectors gone; the ops are told, as of a reset. */
 void pci_function_release(struct pci_function *function);
 
 /* Drive the function's INTx. Several functions may share a line. */

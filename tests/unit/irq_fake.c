@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The real one wants KVM and an architecture. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "irq_fake.h"
+
+struct irq_line {
+	struct irq *irq;
+	u32 gsi;
+};
 
 void irq_fake_init(struct irq *irq)
 {
@@ -29,6 +35,39 @@ unsigned irq_fake_run(struct irq *irq)
 			deliver(irq, &route->msi);
 	}
 	return irq->delivered;
+}
+
+int irq_line_create(struct irq_line **out, struct irq *irq, u32 gsi, enum irq_trigger trigger)
+{
+	struct irq_line *line = calloc(1, sizeof(*line));
+
+	if (!line || gsi >= IRQ_FAKE_PINS) {
+		free(line);
+		return -ENOMEM;
+	}
+	*line = (struct irq_line){ irq, gsi };
+	irq->trigger[gsi] = trigger;
+	irq->lines++;
+	*out = line;
+	return 0;
+}
+
+void irq_line_destroy(struct irq_line *line)
+{
+	if (line)
+		line->irq->lines--;
+	free(line);
+}
+
+void irq_line_pulse(struct irq_line *line)
+{
+	line->irq->rises[line->gsi]++;
+}
+
+void irq_line_set(struct irq_line *line, bool level)
+{
+	line->irq->rises[line->gsi] += level && !line->irq->level[line->gsi];
+	line->irq->level[line->gsi] = level;
 }
 
 int irq_send_msi(struct irq *irq, const struct msi_message *msi)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* KVM's side of vmm/irq.h, for tests that have no KVM: routes, and eventfds tied to them. */
+/* vmm/irq.h for tests that have no KVM: routes and eventfds tied to them, and wires. */
 #ifndef TESTS_UNIT_IRQ_FAKE_H
 #define TESTS_UNIT_IRQ_FAKE_H
 
@@ -8,6 +8,7 @@
 #define IRQ_FAKE_ROUTES	  4
 #define IRQ_FAKE_FIRST	  100 /* GSI of the first route */
 #define IRQ_FAKE_MESSAGES 16
+#define IRQ_FAKE_PINS	  256
 
 struct irq_fake_route {
 	bool used;
@@ -20,6 +21,10 @@ struct irq {
 	unsigned changes;   /* of the routing table */
 	unsigned delivered; /* messages that reached the guest */
 	struct msi_message messages[IRQ_FAKE_MESSAGES];
+	int lines; /* that exist */
+	enum irq_trigger trigger[IRQ_FAKE_PINS];
+	bool level[IRQ_FAKE_PINS];
+	unsigned rises[IRQ_FAKE_PINS]; /* of the level, and pulses */
 };
 
 void irq_fake_init(struct irq *irq);

@@ -11,10 +11,11 @@
 #include "../../arm/fdt.h"
 #include "vmm/arch.h"
 #include "vmm/firmware.h"
+#include "vmm/pci.h"
 
-#define DEVICES 5
+#define DEVICES 8
 
-enum { SERIAL, PVPANIC, IOMMU, DISK, FRAME };
+enum { SERIAL, PVPANIC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME };
 
 /* A machine with one device of each kind. */
 struct machine {
@@ -23,6 +24,7 @@ struct machine {
 	struct range ram[2];
 	u64 mpidr[ARCH_MAX_CPUS];
 	struct firmware firmware;
+	struct pci_layout pci;
 	struct fdt_machine desc;
 	void *fdt;
 };
@@ -80,6 +82,7 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 		.cpus = cpus,
 		.mpidr = m->mpidr,
 		.gic = gic,
+		.msi_base = map_msi_base(gic, &(struct arch_options){ 0 }, cpus, m->ram, 1, 40),
 		.cmdline = "quiet panic=-1",
 		.devices = &m->list,
 		.firmware = &m->firmware,
@@ -334,6 +337,109 @@ static void endpoints_point_to_the_iommu(void **state)
 	machine_destroy(m);
 }
 
+/* In place of the IOMMU's builder, as above. */
+static int pci_hook(void *fdt, const struct device_info *const *functions, unsigned count,
+		    u32 phandle)
+{
+	assert_int_equal(count, 2);
+	return fdt_property_u32(fdt, "hook", phandle << 16 | functions[1]->bdf);
+}
+
+static struct machine *machine_with_pci(enum gic_kind gic)
+{
+	struct machine *m = machine_create(gic, 1);
+
+	add_device(m, HOST, "PCI", DEVICE_PCI_HOST);
+	add_device(m, BRIDGE, "PCI host bridge", DEVICE_PCI);
+	add_device(m, NVME, "nvme", DEVICE_PCI);
+	m->devices[NVME].info.bdf = 0x18;
+	m->firmware.fdt_pci_properties = pci_hook;
+	assert_int_equal(map_pci(m->ram, 1, 40, gic, m->desc.msi_base, &m->pci, NULL), 0);
+	m->desc.pci = &m->pci;
+	machine_build(m);
+	return m;
+}
+
+static const char pcie[] = "/pcie@40000000";
+
+static void the_pci_host_has_one_bus_and_three_windows(void **state)
+{
+	static const u32 ranges[] = {
+		0x01000000, 0, 0,	   0, 0x3eff0000, 0,	0x10000,
+		0x02000000, 0, 0x50000000, 0, 0x50000000, 0,	0x30000000,
+		0x03000000, 0, 0xc0000000, 0, 0xc0000000, 0xff, 0x40000000,
+	};
+	struct machine *m = machine_with_pci(GIC_V3_ITS);
+	const fdt32_t *got = cells(m, pcie, "ranges", ARRAY_SIZE(ranges));
+
+	assert_string(m, pcie, "compatible", "pci-host-ecam-generic");
+	assert_string(m, pcie, "device_type", "pci");
+	assert_int_equal(cell64(m, pcie, "reg", 0, 2), 0x40000000);
+	assert_int_equal(cell64(m, pcie, "reg", 1, 2), 0x100000);
+	assert_int_equal(cell64(m, pcie, "bus-range", 0, 1), 0);
+	assert_true(has(m, pcie, "dma-coherent"));
+	for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++)
+		assert_int_equal(fdt32_to_cpu(got[i]), ranges[i]);
+	assert_true(m->pci.mmio64.start > m->ram[0].last);
+	machine_destroy(m);
+}
+
+static void each_pin_of_each_slot_has_an_spi_of_its_own(void **state)
+{
+	struct machine *m = machine_with_pci(GIC_V3);
+	const fdt32_t *map = cells(m, pcie, "interrupt-map", 128 * 10);
+	u32 gic = cell(m, "/interrupt-controller@8000000", "phandle");
+
+	assert_int_equal(fdt32_to_cpu(cells(m, pcie, "interrupt-map-mask", 4)[0]), 0xf800);
+	for (unsigned i = 0; i < 128; i++, map += 10) {
+		assert_int_equal(fdt32_to_cpu(map[0]), i / 4 << 11);
+		assert_int_equal(fdt32_to_cpu(map[3]), i % 4 + 1);
+		assert_int_equal(fdt32_to_cpu(map[4]), gic);
+		assert_int_equal(fdt32_to_cpu(map[7]), 0);
+		assert_int_equal(fdt32_to_cpu(map[8]), 128 + i);
+		assert_int_equal(fdt32_to_cpu(map[9]), 4);
+	}
+	machine_destroy(m);
+}
+
+static void msis_go_to_the_its_by_requester_or_to_the_v2m_frame_or_nowhere(void **state)
+{
+	struct machine *m = machine_with_pci(GIC_V3_ITS);
+	const fdt32_t *map = cells(m, pcie, "msi-map", 4);
+
+	assert_int_equal(map[0], 0);
+	assert_int_equal(fdt32_to_cpu(map[1]),
+			 cell(m, "/interrupt-controller@8000000/its@8080000", "phandle"));
+	assert_int_equal(fdt32_to_cpu(map[3]), 0x10000);
+	machine_destroy(m);
+	m = machine_with_pci(GIC_V2M);
+	assert_int_equal(cell(m, pcie, "msi-parent"),
+			 cell(m, "/interrupt-controller@8000000/v2m@8020000", "phandle"));
+	machine_destroy(m);
+	m = machine_with_pci(GIC_V2);
+	assert_false(has(m, pcie, "msi-parent") || has(m, pcie, "msi-map"));
+	machine_destroy(m);
+}
+
+static void the_iommus_builder_is_given_the_functions(void **state)
+{
+	struct machine *m = machine_with_pci(GIC_V3_ITS);
+
+	assert_int_equal(cell(m, pcie, "hook"), cell(m, "/virtio@a000000", "phandle") << 16 | 0x18);
+	machine_destroy(m);
+}
+
+static void a_doorbell_that_moved_is_where_the_tree_says(void **state)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	m->desc.msi_base = 0x30000000;
+	machine_build(m);
+	assert_int_equal(cell64(m, "/interrupt-controller@8000000/its@30000000", "reg", 0, 2),
+			 0x30000000);
+	machine_destroy(m);
+}
+
 static void phandles_are_unique(void **state)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
@@ -420,6 +526,11 @@ int main(void)
 		cmocka_unit_test(timer_interrupts_name_the_cpus_on_a_gicv2_alone),
 		cmocka_unit_test(devices_are_where_their_slots_are),
 		cmocka_unit_test(endpoints_point_to_the_iommu),
+		cmocka_unit_test(the_pci_host_has_one_bus_and_three_windows),
+		cmocka_unit_test(each_pin_of_each_slot_has_an_spi_of_its_own),
+		cmocka_unit_test(msis_go_to_the_its_by_requester_or_to_the_v2m_frame_or_nowhere),
+		cmocka_unit_test(the_iommus_builder_is_given_the_functions),
+		cmocka_unit_test(a_doorbell_that_moved_is_where_the_tree_says),
 		cmocka_unit_test(phandles_are_unique),
 		cmocka_unit_test(no_node_has_a_property_twice),
 		cmocka_unit_test(the_largest_machine_fits),

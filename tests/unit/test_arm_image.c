@@ -434,6 +434,24 @@ static void a_command_line_longer_than_the_kernel_takes_is_refused(void **state)
 	free(kernel);
 }
 
+static void the_header_tells_the_size_of_pages(void **state)
+{
+	/* Bits 1 and 2; bit 3 is about where the kernel may go. */
+	static const u64 sizes[] = { 0, 4 * KIB, 16 * KIB, 64 * KIB };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		u8 *kernel = make_kernel();
+		struct arch_image *image;
+
+		put(kernel + OFFSET_FLAGS, 8 | i << 1, 8);
+		write_file(kernel, KERNEL_FILE);
+		image = assert_opens();
+		assert_int_equal(arch_image_page_size(image), sizes[i]);
+		arch_image_close(image);
+		free(kernel);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +477,7 @@ int main(void)
 		cmocka_unit_test(an_initrd_fits_to_the_last_byte_and_not_beyond),
 		cmocka_unit_test(an_initrd_stays_within_32_gib_of_the_kernel),
 		cmocka_unit_test(a_command_line_longer_than_the_kernel_takes_is_refused),
+		cmocka_unit_test(the_header_tells_the_size_of_pages),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -8,46 +8,13 @@
 
 #include "../../arm/map.h"
 #include "../../arm/v2m.h"
+#include "irq_fake.h"
 #include "vmm/arch.h"
 #include "vmm/bus.h"
+#include "vmm/pci.h"
 #include "vmm/vm.h"
 
-struct irq_line {
-	u32 gsi;
-};
-
-/* Of the doubles below: the last line that was pulsed, and how often any was. */
-static struct {
-	u32 gsi;
-	unsigned pulses;
-	int lines;
-} wires;
-
-int irq_line_create(struct irq_line **line, struct irq *irq, u32 gsi, enum irq_trigger trigger)
-{
-	assert_int_equal(trigger, IRQ_EDGE);
-	*line = calloc(1, sizeof(**line));
-	(*line)->gsi = gsi;
-	wires.lines++;
-	return 0;
-}
-
-void irq_line_destroy(struct irq_line *line)
-{
-	wires.lines -= !!line;
-	free(line);
-}
-
-void irq_line_pulse(struct irq_line *line)
-{
-	wires.gsi = line->gsi;
-	wires.pulses++;
-}
-
-void vm_add_device(struct vm *vm, struct device *device)
-{
-	list_add_tail(&vm->devices, &device->node);
-}
+static struct irq irq;
 
 static void the_names_of_interrupt_controllers_are_known(void **state)
 {
@@ -105,9 +72,9 @@ static struct vm *v2m_machine(void)
 
 	list_init(&vm->devices);
 	assert_int_equal(bus_create(&vm->mmio), 0);
-	assert_int_equal(v2m_create(vm), 0);
-	memset(&wires, 0, sizeof(wires));
-	wires.lines = MAP_SPI_V2M_COUNT;
+	irq_fake_init(&irq);
+	vm->irq = &irq;
+	assert_int_equal(v2m_create(vm, MAP_V2M), 0);
 	return vm;
 }
 
@@ -117,7 +84,7 @@ static void v2m_machine_destroy(struct vm *vm)
 
 	list_del(&device->node);
 	device->ops->destroy(device);
-	assert_int_equal(wires.lines, 0);
+	assert_int_equal(irq.lines, 0);
 	bus_destroy(vm->mmio);
 	free(vm);
 }
@@ -139,8 +106,8 @@ static void a_message_to_the_v2m_frame_pulses_its_spi(void **state)
 	u32 intid = 32 + 64 + 63;
 
 	bus_write(vm->mmio, MAP_V2M + 0x40, &intid, 4);
-	assert_int_equal(wires.pulses, 1);
-	assert_int_equal(wires.gsi, 64 + 63);
+	for (unsigned i = 0; i < IRQ_FAKE_PINS; i++)
+		assert_int_equal(irq.rises[i], i == 64 + 63);
 	v2m_machine_destroy(vm);
 }
 
@@ -154,8 +121,119 @@ static void a_message_with_anothers_spi_is_ignored(void **state)
 		bus_write(vm->mmio, MAP_V2M + 0x40, &intids[i], 4);
 	bus_write(vm->mmio, MAP_V2M + 0x44, &own, 4);
 	bus_write(vm->mmio, MAP_V2M + 0x40, &own, 1);
-	assert_int_equal(wires.pulses, 0);
+	for (unsigned i = 0; i < IRQ_FAKE_PINS; i++)
+		assert_int_equal(irq.rises[i], 0);
 	v2m_machine_destroy(vm);
+}
+
+/* ---- where the doorbell goes ---- */
+
+static const struct range small_ram = { MAP_RAM, MAP_RAM + 256 * MIB - 1 };
+
+static u64 placed(enum gic_kind kind, u64 start, u64 last)
+{
+	const struct arch_options options = { .has_host_msi = true, .host_msi = { start, last } };
+
+	return map_msi_base(kind, &options, 4, &small_ram, 1, 40);
+}
+
+static void without_a_hosts_window_or_with_the_usual_one_nothing_moves(void **state)
+{
+	const struct arch_options none = { 0 };
+	struct range window;
+
+	assert_int_equal(map_msi_base(GIC_V3_ITS, &none, 4, &small_ram, 1, 40), MAP_ITS);
+	assert_int_equal(map_msi_base(GIC_V2M, &none, 4, &small_ram, 1, 40), MAP_V2M);
+	assert_int_equal(map_msi_base(GIC_V3, &none, 4, &small_ram, 1, 40), 0);
+	/* An SMMU's. */
+	assert_int_equal(placed(GIC_V3_ITS, 0x08000000, 0x080fffff), MAP_ITS);
+	assert_int_equal(placed(GIC_V2M, 0x08000000, 0x080fffff), MAP_V2M);
+	assert_true(map_msi_window(GIC_V3_ITS, MAP_ITS, &window));
+	assert_int_equal(window.start, 0x08090000);
+	assert_int_equal(window.last, 0x0809ffff);
+	assert_true(map_msi_window(GIC_V2M, MAP_V2M, &window));
+	assert_int_equal(window.start, 0x08020000);
+	assert_false(map_msi_window(GIC_V2, 0, &window));
+}
+
+static void the_doorbell_moves_into_the_hosts_window(void **state)
+{
+	static const struct range windows[] = {
+		{ 0x30000000, 0x300fffff },	/* room for all of it */
+		{ 0x0c010000, 0x0c01ffff },	/* for the doorbell's page alone */
+		{ 0x0c001000, 0x0c02ffff },	/* not aligned */
+		{ 0x08100000, 0x0a7fffff },	/* over devices of ours */
+		{ 0xf000000000, 0xf0000fffff }, /* above RAM */
+		{ 0, 0xffffffff },
+	};
+	static const enum gic_kind kinds[] = { GIC_V3_ITS, GIC_V2M };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(windows) * 2; i++) {
+		const struct range *host = &windows[i / 2];
+		enum gic_kind kind = kinds[i % 2];
+		u64 base = placed(kind, host->start, host->last);
+		struct range window;
+
+		assert_true(is_aligned(base, 0x10000));
+		assert_true(map_msi_window(kind, base, &window));
+		assert_true(range_contains(host->start, host->last, window.start, window.last));
+		assert_false(range_overlaps(base, window.last, MAP_SERIAL, MAP_SERIAL + 0xffff));
+		assert_false(range_overlaps(base, window.last, MAP_VIRTIO, MAP_VIRTIO + 0x1ffff));
+		assert_false(range_overlaps(base, window.last, MAP_RAM, small_ram.last));
+	}
+}
+
+static void a_window_without_room_leaves_the_doorbell_where_it_is(void **state)
+{
+	static const struct range windows[] = {
+		{ 0x80000000, 0x8fffffff },	  /* RAM */
+		{ 0x50000000, 0x500fffff },	  /* PCI */
+		{ 0x30008000, 0x30016fff },	  /* no whole page of 64 KiB */
+		{ 0x10000000000, 0x100000fffff }, /* past the last address */
+		{ 0xffffffffffff0000, UINT64_MAX }, { 0, 0xfff },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(windows); i++) {
+		assert_int_equal(placed(GIC_V3_ITS, windows[i].start, windows[i].last), MAP_ITS);
+		assert_int_equal(placed(GIC_V2M, windows[i].start, windows[i].last), MAP_V2M);
+	}
+}
+
+/* ---- PCI ---- */
+
+static void pci_is_below_ram_and_above_it(void **state)
+{
+	struct pci_layout pci;
+
+	assert_int_equal(map_pci(&small_ram, 1, 40, GIC_V3_ITS, MAP_ITS, &pci, NULL), 0);
+	assert_true(pci.ecam.last < pci.mmio32.start && pci.mmio32.last < MAP_RAM);
+	assert_true(pci.io_is_mmio && pci.io_window + pci.io.last < pci.ecam.start);
+	assert_true(pci.mmio64.start > small_ram.last);
+	assert_true(pci.mmio64.last == (1ULL << 40) - 1);
+	assert_int_equal(pci.intx(0, 1), 128);
+	assert_int_equal(pci.intx(31, 4), MAP_SPI_COUNT - 1);
+}
+
+static void a_doorbell_above_ram_is_no_place_for_registers(void **state)
+{
+	u64 base = placed(GIC_V3_ITS, 0x200000000, 0x2000fffff);
+	struct pci_layout pci;
+
+	assert_int_equal(map_pci(&small_ram, 1, 40, GIC_V3_ITS, base, &pci, NULL), 0);
+	assert_true(pci.mmio64.start >= base + MAP_ITS_SIZE);
+}
+
+static void ram_that_leaves_no_room_is_too_much(void **state)
+{
+	const struct range ram = { MAP_RAM, (1ULL << 40) - 1 };
+	struct error err = { "" };
+	struct pci_layout pci;
+
+	assert_int_equal(map_pci(&ram, 1, 40, GIC_V3, 0, &pci, &err), -ENOSPC);
+	assert_non_null(strstr(err.text, "--mem"));
+	assert_int_equal(map_pci(&ram, 1, 48, GIC_V3, 0, &pci, NULL), 0);
+	assert_int_equal(map_pci(&ram, 1, 52, GIC_V3, 0, &pci, NULL), 0);
+	assert_true(pci.mmio64.last == (1ULL << 48) - 1);
 }
 
 int main(void)
@@ -168,6 +246,12 @@ int main(void)
 		cmocka_unit_test(the_v2m_frame_tells_which_spis_it_has),
 		cmocka_unit_test(a_message_to_the_v2m_frame_pulses_its_spi),
 		cmocka_unit_test(a_message_with_anothers_spi_is_ignored),
+		cmocka_unit_test(without_a_hosts_window_or_with_the_usual_one_nothing_moves),
+		cmocka_unit_test(the_doorbell_moves_into_the_hosts_window),
+		cmocka_unit_test(a_window_without_room_leaves_the_doorbell_where_it_is),
+		cmocka_unit_test(pci_is_below_ram_and_above_it),
+		cmocka_unit_test(a_doorbell_above_ram_is_no_place_for_registers),
+		cmocka_unit_test(ram_that_leaves_no_room_is_too_much),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,12 +59,54 @@ static void what_is_not_translated_gets_no_property(void **state)
 	assert_true(fdt_first_property_offset(fdt, build(fdt, sizeof(fdt), &endpoint, 0)) < 0);
 }
 
+static void the_pci_host_maps_its_endpoints_one_by_one(void **state)
+{
+	const struct device_info bridge = { .bdf = 0, .endpoint = DEVICE_NO_ENDPOINT };
+	const struct device_info a = { .bdf = 8, .endpoint = 8 },
+				 b = { .bdf = 0x11, .endpoint = 7 };
+	const struct device_info *functions[] = { &bridge, &a, &b };
+	static const u32 expected[] = { 8, 5, 8, 1, 0x11, 5, 7, 1 };
+	char fdt[1024];
+	const fdt32_t *map;
+	int len;
+
+	assert_int_equal(fdt_create(fdt, sizeof(fdt)), 0);
+	assert_int_equal(fdt_finish_reservemap(fdt), 0);
+	assert_int_equal(fdt_begin_node(fdt, ""), 0);
+	assert_int_equal(iommu_fdt_pci_properties(fdt, functions, 3, 5), 0);
+	assert_int_equal(fdt_end_node(fdt), 0);
+	assert_int_equal(fdt_finish(fdt), 0);
+	map = fdt_getprop(fdt, 0, "iommu-map", &len);
+	assert_int_equal(len, sizeof(expected));
+	for (unsigned i = 0; i < ARRAY_SIZE(expected); i++)
+		assert_int_equal(fdt32_to_cpu(map[i]), expected[i]);
+}
+
+static void without_endpoints_or_an_iommu_the_pci_host_has_no_map(void **state)
+{
+	const struct device_info bridge = { .endpoint = DEVICE_NO_ENDPOINT };
+	const struct device_info a = { .bdf = 8, .endpoint = 8 };
+	const struct device_info *none[] = { &bridge }, *one[] = { &a };
+	char fdt[1024];
+
+	assert_int_equal(fdt_create(fdt, sizeof(fdt)), 0);
+	assert_int_equal(fdt_finish_reservemap(fdt), 0);
+	assert_int_equal(fdt_begin_node(fdt, ""), 0);
+	assert_int_equal(iommu_fdt_pci_properties(fdt, none, 1, 5), 0);
+	assert_int_equal(iommu_fdt_pci_properties(fdt, one, 1, 0), 0);
+	assert_int_equal(fdt_end_node(fdt), 0);
+	assert_int_equal(fdt_finish(fdt), 0);
+	assert_true(fdt_first_property_offset(fdt, 0) < 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_iommu_is_coherent_and_named_by_one_cell),
 		cmocka_unit_test(an_endpoint_names_the_iommu_and_itself),
 		cmocka_unit_test(what_is_not_translated_gets_no_property),
+		cmocka_unit_test(the_pci_host_maps_its_endpoints_one_by_one),
+		cmocka_unit_test(without_endpoints_or_an_iommu_the_pci_host_has_no_map),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

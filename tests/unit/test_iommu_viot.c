@@ -47,6 +47,49 @@ static void the_table_is_byte_for_byte_as_specified(void **state)
 	free(table);
 }
 
+static struct device_info function(u16 bdf, u32 endpoint)
+{
+	return (struct device_info){ .kind = DEVICE_PCI, .bdf = bdf, .endpoint = endpoint };
+}
+
+/* Endpoint, segments, BDFs, the IOMMU's node. */
+static const u8 expected_ranges[] = {
+	1, 0, 24, 0, 0x08, 0, 0, 0, 0, 0, 0, 0, 0x08, 0, 0x09, 0, 48, 0, 0, 0, 0, 0, 0, 0,
+	1, 0, 24, 0, 0x18, 0, 0, 0, 0, 0, 0, 0, 0x18, 0, 0x18, 0, 48, 0, 0, 0, 0, 0, 0, 0,
+	1, 0, 24, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0x19, 0, 0x19, 0, 48, 0, 0, 0, 0, 0, 0, 0,
+};
+
+static void neighbours_on_pci_are_one_range(void **state)
+{
+	const struct device_info bridge = function(0, DEVICE_NO_ENDPOINT), a = function(8, 8),
+				 b = function(9, 9), c = function(0x18, 0x18),
+				 d = function(0x19, 0x30);
+	const struct device_info *devices[] = { &iommu, &bridge, &a, &b, &c, &d };
+	u8 *table;
+	u32 size;
+
+	assert_int_equal(viot_build(devices, ARRAY_SIZE(devices), (void **)&table, &size), 0);
+	assert_int_equal(size, 48 + 16 + 3 * 24);
+	assert_int_equal(table[4], size);
+	assert_int_equal(table[36], 4);
+	assert_memory_equal(table + 64, expected_ranges, sizeof(expected_ranges));
+	free(table);
+}
+
+static void an_endpoint_between_two_does_not_part_them(void **state)
+{
+	const struct device_info a = function(8, 8), b = function(9, 9);
+	const struct device_info *devices[] = { &iommu, &a, &disk, &b };
+	u8 *table;
+	u32 size;
+
+	assert_int_equal(viot_build(devices, ARRAY_SIZE(devices), (void **)&table, &size), 0);
+	assert_int_equal(size, 48 + 16 + 2 * 24);
+	assert_int_equal(table[64 + 14], 9);
+	assert_int_equal(table[88], 2);
+	free(table);
+}
+
 static void without_an_iommu_there_is_no_table(void **state)
 {
 	const struct device_info *devices[] = { &serial, &disk };
@@ -73,6 +116,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_table_is_byte_for_byte_as_specified),
+		cmocka_unit_test(neighbours_on_pci_are_one_range),
+		cmocka_unit_test(an_endpoint_between_two_does_not_part_them),
 		cmocka_unit_test(without_an_iommu_there_is_no_table),
 		cmocka_unit_test(an_iommu_without_endpoints_is_a_table_of_one_node),
 	};

@@ -2,13 +2,15 @@
 /* The serial port against a terminal of our own, which can be full. */
 #include <errno.h>
 #include <linux/serial_reg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cmocka_all.h"
+#include "irq_fake.h"
 #include "vmm/serial.h"
 #include "vmm/terminal.h"
 #include "vmm/vm.h"
+
+#define GSI 4
 
 struct terminal {
 	struct terminal_client *client;
@@ -18,8 +20,7 @@ struct terminal {
 };
 
 static struct terminal terminal;
-static bool line_level;
-static unsigned line_rises;
+static struct irq irq;
 
 void terminal_set_client(struct terminal *t, struct terminal_client *client)
 {
@@ -42,37 +43,18 @@ size_t terminal_read(struct terminal *t, void *data, size_t len)
 	return len;
 }
 
-struct irq_line {
-	int unused;
-};
-
-int irq_line_create(struct irq_line **line, struct irq *irq, u32 gsi, enum irq_trigger trigger)
-{
-	*line = calloc(1, sizeof(**line));
-	return 0;
-}
-
-void irq_line_destroy(struct irq_line *line)
-{
-	free(line);
-}
-
-void irq_line_set(struct irq_line *line, bool level)
-{
-	line_rises += level && !line_level;
-	line_level = level;
-}
-
 static struct vm vm;
 
 static int setup(void **state)
 {
-	static const struct device_slot slot = { .port = true, .base = 0x3f8, .size = 8, .gsi = 4 };
+	static const struct device_slot slot = {
+		.port = true, .base = 0x3f8, .size = 8, .gsi = GSI
+	};
 
 	terminal = (struct terminal){ .room = sizeof(terminal.output), .input = "" };
-	line_level = false;
-	line_rises = 0;
+	irq_fake_init(&irq);
 	memset(&vm, 0, sizeof(vm));
+	vm.irq = &irq;
 	list_init(&vm.devices);
 	assert_int_equal(bus_create(&vm.ports), 0);
 	return serial_create(&vm, &slot, &terminal);
@@ -116,11 +98,11 @@ static void a_full_terminal_holds_the_transmitter(void **state)
 	in(UART_IIR); /* takes the interrupt of enabling */
 	out(UART_TX, 'x');
 	assert_false(in(UART_LSR)&UART_LSR_THRE);
-	assert_false(line_level);
+	assert_false(irq.level[GSI]);
 	terminal.room = 1;
 	terminal.client->writable(terminal.client);
 	assert_true(in(UART_LSR)&UART_LSR_THRE);
-	assert_true(line_level);
+	assert_true(irq.level[GSI]);
 	assert_memory_equal(terminal.output, "x", 1);
 }
 
@@ -129,23 +111,23 @@ static void input_interrupts_until_it_is_read(void **state)
 	out(UART_IER, UART_IER_RDI);
 	terminal.input = "ab";
 	terminal.client->readable(terminal.client);
-	assert_true(line_level);
+	assert_true(irq.level[GSI]);
 	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_RDI);
 	assert_int_equal(in(UART_RX), 'a');
-	assert_true(line_level);
+	assert_true(irq.level[GSI]);
 	assert_int_equal(in(UART_RX), 'b');
-	assert_false(line_level);
+	assert_false(irq.level[GSI]);
 	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_NO_INT);
 }
 
 static void transmitter_interrupt_goes_with_reading_iir(void **state)
 {
 	out(UART_IER, UART_IER_THRI);
-	assert_true(line_level);
+	assert_true(irq.level[GSI]);
 	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_THRI);
-	assert_false(line_level);
+	assert_false(irq.level[GSI]);
 	out(UART_TX, 'x');
-	assert_true(line_level);
+	assert_true(irq.level[GSI]);
 }
 
 static void divisor_hides_behind_dlab(void **state)
@@ -177,7 +159,7 @@ static void input_waits_for_a_driver(void **state)
 	assert_false(in(UART_LSR)&UART_LSR_DR);
 	in(UART_RX); /* what a driver does that starts */
 	out(UART_IER, UART_IER_RDI);
-	assert_true(line_level);
+	assert_true(irq.level[GSI]);
 	assert_int_equal(in(UART_RX), 's');
 }
 

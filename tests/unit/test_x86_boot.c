@@ -43,7 +43,7 @@ static void the_memory_map_is_ascending_and_spares_the_firmware(void **state)
 	struct range ram[2];
 	unsigned n = arch_ram_layout(4 * GIB, ram, 2, NULL);
 
-	n = e820_build(ram, n, map);
+	n = e820_build(ram, n, NULL, map);
 	for (unsigned i = 1; i < n; i++)
 		assert_true(map[i - 1].range.last < map[i].range.start);
 	for (unsigned i = 0; i < n; i++)
@@ -101,7 +101,7 @@ static void boot_parameters_carry_map_cmdline_initrd_and_seed(void **state)
 	const u8 *params, *seed;
 
 	bp_put64(image.header, BP_PREF_ADDRESS, 0x1000000);
-	assert_int_equal(boot_write(&image, memory, NULL), 0);
+	assert_int_equal(boot_write(&image, memory, NULL, NULL), 0);
 	params = memory_host(memory, LAYOUT_BOOT_PARAMS, BP_SIZE);
 	assert_int_equal(params[0x1ef], 0); /* the sentinel: the zero page was zeroed */
 	assert_int_equal(bp_get64(params, BP_PREF_ADDRESS), 0x1000000);
@@ -125,7 +125,7 @@ static void page_tables_map_4_gib_onto_themselves(void **state)
 	struct arch_image image = { .entry_kind = ENTRY_LONG, .cmdline = "" };
 	struct guest_memory *memory = make_memory(64 * MIB);
 
-	assert_int_equal(boot_write(&image, memory, NULL), 0);
+	assert_int_equal(boot_write(&image, memory, NULL, NULL), 0);
 	for (u64 address = 0; address < 4 * GIB; address += 2 * MIB) {
 		u64 entry = LAYOUT_PAGE_TABLES;
 
@@ -151,7 +151,7 @@ static void the_pvh_start_info_carries_map_cmdline_and_initrd(void **state)
 	struct guest_memory *memory = make_memory(64 * MIB);
 	const u8 *info, *module, *map;
 
-	assert_int_equal(boot_write(&image, memory, NULL), 0);
+	assert_int_equal(boot_write(&image, memory, NULL, NULL), 0);
 	info = memory_host(memory, LAYOUT_START_INFO, 4096);
 	assert_int_equal(bp_get32(info, 0), 0x336ec578);
 	assert_int_equal(bp_get32(info, 12), 1);
@@ -174,7 +174,7 @@ static void the_reset_vector_resets(void **state)
 	struct arch_image image = { .entry_kind = ENTRY_LONG, .cmdline = "" };
 	struct guest_memory *memory = make_memory(64 * MIB);
 
-	assert_int_equal(boot_write(&image, memory, NULL), 0);
+	assert_int_equal(boot_write(&image, memory, NULL, NULL), 0);
 	assert_memory_equal(memory_host(memory, 0xffff0, 16), code, sizeof(code));
 	memory_destroy(memory);
 }

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A machine of buses and wires alone, with a PCI bus, and functions that note what happens to them.
+ */
+#ifndef TESTS_UNIT_PCI_RIG_H
+#define TESTS_UNIT_PCI_RIG_H
+
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmocka_all.h"
+#include "irq_fake.h"
+#include "vmm/pci.h"
+#include "vmm/vm.h"
+
+#define RIG_ECAM   0xc0000000ULL
+#define RIG_MMIO32 0xd0000000ULL
+#define RIG_MMIO64 0x1000000000ULL
+#define RIG_IO	   0x1000
+#define RIG_GSI	   16
+#define RIG_DEVICE 0x1111
+
+/* A function whose BARs are registers that read as their offset and keep the last write. */
+struct toy {
+	struct pci_function function;
+	struct bus_region regions[PCI_BARS + 1];
+	unsigned changes;	/* of BARs */
+	unsigned config_writes; /* that ops were told of */
+	int msi;		/* what msi_changed() said last; -1: nothing */
+	int intx;		/* likewise */
+	u64 written;
+	char order[16]; /* i, I: INTx forbidden, allowed; m, M: MSI off, on */
+	bool *destroyed;
+};
+
+struct rig {
+	struct vm vm;
+	struct irq irq;
+	struct pci_bus *bus;
+};
+
+static inline u64 toy_read(struct bus_region *region, u64 offset, unsigned len)
+{
+	return offset;
+}
+
+static inline void toy_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
+{
+}
+
+static inline struct toy *toy_of(struct pci_function *function)
+{
+	return container_of(function, struct toy, function);
+}
+
+static inline void toy_bar_changed(struct pci_function *function, unsigned n)
+{
+	static const struct bus_ops ops = { toy_read, toy_write };
+	struct toy *toy = toy_of(function);
+
+	toy->changes++;
+	toy->regions[n].ops = &ops;
+	if (!function->bars[n].decoded)
+		pci_region_remove(function, n, &toy->regions[n]);
+	else
+		assert_int_equal(
+			pci_region_add(function, n, 0, function->bars[n].size, &toy->regions[n]),
+			0);
+}
+
+static inline void toy_note(struct toy *toy, char event)
+{
+	size_t len = strlen(toy->order);
+
+	if (len + 1 < sizeof(toy->order))
+		toy->order[len] = event;
+}
+
+static inline void toy_written(struct pci_function *function, u32 offset, unsigned len, u32 value)
+{
+	toy_of(function)->config_writes++;
+}
+
+static inline void toy_msi_changed(struct pci_function *function, unsigned count)
+{
+	toy_of(function)->msi = count;
+	toy_note(toy_of(function), count ? 'M' : 'm');
+}
+
+static inline void toy_intx_allowed(struct pci_function *function, bool allowed)
+{
+	toy_of(function)->intx = allowed;
+	toy_note(toy_of(function), allowed ? 'I' : 'i');
+}
+
+static inline void toy_destroy(struct pci_function *function)
+{
+	struct toy *toy = toy_of(function);
+
+	pci_function_release(function);
+	if (toy->destroyed)
+		*toy->destroyed = true;
+	free(toy);
+}
+
+static inline u32 rig_intx(unsigned slot, unsigned pin)
+{
+	return RIG_GSI + (slot + pin - 1) % 4;
+}
+
+/* Not on the bus yet. @passed: one that wants to know of MSI and INTx. */
+static inline struct toy *toy_create(struct rig *rig, bool passed)
+{
+	static const struct pci_function_ops emulated_ops = {
+		.config_written = toy_written,
+		.bar_changed = toy_bar_changed,
+		.destroy = toy_destroy,
+	};
+	static const struct pci_function_ops passed_ops = {
+		.bar_changed = toy_bar_changed,
+		.msi_changed = toy_msi_changed,
+		.intx_allowed = toy_intx_allowed,
+		.destroy = toy_destroy,
+	};
+	struct toy *toy = calloc(1, sizeof(*toy));
+
+	assert_non_null(toy);
+	pci_function_init(&toy->function, &rig->vm, passed ? &passed_ops : &emulated_ops,
+			  &rig->vm.ram.space, 0x1234, RIG_DEVICE, 0xff0000, 3);
+	toy->msi = toy->intx = -1;
+	return toy;
+}
+
+static inline struct rig *rig_create(void)
+{
+	static const struct pci_layout layout = {
+		.ecam = { RIG_ECAM, RIG_ECAM + 0xfffff },
+		.mmio32 = { RIG_MMIO32, RIG_MMIO32 + 0xfffffff },
+		.mmio64 = { RIG_MMIO64, RIG_MMIO64 * 2 - 1 },
+		.io = { RIG_IO, 0xffff },
+		.intx = rig_intx,
+	};
+	struct rig *rig = calloc(1, sizeof(*rig));
+
+	assert_non_null(rig);
+	list_init(&rig->vm.devices);
+	irq_fake_init(&rig->irq);
+	rig->vm.irq = &rig->irq;
+	dma_identity_init(&rig->vm.ram, NULL, &rig->irq);
+	assert_int_equal(bus_create(&rig->vm.mmio), 0);
+	assert_int_equal(bus_create(&rig->vm.ports), 0);
+	assert_int_equal(pci_bus_create(&rig->bus, &rig->vm, &layout), 0);
+	return rig;
+}
+
+/* Nothing must be left: no region, no wire, no route. */
+static inline void rig_destroy(struct rig *rig)
+{
+	while (!list_empty(&rig->vm.devices)) {
+		struct list_node *last = rig->vm.devices.prev;
+		struct device *device = list_entry(last, struct device, node);
+
+		list_del(last);
+		device->ops->destroy(device);
+	}
+	assert_null(rig->vm.pci);
+	assert_int_equal(rig->irq.lines, 0);
+	for (unsigned i = 0; i < IRQ_FAKE_ROUTES; i++)
+		assert_false(rig->irq.routes[i].used);
+	bus_destroy(rig->vm.ports);
+	bus_destroy(rig->vm.mmio);
+	free(rig);
+}
+
+static inline u32 rig_read(struct rig *rig, const struct toy *toy, u32 offset, unsigned len)
+{
+	return pci_config_read(rig->bus, pci_bdf(&toy->function), offset, len);
+}
+
+static inline void rig_write(struct rig *rig, const struct toy *toy, u32 offset, u32 value,
+			     unsigned len)
+{
+	pci_config_write(rig->bus, pci_bdf(&toy->function), offset, value, len);
+}
+
+#endif
