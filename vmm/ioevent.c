@@ -6,15 +6,25 @@
 #include "vmm/ioevent.h"
 #include "vmm/vm.h"
 
-int ioevent_add(struct vm *vm, gpa_t address, u32 value, int fd)
+static int set(struct vm *vm, gpa_t address, unsigned len, u32 value, int fd, u32 flags)
 {
 	struct kvm_ioeventfd arg = {
 		.datamatch = value,
 		.addr = address,
-		.len = 4,
+		.len = len,
 		.fd = fd,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH | flags,
 	};
 
 	return ioctl(vm->fd, KVM_IOEVENTFD, &arg) ? -errno : 0;
+}
+
+int ioevent_add(struct vm *vm, gpa_t address, unsigned len, u32 value, int fd)
+{
+	return set(vm, address, len, value, fd, 0);
+}
+
+void ioevent_remove(struct vm *vm, gpa_t address, unsigned len, u32 value, int fd)
+{
+	set(vm, address, len, value, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }

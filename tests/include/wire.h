@@ -30,11 +30,18 @@ void wire_slot(unsigned n, struct device_slot *slot);
 /* Accept ioeventfds from now on, as KVM would; and how many there are. */
 void wire_allow_ioevents(void);
 unsigned wire_ioevents(void);
+/* What KVM does with a write before it leaves the kernel: true if it signalled an eventfd instead.
+ */
+bool wire_ioevent(gpa_t address, unsigned len, u32 value);
 
-/* Interrupts pulsed on @gsi, and MSIs sent, since the start. */
+/* Interrupts pulsed on @gsi, or raised there; and MSIs sent, by message or irqfd, since the start.
+ */
 unsigned wire_interrupts(u32 gsi);
 struct msi_message;
 unsigned wire_msis(struct msi_message *last);
+/* Whether a level line is high now, and how many MSI routes there are. */
+bool wire_level(u32 gsi);
+unsigned wire_routes(void);
 
 /* A register of the device in @slot, as a guest sees it. */
 u32 wire_reg_read(struct vm *vm, unsigned slot, u32 offset);

@@ -9,13 +9,23 @@
 #include "vmm/ioevent.h"
 #include "wire.h"
 
-#define GSIS	 32
+#define GSIS	 256
 #define IOEVENTS 64
+#define ROUTES	 64 /* their GSIs begin at GSIS */
+
+/* A GSI that is a message, and the eventfd that raises it (-1: none). */
+struct route {
+	bool used;
+	struct msi_message msi;
+	int fd;
+};
 
 struct irq {
 	unsigned pulses[GSIS];
+	bool levels[GSIS];
 	unsigned msis;
 	struct msi_message last_msi;
+	struct route routes[ROUTES];
 };
 
 struct irq_line {
@@ -25,6 +35,7 @@ struct irq_line {
 
 struct ioevent {
 	gpa_t address;
+	unsigned len;
 	u32 value;
 	int fd;
 };
@@ -65,6 +76,7 @@ struct vm *wire_create(void)
 	vm->irq = &machine->irq;
 	pthread_mutex_init(&vm->lock, NULL);
 	list_init(&vm->devices);
+	list_init(&vm->slots);
 	assert_int_equal(memory_create(&vm->memory, wire_ram, ARRAY_SIZE(wire_ram), NULL), 0);
 	assert_int_equal(loop_create(&vm->loop, &vm->lock), 0);
 	assert_int_equal(bus_create(&vm->mmio), 0);
@@ -109,8 +121,38 @@ unsigned wire_interrupts(u32 gsi)
 	return machine->irq.pulses[gsi];
 }
 
+bool wire_level(u32 gsi)
+{
+	assert_true(gsi < GSIS);
+	return machine->irq.levels[gsi];
+}
+
+/* KVM takes what is signalled at once; we, when somebody asks. */
+static void collect(struct irq *irq, const struct route *route)
+{
+	u64 count;
+
+	if (route->fd < 0 || read(route->fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	irq->msis += count;
+	irq->last_msi = route->msi;
+}
+
+unsigned wire_routes(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < ROUTES; i++)
+		count += machine->irq.routes[i].used;
+	return count;
+}
+
 unsigned wire_msis(struct msi_message *last)
 {
+	for (unsigned i = 0; i < ROUTES; i++) {
+		if (machine->irq.routes[i].used)
+			collect(&machine->irq, &machine->irq.routes[i]);
+	}
 	if (last)
 		*last = machine->irq.last_msi;
 	return machine->irq.msis;
@@ -126,15 +168,14 @@ unsigned wire_ioevents(void)
 	return machine->ioevent_count;
 }
 
-/* What KVM does with a 4-byte write: signal the matching eventfd instead of leaving the kernel. */
-static bool ioevent_taken(gpa_t address, u32 value)
+bool wire_ioevent(gpa_t address, unsigned len, u32 value)
 {
 	u64 one = 1;
 
 	for (unsigned i = 0; i < machine->ioevent_count; i++) {
 		const struct ioevent *event = &machine->ioevents[i];
 
-		if (event->address == address && event->value == value) {
+		if (event->address == address && event->len == len && event->value == value) {
 			assert_int_equal(write(event->fd, &one, sizeof(one)), sizeof(one));
 			return true;
 		}
@@ -156,7 +197,7 @@ void wire_reg_write(struct vm *vm, unsigned slot, u32 offset, u32 value)
 {
 	gpa_t address = WIRE_MMIO + 0x200 * slot + offset;
 
-	if (ioevent_taken(address, value))
+	if (wire_ioevent(address, sizeof(value), value))
 		return;
 	vm_lock(vm);
 	bus_write(vm->mmio, address, &value, sizeof(value));
@@ -236,8 +277,9 @@ void irq_line_pulse(struct irq_line *line)
 
 void irq_line_set(struct irq_line *line, bool level)
 {
-	if (level)
+	if (level && !line->irq->levels[line->gsi])
 		line->irq->pulses[line->gsi]++;
+	line->irq->levels[line->gsi] = level;
 }
 
 int irq_send_msi(struct irq *irq, const struct msi_message *msi)
@@ -247,36 +289,80 @@ int irq_send_msi(struct irq *irq, const struct msi_message *msi)
 	return 0;
 }
 
+static struct route *route_of(struct irq *irq, u32 gsi)
+{
+	assert_true(gsi >= GSIS && gsi < GSIS + ROUTES && irq->routes[gsi - GSIS].used);
+	return &irq->routes[gsi - GSIS];
+}
+
 int irq_route_msi(struct irq *irq, const struct msi_message *msi, u32 *gsi)
 {
+	for (unsigned i = 0; i < ROUTES; i++) {
+		if (irq->routes[i].used)
+			continue;
+		irq->routes[i] = (struct route){ true, *msi, -1 };
+		*gsi = GSIS + i;
+		return 0;
+	}
 	return -ENOSPC;
 }
 
 int irq_update_route(struct irq *irq, u32 gsi, const struct msi_message *msi)
 {
-	return -EINVAL;
+	struct route *route = route_of(irq, gsi);
+
+	collect(irq, route);
+	route->msi = *msi;
+	return 0;
 }
 
 void irq_free_route(struct irq *irq, u32 gsi)
 {
+	struct route *route = route_of(irq, gsi);
+
+	assert_int_equal(route->fd, -1);
+	route->used = false;
 }
 
 int irq_attach_fd(struct irq *irq, u32 gsi, int fd, int resample_fd)
 {
-	return -EINVAL;
+	struct route *route = route_of(irq, gsi);
+
+	assert_int_equal(route->fd, -1);
+	route->fd = fd;
+	return 0;
 }
 
 void irq_detach_fd(struct irq *irq, u32 gsi, int fd)
 {
+	struct route *route = route_of(irq, gsi);
+
+	assert_int_equal(route->fd, fd);
+	collect(irq, route);
+	route->fd = -1;
 }
 
 /* ---- vmm/ioevent.h ---- */
 
-int ioevent_add(struct vm *vm, gpa_t address, u32 value, int fd)
+int ioevent_add(struct vm *vm, gpa_t address, unsigned len, u32 value, int fd)
 {
 	if (!machine->ioevents_allowed)
 		return -ENOSPC;
 	assert_true(machine->ioevent_count < IOEVENTS);
-	machine->ioevents[machine->ioevent_count++] = (struct ioevent){ address, value, fd };
+	machine->ioevents[machine->ioevent_count++] = (struct ioevent){ address, len, value, fd };
 	return 0;
+}
+
+void ioevent_remove(struct vm *vm, gpa_t address, unsigned len, u32 value, int fd)
+{
+	for (unsigned i = 0; i < machine->ioevent_count; i++) {
+		struct ioevent *event = &machine->ioevents[i];
+
+		if (event->address != address || event->len != len || event->value != value ||
+		    event->fd != fd)
+			continue;
+		*event = machine->ioevents[--machine->ioevent_count];
+		return;
+	}
+	fail_msg("an ioevent was removed that is not there");
 }

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Kicks: "Driver Notifications", by an eventfd that KVM signals or by a write that came to us. */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+
+#include "transport.h"
+#include "vmm/vm.h"
+
+bool transport_live(const struct transport *transport)
+{
+	return transport->virtio->status & VIRTIO_CONFIG_S_DRIVER_OK &&
+	       !virtio_device_is_broken(transport->virtio);
+}
+
+static void serve(struct transport *transport, unsigned index)
+{
+	/* A queue that is not enabled means: no access to the queue. */
+	if (transport_live(transport) && !transport->paused &&
+	    transport->virtio->queues[index].ready)
+		transport->virtio->ops->kick(transport->virtio, index);
+}
+
+static void doorbell_rang(struct loop_source *source, u32 events)
+{
+	struct doorbell *doorbell = container_of(source, struct doorbell, source);
+	u64 count;
+
+	if (read(source->fd, &count, sizeof(count)) == sizeof(count))
+		serve(doorbell->transport, doorbell->index);
+}
+
+int doorbell_open(struct doorbell *doorbell)
+{
+	struct transport *transport = doorbell->transport;
+	int ret, fd;
+
+	if (doorbell->source.fd >= 0)
+		return 0;
+	fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	doorbell->source = (struct loop_source){ fd, EPOLLIN, doorbell_rang };
+	ret = loop_add(transport->vm->loop, &doorbell->source);
+	if (ret) {
+		doorbell->source.fd = -1;
+		close(fd);
+		return ret;
+	}
+	if (!transport->virtio->kick_on_vcpu)
+		transport->arm(transport, doorbell->index);
+	return 0;
+}
+
+void doorbell_silence(struct doorbell *doorbell)
+{
+	u64 count;
+
+	/* It is non-blocking: nothing to read is fine. */
+	if (doorbell->source.fd >= 0 && read(doorbell->source.fd, &count, sizeof(count)) < 0) {
+	}
+}
+
+/*
+ * The ioevent is left to KVM, which has its own hold on the eventfd and drops it with the
+ * VM: to remove one costs a grace period, 8 ms measured, and devices live as long as the VM.
+ */
+void doorbell_close(struct doorbell *doorbell)
+{
+	if (doorbell->source.fd < 0)
+		return;
+	loop_remove(doorbell->transport->vm->loop, &doorbell->source);
+	close(doorbell->source.fd);
+	doorbell->source.fd = -1;
+}
+
+void doorbell_ring(struct doorbell *doorbell)
+{
+	u64 one = 1;
+
+	/* Can fail only by overflow, and then it has rung already. */
+	if (doorbell->source.fd >= 0 && write(doorbell->source.fd, &one, sizeof(one)) < 0) {
+	}
+}
+
+void transport_notified(struct transport *transport, u32 queue)
+{
+	if (queue >= transport->virtio->queue_count || !transport_live(transport))
+		return;
+	if (transport->virtio->kick_on_vcpu)
+		serve(transport, queue);
+	else
+		doorbell_ring(&transport->doorbells[queue]);
+}
+
+void transport_kick_again(struct virtio_device *virtio, unsigned queue)
+{
+	struct transport *transport = virtio->transport_state;
+
+	doorbell_ring(&transport->doorbells[queue]);
+}
+
+void transport_pause(struct transport *transport, bool paused)
+{
+	if (transport->paused == paused)
+		return;
+	transport->paused = paused;
+	/* Kicks may have come and gone unserved: a ring that is looked at for nothing is no harm.
+	 */
+	for (unsigned i = 0; !paused && i < transport->virtio->queue_count; i++)
+		doorbell_ring(&transport->doorbells[i]);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* virtio 1.4, "Basic Facilities of a Virtio Device": what is the same on every bus. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "transport.h"
+#include "util/range.h"
+#include "vmm/device.h"
+
+#define FEATURE(bit) (1ULL << (bit))
+#define DRIVER_STATUS                                                                              \
+	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_DRIVER_OK |        \
+	 VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_FAILED)
+
+/* ---- features ---- */
+
+static u32 half(u64 features, u32 sel)
+{
+	return sel < 2 ? features >> 32 * sel : 0;
+}
+
+u32 transport_device_features(const struct transport *transport)
+{
+	return half(transport->offered, transport->device_features_sel);
+}
+
+u32 transport_driver_features(const struct transport *transport)
+{
+	return half(transport->driver_features, transport->driver_features_sel);
+}
+
+void transport_write_features(struct transport *transport, u32 value)
+{
+	unsigned shift = transport->driver_features_sel ? 32 : 0;
+
+	if (transport->virtio->status & VIRTIO_CONFIG_S_FEATURES_OK)
+		return;
+	if (transport->driver_features_sel > 1) {
+		/* No feature is offered up there. */
+		transport->accepts_unknown |= value != 0;
+		return;
+	}
+	transport->driver_features &= ~((u64)UINT32_MAX << shift);
+	transport->driver_features |= (u64)value << shift;
+}
+
+static bool features_fit(const struct transport *transport)
+{
+	return !transport->accepts_unknown && !(transport->driver_features & ~transport->offered) &&
+	       !(transport->required & ~transport->driver_features);
+}
+
+/* ---- status ---- */
+
+void transport_reset(struct transport *transport)
+{
+	struct virtio_device *virtio = transport->virtio;
+
+	/* From here on nothing is pushed, whatever completes within ops->reset(). */
+	virtio->status = 0;
+	for (unsigned i = 0; i < virtio->queue_count; i++) {
+		doorbell_silence(&transport->doorbells[i]);
+		virtio->queues[i].ready = false;
+	}
+	if (virtio->ops->reset)
+		virtio->ops->reset(virtio);
+	for (unsigned i = 0; i < virtio->queue_count; i++)
+		virtq_reset(&virtio->queues[i]);
+	virtio->accepted = 0;
+	transport->driver_features = 0;
+	transport->accepts_unknown = false;
+	transport->device_features_sel = transport->driver_features_sel = 0;
+	transport->queue_sel = 0;
+}
+
+static void open_doorbells(struct transport *transport)
+{
+	for (unsigned i = 0; i < transport->virtio->queue_count; i++) {
+		if (!transport_live(transport) || !transport->virtio->queues[i].ready)
+			continue;
+		if (doorbell_open(&transport->doorbells[i]))
+			virtio_device_broken(transport->virtio,
+					     "the host is out of file descriptors");
+	}
+}
+
+static void driver_ok(struct transport *transport)
+{
+	struct virtio_device *virtio = transport->virtio;
+
+	virtio->status |= VIRTIO_CONFIG_S_DRIVER_OK;
+	open_doorbells(transport);
+	if (transport_live(transport) && virtio->ops->start && virtio->ops->start(virtio))
+		virtio_device_broken(virtio, "it cannot start");
+}
+
+void transport_write_status(struct transport *transport, u8 value)
+{
+	struct virtio_device *virtio = transport->virtio;
+	u8 old = virtio->status, added;
+
+	if (virtio_device_is_broken(virtio) || old & ~value)
+		return;
+	added = value & DRIVER_STATUS & ~old;
+	virtio->status |= added & ~(VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+	if (added & VIRTIO_CONFIG_S_FEATURES_OK && features_fit(transport)) {
+		virtio->accepted = transport->driver_features;
+		virtio->status |= VIRTIO_CONFIG_S_FEATURES_OK;
+	}
+	if (added & VIRTIO_CONFIG_S_DRIVER_OK && virtio->status & VIRTIO_CONFIG_S_FEATURES_OK)
+		driver_ok(transport);
+}
+
+/* ---- queues ---- */
+
+struct virtq *transport_queue(struct transport *transport)
+{
+	u32 n = transport->queue_sel;
+
+	return n < transport->virtio->queue_count ? &transport->virtio->queues[n] : NULL;
+}
+
+void transport_stop_queue(struct transport *transport, struct virtq *queue)
+{
+	/* As in transport_reset(): what completes now is not pushed. */
+	queue->ready = false;
+	if (transport->virtio->ops->queue_reset)
+		transport->virtio->ops->queue_reset(transport->virtio, transport->queue_sel);
+	virtq_reset(queue);
+}
+
+void transport_enable_queue(struct transport *transport, struct virtq *queue)
+{
+	struct virtio_device *virtio = transport->virtio;
+
+	/* What the rings look like depends on the features: they are settled first. */
+	if (queue->ready || !(virtio->status & VIRTIO_CONFIG_S_FEATURES_OK))
+		return;
+	if (virtq_enable(queue, virtio->space, virtio->accepted))
+		virtio_device_broken(virtio, "a queue of impossible size or alignment");
+	else
+		open_doorbells(transport);
+}
+
+void transport_set_queue_size(struct virtq *queue, u32 size)
+{
+	/* virtq_enable() refuses 0, and with it what no queue can have. */
+	queue->size = size <= queue->max && is_aligned(size, size) ? size : 0;
+}
+
+void transport_set_low(u64 *value, u32 low)
+{
+	*value = (*value & ~(u64)UINT32_MAX) | low;
+}
+
+void transport_set_high(u64 *value, u32 high)
+{
+	*value = (*value & UINT32_MAX) | (u64)high << 32;
+}
+
+/* ---- configuration space ---- */
+
+static bool config_fits(const struct virtio_device *virtio, u64 offset, unsigned len)
+{
+	return len <= 4 && is_aligned(offset, len) && offset < virtio->config_size &&
+	       offset + len <= virtio->config_size;
+}
+
+u64 transport_config_read(struct transport *transport, u64 offset, unsigned len)
+{
+	struct virtio_device *virtio = transport->virtio;
+	le64 value = cpu_to_le64(0);
+
+	if (config_fits(virtio, offset, len) && virtio->ops->config_read)
+		virtio->ops->config_read(virtio, offset, &value, len);
+	return le64_to_cpu(value);
+}
+
+void transport_config_write(struct transport *transport, u64 offset, u64 value, unsigned len)
+{
+	struct virtio_device *virtio = transport->virtio;
+	le64 data = cpu_to_le64(value);
+
+	if (config_fits(virtio, offset, len) && virtio->ops->config_write &&
+	    !virtio_device_is_broken(virtio))
+		virtio->ops->config_write(virtio, offset, &data, len);
+}
+
+/* ---- life ---- */
+
+int transport_init(struct transport *transport, struct vm *vm, struct virtio_device *virtio,
+		   u32 endpoint)
+{
+	transport->vm = vm;
+	transport->virtio = virtio;
+	transport->required = FEATURE(VIRTIO_F_VERSION_1);
+	if (endpoint != DEVICE_NO_ENDPOINT)
+		transport->required |= FEATURE(VIRTIO_F_ACCESS_PLATFORM);
+	transport->offered = virtio->features | transport->required |
+			     FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
+			     FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_F_RING_RESET);
+	transport->doorbells = calloc(virtio->queue_count, sizeof(transport->doorbells[0]));
+	if (!transport->doorbells)
+		return -ENOMEM;
+	for (unsigned i = 0; i < virtio->queue_count; i++) {
+		transport->doorbells[i].index = i;
+		transport->doorbells[i].transport = transport;
+		transport->doorbells[i].source.fd = -1;
+	}
+	return 0;
+}
+
+void transport_adopt(struct transport *transport, const struct virtio_transport_ops *ops)
+{
+	transport->virtio->transport = ops;
+	transport->virtio->transport_state = transport;
+}
+
+void transport_destroy(struct transport *transport)
+{
+	for (unsigned i = 0; i < transport->virtio->queue_count; i++)
+		doorbell_close(&transport->doorbells[i]);
+	free(transport->doorbells);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What all transports have in common: status, features, queues, configuration space and
+ * kicks ("Basic Facilities of a Virtio Device"). A transport has one of these inside, turns
+ * its registers into these calls, and adds how the driver is interrupted.
+ *
+ * transport.c is the status machine, doorbell.c is kicks. VM lock held for all calls.
+ */
+#ifndef VIRTIO_TRANSPORT_H
+#define VIRTIO_TRANSPORT_H
+
+#include "virtio/device.h"
+#include "vmm/loop.h"
+
+struct transport;
+struct vm;
+
+/* How kicks of one queue reach the loop. */
+struct doorbell {
+	struct loop_source source; /* its fd: an eventfd, owned; -1 before the first DRIVER_OK */
+	unsigned index;		   /* the queue's */
+	struct transport *transport;
+};
+
+struct transport {
+	struct vm *vm;
+	struct virtio_device *virtio; /* owned; its transport_state is this */
+	/*
+	 * The doorbell of @queue is listened to from now on: have KVM ring it. May fail: kicks
+	 * then come to transport_notified(). Not called where kick_on_vcpu is set. Never NULL.
+	 */
+	void (*arm)(struct transport *transport, unsigned queue);
+	u64 offered;	      /* features, the transport's included */
+	u64 required;	      /* the driver does without these at its peril */
+	u64 driver_features;  /* as written, not yet accepted */
+	bool accepts_unknown; /* bits of the driver's past the 64 that are looked at */
+	bool paused;	      /* no queue is served: transport_pause() */
+	u32 device_features_sel, driver_features_sel, queue_sel;
+	struct doorbell *doorbells; /* queue_count of them, owned */
+};
+
+/* *@transport is all zero. @virtio: still the caller's. @endpoint: as virtio_mmio_create().
+ * -ENOMEM. */
+int transport_init(struct transport *transport, struct vm *vm, struct virtio_device *virtio,
+		   u32 endpoint);
+/* The device meets its transport, and is the transport's from here on. */
+void transport_adopt(struct transport *transport, const struct virtio_transport_ops *ops);
+/* The device has been reset, or was never adopted: listen to nothing. It is not destroyed. */
+void transport_destroy(struct transport *transport);
+
+/* ---- registers ---- */
+
+/* The half of the offered features, or of those that the driver wrote, that is selected. */
+u32 transport_device_features(const struct transport *transport);
+u32 transport_driver_features(const struct transport *transport);
+void transport_write_features(struct transport *transport, u32 value);
+
+/*
+ * "Device Status Field": the driver adds bits, one step at a time. Not for 0, which is
+ * transport_reset(): the transport has state of its own to reset.
+ */
+void transport_write_status(struct transport *transport, u8 value);
+/* Done when it returns. */
+void transport_reset(struct transport *transport);
+
+/* The selected queue, or NULL if the device has no such queue. */
+struct virtq *transport_queue(struct transport *transport);
+/* "The driver MUST NOT" do so while the queue is enabled, before FEATURES_OK, with layouts that
+ * cannot be: ignored, ignored, and the device asks for its reset. */
+void transport_enable_queue(struct transport *transport, struct virtq *queue);
+/* The selected one, alone. */
+void transport_stop_queue(struct transport *transport, struct virtq *queue);
+/* What no queue can have becomes 0, which transport_enable_queue() takes amiss. */
+void transport_set_queue_size(struct virtq *queue, u32 size);
+/* Half of an address of the rings. */
+void transport_set_low(u64 *value, u32 half);
+void transport_set_high(u64 *value, u32 half);
+
+/* Configuration space: 1, 2 or 4 bytes, aligned, within it; others read as 0 and write nothing. */
+u64 transport_config_read(struct transport *transport, u64 offset, unsigned len);
+void transport_config_write(struct transport *transport, u64 offset, u64 value, unsigned len);
+
+/* ---- kicks ---- */
+
+/* DRIVER_OK was set, nothing is broken. */
+bool transport_live(const struct transport *transport);
+/* A kick of queue @queue, which need not exist, came to us. */
+void transport_notified(struct transport *transport, u32 queue);
+/* For struct virtio_transport_ops. */
+void transport_kick_again(struct virtio_device *virtio, unsigned queue);
+/* Serve no queue while @paused; what was kicked meanwhile is served after. */
+void transport_pause(struct transport *transport, bool paused);
+
+/*
+ * Listen for kicks of a queue: from its first DRIVER_OK on, and through resets, since
+ * what a guest never uses should cost nothing and an ioevent is dear to remove.
+ * Idempotent. -errno: no eventfd to be had.
+ */
+int doorbell_open(struct doorbell *doorbell);
+/* Forget kicks that were not served yet. */
+void doorbell_silence(struct doorbell *doorbell);
+/* The loop will serve the queue. */
+void doorbell_ring(struct doorbell *doorbell);
+void doorbell_close(struct doorbell *doorbell);
+
+#endif
