@@ -29,6 +29,8 @@ int cmd_list(int argc, char **argv);
 void cmd_list_help(void);
 int cmd_iommu(int argc, char **argv);
 void cmd_iommu_help(void);
+int cmd_vfio(int argc, char **argv);
+void cmd_vfio_help(void);
 int cmd_version(int argc, char **argv);
 void cmd_version_help(void);
 int cmd_help(int argc, char **argv);

@@ -12,6 +12,7 @@ const struct command commands[] = {
 	{ "run", "Start a virtual machine", cmd_run, cmd_run_help },
 	{ "list", "List the running VMs", cmd_list, cmd_list_help },
 	{ "iommu", "Look into a running VM's IOMMU", cmd_iommu, cmd_iommu_help },
+	{ "vfio", "See, check, bind and release the host's PCI devices", cmd_vfio, cmd_vfio_help },
 	{ "version", "Print the version", cmd_version, cmd_version_help },
 	{ "help", "Explain a command", cmd_help, cmd_help_help },
 	{ 0 },

@@ -1,2 +1,5 @@
 # Passed devices: what the host says of them, binding, and the passthrough itself.
 vfio-src :=
+# The host: what it says, what stops a passthrough, binding.
+vfio-src += address.c bind.c bind_state.c check.c check_group.c check_iommu.c check_memlock.c check_opener.c \
+	    check_use.c host.c host_sysfs.c host_touch.c limits.c list.c

@@ -16,11 +16,12 @@
 #include "util/types.h"
 #include "vmm/dma_limits.h"
 
-/* Where things are: "/sys", "/dev", "/run/lkvm"; elsewhere in a test. All borrowed. */
+/* Where things are: "/sys", "/dev", "/run/lkvm", "/proc"; elsewhere in a test. All borrowed. */
 struct vfio_paths {
 	const char *sys;
 	const char *dev;
-	const char *state; /* what vfio/bind.h remembers; made when first needed */
+	const char *state; /* in its folder "vfio" vfio/bind.h remembers; made when first needed */
+	const char *proc;  /* for what is mounted; NULL: nobody looks */
 };
 
 extern const struct vfio_paths vfio_host_paths;
@@ -58,7 +59,7 @@ struct vfio_host_device {
 	u32 class;	 /* 24 bits */
 	char driver[64]; /* "": none */
 	int group;	 /* -1: no IOMMU translates it */
-	bool is_bridge;	 /* one that hosts need, and vfio does not pass */
+	bool is_bridge;	 /* to other buses: hosts need it, vfio does not pass it */
 	char reset[64];	 /* reset_method: "flr", "pm bus"; "": none */
 	unsigned range_count;
 	struct vfio_range ranges[VFIO_MAX_RANGES]; /* of its group, as the host lists them */
@@ -69,6 +70,11 @@ struct vfio_host_device {
 /* -ENOENT with a line: there is no such device. -errno with a line. */
 int vfio_host_read(const struct vfio_paths *paths, const struct vfio_address *address,
 		   struct vfio_host_device *device, struct error *err);
+/*
+ * Whether vfio-pci drives it, or a driver that is one for some device (mlx5_vfio_pci). A "driver"
+ * that is "" does not.
+ */
+bool vfio_host_is_vfio_driver(const char *driver);
 /* All of the host's, by address, into malloc()ed memory that becomes the caller's. */
 int vfio_host_list(const struct vfio_paths *paths, struct vfio_host_device **devices,
 		   unsigned *count, struct error *err);
@@ -85,8 +91,11 @@ struct vfio_problem {
 /*
  * All that stands between @address and a guest with @ram_bytes of RAM: no IOMMU, no vfio-pci,
  * members of its group that other drivers have, interrupts that are not remapped, who may open
- * /dev/vfio/GROUP, locked memory, no reset, in use. @containers: how many would pin the RAM.
- * Returns the number of problems, or -errno with a line (no such device).
+ * /dev/vfio/GROUP, locked memory (@ram_bytes; 0: not asked), no reset, in use. Returns the number
+ * of problems, or -errno with a line (no such device).
+ *
+ * It opens the group for a moment if it can, to ask the host itself: a caller that has it open
+ * is told that somebody has.
  */
 int vfio_check(const struct vfio_paths *paths, const struct vfio_address *address, u64 ram_bytes,
 	       struct vfio_problem problems[VFIO_MAX_PROBLEMS], struct error *err);

@@ -3,7 +3,7 @@
  * Passed devices (Linux, Documentation/driver-api/vfio.rst). In the order of a run:
  *
  *   vfio_open()      containers, groups and devices, all checked; no VM yet
- *   vfio_limits(), vfio_check_ram(), vfio_slot_of() ...    what the machine is laid out by
+ *   vfio_limits(), vfio_check_ram(), vfio_group_of() ...   what the machine is laid out by
  *   vfio_plug()      the VM is there: KVM learns of the groups, untranslated containers of all RAM
  *   vfio_add()       each device becomes a PCI function
  *   (the functions belong to the VM, which destroys them)

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Binds and releases that are killed at any of their writes, and several at once. */
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "vfio_kernel.h"
+
+/* ---- kill -9 ---- */
+
+/* In a process of its own, killed at its @at-th write. False: it came to its end. */
+static bool killed(unsigned at, int (*action)(const char *name, struct error *err),
+		   const char *name)
+{
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		kernel.writes = 0;
+		kernel.kill_at = at;
+		_exit(action(name, NULL) ? 1 : 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 9));
+	return WEXITSTATUS(status) == 9;
+}
+
+static void after_a_kill_of_bind_at_any_moment_release_gives_all_back(void **state)
+{
+	bool more = true;
+
+	for (unsigned n = 1; more; n++) {
+		more = killed(n, bind_device, SOUND);
+		assert_int_equal(release(SOUND, NULL), 0);
+		assert_all_as_before();
+		assert_true(n < 100);
+	}
+}
+
+static void after_a_kill_of_bind_at_any_moment_bind_and_release_work(void **state)
+{
+	bool more = true;
+
+	for (unsigned n = 1; more; n++) {
+		more = killed(n, bind_device, SOUND);
+		assert_int_equal(bind_device(SOUND, NULL), 0);
+		assert_driver(SOUND, "vfio-pci");
+		assert_driver(MODEM, "vfio-pci");
+		assert_int_equal(release(SOUND, NULL), 0);
+		assert_all_as_before();
+	}
+}
+
+static void after_a_kill_of_bind_another_member_can_be_bound(void **state)
+{
+	bool more = true;
+
+	for (unsigned n = 1; more; n++) {
+		more = killed(n, bind_device, SOUND);
+		assert_int_equal(bind_device(MODEM, NULL), 0);
+		assert_driver(SOUND, "vfio-pci");
+		assert_driver(MODEM, "vfio-pci");
+		/* Whoever was taken for whom: both releases give back everything. */
+		release(MODEM, NULL);
+		release(SOUND, NULL);
+		assert_all_as_before();
+	}
+}
+
+static void after_a_kill_of_release_at_any_moment_release_ends_it(void **state)
+{
+	bool more = true;
+
+	for (unsigned n = 1; more; n++) {
+		assert_int_equal(bind_device(SOUND, NULL), 0);
+		more = killed(n, release, SOUND);
+		if (more)
+			assert_int_equal(release(SOUND, NULL), 0);
+		assert_all_as_before();
+	}
+}
+
+static void a_record_that_was_half_written_is_none(void **state)
+{
+	vfio_tree_file(&kernel.tree, "for 0000:00:0", "run/vfio/" DISK ".new");
+	assert_int_equal(release(DISK, NULL), -ENOENT);
+	assert_int_equal(bind_device(DISK, NULL), 0);
+	assert_int_equal(release(DISK, NULL), 0);
+	assert_all_as_before();
+}
+
+/* ---- several at once ---- */
+
+static void binds_at_the_same_time_come_one_after_the_other(void **state)
+{
+	char path[PATH_MAX];
+	int fd, status;
+	pid_t child;
+
+	assert_int_equal(bind_device(DISK, NULL), 0);
+	snprintf(path, sizeof(path), "%s/vfio/lock", kernel.tree.state);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	child = fork();
+	if (!child) {
+		close(fd);
+		_exit(bind_device(SOUND, NULL) ? 1 : 0);
+	}
+	usleep(150000);
+	assert_int_equal(waitpid(child, &status, WNOHANG), 0);
+	assert_driver(SOUND, "snd");
+	close(fd);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_driver(SOUND, "vfio-pci");
+	assert_int_equal(release(SOUND, NULL), 0);
+	assert_int_equal(release(DISK, NULL), 0);
+	assert_all_as_before();
+}
+
+static void what_is_remembered_is_for_its_user_alone(void **state)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	assert_int_equal(bind_device(DISK, NULL), 0);
+	snprintf(path, sizeof(path), "%s/vfio", kernel.tree.state);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	snprintf(path, sizeof(path), "%s/vfio/" DISK, kernel.tree.state);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void where_nothing_can_be_remembered_nothing_is_taken(void **state)
+{
+	struct error err = { "" };
+
+	/* A file where the folder must be. */
+	vfio_tree_file(&kernel.tree, "", "run");
+	assert_true(bind_device(DISK, &err) < 0);
+	assert_non_null(strstr(err.text, "/run"));
+	assert_int_equal(kernel.writes, 0);
+	assert_driver(DISK, "nvme");
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		test(after_a_kill_of_bind_at_any_moment_release_gives_all_back),
+		test(after_a_kill_of_bind_at_any_moment_bind_and_release_work),
+		test(after_a_kill_of_bind_another_member_can_be_bound),
+		test(after_a_kill_of_release_at_any_moment_release_ends_it),
+		test(a_record_that_was_half_written_is_none),
+		test(binds_at_the_same_time_come_one_after_the_other),
+		test(what_is_remembered_is_for_its_user_alone),
+		test(where_nothing_can_be_remembered_nothing_is_taken),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "host_sysfs.h"
+
+void vfio_check_add(struct vfio_check *check, bool fatal, const char *what, ...)
+{
+	struct vfio_problem *problem;
+	va_list args;
+
+	if (check->count == VFIO_MAX_PROBLEMS)
+		check->count--;
+	problem = &check->problems[check->count++];
+	problem->fatal = fatal;
+	problem->remedy[0] = '\0';
+	va_start(args, what);
+	vsnprintf(problem->what, sizeof(problem->what), what, args);
+	va_end(args);
+}
+
+void vfio_check_remedy(struct vfio_check *check, const char *remedy, ...)
+{
+	struct vfio_problem *problem = &check->problems[check->count - 1];
+	va_list args;
+
+	va_start(args, remedy);
+	vsnprintf(problem->remedy, sizeof(problem->remedy), remedy, args);
+	va_end(args);
+}
+
+static bool check_kind(struct vfio_check *check)
+{
+	const bool host_bridge = check->device->class >> 8 == 0x0600;
+
+	if (!check->device->is_bridge && !host_bridge)
+		return true;
+	vfio_check_add(check, true, "%s is a %s, which belongs to the host", check->name,
+		       host_bridge ? "host bridge" : "bridge to another bus");
+	vfio_check_remedy(check, "pass a device behind it: 'lkvm vfio list' lists them");
+	return false;
+}
+
+/* What its guest leaves in it, the host or the next guest finds. */
+static void check_reset(struct vfio_check *check)
+{
+	if (check->device->reset[0])
+		return;
+	vfio_check_add(check, false,
+		       "%s cannot be reset alone: a guest finds it as the last user left it, and "
+		       "it may go on with its DMA",
+		       check->name);
+	vfio_check_remedy(check, "pass it to one guest only between two starts of the host, or "
+				 "pass all of its bus");
+}
+
+/* Kernels refuse what has such a range, from some version on, each IOMMU's driver for itself. */
+static void check_firmware(struct vfio_check *check)
+{
+	for (unsigned i = 0; i < check->device->range_count; i++) {
+		const struct vfio_range *range = &check->device->ranges[i];
+
+		if (range->kind != VFIO_RANGE_DIRECT)
+			continue;
+		vfio_check_add(
+			check, false,
+			"the firmware has %s use memory at %#llx-%#llx (RMRR, IVMD or RMR): many "
+			"kernels do not pass such a device",
+			check->name, (unsigned long long)range->start,
+			(unsigned long long)range->last);
+		vfio_check_remedy(check,
+				  "switch off what uses it in the firmware's set-up (USB "
+				  "legacy support, remote management), or take another device");
+		return;
+	}
+}
+
+static void check_console(struct vfio_check *check)
+{
+	char text[8];
+
+	vfio_sysfs_read(text, sizeof(text), "%s/bus/pci/devices/%s/boot_vga", check->paths->sys,
+			check->name);
+	if (strcmp(text, "1") || vfio_host_is_vfio_driver(check->device->driver))
+		return;
+	vfio_check_add(check, false, "%s is the screen of the host's console", check->name);
+	vfio_check_remedy(check, "have another way in, by network or serial line");
+}
+
+static void check_use(struct vfio_check *check)
+{
+	struct vfio_problem problem;
+
+	if (!vfio_check_use(check->paths, &check->device->address, &problem))
+		return;
+	vfio_check_add(check, problem.fatal, "%s", problem.what);
+	vfio_check_remedy(check, "%s", problem.remedy);
+}
+
+int vfio_check(const struct vfio_paths *paths, const struct vfio_address *address, u64 ram_bytes,
+	       struct vfio_problem problems[VFIO_MAX_PROBLEMS], struct error *err)
+{
+	struct vfio_host_device device;
+	struct vfio_check check = {
+		.paths = paths, .device = &device, .ram_bytes = ram_bytes, .problems = problems
+	};
+	int ret = vfio_host_read(paths, address, &device, err);
+
+	if (ret)
+		return ret;
+	vfio_address_format(address, check.name);
+	if (!check_kind(&check))
+		return check.count;
+	vfio_check_iommu(&check);
+	check_use(&check);
+	if (vfio_check_is_translated(paths, &device))
+		vfio_check_group(&check);
+	vfio_check_memlock(&check);
+	check_firmware(&check);
+	check_console(&check);
+	check_reset(&check);
+	return check.count;
+}

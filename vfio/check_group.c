@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The group: a group is passed whole or not at all, because its members cannot be kept apart
+ * (Linux, Documentation/driver-api/vfio.rst, "Groups, Devices, and IOMMUs").
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "host_sysfs.h"
+
+/* ---- the members' drivers ---- */
+
+/* Drivers that do no DMA of their own, so that the kernel lets them stay in a passed group. */
+static bool may_stay(const char *driver)
+{
+	return !driver[0] || vfio_host_is_vfio_driver(driver) || !strcmp(driver, "pci-stub") ||
+	       !strcmp(driver, "pcieport") || !strncmp(driver, "vfio-", 5);
+}
+
+static void check_itself(struct vfio_check *check)
+{
+	const char *driver = check->device->driver;
+
+	if (vfio_host_is_vfio_driver(driver))
+		return;
+	if (driver[0])
+		vfio_check_add(check, true, "%s is driven by %s, not by vfio-pci", check->name,
+			       driver);
+	else
+		vfio_check_add(check, true, "%s has no driver; it needs vfio-pci", check->name);
+	vfio_check_remedy(check, "lkvm vfio bind %s", check->name);
+}
+
+static int check_member(void *opaque, const char *name)
+{
+	struct vfio_check *check = opaque;
+	struct vfio_host_device member;
+	struct vfio_address address;
+	char driver[64];
+
+	vfio_sysfs_link(driver, sizeof(driver), "%s/kernel/iommu_groups/%d/devices/%s/driver",
+			check->paths->sys, check->device->group, name);
+	if (!strcmp(name, check->name) || may_stay(driver))
+		return 0;
+	if (vfio_address_parse(&address, name, NULL)) {
+		vfio_check_add(check, true, "%s is in IOMMU group %d with %s, and driven by %s",
+			       name, check->device->group, check->name, driver);
+		vfio_check_remedy(check, "unbind it from %s", driver);
+		return 0;
+	}
+	if (vfio_host_read(check->paths, &address, &member, NULL) || member.is_bridge)
+		return 0;
+	vfio_check_add(check, true, "%s is in IOMMU group %d with %s, and driven by %s", name,
+		       check->device->group, check->name, driver);
+	vfio_check_remedy(check, "lkvm vfio bind %s (it takes the whole group)", check->name);
+	return 0;
+}
+
+/* ---- opening it ---- */
+
+static void say_no_permission(struct vfio_check *check)
+{
+	vfio_check_add(check, true, "%s/vfio/%d: permission denied", check->paths->dev,
+		       check->device->group);
+	vfio_check_remedy(check,
+			  "as root: chown %u %s/vfio/%d; for good, a udev rule: "
+			  "SUBSYSTEM==\"vfio\", OWNER=\"%u\"",
+			  geteuid(), check->paths->dev, check->device->group, geteuid());
+}
+
+static void say_in_use(struct vfio_check *check)
+{
+	char opener[64];
+
+	vfio_check_opener(check->paths, check->device->group, opener);
+	vfio_check_add(check, true, "%s is in use: its group %d is open in %s", check->name,
+		       check->device->group, opener[0] ? opener : "another VM or program");
+	if (opener[0])
+		vfio_check_remedy(check, "end that first");
+	else
+		vfio_check_remedy(check, "end that first: as root, 'fuser -v %s/vfio/%d' names it",
+				  check->paths->dev, check->device->group);
+}
+
+static void say_cannot_open(struct vfio_check *check, int code)
+{
+	const char *dev = check->paths->dev;
+	const int group = check->device->group;
+
+	switch (code) {
+	case -EBUSY:
+		say_in_use(check);
+		return;
+	case -EACCES:
+	case -EPERM:
+		say_no_permission(check);
+		return;
+	case -ENOENT:
+		vfio_check_add(check, true, "there is no %s/vfio/%d, though vfio-pci has %s", dev,
+			       group, check->name);
+		vfio_check_remedy(check, "give it to this container, if this is one; else look for "
+					 "udev's or vfio's complaint in dmesg");
+		return;
+	}
+	vfio_check_add(check, true, "%s/vfio/%d: %s", dev, group, strerror(-code));
+	vfio_check_remedy(check, "dmesg may say more");
+}
+
+/*
+ * What type1 says when it gets the group, which it does for a moment: no device of it is
+ * open, so nothing is mapped for anybody, and it goes with our descriptors. -ENOTTY: it is none.
+ */
+static int try_type1(const char *path, int group)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	int container, ret = -ENOTTY;
+
+	if (ioctl(group, VFIO_GROUP_GET_STATUS, &status))
+		return ret;
+	container = open(path, O_RDWR | O_CLOEXEC);
+	if (container < 0)
+		return -errno;
+	if (ioctl(container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) == 1) {
+		ret = 0;
+		if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+		    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+			ret = -errno;
+	}
+	close(container);
+	return ret;
+}
+
+static void check_type1(struct vfio_check *check, int group)
+{
+	char path[PATH_MAX];
+	bool isolated;
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/vfio/vfio", check->paths->dev);
+	ret = try_type1(path, group);
+	isolated = vfio_check_isolation(check, ret == -EPERM);
+	if (!ret || ret == -ENOTTY || (ret == -EPERM && !isolated))
+		return;
+	if (ret == -EACCES) {
+		vfio_check_add(check, true, "%s: permission denied", path);
+		vfio_check_remedy(check, "as root: chmod 666 %s", path);
+		return;
+	}
+	vfio_check_add(check, true, "type1 does not take group %d: %s", check->device->group,
+		       strerror(-ret));
+	vfio_check_remedy(check, "dmesg says why");
+}
+
+static void check_open(struct vfio_check *check)
+{
+	int fd = vfio_host_open_group(check->paths, check->device->group);
+
+	if (fd < 0) {
+		vfio_check_isolation(check, false);
+		say_cannot_open(check, fd);
+		return;
+	}
+	/* With strangers in the group type1 would refuse it for that. */
+	if (check->count)
+		vfio_check_isolation(check, false);
+	else
+		check_type1(check, fd);
+	close(fd);
+}
+
+void vfio_check_group(struct vfio_check *check)
+{
+	check_itself(check);
+	vfio_sysfs_each(check_member, check, "%s/kernel/iommu_groups/%d/devices", check->paths->sys,
+			check->device->group);
+	if (vfio_host_is_vfio_driver(check->device->driver))
+		check_open(check);
+	else
+		vfio_check_isolation(check, false);
+}

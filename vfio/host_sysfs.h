@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Small files of sysfs and its kin, and the folders that are listed in them. */
+#ifndef VFIO_HOST_SYSFS_H
+#define VFIO_HOST_SYSFS_H
+
+#include "util/types.h"
+#include "vfio/host.h"
+
+/*
+ * The file's first @size - 1 bytes as text, without white space at the end. Its length,
+ * or -errno with text = "".
+ */
+int vfio_sysfs_read(char *text, size_t size, const char *path, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The last part of where a symbolic link leads. 0, or -errno with name = "". */
+int vfio_sysfs_link(char *name, size_t size, const char *path, ...)
+	__attribute__((format(printf, 3, 4)));
+bool vfio_sysfs_exists(const char *path, ...) __attribute__((format(printf, 1, 2)));
+/* Call @each for each name in a folder until it returns other than 0, which is returned. */
+int vfio_sysfs_each(int (*each)(void *opaque, const char *name), void *opaque, const char *path,
+		    ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * What changes something, or asks a driver: each in host_touch.c, which a test leaves out and
+ * puts a kernel of its own in its place. 0 or an fd, or -errno.
+ */
+int vfio_sysfs_write(const char *path, const char *text);
+int vfio_host_open_group(const struct vfio_paths *paths, int group);
+
+/* By domain, bus, slot and function: for qsort(). */
+int vfio_address_compare(const void *a, const void *b);
+
+#endif
