@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,186 +11,21 @@
 #include "iommu/view.h"
 #include "iommu/viommu.h"
 #include "iommu/viot.h"
-#include "machine.h"
+#include "machine_parts.h"
 #include "util/log.h"
+#include "vfio/vfio.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/mmio.h"
+#include "virtio/pci.h"
 #include "virtio/rng.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
+#include "vmm/pci.h"
 #include "vmm/pvpanic.h"
 #include "vmm/serial.h"
 #include "vmm/terminal.h"
 #include "vmm/vcpu.h"
-
-/* ---- what the user named ---- */
-
-static int open_initrd(struct machine *machine, u64 *size, struct error *err)
-{
-	const char *path = machine->options->initrd;
-	struct stat st;
-
-	*size = 0;
-	if (!path)
-		return 0;
-	machine->initrd_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (machine->initrd_fd < 0 || fstat(machine->initrd_fd, &st))
-		return error_set(err, -errno, "initrd %s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, "initrd %s: not a file", path);
-	if (!st.st_size)
-		return error_set(err, -EINVAL, "initrd %s: empty", path);
-	*size = st.st_size;
-	return 0;
-}
-
-/*
- * Our part of the command line comes first, so that the user's can overrule it. A
- * guest that panics shall end: the next boot is another run.
- */
-static int write_cmdline(struct machine *machine, struct error *err)
-{
-	const struct run_options *options = machine->options;
-	const char *ours = options->console == CONSOLE_VIRTIO ? "console=hvc0 panic=-1"
-							      : "console=ttyS0 panic=-1";
-	const char *theirs = options->params ? options->params : "";
-	int len;
-
-	len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s%s%s",
-		       options->no_defaults ? "" : ours,
-		       options->no_defaults || !*theirs ? "" : " ", theirs);
-	if (len >= (int)sizeof(machine->cmdline))
-		return error_set(err, -EINVAL, "--params: %d characters, the kernel takes %d", len,
-				 ARCH_MAX_CMDLINE);
-	return 0;
-}
-
-static int check_kernel(struct machine *machine, struct error *err)
-{
-	const struct run_options *options = machine->options;
-	u64 initrd_size;
-	int ret;
-
-	if (!options->kernel)
-		return error_set(err, -EINVAL, "no kernel: lkvm run --kernel FILE");
-	ret = arch_ram_layout(options->ram, machine->ram, ARRAY_SIZE(machine->ram), err);
-	if (ret < 0)
-		return ret;
-	machine->config.ram = machine->ram;
-	machine->config.ram_count = ret;
-	ret = arch_image_open(&machine->image, options->kernel, err);
-	if (!ret)
-		ret = open_initrd(machine, &initrd_size, err);
-	if (!ret)
-		ret = write_cmdline(machine, err);
-	if (!ret)
-		ret = arch_image_plan(machine->image, machine->ram, machine->config.ram_count,
-				      initrd_size, machine->cmdline, err);
-	return ret;
-}
-
-/* The viommu, rng and console take virtio-mmio slots as well. */
-static int check_slots(const struct machine *machine, struct error *err)
-{
-	const struct run_options *options = machine->options;
-	unsigned wanted = options->disk_count + options->viommu + options->rng +
-			  (options->console == CONSOLE_VIRTIO);
-	struct device_slot slot;
-
-	if (!wanted || !arch_slot_virtio(wanted - 1, &slot))
-		return 0;
-	return error_set(err, -EINVAL, "%u virtio devices: this machine has room for fewer",
-			 wanted);
-}
-
-static int check_disks(struct machine *machine, struct error *err)
-{
-	const struct run_options *options = machine->options;
-
-	for (unsigned i = 0; i < options->disk_count; i++) {
-		int ret = disk_open(&machine->disks[i], options->disks[i].path,
-				    &options->disks[i].options, err);
-
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-static int check_host(struct machine *machine, struct error *err)
-{
-	int ret = vm_check_host(&machine->host, err);
-
-	if (ret)
-		return ret;
-	if (machine->options->cpus > machine->host.max_cpus)
-		return error_set(err, -EINVAL, "--cpus %u: this host's KVM runs at most %u",
-				 machine->options->cpus, machine->host.max_cpus);
-	return 0;
-}
-
-/* Without making the file: that comes when there is something to write. */
-static int check_dump(const struct machine *machine, struct error *err)
-{
-	const char *path = machine->options->dump_dtb;
-	char folder[PATH_MAX];
-	int ret;
-
-	if (!path)
-		return 0;
-	if (!arch_has_device_tree)
-		return error_set(
-			err, -EINVAL,
-			"--dump-dtb: %s guests are described by ACPI, not by a device tree",
-			arch_name);
-	snprintf(folder, sizeof(folder), "%s", path);
-	ret = access(path, F_OK) ? access(dirname(folder), W_OK) : access(path, W_OK);
-	if (ret)
-		return error_set(err, -errno, "--dump-dtb %s: cannot be written: %s", path,
-				 strerror(errno));
-	return 0;
-}
-
-/* A look, not a promise: the name is taken when the guest runs. */
-static int check_name(const struct machine *machine, struct error *err)
-{
-	int fd = control_connect(machine->options->name, NULL);
-
-	if (fd < 0 && fd != -EAGAIN)
-		return 0;
-	if (fd >= 0)
-		close(fd);
-	return error_set(err, -EADDRINUSE, "--name %s is in use: 'lkvm list' lists the names",
-			 machine->options->name);
-}
-
-int machine_prepare(struct machine *machine, const struct run_options *options, struct error *err)
-{
-	int ret;
-
-	memset(machine, 0, sizeof(*machine));
-	clock_gettime(CLOCK_MONOTONIC, &machine->started);
-	machine->options = options;
-	machine->initrd_fd = machine->host.kvm_fd = -1;
-	machine->config.name = options->name;
-	machine->config.cpus = options->cpus;
-	machine->config.arch = options->arch;
-	ret = check_name(machine, err);
-	if (!ret)
-		ret = check_dump(machine, err);
-	if (!ret)
-		ret = check_kernel(machine, err);
-	if (!ret)
-		ret = check_slots(machine, err);
-	if (!ret)
-		ret = check_disks(machine, err);
-	if (!ret)
-		ret = check_host(machine, err);
-	return ret;
-}
-
-/* ---- making it ---- */
 
 static void on_quit(void *arg)
 {
@@ -227,22 +58,40 @@ static int add_console(struct machine *machine, struct error *err)
 	return arch_add_devices(machine->vm, err);
 }
 
-/* Put @device into the next slot; on failure it is destroyed. */
-static int add_virtio(struct machine *machine, struct virtio_device *device, u32 endpoint,
-		      bool is_iommu, struct error *err)
+static int add_to_mmio(struct machine *machine, struct virtio_device *device, u32 endpoint,
+		       bool is_iommu)
 {
 	struct device_slot slot;
 	int ret = arch_slot_virtio(machine->slots, &slot);
 
 	if (!ret)
 		ret = virtio_mmio_create(machine->vm, device, &slot, endpoint, is_iommu);
+	machine->slots += !ret;
+	return ret;
+}
+
+static int add_to_pci(struct machine *machine, struct virtio_device *device, u32 endpoint)
+{
+	int ret = virtio_pci_create(machine->vm, machine->vm->pci, device, machine->pci_slots,
+				    endpoint);
+
+	machine->pci_slots += !ret;
+	return ret;
+}
+
+/* Put @device into the next slot; on failure it is destroyed. */
+static int add_virtio(struct machine *machine, struct virtio_device *device, u32 endpoint,
+		      bool is_iommu, struct error *err)
+{
+	bool on_pci = machine->options->transport == TRANSPORT_PCI && !is_iommu;
+	int ret = on_pci ? add_to_pci(machine, device, endpoint)
+			 : add_to_mmio(machine, device, endpoint, is_iommu);
+
 	if (ret) {
 		error_set(err, ret, "cannot add %s: %s", device->name, strerror(-ret));
 		device->ops->destroy(device);
-		return ret;
 	}
-	machine->slots++;
-	return 0;
+	return ret;
 }
 
 /* In the first slot: guests find it before the endpoints that wait for it. */
@@ -276,7 +125,11 @@ static int take_endpoint(struct machine *machine, const char *name, struct dma_s
 	*endpoint = DEVICE_NO_ENDPOINT;
 	if (!machine->viommu)
 		return 0;
-	*endpoint = DEVICE_PLATFORM_ENDPOINT + machine->endpoints++;
+	/* A PCI function's is its BDF. */
+	*endpoint = machine->options->transport == TRANSPORT_PCI
+			    ? machine->pci_slots << 3
+			    : DEVICE_PLATFORM_ENDPOINT + machine->endpoints;
+	machine->endpoints++;
 	return viommu_add_endpoint(machine->viommu, *endpoint, name, &machine->endpoint, NULL,
 				   space, err);
 }
@@ -345,6 +198,8 @@ static int add_devices(struct machine *machine, struct error *err)
 	int ret = add_console(machine, err);
 
 	if (!ret)
+		ret = machine_add_pci(machine, err);
+	if (!ret)
 		ret = add_viommu(machine, err);
 	for (unsigned i = 0; !ret && i < machine->options->disk_count; i++)
 		ret = add_disk(machine, i, err);
@@ -352,10 +207,12 @@ static int add_devices(struct machine *machine, struct error *err)
 		ret = add_virtio_console(machine, err);
 	if (!ret)
 		ret = add_rng(machine, err);
+	if (!ret)
+		ret = machine_add_passed(machine, err);
 	return ret;
 }
 
-#define MAX_DEVICES 64
+#define MAX_DEVICES 128
 
 /* The VIOT for all devices; NULL without an IOMMU, or where nobody reads ACPI. */
 static int build_viot(const struct machine *machine, struct firmware_table *table)
@@ -384,6 +241,7 @@ static int write_firmware(struct machine *machine, struct error *err)
 	struct firmware firmware = {
 		.tables = &viot,
 		.fdt_properties = machine->viommu ? iommu_fdt_properties : NULL,
+		.fdt_pci_properties = machine->viommu ? iommu_fdt_pci_properties : NULL,
 		.dump_path = machine->options->dump_dtb,
 		.console = machine->options->console == CONSOLE_SERIAL ? "serial" : NULL,
 	};
@@ -452,8 +310,9 @@ static void report_viommu(const struct machine *machine)
 		  "unmaps=%llu refused=%llu",
 		  N(requests), N(attaches), N(detaches), N(probes), N(maps), N(unmaps), N(refused));
 	log_debug("viommu: mappings=%llu peak=%llu translations=%llu faults=%llu "
-		  "reports-dropped=%llu",
-		  N(mappings), N(mappings_peak), N(translations), N(faults), N(reports_dropped));
+		  "reports-dropped=%llu host-refused=%llu",
+		  N(mappings), N(mappings_peak), N(translations), N(faults), N(reports_dropped),
+		  N(host_refused));
 #undef N
 }
 
@@ -482,6 +341,7 @@ void machine_report(const struct machine *machine)
 		virtio_blk_describe(machine->blks[i], line, sizeof(line));
 		log_debug("%s", line);
 	}
+	machine_report_passed(machine);
 	if (machine->viommu)
 		report_viommu(machine);
 }
@@ -492,6 +352,7 @@ void machine_destroy(struct machine *machine)
 	vm_destroy_devices(machine->vm);
 	terminal_destroy(machine->terminal);
 	vm_destroy(machine->vm);
+	vfio_close(machine->vfio);
 	for (unsigned i = 0; i < RUN_MAX_DISKS; i++)
 		disk_close(machine->disks[i]);
 	arch_image_close(machine->image);

@@ -21,6 +21,7 @@
 struct control;
 struct viommu;
 struct terminal;
+struct vfio;
 struct virtio_device;
 
 struct machine {
@@ -38,7 +39,9 @@ struct machine {
 	struct control *control;		   /* NULL: it could not be made */
 	struct viommu *viommu;			   /* the vm's; NULL: none */
 	struct dma_limits endpoint;		   /* of an emulated device */
+	struct vfio *vfio;			   /* NULL: nothing is passed */
 	unsigned slots;				   /* virtio-mmio slots taken */
+	unsigned pci_slots;			   /* of the bus, the host bridge's included */
 	u32 endpoints;				   /* platform endpoint IDs given */
 	struct virtio_device *blks[RUN_MAX_DISKS]; /* the vm's */
 };

@@ -106,6 +106,51 @@ static int set_rng(void *target, char *value, struct error *err)
 	return 0;
 }
 
+static int set_transport(void *target, char *value, struct error *err)
+{
+	struct run_options *options = target;
+
+	if (!strcmp(value, "mmio"))
+		options->transport = TRANSPORT_MMIO;
+	else if (!strcmp(value, "pci"))
+		options->transport = TRANSPORT_PCI;
+	else
+		return error_set(err, -EINVAL, "--transport %s: there are mmio and pci", value);
+	return 0;
+}
+
+static bool same_address(const struct vfio_address *a, const struct vfio_address *b)
+{
+	return a->domain == b->domain && a->bus == b->bus && a->slot == b->slot &&
+	       a->function == b->function;
+}
+
+static int set_vfio_pci(void *target, char *value, struct error *err)
+{
+	struct run_options *options = target;
+	struct vfio_want *want = &options->passed[options->passed_count];
+	char *cursor = value, *option, *setting;
+	const char *name = strsep(&cursor, ",");
+
+	if (options->passed_count == VFIO_MAX_DEVICES)
+		return error_set(err, -EINVAL, "more than %d passed devices", VFIO_MAX_DEVICES);
+	if (vfio_address_parse(&want->address, name, err))
+		return -EINVAL;
+	for (unsigned i = 0; i < options->passed_count; i++) {
+		if (same_address(&options->passed[i].address, &want->address))
+			return error_set(err, -EINVAL, "--vfio-pci %s: once is enough", name);
+	}
+	while ((option = parse_next_option(&cursor, &setting))) {
+		if (strcmp(option, "auto") || setting)
+			return error_set(err, -EINVAL,
+					 "--vfio-pci %s: unknown option '%s': there is auto", name,
+					 option);
+		want->auto_bind = true;
+	}
+	options->passed_count++;
+	return 0;
+}
+
 static int set_viommu(void *target, char *value, struct error *err)
 {
 	struct run_options *options = target;
@@ -195,6 +240,12 @@ static const struct option_spec specs[] = {
 	  "virtio-iommu in front of all devices; OPTIONS: bypass=on|off,\n"
 	  "                                 max-mappings=N, msi=window|map",
 	  set_viommu, is_viommu_value },
+	{ 0, "vfio-pci", OPTION_VALUE, "[DOMAIN:]BUS:DEV.FN[,auto]",
+	  "pass a PCI device of the host's; auto: take it from its driver\n"
+	  "                                 for this run; again for more",
+	  set_vfio_pci },
+	{ 0, "transport", OPTION_VALUE, "mmio|pci", "what virtio devices sit on (mmio)",
+	  set_transport },
 	{ 0, "irqchip", OPTION_VALUE, "NAME", "interrupt controller (the best the host has)",
 	  set_irqchip },
 	{ 0, "dump-dtb", OPTION_VALUE, "FILE", "write the guest's device tree here (arm64)",

@@ -6,10 +6,13 @@
 #include "disk/disk.h"
 #include "iommu/viommu.h"
 #include "util/error.h"
+#include "vfio/vfio.h"
 #include "vmm/arch.h"
 
 #define RUN_MAX_DISKS 16
 
+/* What the virtio devices other than the IOMMU sit on. */
+enum run_transport { TRANSPORT_MMIO, TRANSPORT_PCI };
 enum run_console { CONSOLE_SERIAL, CONSOLE_VIRTIO };
 
 struct run_disk {
@@ -27,7 +30,10 @@ struct run_options {
 	struct run_disk disks[RUN_MAX_DISKS];
 	unsigned disk_count;
 	enum run_console console;
+	enum run_transport transport;
 	bool rng;
+	struct vfio_want passed[VFIO_MAX_DEVICES];
+	unsigned passed_count;
 	bool viommu;
 	struct viommu_config viommu_config;
 	struct arch_options arch;

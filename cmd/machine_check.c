@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the user named, opened and checked before anything is made. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "disk/disk.h"
+#include "machine_parts.h"
+#include "vmm/arch.h"
+#include "vmm/control.h"
+#include "vmm/pci.h"
+
+static int open_initrd(struct machine *machine, u64 *size, struct error *err)
+{
+	const char *path = machine->options->initrd;
+	struct stat st;
+
+	*size = 0;
+	if (!path)
+		return 0;
+	machine->initrd_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (machine->initrd_fd < 0 || fstat(machine->initrd_fd, &st))
+		return error_set(err, -errno, "initrd %s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "initrd %s: not a file", path);
+	if (!st.st_size)
+		return error_set(err, -EINVAL, "initrd %s: empty", path);
+	*size = st.st_size;
+	return 0;
+}
+
+/*
+ * Our part of the command line comes first, so that the user's can overrule it. A
+ * guest that panics shall end: the next boot is another run.
+ */
+static int write_cmdline(struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+	const char *ours = options->console == CONSOLE_VIRTIO ? "console=hvc0 panic=-1"
+							      : "console=ttyS0 panic=-1";
+	const char *theirs = options->params ? options->params : "";
+	int len;
+
+	len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s%s%s",
+		       options->no_defaults ? "" : ours,
+		       options->no_defaults || !*theirs ? "" : " ", theirs);
+	if (len >= (int)sizeof(machine->cmdline))
+		return error_set(err, -EINVAL, "--params: %d characters, the kernel takes %d", len,
+				 ARCH_MAX_CMDLINE);
+	return 0;
+}
+
+static int check_kernel(struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+	u64 initrd_size;
+	int ret;
+
+	if (!options->kernel)
+		return error_set(err, -EINVAL, "no kernel: lkvm run --kernel FILE");
+	ret = arch_ram_layout(options->ram, machine->ram, ARRAY_SIZE(machine->ram), err);
+	if (ret < 0)
+		return ret;
+	machine->config.ram = machine->ram;
+	machine->config.ram_count = ret;
+	ret = arch_image_open(&machine->image, options->kernel, err);
+	if (!ret)
+		ret = open_initrd(machine, &initrd_size, err);
+	if (!ret)
+		ret = write_cmdline(machine, err);
+	if (!ret)
+		ret = arch_image_plan(machine->image, machine->ram, machine->config.ram_count,
+				      initrd_size, machine->cmdline, err);
+	return ret;
+}
+
+/* The rng and the console take slots as well; the IOMMU always sits on virtio-mmio. */
+static int check_slots(const struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+	unsigned virtio = options->disk_count + options->rng + (options->console == CONSOLE_VIRTIO);
+	unsigned on_pci = options->passed_count, on_mmio = options->viommu;
+	struct device_slot slot;
+
+	*(options->transport == TRANSPORT_PCI ? &on_pci : &on_mmio) += virtio;
+	/* Slot 0 is the host bridge's. */
+	if (on_pci >= PCI_SLOTS)
+		return error_set(err, -EINVAL, "%u PCI devices: this machine has room for %u",
+				 on_pci, PCI_SLOTS - 1);
+	if (!on_mmio || !arch_slot_virtio(on_mmio - 1, &slot))
+		return 0;
+	return error_set(err, -EINVAL,
+			 "%u virtio devices: this machine has room for fewer, or --transport pci",
+			 on_mmio);
+}
+
+static int check_disks(struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+
+	for (unsigned i = 0; i < options->disk_count; i++) {
+		int ret = disk_open(&machine->disks[i], options->disks[i].path,
+				    &options->disks[i].options, err);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int check_host(struct machine *machine, struct error *err)
+{
+	int ret = vm_check_host(&machine->host, err);
+
+	if (ret)
+		return ret;
+	if (machine->options->cpus > machine->host.max_cpus)
+		return error_set(err, -EINVAL, "--cpus %u: this host's KVM runs at most %u",
+				 machine->options->cpus, machine->host.max_cpus);
+	return 0;
+}
+
+/* Without making the file: that comes when there is something to write. */
+static int check_dump(const struct machine *machine, struct error *err)
+{
+	const char *path = machine->options->dump_dtb;
+	char folder[PATH_MAX];
+	int ret;
+
+	if (!path)
+		return 0;
+	if (!arch_has_device_tree)
+		return error_set(
+			err, -EINVAL,
+			"--dump-dtb: %s guests are described by ACPI, not by a device tree",
+			arch_name);
+	snprintf(folder, sizeof(folder), "%s", path);
+	ret = access(path, F_OK) ? access(dirname(folder), W_OK) : access(path, W_OK);
+	if (ret)
+		return error_set(err, -errno, "--dump-dtb %s: cannot be written: %s", path,
+				 strerror(errno));
+	return 0;
+}
+
+/* A look, not a promise: the name is taken when the guest runs. */
+static int check_name(const struct machine *machine, struct error *err)
+{
+	int fd = control_connect(machine->options->name, NULL);
+
+	if (fd < 0 && fd != -EAGAIN)
+		return 0;
+	if (fd >= 0)
+		close(fd);
+	return error_set(err, -EADDRINUSE, "--name %s is in use: 'lkvm list' lists the names",
+			 machine->options->name);
+}
+
+/* x86's drivers never map a doorbell: without a window they would have no MSIs. */
+static int check_viommu(const struct machine *machine, struct error *err)
+{
+	if (!machine->options->viommu_config.msi_map || arch_msi_has_device_id)
+		return 0;
+	return error_set(err, -EINVAL,
+			 "--viommu msi=map: %s guests never map their MSI doorbell; leave it out",
+			 arch_name);
+}
+
+int machine_prepare(struct machine *machine, const struct run_options *options, struct error *err)
+{
+	int ret;
+
+	memset(machine, 0, sizeof(*machine));
+	clock_gettime(CLOCK_MONOTONIC, &machine->started);
+	machine->options = options;
+	machine->initrd_fd = machine->host.kvm_fd = -1;
+	machine->config.name = options->name;
+	machine->config.cpus = options->cpus;
+	machine->config.arch = options->arch;
+	ret = check_name(machine, err);
+	if (!ret)
+		ret = check_dump(machine, err);
+	if (!ret)
+		ret = check_viommu(machine, err);
+	if (!ret)
+		ret = check_kernel(machine, err);
+	if (!ret)
+		ret = check_slots(machine, err);
+	if (!ret)
+		ret = check_disks(machine, err);
+	if (!ret)
+		ret = check_host(machine, err);
+	/* Last: it may take devices from their drivers. */
+	if (!ret)
+		ret = machine_check_passed(machine, err);
+	return ret;
+}

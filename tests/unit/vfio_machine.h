@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A machine with a PCI bus and one passed device at 1.0, without KVM. It defines what vmm/slot.c
+ * and vmm/vm.c do elsewhere: include it once in a program.
+ */
+#ifndef TESTS_VFIO_MACHINE_H
+#define TESTS_VFIO_MACHINE_H
+
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../vfio/container.h"
+#include "../../vfio/device.h"
+#include "../../vfio/group.h"
+#include "../../vfio/sys.h"
+#include "cmocka_all.h"
+#include "irq_fake.h"
+#include "vfio_fake.h"
+#include "vmm/slot.h"
+#include "vmm/vm.h"
+
+#define ECAM	     0xe0000000
+#define MMIO32	     0xd0000000
+#define MMIO64	     0x4000000000
+#define MACHINE_BDF  (1 << 3)
+#define MACHINE_GSI  (IRQ_FAKE_FIRST + IRQ_FAKE_ROUTES - 1) /* of all INTx */
+#define MACHINE_PAGE 4096
+
+static struct vm vm;
+static struct irq irq;
+static struct vfio_container *container;
+static struct vfio_group group;
+static struct vfio_device *device;
+static struct fake_device *hardware;
+static unsigned slots_shown;
+
+/* ---- what stands for KVM ---- */
+
+int page_slot_map(struct vm *of, struct page_slot *slot, gpa_t gpa, void *host, u64 size)
+{
+	assert_int_equal((gpa | size | (uintptr_t)host) % MACHINE_PAGE, 0);
+	*slot = (struct page_slot){ .gpa = gpa, .size = size, .host = host };
+	list_add_tail(&of->slots, &slot->node);
+	slots_shown++;
+	return 0;
+}
+
+void page_slot_unmap(struct vm *of, struct page_slot *slot)
+{
+	if (!slot->size)
+		return;
+	list_del(&slot->node);
+	slot->size = 0;
+	slots_shown--;
+}
+
+void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len)
+{
+	const struct list_node *node;
+
+	list_for_each(node, &of->slots) {
+		const struct page_slot *slot = list_entry(node, struct page_slot, node);
+
+		if (gpa >= slot->gpa && gpa + len <= slot->gpa + slot->size)
+			return (char *)slot->host + (gpa - slot->gpa);
+	}
+	return NULL;
+}
+
+void vm_add_device(struct vm *of, struct device *added)
+{
+	list_add_tail(&of->devices, &added->node);
+}
+
+/* ---- the guest's side ---- */
+
+static inline u32 config_read(u32 offset, unsigned len)
+{
+	return pci_config_read(vm.pci, MACHINE_BDF, offset, len);
+}
+
+static inline void config_write(u32 offset, u32 value, unsigned len)
+{
+	pci_config_write(vm.pci, MACHINE_BDF, offset, value, len);
+}
+
+static inline u64 mmio_read(u64 address, unsigned len)
+{
+	u64 value = 0;
+
+	bus_read(vm.mmio, address, &value, len);
+	return value;
+}
+
+static inline void mmio_write(u64 address, u64 value, unsigned len)
+{
+	bus_write(vm.mmio, address, &value, len);
+}
+
+/* ---- the hardware's configuration space ---- */
+
+static inline void put8(u32 offset, u8 value)
+{
+	hardware->config[offset] = value;
+}
+
+static inline void put16(u32 offset, u16 value)
+{
+	put8(offset, value);
+	put8(offset + 1, value >> 8);
+}
+
+static inline void put32(u32 offset, u32 value)
+{
+	put16(offset, value);
+	put16(offset + 2, value >> 16);
+}
+
+static inline u16 hardware16(u32 offset)
+{
+	return hardware->config[offset] | hardware->config[offset + 1] << 8;
+}
+
+/* A capability after those that there are. */
+static inline void put_capability(u8 id, u32 at)
+{
+	static u32 last;
+	bool first = !(hardware->config[PCI_STATUS] & PCI_STATUS_CAP_LIST);
+
+	put8(first ? PCI_CAPABILITY_LIST : last + PCI_CAP_LIST_NEXT, at);
+	put8(PCI_STATUS, PCI_STATUS_CAP_LIST);
+	put8(at, id);
+	last = at;
+}
+
+/* ---- making it ---- */
+
+static u32 machine_intx(unsigned slot, unsigned pin)
+{
+	return MACHINE_GSI;
+}
+
+static inline void machine_vm(void)
+{
+	static const struct range ram = { 0, MIB - 1 };
+	static const struct pci_layout layout = {
+		.ecam = { ECAM, ECAM + MIB - 1 },
+		.mmio32 = { MMIO32, MMIO32 + 64 * MIB - 1 },
+		.mmio64 = { MMIO64, MMIO64 + GIB - 1 },
+		.io = { 0x1000, 0xffff },
+		.intx = machine_intx,
+	};
+
+	memset(&vm, 0, sizeof(vm));
+	vm.fd = -1;
+	irq_fake_init(&irq);
+	vm.irq = &irq;
+	list_init(&vm.devices);
+	list_init(&vm.slots);
+	pthread_mutex_init(&vm.lock, NULL);
+	assert_int_equal(memory_create(&vm.memory, &ram, 1, NULL), 0);
+	assert_int_equal(loop_create(&vm.loop, &vm.lock), 0);
+	assert_int_equal(bus_create(&vm.mmio), 0);
+	assert_int_equal(bus_create(&vm.ports), 0);
+	dma_identity_init(&vm.ram, vm.memory, vm.irq);
+	assert_int_equal(pci_bus_create(&vm.pci, &vm, &layout), 0);
+}
+
+/* A host with one device, which the test furnishes before machine_start(). */
+static inline void machine_host(void)
+{
+	vfio_fake_init();
+	hardware = vfio_fake_device("0000:00:04.0", 4);
+	put32(PCI_VENDOR_ID, 0x10421af4);
+	put32(PCI_CLASS_REVISION, 0x01000001);
+	put8(PCI_INTERRUPT_PIN, 1);
+	hardware->irq_counts[VFIO_PCI_INTX_IRQ_INDEX] = 1;
+	hardware->irq_counts[VFIO_PCI_ERR_IRQ_INDEX] = 1;
+	hardware->irq_counts[VFIO_PCI_REQ_IRQ_INDEX] = 1;
+}
+
+static inline void machine_open(void)
+{
+	group = (struct vfio_group){ .number = 4 };
+	group.fd = vfio_sys_open("/dev/vfio/4");
+	assert_int_equal(vfio_container_open(&container, &vfio_host_paths, "vfio x", NULL), 0);
+	assert_int_equal(vfio_container_attach(container, group.fd, "vfio x", NULL), 0);
+	group.container = container;
+	device = calloc(1, sizeof(*device));
+	assert_non_null(device);
+	device->address = (struct vfio_address){ .slot = 4 };
+	strcpy(device->name, "vfio 0000:00:04.0");
+	assert_int_equal(vfio_device_open(device, &group, NULL), 0);
+}
+
+static inline void machine_start(void)
+{
+	struct error err = { "" };
+
+	machine_vm();
+	machine_open();
+	if (vfio_device_add(device, vm.pci, &vm, 1, 0, &vm.ram.space, 8, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(pci_bus_place_bars(vm.pci, &err), 0);
+}
+
+/* For cmocka: whatever the test did, nothing is left. */
+static inline int machine_end(void **state)
+{
+	while (!list_empty(&vm.devices)) {
+		struct device *last = list_entry(vm.devices.prev, struct device, node);
+
+		list_del(&last->node);
+		last->ops->destroy(last);
+	}
+	assert_int_equal(slots_shown, 0);
+	assert_int_equal(hardware->vector_count, 0);
+	vfio_device_close(device);
+	free(device);
+	vfio_group_close(&group);
+	vfio_container_close(container);
+	bus_destroy(vm.ports);
+	bus_destroy(vm.mmio);
+	loop_destroy(vm.loop);
+	memory_destroy(vm.memory);
+	pthread_mutex_destroy(&vm.lock);
+	vfio_fake_end();
+	return 0;
+}
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A container of type1: one address space of the host's IOMMU. Untranslated, it has all RAM
+ * from vfio_container_fill() on; translated, it mirrors a domain of the guest's IOMMU and
+ * is a dma_listener for that.
+ */
+#ifndef VFIO_CONTAINER_H
+#define VFIO_CONTAINER_H
+
+#include "util/error.h"
+#include "util/log.h"
+#include "util/range.h"
+#include "vfio/host.h"
+#include "vmm/dma_listener.h"
+
+struct vm;
+
+/* What type1 says of itself (VFIO_IOMMU_GET_INFO). */
+struct vfio_container_info {
+	u64 page_sizes;
+	unsigned range_count;
+	struct range ranges[VFIO_MAX_RANGES]; /* IOVAs that it maps, sorted */
+	bool has_avail;
+	u32 avail; /* mappings that it would still take */
+};
+
+struct vfio_container {
+	struct dma_listener listener;
+	const struct vm *vm;		 /* borrowed; from vfio_plug() on */
+	int fd;				 /* owned */
+	bool has_iommu;			 /* a group has been attached */
+	unsigned devices;		 /* open ones, which reach what it maps */
+	bool unmap_all;			 /* the host knows VFIO_DMA_UNMAP_FLAG_ALL */
+	struct vfio_container_info told; /* what the guest was told of */
+	char name[32];			 /* for messages; of its first group's first device */
+	u64 maps, unmaps, refused;
+	struct log_limit log;
+};
+
+/* -errno with a line. No group is in it yet. */
+int vfio_container_open(struct vfio_container **container, const struct vfio_paths *paths,
+			const char *name, struct error *err);
+/* All of its devices and groups are closed. NULL is fine. */
+void vfio_container_close(struct vfio_container *container);
+
+/* Put the group into it; the first one makes it type1. -errno with a line that begins with @name.
+ */
+int vfio_container_attach(struct vfio_container *container, int group_fd, const char *name,
+			  struct error *err);
+/* What it can map, once all groups are in it. -errno with a line. */
+int vfio_container_learn(struct vfio_container *container, struct error *err);
+/* Map all of the guest's RAM, IOVA = GPA: all or nothing. -errno. */
+int vfio_container_fill(struct vfio_container *container);
+
+#endif

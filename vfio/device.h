@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A passed device: what of it is the host's and what the guest sees instead.
+ *
+ *   config.c      configuration space: which bits are the hardware's
+ *   regions.c     BARs: shown to the guest, or trapped
+ *   interrupts.c  which of the three kinds is on; intx.c, msi.c how
+ *   reset.c       as new, before and after a guest
+ *   errors.c      the hardware dies, or the host wants it back
+ *
+ * VM lock held for all calls, or before the vCPUs run.
+ */
+#ifndef VFIO_DEVICE_H
+#define VFIO_DEVICE_H
+
+#include <linux/vfio.h>
+
+#include "util/error.h"
+#include "util/log.h"
+#include "vfio/host.h"
+#include "vmm/loop.h"
+#include "vmm/pci.h"
+#include "vmm/slot.h"
+
+struct vfio_group;
+
+/* Pages of a BAR that the guest reaches with no exit. A table in the middle makes two of one. */
+#define VFIO_REGION_PIECES 8
+
+struct vfio_piece {
+	u64 offset, size; /* of whole host pages */
+	void *host;	  /* owned */
+	struct page_slot slot;
+};
+
+/* A BAR, or the ROM. The bus region is all of it, below the pieces: what is no piece traps. */
+struct vfio_region {
+	struct bus_region bus;
+	struct vfio_device *device;
+	unsigned n; /* PCI_ROM: the last */
+	u32 flags;
+	u64 size; /* 0: there is none */
+	u64 offset;
+	bool decoded; /* bus is on the bus */
+	unsigned piece_count;
+	struct vfio_piece pieces[VFIO_REGION_PIECES];
+};
+
+enum vfio_irq_mode { VFIO_IRQ_OFF, VFIO_IRQ_INTX, VFIO_IRQ_MSI, VFIO_IRQ_MSIX };
+
+/* An eventfd of the host's in the loop. */
+struct vfio_notice {
+	struct loop_source source; /* fd: owned; -1: the device has none */
+	struct vfio_device *device;
+};
+
+struct vfio_device {
+	struct pci_function function;
+	struct vfio_group *group; /* borrowed */
+	struct vfio_address address;
+	char name[32];
+	int fd; /* owned; -1: given back */
+	bool has_reset;
+	bool on_bus; /* the VM has the function */
+	bool gone;   /* it died or was recalled: answers all ones */
+	bool asleep; /* D3: its registers do not answer, and the host kills who tries */
+	u32 config_size;
+	u64 config_offset;
+	/* Bits of configuration space that are read from the hardware, and that are written to it.
+	 */
+	u8 reads[PCI_CONFIG_SIZE];
+	u8 writes[PCI_CONFIG_SIZE];
+	u16 pm, pcie, af; /* capabilities; 0: none */
+	struct vfio_region regions[PCI_BARS + 1];
+	/* The MSI-X table and pending bits, where they are in the BARs; size 0: none. */
+	unsigned table_bar, pba_bar;
+	u32 table_offset, pba_offset;
+	u32 irq_counts[VFIO_PCI_NUM_IRQS];
+	u32 irq_flags[VFIO_PCI_NUM_IRQS];
+	enum vfio_irq_mode mode;
+	unsigned msi_wanted; /* vectors of MSI that the guest has on */
+	bool msix_wanted;
+	unsigned enabled;	       /* vectors that the host has on, in MSI and MSI-X */
+	int intx_trigger, intx_unmask; /* owned; -1: off */
+	u32 intx_gsi;
+	struct vfio_notice error, request;
+	u64 trapped, resets, regrown;
+	struct log_limit log;
+};
+
+static inline struct vfio_device *vfio_device_of(struct pci_function *function)
+{
+	return container_of(function, struct vfio_device, function);
+}
+
+/* ---- device.c ---- */
+
+/* Get device->address from its group and learn what it has. -errno with a line. */
+int vfio_device_open(struct vfio_device *device, struct vfio_group *group, struct error *err);
+/* The host has it back. Idempotent. */
+void vfio_device_close(struct vfio_device *device);
+/* As vfio_add() in vfio/vfio.h. On -errno nothing of it is left in the VM. */
+int vfio_device_add(struct vfio_device *device, struct pci_bus *bus, struct vm *vm, unsigned slot,
+		    unsigned fn, struct dma_space *space, u32 endpoint, struct error *err);
+
+/* ---- config.c ---- */
+
+/* Build function->config from the hardware's: identity, capabilities; BARs come from regions.c. */
+int vfio_config_build(struct vfio_device *device, struct error *err);
+/* The hardware's Command as the guest's is now: it decodes always, and is master if the guest says
+ * so. */
+void vfio_config_command(struct vfio_device *device);
+void vfio_config_read(struct pci_function *function, u32 offset, unsigned len, u32 *value);
+void vfio_config_written(struct pci_function *function, u32 offset, unsigned len, u32 value);
+/* Of the hardware, @len 1, 2 or 4: all ones if it does not answer. */
+u32 vfio_config_get(const struct vfio_device *device, u32 offset, unsigned len);
+void vfio_config_put(const struct vfio_device *device, u32 offset, unsigned len, u32 value);
+
+/* ---- capabilities.c ---- */
+
+/* -errno with a line: the function has no room for what it must have. */
+int vfio_capabilities_build(struct vfio_device *device, const u8 *hardware, struct error *err);
+
+/* ---- regions.c ---- */
+
+/* Learn of the BARs and the ROM, and add them to the function. -errno with a line. */
+int vfio_regions_build(struct vfio_device *device, const u8 *hardware, struct error *err);
+/* Map what of them can be mapped. The MSI-X table is known by now. */
+void vfio_regions_map(struct vfio_device *device);
+/* Show or hide BAR @n, or all of them, as decoding, sleep and death have it now. */
+void vfio_region_update(struct vfio_device *device, unsigned n);
+void vfio_regions_update(struct vfio_device *device);
+/* Nothing of the device stays mapped here. Idempotent. */
+void vfio_regions_unmap(struct vfio_device *device);
+
+/* ---- interrupts.c ---- */
+
+/* Switch to the kind of interrupt that the guest wants now. */
+void vfio_interrupts_update(struct vfio_device *device);
+/* VFIO_DEVICE_SET_IRQS for [start, start + count); @fds NULL: VFIO_IRQ_SET_DATA_NONE. */
+int vfio_set_irqs(struct vfio_device *device, u32 index, u32 action, u32 start, u32 count,
+		  const int *fds);
+/* Switch all of @index off. */
+void vfio_irqs_off(struct vfio_device *device, u32 index);
+
+/* ---- intx.c ---- */
+
+int vfio_intx_start(struct vfio_device *device);
+void vfio_intx_stop(struct vfio_device *device);
+
+/* ---- msi.c ---- */
+
+int vfio_msi_start(struct vfio_device *device);
+int vfio_msix_start(struct vfio_device *device);
+void vfio_msix_enabled(struct msix *msix, void *arg, bool on);
+void vfio_msix_vector_used(struct msix *msix, void *arg, unsigned n);
+/* How many of @count vectors the host would give. Nothing is on, before or after. */
+unsigned vfio_msi_probe(struct vfio_device *device, unsigned count);
+
+/* ---- reset.c ---- */
+
+/* As new. False: the host cannot, alone. */
+bool vfio_device_reset(struct vfio_device *device);
+
+/* ---- errors.c ---- */
+
+/* Hear of it when the device dies or the host wants it back. -errno. */
+int vfio_errors_watch(struct vfio_device *device);
+/* Idempotent. */
+void vfio_errors_unwatch(struct vfio_device *device);
+
+#endif

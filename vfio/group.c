@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "group.h"
+#include "sys.h"
+
+static int cannot_open(const char *path, const char *name, int ret, struct error *err)
+{
+	switch (ret) {
+	case -EBUSY:
+		return error_set(err, ret, "%s: %s is in use by another program: stop that first",
+				 name, path);
+	case -EACCES:
+	case -EPERM:
+		return error_set(err, ret,
+				 "%s: this user may not open %s: run as root, or chown it to you",
+				 name, path);
+	case -ENOENT:
+		return error_set(err, ret,
+				 "%s: no %s: give it to vfio-pci ('lkvm vfio bind', or ,auto)",
+				 name, path);
+	default:
+		return error_set(err, ret, "%s: %s: %s", name, path, strerror(-ret));
+	}
+}
+
+/* "0000:00:08.0 (nvme), 0000:00:08.1 (vfio-pci)", as much as there is room for. */
+static void list_members(const struct vfio_paths *paths, const struct vfio_host_device *host,
+			 char *text, size_t size)
+{
+	struct vfio_host_device member;
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < host->member_count && used < size; i++) {
+		char address[VFIO_ADDRESS_TEXT];
+
+		vfio_address_format(&host->members[i], address);
+		if (vfio_host_read(paths, &host->members[i], &member, NULL))
+			snprintf(member.driver, sizeof(member.driver), "unknown");
+		used += snprintf(text + used, size - used, "%s%s (%s)", used ? ", " : "", address,
+				 member.driver[0] ? member.driver : "no driver");
+	}
+}
+
+static int check_viable(const struct vfio_group *group, const struct vfio_paths *paths,
+			const struct vfio_host_device *host, const char *name, struct error *err)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+	int ret = vfio_sys_ioctl(group->fd, VFIO_GROUP_GET_STATUS, &status);
+	char members[320];
+
+	if (ret)
+		return error_set(err, ret, "%s: group %d: %s", name, group->number, strerror(-ret));
+	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
+		list_members(paths, host, members, sizeof(members));
+		return error_set(err, -EBUSY,
+				 "%s: all of its group %d must leave the host's drivers: %s "
+				 "('lkvm vfio bind' does it, and so does ,auto)",
+				 name, group->number, members);
+	}
+	if (status.flags & VFIO_GROUP_FLAGS_CONTAINER_SET)
+		return error_set(err, -EBUSY, "%s: its group %d is in use by another program", name,
+				 group->number);
+	return 0;
+}
+
+int vfio_group_open(struct vfio_group *group, const struct vfio_paths *paths,
+		    const struct vfio_host_device *host, const char *name, struct error *err)
+{
+	char path[PATH_MAX];
+	int ret;
+
+	*group = (struct vfio_group){ .number = host->group, .fd = -1 };
+	if (host->group < 0)
+		return error_set(err, -ENODEV,
+				 "%s: no IOMMU translates it: enable the host's in its firmware "
+				 "and kernel (intel_iommu=on)",
+				 name);
+	snprintf(path, sizeof(path), "%s/vfio/%d", paths->dev, host->group);
+	group->fd = vfio_sys_open(path);
+	if (group->fd < 0)
+		return cannot_open(path, name, group->fd, err);
+	ret = check_viable(group, paths, host, name, err);
+	if (ret)
+		vfio_group_close(group);
+	return ret;
+}
+
+void vfio_group_close(struct vfio_group *group)
+{
+	if (group->fd >= 0)
+		vfio_sys_close(group->fd);
+	group->fd = -1;
+}

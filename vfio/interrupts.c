@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A device has one kind of interrupt on at a time: so says PCI, and so does VFIO. The guest
+ * switches between them in steps; we look at where it stands and follow.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device.h"
+#include "sys.h"
+
+int vfio_set_irqs(struct vfio_device *device, u32 index, u32 action, u32 start, u32 count,
+		  const int *fds)
+{
+	size_t size = sizeof(struct vfio_irq_set) + (fds ? count * sizeof(*fds) : 0);
+	struct vfio_irq_set *set = calloc(1, size);
+	int ret;
+
+	if (!set)
+		return -ENOMEM;
+	*set = (struct vfio_irq_set){
+		.argsz = size,
+		.flags = action | (fds ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE),
+		.index = index,
+		.start = start,
+		.count = count,
+	};
+	if (fds)
+		memcpy(set->data, fds, count * sizeof(*fds));
+	ret = vfio_sys_ioctl(device->fd, VFIO_DEVICE_SET_IRQS, set);
+	free(set);
+	return ret;
+}
+
+void vfio_irqs_off(struct vfio_device *device, u32 index)
+{
+	vfio_set_irqs(device, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, NULL);
+}
+
+/*
+ * INTx waits for the driver's first sign of life: before a device decodes or masters it has nothing
+ * to say, and a guest that takes MSI-X at once need not pay for it.
+ */
+static bool wants_intx(const struct vfio_device *device)
+{
+	const struct pci_function *function = &device->function;
+	u16 command = pci_get16(function, PCI_COMMAND);
+
+	return function->config[PCI_INTERRUPT_PIN] && !(command & PCI_COMMAND_INTX_DISABLE) &&
+	       command & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+static enum vfio_irq_mode wanted_mode(const struct vfio_device *device)
+{
+	if (device->gone || !device->on_bus)
+		return VFIO_IRQ_OFF;
+	if (device->msix_wanted)
+		return VFIO_IRQ_MSIX;
+	if (device->msi_wanted)
+		return VFIO_IRQ_MSI;
+	return wants_intx(device) ? VFIO_IRQ_INTX : VFIO_IRQ_OFF;
+}
+
+static void mode_stop(struct vfio_device *device)
+{
+	switch (device->mode) {
+	case VFIO_IRQ_INTX:
+		vfio_intx_stop(device);
+		break;
+	case VFIO_IRQ_MSI:
+		vfio_irqs_off(device, VFIO_PCI_MSI_IRQ_INDEX);
+		break;
+	case VFIO_IRQ_MSIX:
+		vfio_irqs_off(device, VFIO_PCI_MSIX_IRQ_INDEX);
+		break;
+	case VFIO_IRQ_OFF:
+		break;
+	}
+	device->enabled = 0;
+	device->mode = VFIO_IRQ_OFF;
+}
+
+static int mode_start(struct vfio_device *device, enum vfio_irq_mode mode)
+{
+	switch (mode) {
+	case VFIO_IRQ_INTX:
+		return vfio_intx_start(device);
+	case VFIO_IRQ_MSI:
+		return vfio_msi_start(device);
+	case VFIO_IRQ_MSIX:
+		return vfio_msix_start(device);
+	case VFIO_IRQ_OFF:
+		break;
+	}
+	return 0;
+}
+
+void vfio_interrupts_update(struct vfio_device *device)
+{
+	static const char *const names[] = {
+		[VFIO_IRQ_OFF] = "no",
+		[VFIO_IRQ_INTX] = "INTx",
+		[VFIO_IRQ_MSI] = "MSI",
+		[VFIO_IRQ_MSIX] = "MSI-X",
+	};
+	enum vfio_irq_mode mode = wanted_mode(device);
+	int ret;
+
+	if (mode == device->mode && (mode != VFIO_IRQ_MSI || device->enabled == device->msi_wanted))
+		return;
+	mode_stop(device);
+	ret = mode_start(device, mode);
+	/* Also on failure: it was what the guest wanted, and is not tried at each of its writes. */
+	device->mode = mode;
+	if (ret)
+		log_limited(&device->log, LOG_ERROR,
+			    "%s: the host does not switch its %s interrupts on: %s", device->name,
+			    names[mode], strerror(-ret));
+}

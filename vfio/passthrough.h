@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* All that is passed to one VM: the private side of vfio/vfio.h. */
+#ifndef VFIO_PASSTHROUGH_H
+#define VFIO_PASSTHROUGH_H
+
+#include "container.h"
+#include "device.h"
+#include "group.h"
+#include "vfio/vfio.h"
+
+struct vfio {
+	const struct vfio_paths *paths; /* borrowed */
+	bool translated;		/* a container for each group, not one for all */
+	struct vm *vm;			/* borrowed; from vfio_plug() on */
+	int kvm_device;			/* KVM_DEV_TYPE_VFIO; owned; -1: none */
+	unsigned container_count, group_count, device_count;
+	/* A group moves no more: devices point at theirs. */
+	struct vfio_container *containers[VFIO_MAX_DEVICES]; /* owned */
+	struct vfio_group groups[VFIO_MAX_DEVICES];
+	struct vfio_device *devices[VFIO_MAX_DEVICES]; /* owned */
+	struct dma_limits limits[VFIO_MAX_DEVICES];
+	unsigned want_count;
+	struct vfio_want wants[VFIO_MAX_DEVICES];
+	bool bound[VFIO_MAX_DEVICES]; /* by us, for this run */
+};
+
+/* ---- reset.c ---- */
+
+/*
+ * Devices that the host cannot reset alone, as new, together with their buses. @say: name those
+ * that stay as they are.
+ */
+void vfio_reset_buses(const struct vfio *vfio, bool say);
+
+#endif

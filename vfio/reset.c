@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest shall find its devices as new, and leave nothing in them. vfio-pci itself resets a
+ * function when it is opened and when it is closed (and says VFIO_DEVICE_FLAGS_RESET only if that
+ * worked): doing it once more would cost 100 ms for each. What is left to us are the guest's own
+ * wishes, and functions that have no reset alone: for those the bus or slot that they are
+ * on, if all that hangs there is ours (VFIO_DEVICE_PCI_HOT_RESET).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "device.h"
+#include "group.h"
+#include "info.h"
+#include "passthrough.h"
+#include "sys.h"
+
+bool vfio_device_reset(struct vfio_device *device)
+{
+	if (!device->has_reset || vfio_sys_ioctl(device->fd, VFIO_DEVICE_RESET, NULL))
+		return false;
+	device->resets++;
+	return true;
+}
+
+static const struct vfio_group *find_group(const struct vfio *vfio, u32 number)
+{
+	for (unsigned i = 0; i < vfio->group_count; i++) {
+		if ((u32)vfio->groups[i].number == number)
+			return &vfio->groups[i];
+	}
+	return NULL;
+}
+
+/* The fds of all groups that a bus reset would hit; -EPERM: one of them is not ours. */
+static int affected_groups(const struct vfio *vfio, const struct vfio_pci_hot_reset_info *info,
+			   struct vfio_pci_hot_reset *reset)
+{
+	for (u32 i = 0; i < info->count; i++) {
+		const struct vfio_group *group = find_group(vfio, info->devices[i].group_id);
+		bool listed = false;
+
+		if (!group)
+			return -EPERM;
+		for (u32 k = 0; k < reset->count; k++)
+			listed |= reset->group_fds[k] == group->fd;
+		if (!listed)
+			reset->group_fds[reset->count++] = group->fd;
+	}
+	return 0;
+}
+
+static int hot_reset(const struct vfio *vfio, const struct vfio_device *device)
+{
+	const u32 most = (VFIO_INFO_SIZE - sizeof(struct vfio_pci_hot_reset_info)) /
+			 sizeof(struct vfio_pci_dependent_device);
+	union vfio_info info = { .hot_reset.argsz = sizeof(info) };
+	size_t size = sizeof(struct vfio_pci_hot_reset) + vfio->group_count * sizeof(__s32);
+	struct vfio_pci_hot_reset *reset;
+	int ret = vfio_sys_ioctl(device->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info);
+
+	if (ret < 0 || info.hot_reset.count > most)
+		return ret < 0 ? ret : -E2BIG;
+	reset = calloc(1, size);
+	if (!reset)
+		return -ENOMEM;
+	reset->argsz = size;
+	ret = affected_groups(vfio, &info.hot_reset, reset);
+	if (!ret)
+		ret = vfio_sys_ioctl(device->fd, VFIO_DEVICE_PCI_HOT_RESET, reset);
+	free(reset);
+	return ret;
+}
+
+void vfio_reset_buses(const struct vfio *vfio, bool say)
+{
+	for (unsigned i = 0; i < vfio->device_count; i++) {
+		const struct vfio_device *device = vfio->devices[i];
+
+		if (device->fd < 0 || device->has_reset || !hot_reset(vfio, device))
+			continue;
+		if (say)
+			log_warning("%s: the host has no way to reset it: the guest finds it as "
+				    "whoever had it before left it",
+				    device->name);
+	}
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host_sysfs.h"
+#include "passthrough.h"
+#include "sys.h"
+#include "util/log.h"
+#include "vfio/bind.h"
+#include "vmm/vm.h"
+
+static void name_of(const struct vfio_address *address, char name[32])
+{
+	char text[VFIO_ADDRESS_TEXT];
+
+	vfio_address_format(address, text);
+	snprintf(name, 32, "vfio %s", text);
+}
+
+/* ---- opening ---- */
+
+static int check_twins(const struct vfio_want *wants, unsigned count, struct error *err)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < count; i++) {
+		for (unsigned k = 0; k < i; k++) {
+			if (vfio_address_compare(&wants[i].address, &wants[k].address))
+				continue;
+			name_of(&wants[i].address, name);
+			return error_set(err, -EINVAL, "%s: passed twice", name);
+		}
+	}
+	return 0;
+}
+
+static int bind_all(struct vfio *vfio, struct error *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < vfio->want_count && !ret; i++) {
+		if (!vfio->wants[i].auto_bind)
+			continue;
+		ret = vfio_bind(vfio->paths, &vfio->wants[i].address, err);
+		vfio->bound[i] = !ret;
+	}
+	return ret;
+}
+
+/* Some problems begin with the address of the device that has them: this one's is said once. */
+static int say_problem(const char *name, const struct vfio_problem *problem, struct error *err)
+{
+	const char *address = name + strlen("vfio ");
+	bool named = !strncmp(problem->what, address, strlen(address));
+
+	return error_set(err, -ENODEV, "%s%s%s: %s", named ? "vfio " : name, named ? "" : ": ",
+			 problem->what, problem->remedy);
+}
+
+/* All that people can do something about, in their words, before anything is opened. */
+static int check_one(const struct vfio *vfio, const struct vfio_address *address, struct error *err)
+{
+	struct vfio_problem *problems = calloc(VFIO_MAX_PROBLEMS, sizeof(*problems));
+	char name[32];
+	int count, ret;
+
+	if (!problems)
+		return error_set(err, -ENOMEM, "out of memory");
+	name_of(address, name);
+	count = vfio_check(vfio->paths, address, 0, problems, err);
+	ret = MIN(count, 0);
+	for (int i = 0; i < count && !ret; i++) {
+		if (problems[i].fatal)
+			ret = say_problem(name, &problems[i], err);
+	}
+	free(problems);
+	return ret;
+}
+
+static int check_all(const struct vfio *vfio, struct error *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < vfio->want_count && !ret; i++)
+		ret = check_one(vfio, &vfio->wants[i].address, err);
+	return ret;
+}
+
+static struct vfio_group *find_group(struct vfio *vfio, int number)
+{
+	for (unsigned i = 0; i < vfio->group_count; i++) {
+		if (vfio->groups[i].number == number)
+			return &vfio->groups[i];
+	}
+	return NULL;
+}
+
+/* Its own, or the one that all share. */
+static int take_container(struct vfio *vfio, const char *name, struct vfio_container **container,
+			  struct error *err)
+{
+	int ret = 0;
+
+	if (!vfio->container_count || vfio->translated) {
+		ret = vfio_container_open(&vfio->containers[vfio->container_count], vfio->paths,
+					  name, err);
+		vfio->container_count += !ret;
+	}
+	*container = ret ? NULL : vfio->containers[vfio->container_count - 1];
+	return ret;
+}
+
+static int open_group(struct vfio *vfio, const struct vfio_host_device *host, const char *name,
+		      struct vfio_group **out, struct error *err)
+{
+	struct vfio_group *group = &vfio->groups[vfio->group_count];
+	int ret = vfio_group_open(group, vfio->paths, host, name, err);
+
+	if (ret)
+		return ret;
+	vfio->group_count++;
+	*out = group;
+	ret = take_container(vfio, name, &group->container, err);
+	if (!ret)
+		ret = vfio_container_attach(group->container, group->fd, name, err);
+	return ret;
+}
+
+static int open_device(struct vfio *vfio, unsigned n, const struct vfio_host_device *host,
+		       struct error *err)
+{
+	struct vfio_group *group = find_group(vfio, host->group);
+	struct vfio_device *device = calloc(1, sizeof(*device));
+	int ret;
+
+	if (!device)
+		return error_set(err, -ENOMEM, "out of memory");
+	vfio->devices[n] = device;
+	vfio->device_count++;
+	device->fd = -1;
+	device->address = host->address;
+	name_of(&host->address, device->name);
+	ret = group ? 0 : open_group(vfio, host, device->name, &group, err);
+	return ret ? ret : vfio_device_open(device, group, err);
+}
+
+static int open_all(struct vfio *vfio, struct vfio_host_device *hosts, struct error *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < vfio->want_count && !ret; i++) {
+		ret = vfio_host_read(vfio->paths, &vfio->wants[i].address, &hosts[i], err);
+		if (!ret)
+			ret = open_device(vfio, i, &hosts[i], err);
+	}
+	return ret;
+}
+
+static int build_limits(struct vfio *vfio, unsigned n, const struct vfio_host_device *host,
+			struct error *err)
+{
+	const struct vfio_container_info *told = &vfio->devices[n]->group->container->told;
+	struct error reason = { "" };
+	int ret = vfio_limits_build(&vfio->limits[n], told->page_sizes, told->ranges,
+				    told->range_count, host->ranges, host->range_count, &reason);
+
+	return ret ? error_set(err, ret, "%s: %s", vfio->devices[n]->name, reason.text) : 0;
+}
+
+/* When all groups are in: in a container that they share, each may narrow it. */
+static int learn_all(struct vfio *vfio, const struct vfio_host_device *hosts, struct error *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < vfio->container_count && !ret; i++)
+		ret = vfio_container_learn(vfio->containers[i], err);
+	for (unsigned i = 0; i < vfio->device_count && !ret; i++)
+		ret = build_limits(vfio, i, &hosts[i], err);
+	return ret;
+}
+
+static int vfio_start(struct vfio *vfio, struct error *err)
+{
+	struct vfio_host_device *hosts = calloc(VFIO_MAX_DEVICES, sizeof(*hosts));
+	int ret;
+
+	if (!hosts)
+		return error_set(err, -ENOMEM, "out of memory");
+	ret = bind_all(vfio, err);
+	if (!ret)
+		ret = check_all(vfio, err);
+	if (!ret)
+		ret = open_all(vfio, hosts, err);
+	if (!ret)
+		ret = learn_all(vfio, hosts, err);
+	if (!ret)
+		vfio_reset_buses(vfio, true);
+	free(hosts);
+	return ret;
+}
+
+int vfio_open(struct vfio **out, const struct vfio_paths *paths, const struct vfio_want *wants,
+	      unsigned count, bool translated, struct error *err)
+{
+	struct vfio *vfio;
+	int ret;
+
+	if (count > VFIO_MAX_DEVICES)
+		return error_set(err, -EINVAL, "%u devices to pass: at most %u go into a guest",
+				 count, VFIO_MAX_DEVICES);
+	ret = check_twins(wants, count, err);
+	if (ret)
+		return ret;
+	vfio = calloc(1, sizeof(*vfio));
+	if (!vfio)
+		return error_set(err, -ENOMEM, "out of memory");
+	vfio->paths = paths;
+	vfio->translated = translated;
+	vfio->kvm_device = -1;
+	vfio->want_count = count;
+	memcpy(vfio->wants, wants, count * sizeof(*wants));
+	ret = vfio_start(vfio, err);
+	if (ret) {
+		vfio_close(vfio);
+		return ret;
+	}
+	*out = vfio;
+	return 0;
+}
+
+/* ---- closing ---- */
+
+/* What vfio_bind() took with another one's group is given back with that: nobody remembers it. */
+static void release_all(struct vfio *vfio)
+{
+	for (unsigned i = 0; i < vfio->want_count; i++) {
+		struct error err = { "" };
+		int ret = vfio->bound[i] ? vfio_release(vfio->paths, &vfio->wants[i].address, &err)
+					 : 0;
+
+		if (ret && ret != -ENOENT)
+			log_warning("%s", err.text);
+	}
+}
+
+void vfio_close(struct vfio *vfio)
+{
+	if (!vfio)
+		return;
+	vfio_reset_buses(vfio, false);
+	/* In this order: the host counts who uses what. */
+	for (unsigned i = 0; i < vfio->device_count; i++) {
+		vfio_device_close(vfio->devices[i]);
+		free(vfio->devices[i]);
+	}
+	if (vfio->kvm_device >= 0)
+		vfio_sys_close(vfio->kvm_device);
+	for (unsigned i = 0; i < vfio->group_count; i++)
+		vfio_group_close(&vfio->groups[i]);
+	for (unsigned i = 0; i < vfio->container_count; i++)
+		vfio_container_close(vfio->containers[i]);
+	release_all(vfio);
+	free(vfio);
+}
+
+/* ---- what the machine asks ---- */
+
+unsigned vfio_count(const struct vfio *vfio)
+{
+	return vfio->device_count;
+}
+
+const char *vfio_name(const struct vfio *vfio, unsigned n)
+{
+	return vfio->devices[n]->name;
+}
+
+unsigned vfio_group_of(const struct vfio *vfio, unsigned n)
+{
+	return vfio->devices[n]->group - vfio->groups;
+}
+
+const struct dma_limits *vfio_limits(const struct vfio *vfio, unsigned n)
+{
+	return &vfio->limits[n];
+}
+
+struct dma_listener *vfio_listener(struct vfio *vfio, unsigned n)
+{
+	return vfio->translated ? &vfio->devices[n]->group->container->listener : NULL;
+}
+
+void vfio_describe(const struct vfio *vfio, unsigned n, char *line, size_t size)
+{
+	const struct vfio_device *device = vfio->devices[n];
+	const struct vfio_container *container = device->group->container;
+
+#define N(field) ((unsigned long long)(field))
+	snprintf(
+		line, size,
+		"%s: BAR accesses trapped=%llu MSI-X regrown=%llu resets=%llu, container maps=%llu "
+		"unmaps=%llu refused=%llu%s",
+		device->name, N(device->trapped), N(device->regrown), N(device->resets),
+		N(container->maps), N(container->unmaps), N(container->refused),
+		device->gone ? ", gone" : "");
+#undef N
+}
+
+/* ---- in the machine ---- */
+
+/*
+ * KVM's own list of groups, which tells it of DMA that goes past the caches. One without it
+ * does well where there is none.
+ */
+static void tell_kvm(struct vfio *vfio)
+{
+	struct kvm_create_device create = { .type = KVM_DEV_TYPE_VFIO };
+	int ret = vfio_sys_ioctl(vfio->vm->fd, KVM_CREATE_DEVICE, &create);
+
+	if (!ret)
+		vfio->kvm_device = create.fd;
+	for (unsigned i = 0; !ret && i < vfio->group_count; i++) {
+		struct kvm_device_attr attr = {
+			.group = KVM_DEV_VFIO_GROUP,
+			.attr = KVM_DEV_VFIO_GROUP_ADD,
+			.addr = (uintptr_t)&vfio->groups[i].fd,
+		};
+
+		ret = vfio_sys_ioctl(vfio->kvm_device, KVM_SET_DEVICE_ATTR, &attr);
+	}
+	if (ret)
+		log_info("KVM does not know the groups of passed devices: %s", strerror(-ret));
+}
+
+int vfio_plug(struct vfio *vfio, struct vm *vm, struct error *err)
+{
+	int ret = 0;
+
+	vfio->vm = vm;
+	for (unsigned i = 0; i < vfio->container_count; i++)
+		vfio->containers[i]->vm = vm;
+	tell_kvm(vfio);
+	if (vfio->translated || !vfio->container_count)
+		return 0;
+	ret = vfio_container_fill(vfio->containers[0]);
+	return ret ? error_set(
+			     err, ret, "%s: the host does not map the guest's memory for it: %s%s",
+			     vfio->devices[0]->name, strerror(-ret),
+			     ret == -ENOMEM ? ": raise the limit of locked memory (ulimit -l)" : "")
+		   : 0;
+}
+
+int vfio_add(struct vfio *vfio, unsigned n, struct pci_bus *bus, unsigned slot, unsigned fn,
+	     struct dma_space *space, u32 endpoint, struct error *err)
+{
+	return vfio_device_add(vfio->devices[n], bus, vfio->vm, slot, fn, space, endpoint, err);
+}
