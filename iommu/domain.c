@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "private.h"
 
@@ -158,11 +157,6 @@ static int listeners_change(struct domain *domain, const struct dma_mapping *map
 		if (!ret)
 			continue;
 		group->viommu->counters.host_refused++;
-		log_limited(&group->viommu->fault_log, LOG_WARNING,
-			    "%s: the host refuses to %s 0x%llx-0x%llx: %s; so does the IOMMU",
-			    group_name(group), map ? "map" : "unmap",
-			    (unsigned long long)mapping->start, (unsigned long long)mapping->last,
-			    strerror(-ret));
 		listeners_undo(domain, mapping, map, group);
 		return ret;
 	}

@@ -196,8 +196,6 @@ static int vfio_start(struct vfio *vfio, struct error *err)
 		ret = open_all(vfio, hosts, err);
 	if (!ret)
 		ret = learn_all(vfio, hosts, err);
-	if (!ret)
-		vfio_reset_buses(vfio, true);
 	free(hosts);
 	return ret;
 }
@@ -343,6 +341,8 @@ int vfio_plug(struct vfio *vfio, struct vm *vm, struct error *err)
 	for (unsigned i = 0; i < vfio->container_count; i++)
 		vfio->containers[i]->vm = vm;
 	tell_kvm(vfio);
+	/* Not before all that could be refused has been: what it has to say would come first. */
+	vfio_reset_buses(vfio, true);
 	if (vfio->translated || !vfio->container_count)
 		return 0;
 	ret = vfio_container_fill(vfio->containers[0]);

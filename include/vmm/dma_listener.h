@@ -29,8 +29,9 @@ struct dma_mapping {
 
 struct dma_listener_ops {
 	/*
-	 * All of it or, with -errno, none of it. -ENOSPC and -ENOMEM: the host's
-	 * table is full (the guest is told NOMEM); anything else is DEVERR.
+	 * All of it or, with -errno, none of it, and why in the log. -ENOSPC and
+	 * -ENOMEM: the host's table is full (the guest is told NOMEM); anything else is
+	 * DEVERR.
 	 */
 	int (*map)(struct dma_listener *listener, const struct dma_mapping *mapping);
 	/*

@@ -188,10 +188,12 @@ static void a_device_is_passed_once(void **state)
 static void a_device_without_a_reset_of_its_own_is_reset_with_its_bus(void **state)
 {
 	struct fake_device *devices = vfio_fake.devices;
+	struct vm vm = { .fd = -1 };
 
 	devices[1].no_reset = devices[2].no_reset = true;
 	devices[1].hot_reset = devices[2].hot_reset = true;
 	assert_int_equal(open_wants(3, false, true), 0);
+	assert_int_equal(vfio_plug(vfio, &vm, &err), 0);
 	assert_int_equal(devices[1].hot_resets, 1);
 	vfio_close(vfio);
 	vfio = NULL;
@@ -201,11 +203,13 @@ static void a_device_without_a_reset_of_its_own_is_reset_with_its_bus(void **sta
 static void a_bus_that_others_are_on_is_not_reset(void **state)
 {
 	struct fake_device *devices = vfio_fake.devices;
+	struct vm vm = { .fd = -1 };
 
 	devices[0].no_reset = true;
 	for (unsigned i = 0; i < 3; i++)
 		devices[i].hot_reset = true;
 	assert_int_equal(open_wants(1, false, true), 0);
+	assert_int_equal(vfio_plug(vfio, &vm, &err), 0);
 	assert_int_equal(devices[0].hot_resets, 0);
 }
 

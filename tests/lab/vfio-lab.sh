@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# vfio-lab.sh x86|arm64 HOST_SCRIPT GUEST_SCRIPT: as lab.sh, an emulated host, this one with PCI devices to pass through:
+#
+#   0000:00:04.0  nvme     MSI-X table inside BAR 0       0000:00:08.0  edu      DMA and MSI, alone in its group
+#   0000:00:05.0  nvme     with a BAR for its table       0000:00:09.0  edu      and 09.1: two functions, one group
+#   0000:00:06.0  virtio-blk   modern, translated         0000:00:0a.0  e1000e   has a driver in full kernels alone
+#   0000:00:07.0  virtio-net   likewise                   0000:00:0b.0  edu      and 0b.1 an nvme: one group
+#
+# /bin has lkvm, vfio-edu and busybox; /guest/FLAVOUR/kernel and initrd are guests. Environment: LKVM and EDU, the
+# static programs; KERNELS where fetch-kernels puts things (build/kernels); FLAVOUR of the host's kernel (cloud, full,
+# 16k) and GUESTS, the flavours for guests (cloud); IOMMU: x86 intel, amd, noremap (intel, no interrupt
+# remapping), none; arm64 smmuv3, none; GIC=2|3; DISKS a folder with the files nvme, nvme2, blk; ADD files to put
+# into the host's /; MEM in MiB; TIMEOUT in seconds; APPEND for the host's command line.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+arch=$1 host=$2 guest=$3
+kernels=${KERNELS:-$top/build/kernels}
+lkvm=${LKVM:-$top/build/$arch/lkvm-static}
+edu=${EDU:-$top/build/$arch/vfio-edu}
+flavour=${FLAVOUR:-cloud} guests=${GUESTS:-cloud}
+for program in "$lkvm" "$edu"; do
+	[ -x "$program" ] || { echo "vfio-lab.sh: no $program: make lab-programs" >&2; exit 2; }
+done
+
+# lab.sh says why the machines are what they are.
+case $arch in
+x86)	qemu=qemu-system-x86_64 tty=ttyS0 modules="kvm_amd"
+	machine="-M q35,kernel-irqchip=split -cpu max,+svm,la57=off,cx16=off"
+	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on" ;;
+arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
+	machine="-M virt,virtualization=on,gic-version=${GIC:-3} -cpu neoverse-n1"
+	append="audit=0 lsm=" ;;
+*)	echo "vfio-lab.sh: $arch: x86 or arm64" >&2; exit 2 ;;
+esac
+case $arch-${IOMMU:-default} in
+x86-default | x86-intel)	machine+=" -device intel-iommu,intremap=on" ;;
+x86-noremap)			machine+=" -device intel-iommu,intremap=off" ;;
+x86-amd)			machine+=" -device amd-iommu,intremap=on" ;;
+arm64-default | arm64-smmuv3)	machine=${machine/-M virt/-M virt,iommu=smmuv3} ;;
+*-none)				;;
+*)	echo "vfio-lab.sh: IOMMU=$IOMMU: no such thing on $arch" >&2; exit 2 ;;
+esac
+for name in $flavour $guests; do "$top/scripts/fetch-kernels" "$kernels" trixie "$name" "$arch"; done
+
+out=$(mktemp -d "${TMPDIR:-/tmp}/lkvm-vfio.XXXXXX")
+trap 'rm -rf "$out"' EXIT
+# timeout(1) leaves our process group, so the emulator does not hear of a Ctrl-C by itself.
+emulator=
+trap '[ -z "$emulator" ] || kill "$emulator"; exit 143' TERM INT
+
+mkdir -p "$out"/{add,guest}/bin
+cp "$edu" "$out/guest/bin/vfio-edu"
+cp "$edu" "$out/add/bin/vfio-edu"
+cp "$lkvm" "$out/add/bin/lkvm"
+for file in ${ADD:-}; do cp "$file" "$out/add/"; done
+vfio="vfio vfio_iommu_type1 vfio_pci"
+for name in $guests; do
+	fetched=$kernels/trixie-$name/$arch
+	mkdir -p "$out/add/guest/$name"
+	cp "$fetched/kernel" "$out/add/guest/$name/"
+	# The IOMMU first, so that few have to wait for it.
+	# shellcheck disable=SC2086
+	"$here/initrd" "$out/add/guest/$name/initrd" "$fetched" "$guest" "$out/guest" virtio_mmio virtio_iommu \
+		virtio_pci virtio_blk virtio_net nvme e1000e? $vfio
+done
+fetched=$kernels/trixie-$flavour/$arch
+# shellcheck disable=SC2086
+"$here/initrd" "$out/initrd" "$fetched" "$host" "$out/add" $modules virtio_pci virtio_blk virtio_net nvme e1000e? $vfio
+
+disks=${DISKS:-$out}
+for disk in nvme nvme2 blk; do
+	[ -e "$disks/$disk" ] || truncate -s 8M "$disks/$disk"
+	drives+=" -drive file=$disks/$disk,format=raw,if=none,id=$disk"
+done
+modern="iommu_platform=on,disable-legacy=on"
+# shellcheck disable=SC2054
+devices=(-device nvme,drive=nvme,serial=first,addr=4
+	-device nvme,drive=nvme2,serial=second,msix-exclusive-bar=on,addr=5
+	-device "virtio-blk-pci,drive=blk,serial=third,$modern,addr=6"
+	-netdev user,id=net -device "virtio-net-pci,netdev=net,$modern,romfile=,addr=7"
+	-device edu,addr=8 -device edu,addr=9.0,multifunction=on -device edu,addr=9.1
+	-netdev user,id=e1000e -device e1000e,netdev=e1000e,romfile=,addr=a
+	-drive driver=null-co,size=1M,if=none,id=null -device edu,addr=b.0,multifunction=on
+	-device nvme,drive=null,serial=mixed,addr=b.1)
+
+# shellcheck disable=SC2086
+timeout "${TIMEOUT:-300}" $qemu -accel tcg,thread=multi $machine -smp 1 -m "${MEM:-1280}" -nodefaults \
+	-no-user-config -display none -serial stdio -no-reboot -kernel "$fetched/kernel" -initrd "$out/initrd" \
+	-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${APPEND:-}" \
+	$drives "${devices[@]}" </dev/null &
+emulator=$!
+wait $emulator || { status=$?; echo "vfio-lab.sh: the emulated host ended with status $status"; exit 1; }

@@ -1,0 +1,15 @@
+# make check-lab-vfio        passthrough of PCI devices, in emulated hosts of both architectures; LAB_ALL=1: all of it
+.PHONY: check-lab-vfio check-lab-vfio-x86 check-lab-vfio-arm64 lab-vfio-programs
+check-lab-vfio: check-lab-vfio-x86 check-lab-vfio-arm64
+check-lab-vfio-x86 check-lab-vfio-arm64: check-lab-vfio-%: lab-vfio-programs
+	@tests/lab/vfio-run $*
+lab-vfio-programs: lab-programs
+	@$(MAKE) --no-print-directory ARCH=x86 build/x86/vfio-edu
+	@$(MAKE) --no-print-directory ARCH=arm64 build/arm64/vfio-edu
+
+# A driver in user space, for the lab's hosts and guests.
+VFIO_EDU := $(wildcard tests/lab/vfio-*.c)
+$(BUILD)/vfio-edu: $(VFIO_EDU) tests/lab/vfio-user.h Makefile
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -static -o $@ $(VFIO_EDU)
