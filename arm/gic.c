@@ -16,6 +16,7 @@
 
 /* An ITS may be asked for by any MSI; with another controller KVM ignores the ID. */
 const bool arch_msi_has_device_id = true;
+const bool arch_maps_doorbells = true;
 
 u32 arch_irq_line_number(u32 gsi)
 {

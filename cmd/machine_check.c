@@ -162,10 +162,10 @@ static int check_name(const struct machine *machine, struct error *err)
 			 machine->options->name);
 }
 
-/* x86's drivers never map a doorbell: without a window they would have no MSIs. */
+/* Who never maps a doorbell would have no MSIs without a window. */
 static int check_viommu(const struct machine *machine, struct error *err)
 {
-	if (!machine->options->viommu_config.msi_map || arch_msi_has_device_id)
+	if (!machine->options->viommu_config.msi_map || arch_maps_doorbells)
 		return 0;
 	return error_set(err, -EINVAL,
 			 "--viommu msi=map: %s guests never map their MSI doorbell; leave it out",

@@ -9,6 +9,7 @@
 const char *const arch_name = "x86";
 const bool arch_has_device_tree = false;
 const bool arch_msi_has_device_id = false;
+const bool arch_maps_doorbells = false;
 
 int arch_irqchip_parse(const char *name, int *irqchip, struct error *err)
 {

@@ -92,6 +92,8 @@ u32 arch_irq_line_number(u32 gsi);
 
 /* Whether KVM wants to know which device an MSI comes from (an ITS does). */
 extern const bool arch_msi_has_device_id;
+/* Whether guests can map a doorbell in their IOMMU's tables; x86's never do. */
+extern const bool arch_maps_doorbells;
 
 struct msi_message;
 /*
