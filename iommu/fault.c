@@ -35,8 +35,7 @@ static void fault_explain(struct endpoint *endpoint, iova_t address, enum dma_ac
 static bool event_queue_live(const struct viommu *viommu)
 {
 	return viommu->device.status & VIRTIO_CONFIG_S_DRIVER_OK &&
-	       !virtio_device_is_broken(&viommu->device) &&
-	       viommu->queues[VIOMMU_EVENT_QUEUE].ready;
+	       !virtio_device_is_inert(&viommu->device) && viommu->queues[VIOMMU_EVENT_QUEUE].ready;
 }
 
 /* One report into one buffer. False: there was none, or it was too short. */

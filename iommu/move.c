@@ -106,6 +106,9 @@ void endpoints_reset(struct viommu *viommu)
 	list_for_each(node, &viommu->endpoints) {
 		struct endpoint *endpoint = list_entry(node, struct endpoint, node);
 
+		/* All but those whose bypass goes on lose what they reached. */
+		if (endpoint->domain || !endpoint_bypasses(endpoint))
+			endpoint->lost_holds = endpoint->space.holds_put;
 		endpoint->isolated = false;
 		endpoint_leave(endpoint);
 	}

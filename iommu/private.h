@@ -75,6 +75,8 @@ struct endpoint {
 	struct range aperture;
 	u32 id;
 	char *name; /* owned */
+	/* space.holds_put when a reset or a change of bypass took its translations away. */
+	u64 lost_holds;
 	/* A listener that we could not bring to any known state: nothing is reached. */
 	bool isolated;
 };
@@ -83,7 +85,8 @@ struct endpoint {
 struct request_wait {
 	struct domain *domain;	   /* all endpoints of it, or */
 	struct endpoint *endpoint; /* this one; both NULL: nothing to wait for */
-	iova_t start, last;
+	iova_t start, last;	   /* of the domain */
+	u64 holds_put;		   /* of the endpoint: those that it had when it moved */
 };
 
 /* The request being served; at most one, because the others wait behind it. */

@@ -40,7 +40,8 @@ static bool all_zero(const u8 *bytes, size_t size)
 /* Whatever @endpoint held before it moved must be let go. */
 static void wait_for_endpoint(struct request *request, struct endpoint *endpoint)
 {
-	request->wait = (struct request_wait){ .endpoint = endpoint, .last = UINT64_MAX };
+	request->wait = (struct request_wait){ .endpoint = endpoint,
+					       .holds_put = endpoint->space.holds_put };
 }
 
 static u8 execute_attach(struct viommu *viommu, const union request_body *body,
@@ -288,7 +289,7 @@ bool request_waits(const struct request *request)
 	const struct list_node *node;
 
 	if (wait->endpoint)
-		return dma_space_held(&wait->endpoint->space, wait->start, wait->last);
+		return dma_space_held_before(&wait->endpoint->space, wait->holds_put);
 	if (!wait->domain)
 		return false;
 	list_for_each(node, &wait->domain->endpoints) {

@@ -141,8 +141,13 @@ static void viommu_set_bypass(struct viommu *viommu, bool bypass)
 				&viommu->device,
 				"the host cannot map all memory for a device in bypass");
 	}
-	list_for_each(node, &viommu->endpoints)
-		dma_space_changed(&list_entry(node, struct endpoint, node)->space);
+	list_for_each(node, &viommu->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, node);
+
+		dma_space_changed(&endpoint->space);
+		if (!endpoint->domain)
+			endpoint->lost_holds = endpoint->space.holds_put;
+	}
 }
 
 /* "Device configuration layout": the driver may write bypass alone, 0 or 1. */
@@ -172,6 +177,21 @@ static void viommu_reset(struct virtio_device *device)
 	endpoints_reset(viommu);
 }
 
+/* I/O of all devices on what they have lost is over; what they began after that is no matter. */
+static bool viommu_settled(const struct virtio_device *device)
+{
+	const struct viommu *viommu = container_of(device, struct viommu, device);
+	const struct list_node *node;
+
+	list_for_each(node, &viommu->endpoints) {
+		const struct endpoint *endpoint = list_entry(node, struct endpoint, node);
+
+		if (dma_space_held_before(&endpoint->space, endpoint->lost_holds))
+			return false;
+	}
+	return true;
+}
+
 static void viommu_destroy(struct virtio_device *device)
 {
 	struct viommu *viommu = viommu_of(device);
@@ -188,6 +208,7 @@ static void viommu_destroy(struct virtio_device *device)
 
 static const struct virtio_device_ops viommu_ops = {
 	.reset = viommu_reset,
+	.settled = viommu_settled,
 	.kick = viommu_kick,
 	.queue_reset = viommu_queue_reset,
 	.config_read = viommu_config_read,

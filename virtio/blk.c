@@ -39,9 +39,12 @@ static void blk_reset(struct virtio_device *device)
 {
 	struct blk *blk = to_blk(device);
 
-	blk->draining = true;
-	disk_drain(blk->disk);
-	blk->draining = false;
+	blk->draining = blk->in_flight;
+}
+
+static bool blk_settled(const struct virtio_device *device)
+{
+	return !to_blk(device)->draining;
 }
 
 static void blk_queue_reset(struct virtio_device *device, unsigned index)
@@ -73,12 +76,15 @@ static void blk_destroy(struct virtio_device *device)
 {
 	struct blk *blk = to_blk(device);
 
+	/* What a reset has let go must end before the machine's memory does. */
+	disk_drain(blk->disk);
 	disk_close(blk->disk);
 	free(blk);
 }
 
 static const struct virtio_device_ops blk_ops = {
 	.reset = blk_reset,
+	.settled = blk_settled,
 	.kick = blk_kick,
 	.queue_reset = blk_queue_reset,
 	.config_read = blk_config_read,

@@ -156,7 +156,7 @@ static void disk_done(struct disk_request *disk, int result)
 	struct blk_request *request = container_of(disk, struct blk_request, disk);
 	struct blk *blk = request->blk;
 
-	if (!blk->draining && !virtio_device_is_broken(&blk->device)) {
+	if (!blk->draining && !virtio_device_is_inert(&blk->device)) {
 		if (!result)
 			result = go_on(request);
 		if (result > 0) {
@@ -166,6 +166,8 @@ static void disk_done(struct disk_request *disk, int result)
 		answer(request, result ? status_of(result) : VIRTIO_BLK_S_OK);
 		virtio_device_interrupt(&blk->device, 0);
 	}
+	if (!--blk->in_flight)
+		blk->draining = false;
 	/* Last: it may let a parked UNMAP of the IOMMU go on. */
 	dma_drop(blk->device.space, &request->hold);
 	free_request(request);
@@ -178,6 +180,7 @@ static void submit(struct blk_request *request, enum disk_op op)
 	request->hold.segments = request->chain->segments;
 	request->hold.count = request->chain->readable + request->chain->writable;
 	dma_hold(request->blk->device.space, &request->hold);
+	request->blk->in_flight++;
 	disk_submit(request->blk->disk, &request->disk);
 }
 

@@ -27,7 +27,8 @@ struct blk {
 	struct disk *disk; /* owned */
 	struct disk_info info;
 	char name[32];
-	bool draining; /* a reset is on: what completes is thrown away */
+	unsigned in_flight; /* requests that the disk has */
+	bool draining;	    /* a reset is on: they are thrown away as they complete */
 	struct blk_counters counters;
 };
 

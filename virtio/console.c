@@ -37,7 +37,7 @@ static bool take(struct console *console, unsigned index)
 {
 	struct console_chain *current = &console->current[index];
 
-	if (virtio_device_is_broken(&console->device))
+	if (virtio_device_is_inert(&console->device))
 		return false;
 	if (!current->taken) {
 		current->taken = virtio_device_pop(&console->device, index, &current->chain);

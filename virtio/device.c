@@ -8,7 +8,7 @@
 
 static bool started(const struct virtio_device *device)
 {
-	return device->status & VIRTIO_CONFIG_S_DRIVER_OK && !virtio_device_is_broken(device);
+	return device->status & VIRTIO_CONFIG_S_DRIVER_OK && !virtio_device_is_inert(device);
 }
 
 static void interrupt(struct virtio_device *device, u32 cause, unsigned queue)
@@ -43,7 +43,7 @@ void virtio_device_config_changed(struct virtio_device *device)
 
 void virtio_device_broken(struct virtio_device *device, const char *why)
 {
-	if (virtio_device_is_broken(device))
+	if (virtio_device_is_inert(device))
 		return;
 	log_limited(&device->complaints, LOG_WARNING,
 		    "%s: %s; the device stops until the guest resets it", device->name, why);
@@ -52,9 +52,9 @@ void virtio_device_broken(struct virtio_device *device, const char *why)
 		interrupt(device, VIRTIO_MMIO_INT_CONFIG, 0);
 }
 
-bool virtio_device_is_broken(const struct virtio_device *device)
+bool virtio_device_is_inert(const struct virtio_device *device)
 {
-	return device->status & VIRTIO_CONFIG_S_NEEDS_RESET;
+	return device->resetting || device->status & VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
 void virtio_device_kick_again(struct virtio_device *device, unsigned index)

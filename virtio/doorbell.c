@@ -13,7 +13,7 @@
 bool transport_live(const struct transport *transport)
 {
 	return transport->virtio->status & VIRTIO_CONFIG_S_DRIVER_OK &&
-	       !virtio_device_is_broken(transport->virtio);
+	       !virtio_device_is_inert(transport->virtio);
 }
 
 static void serve(struct transport *transport, unsigned index)

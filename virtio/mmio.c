@@ -30,15 +30,15 @@ struct mmio {
 
 static void mmio_reset(struct mmio *mmio)
 {
-	transport_reset(&mmio->transport);
-	mmio->interrupt_status = 0;
+	if (transport_reset(&mmio->transport))
+		mmio->interrupt_status = 0;
 }
 
 /* ---- queues ---- */
 
 static void write_queue_ready(struct mmio *mmio, struct virtq *queue, u32 value)
 {
-	if (!value && queue->ready)
+	if (!value && transport_queue_enabled(queue))
 		transport_stop_queue(&mmio->transport, queue);
 	if (value == 1)
 		transport_enable_queue(&mmio->transport, queue);
@@ -87,7 +87,7 @@ static void write_queue(struct mmio *mmio, u64 offset, u32 value)
 			transport_stop_queue(&mmio->transport, queue);
 		break;
 	default:
-		if (!queue->ready)
+		if (!transport_queue_enabled(queue))
 			write_queue_layout(queue, offset, value);
 	}
 }
@@ -112,7 +112,9 @@ static u32 read_register(struct mmio *mmio, u64 offset)
 	case VIRTIO_MMIO_QUEUE_NUM_MAX:
 		return queue ? queue->max : 0;
 	case VIRTIO_MMIO_QUEUE_READY:
-		return queue ? queue->ready : 0;
+		return queue && transport_queue_enabled(queue);
+	case QUEUE_RESET:
+		return queue && queue->stopping;
 	case VIRTIO_MMIO_INTERRUPT_STATUS:
 		return mmio->interrupt_status;
 	case VIRTIO_MMIO_STATUS:
@@ -126,7 +128,6 @@ static u32 read_register(struct mmio *mmio, u64 offset)
 		/* No shared memory region has this length and place. */
 		return UINT32_MAX;
 	default:
-		/* QueueReset included: a reset is over before anybody can ask. */
 		return 0;
 	}
 }
@@ -134,7 +135,7 @@ static u32 read_register(struct mmio *mmio, u64 offset)
 static void write_register(struct mmio *mmio, u64 offset, u32 value)
 {
 	/* "The device stops": nothing but its reset, and the acknowledgement of its last word. */
-	if (virtio_device_is_broken(mmio->transport.virtio) && offset != VIRTIO_MMIO_STATUS &&
+	if (virtio_device_is_inert(mmio->transport.virtio) && offset != VIRTIO_MMIO_STATUS &&
 	    offset != VIRTIO_MMIO_INTERRUPT_ACK)
 		return;
 	switch (offset) {
@@ -228,7 +229,7 @@ static void mmio_destroy(struct device *device)
 {
 	struct mmio *mmio = container_of(device, struct mmio, device);
 
-	mmio_reset(mmio);
+	transport_shut(&mmio->transport);
 	transport_destroy(&mmio->transport);
 	bus_remove(mmio->transport.vm->mmio, &mmio->region);
 	irq_line_destroy(mmio->line);

@@ -27,7 +27,8 @@ void virtio_pci_forget(struct virtio_pci *pci)
 
 void virtio_pci_reset(struct virtio_pci *pci)
 {
-	transport_reset(&pci->transport);
+	if (!transport_reset(&pci->transport))
+		return;
 	virtio_pci_forget(pci);
 	virtio_pci_update_intx(pci);
 }
@@ -76,7 +77,9 @@ static u32 read_queue(struct virtio_pci *pci, u64 offset)
 	case VIRTIO_PCI_COMMON_Q_MSIX:
 		return pci->queues[pci->transport.queue_sel].vector;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
-		return queue->ready;
+		return transport_queue_enabled(queue);
+	case VIRTIO_PCI_COMMON_Q_RESET:
+		return queue->stopping;
 	case VIRTIO_PCI_COMMON_Q_NOFF:
 		return pci->transport.queue_sel;
 	case VIRTIO_PCI_COMMON_Q_DESCLO:
@@ -92,7 +95,6 @@ static u32 read_queue(struct virtio_pci *pci, u64 offset)
 	case VIRTIO_PCI_COMMON_Q_USEDHI:
 		return queue->used >> 32;
 	default:
-		/* queue_reset included: a reset is over before anybody can ask. */
 		return 0;
 	}
 }
@@ -161,10 +163,12 @@ static void write_queue_layout(struct virtq *queue, u64 offset, u32 value)
 
 static void reset_queue(struct virtio_pci *pci, struct virtq *queue)
 {
-	if (!virtio_has_feature(pci->transport.virtio, VIRTIO_F_RING_RESET))
-		return;
-	transport_stop_queue(&pci->transport, queue);
-	forget_queue(pci, pci->transport.queue_sel);
+	/* Another may be selected when it is over. */
+	u32 n = pci->transport.queue_sel;
+
+	if (virtio_has_feature(pci->transport.virtio, VIRTIO_F_RING_RESET) &&
+	    transport_stop_queue(&pci->transport, queue))
+		forget_queue(pci, n);
 }
 
 static void write_queue(struct virtio_pci *pci, u64 offset, u32 value)
@@ -187,7 +191,7 @@ static void write_queue(struct virtio_pci *pci, u64 offset, u32 value)
 			reset_queue(pci, queue);
 		break;
 	default:
-		if (!queue->ready)
+		if (!transport_queue_enabled(queue))
 			write_queue_layout(queue, offset, value);
 	}
 }
@@ -197,7 +201,7 @@ static void write_common(struct virtio_pci *pci, u64 offset, u32 value)
 	struct transport *transport = &pci->transport;
 
 	/* "The device stops": nothing but its reset. */
-	if (virtio_device_is_broken(transport->virtio) && offset != VIRTIO_PCI_COMMON_STATUS)
+	if (virtio_device_is_inert(transport->virtio) && offset != VIRTIO_PCI_COMMON_STATUS)
 		return;
 	switch (offset) {
 	case VIRTIO_PCI_COMMON_DFSELECT:

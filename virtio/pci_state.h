@@ -43,7 +43,7 @@ struct virtio_pci {
 	struct virtio_pci_queue queues[]; /* queue_count of them */
 };
 
-/* The device's reset, done when it returns: all but what the function's configuration space has. */
+/* The device's reset: all but what the function's configuration space has. May vm_wait(). */
 void virtio_pci_reset(struct virtio_pci *pci);
 /* Of that the registers alone: as at power-on. */
 void virtio_pci_forget(struct virtio_pci *pci);

@@ -9,6 +9,7 @@
 #include "transport.h"
 #include "util/range.h"
 #include "vmm/device.h"
+#include "vmm/vm.h"
 
 #define FEATURE(bit) (1ULL << (bit))
 #define DRIVER_STATUS                                                                              \
@@ -55,18 +56,32 @@ static bool features_fit(const struct transport *transport)
 
 /* ---- status ---- */
 
-void transport_reset(struct transport *transport)
+static bool settled(const struct virtio_device *virtio)
+{
+	return !virtio->ops->settled || virtio->ops->settled(virtio);
+}
+
+void transport_shut(struct transport *transport)
 {
 	struct virtio_device *virtio = transport->virtio;
 
-	/* From here on nothing is pushed, whatever completes within ops->reset(). */
-	virtio->status = 0;
+	/* From here on nothing is pushed, whatever completes. */
+	virtio->resetting = true;
 	for (unsigned i = 0; i < virtio->queue_count; i++) {
 		doorbell_silence(&transport->doorbells[i]);
 		virtio->queues[i].ready = false;
 	}
 	if (virtio->ops->reset)
 		virtio->ops->reset(virtio);
+}
+
+/* As at power-on. */
+static void forget(struct transport *transport)
+{
+	struct virtio_device *virtio = transport->virtio;
+
+	virtio->resetting = false;
+	virtio->status = 0;
 	for (unsigned i = 0; i < virtio->queue_count; i++)
 		virtq_reset(&virtio->queues[i]);
 	virtio->accepted = 0;
@@ -74,6 +89,23 @@ void transport_reset(struct transport *transport)
 	transport->accepts_unknown = false;
 	transport->device_features_sel = transport->driver_features_sel = 0;
 	transport->queue_sel = 0;
+}
+
+bool transport_reset(struct transport *transport)
+{
+	struct virtio_device *virtio = transport->virtio;
+
+	/* One that another vCPU has begun is ours, too. */
+	if (!virtio->resetting)
+		transport_shut(transport);
+	while (virtio->resetting && !settled(virtio)) {
+		if (!vm_wait(transport->vm))
+			return false;
+	}
+	if (!virtio->resetting)
+		return false;
+	forget(transport);
+	return true;
 }
 
 static void open_doorbells(struct transport *transport)
@@ -102,7 +134,7 @@ void transport_write_status(struct transport *transport, u8 value)
 	struct virtio_device *virtio = transport->virtio;
 	u8 old = virtio->status, added;
 
-	if (virtio_device_is_broken(virtio) || old & ~value)
+	if (virtio_device_is_inert(virtio) || old & ~value)
 		return;
 	added = value & DRIVER_STATUS & ~old;
 	virtio->status |= added & ~(VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
@@ -123,13 +155,31 @@ struct virtq *transport_queue(struct transport *transport)
 	return n < transport->virtio->queue_count ? &transport->virtio->queues[n] : NULL;
 }
 
-void transport_stop_queue(struct transport *transport, struct virtq *queue)
+bool transport_queue_enabled(const struct virtq *queue)
 {
-	/* As in transport_reset(): what completes now is not pushed. */
-	queue->ready = false;
-	if (transport->virtio->ops->queue_reset)
-		transport->virtio->ops->queue_reset(transport->virtio, transport->queue_sel);
+	return queue->ready || queue->stopping;
+}
+
+bool transport_stop_queue(struct transport *transport, struct virtq *queue)
+{
+	struct virtio_device *virtio = transport->virtio;
+
+	if (!queue->stopping) {
+		/* As in transport_shut(): what completes now is not pushed. */
+		queue->ready = false;
+		queue->stopping = true;
+		if (virtio->ops->queue_reset)
+			virtio->ops->queue_reset(virtio, queue - virtio->queues);
+	}
+	/* Meanwhile the whole device may be reset, and this queue with it. */
+	while (queue->stopping && !settled(virtio)) {
+		if (!vm_wait(transport->vm))
+			return false;
+	}
+	if (!queue->stopping)
+		return false;
 	virtq_reset(queue);
+	return true;
 }
 
 void transport_enable_queue(struct transport *transport, struct virtq *queue)
@@ -137,7 +187,7 @@ void transport_enable_queue(struct transport *transport, struct virtq *queue)
 	struct virtio_device *virtio = transport->virtio;
 
 	/* What the rings look like depends on the features: they are settled first. */
-	if (queue->ready || !(virtio->status & VIRTIO_CONFIG_S_FEATURES_OK))
+	if (transport_queue_enabled(queue) || !(virtio->status & VIRTIO_CONFIG_S_FEATURES_OK))
 		return;
 	if (virtq_enable(queue, virtio->space, virtio->accepted))
 		virtio_device_broken(virtio, "a queue of impossible size or alignment");
@@ -184,9 +234,12 @@ void transport_config_write(struct transport *transport, u64 offset, u64 value, 
 	struct virtio_device *virtio = transport->virtio;
 	le64 data = cpu_to_le64(value);
 
-	if (config_fits(virtio, offset, len) && virtio->ops->config_write &&
-	    !virtio_device_is_broken(virtio))
-		virtio->ops->config_write(virtio, offset, &data, len);
+	if (!config_fits(virtio, offset, len) || !virtio->ops->config_write ||
+	    virtio_device_is_inert(virtio))
+		return;
+	virtio->ops->config_write(virtio, offset, &data, len);
+	while (!settled(virtio) && vm_wait(transport->vm))
+		;
 }
 
 /* ---- life ---- */

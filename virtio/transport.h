@@ -45,7 +45,12 @@ int transport_init(struct transport *transport, struct vm *vm, struct virtio_dev
 		   u32 endpoint);
 /* The device meets its transport, and is the transport's from here on. */
 void transport_adopt(struct transport *transport, const struct virtio_transport_ops *ops);
-/* The device has been reset, or was never adopted: listen to nothing. It is not destroyed. */
+/*
+ * The first half of a reset, or the end: the device does nothing more, but something of it may
+ * still be under way.
+ */
+void transport_shut(struct transport *transport);
+/* The device was shut, or never adopted: listen to nothing. It is not destroyed. */
 void transport_destroy(struct transport *transport);
 
 /* ---- registers ---- */
@@ -60,16 +65,22 @@ void transport_write_features(struct transport *transport, u32 value);
  * transport_reset(): the transport has state of its own to reset.
  */
 void transport_write_status(struct transport *transport, u8 value);
-/* Done when it returns. */
-void transport_reset(struct transport *transport);
+/*
+ * Done when it returns true, and the registers that are the transport's own are to be reset
+ * then. It may vm_wait() for that, and the device is inert meanwhile. False: the VM stops, or
+ * another vCPU, which wrote the same, has done it all.
+ */
+bool transport_reset(struct transport *transport);
 
 /* The selected queue, or NULL if the device has no such queue. */
 struct virtq *transport_queue(struct transport *transport);
 /* "The driver MUST NOT" do so while the queue is enabled, before FEATURES_OK, with layouts that
  * cannot be: ignored, ignored, and the device asks for its reset. */
 void transport_enable_queue(struct transport *transport, struct virtq *queue);
-/* The selected one, alone. */
-void transport_stop_queue(struct transport *transport, struct virtq *queue);
+/* This one alone; returns, when, as transport_reset(). */
+bool transport_stop_queue(struct transport *transport, struct virtq *queue);
+/* As the driver sees it: a queue is enabled until its reset is over ("Virtqueue Reset"). */
+bool transport_queue_enabled(const struct virtq *queue);
 /* What no queue can have becomes 0, which transport_enable_queue() takes amiss. */
 void transport_set_queue_size(struct virtq *queue, u32 size);
 /* Half of an address of the rings. */

@@ -212,6 +212,7 @@ void dma_space_changed(struct dma_space *space)
 
 void dma_hold(struct dma_space *space, struct dma_hold *hold)
 {
+	hold->number = space->holds_put++;
 	list_add_tail(&space->holds, &hold->node);
 }
 
@@ -243,6 +244,12 @@ bool dma_space_held(const struct dma_space *space, iova_t start, iova_t last)
 			return true;
 	}
 	return false;
+}
+
+bool dma_space_held_before(const struct dma_space *space, u64 put)
+{
+	return !list_empty(&space->holds) &&
+	       list_entry(space->holds.next, struct dma_hold, node)->number < put;
 }
 
 static int identity_translate(struct dma_space *space, iova_t iova, enum dma_access access,

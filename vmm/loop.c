@@ -24,6 +24,9 @@ struct loop {
 	 * triggered, those that still hold come again.
 	 */
 	u64 removals, removals_seen;
+	pthread_t thread;	 /* whose loop it is */
+	pthread_cond_t progress; /* a handler has run: for loop_wait() */
+	unsigned waiters;
 };
 
 int loop_create(struct loop **out, pthread_mutex_t *lock)
@@ -35,6 +38,8 @@ int loop_create(struct loop **out, pthread_mutex_t *lock)
 	if (!loop)
 		return -ENOMEM;
 	loop->lock = lock;
+	loop->thread = pthread_self();
+	pthread_cond_init(&loop->progress, NULL);
 	loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0 || loop->stop_fd < 0 ||
@@ -55,6 +60,7 @@ void loop_destroy(struct loop *loop)
 		close(loop->epoll_fd);
 	if (loop->stop_fd >= 0)
 		close(loop->stop_fd);
+	pthread_cond_destroy(&loop->progress);
 	free(loop);
 }
 
@@ -87,6 +93,13 @@ void loop_remove(struct loop *loop, struct loop_source *source)
 	}
 }
 
+/* Lock held. Nearly always there is nobody to tell. */
+static void loop_tell(struct loop *loop)
+{
+	if (loop->waiters)
+		pthread_cond_broadcast(&loop->progress);
+}
+
 int loop_poll(struct loop *loop, int timeout_ms)
 {
 	int handled = 0, count;
@@ -110,24 +123,52 @@ int loop_poll(struct loop *loop, int timeout_ms)
 			continue;
 		source->handle(source, event->events);
 		handled++;
+		loop_tell(loop);
 		pthread_mutex_unlock(loop->lock);
 		pthread_mutex_lock(loop->lock);
 	}
 	loop->next = loop->count = 0;
 	loop->removals_seen = loop->removals;
+	if (atomic_load(&loop->stopped))
+		loop_tell(loop);
 	pthread_mutex_unlock(loop->lock);
 	return handled;
 }
 
 int loop_run(struct loop *loop)
 {
-	while (!atomic_load(&loop->stopped)) {
-		int ret = loop_poll(loop, -1);
+	int ret = 0;
 
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	while (ret >= 0 && !atomic_load(&loop->stopped))
+		ret = loop_poll(loop, -1);
+	/* Nobody serves it any more: who comes to wait from now on sees that it is stopped. */
+	atomic_store(&loop->stopped, true);
+	pthread_mutex_lock(loop->lock);
+	loop_tell(loop);
+	pthread_mutex_unlock(loop->lock);
+	return MIN(ret, 0);
+}
+
+static bool serve_one_round(struct loop *loop)
+{
+	int ret;
+
+	pthread_mutex_unlock(loop->lock);
+	ret = loop_poll(loop, -1);
+	pthread_mutex_lock(loop->lock);
+	return ret >= 0;
+}
+
+bool loop_wait(struct loop *loop)
+{
+	if (atomic_load(&loop->stopped))
+		return false;
+	if (pthread_equal(pthread_self(), loop->thread))
+		return serve_one_round(loop) && !atomic_load(&loop->stopped);
+	loop->waiters++;
+	pthread_cond_wait(&loop->progress, loop->lock);
+	loop->waiters--;
+	return !atomic_load(&loop->stopped);
 }
 
 void loop_stop(struct loop *loop)

@@ -87,8 +87,7 @@ void disk_submit(struct disk *disk, struct disk_request *request);
 /* Hand what is queued to the kernel, many requests in one call. */
 void disk_flush_queue(struct disk *disk);
 
-/* Wait until no request is under way, calling done() for each. Blocks: for reset and the end alone.
- */
+/* Wait until no request is under way, calling done() for each. Blocks: for the end alone. */
 void disk_drain(struct disk *disk);
 
 #endif

@@ -25,14 +25,21 @@ struct virtio_device_ops {
 	 */
 	int (*start)(struct virtio_device *device);
 	/*
-	 * Back to the state of power-on: no request under way when it returns,
-	 * none of the guest's memory in use. Called for a device reset and at
-	 * the end, also if never started.
+	 * Back to the state of power-on, for a device reset and at the end, also if
+	 * never started: at once, what is under way at the host's is let go and
+	 * nothing of the guest's is touched when it ends. Must not block. May be NULL.
 	 */
 	void (*reset)(struct virtio_device *device);
+	/*
+	 * Whether nothing is under way any more of what reset(), queue_reset() or config_write()
+	 * let go, and none of the guest's memory in use for it: only then is the driver told. The
+	 * loop will handle something before that changes; nothing that the guest does can put it
+	 * off for ever. NULL: always.
+	 */
+	bool (*settled)(const struct virtio_device *device);
 	/* The driver made chains available in queue @index, which is ready. */
 	void (*kick)(struct virtio_device *device, unsigned index);
-	/* Queue @index alone is reset (VIRTIO_F_RING_RESET): nothing of it under way at return. */
+	/* The same as reset() for queue @index alone (VIRTIO_F_RING_RESET). May be NULL. */
 	void (*queue_reset)(struct virtio_device *device, unsigned index);
 	/*
 	 * Configuration space. @offset + len lies within config_size; copies
@@ -40,7 +47,7 @@ struct virtio_device_ops {
 	 */
 	void (*config_read)(struct virtio_device *device, u32 offset, void *data, u32 len);
 	void (*config_write)(struct virtio_device *device, u32 offset, const void *data, u32 len);
-	/* Everything is reset and off the bus: free. */
+	/* It is reset and off the bus: wait for what is under way, which may block, and free. */
 	void (*destroy)(struct virtio_device *device);
 };
 
@@ -73,6 +80,7 @@ struct virtio_device {
 	void *transport_state;
 	u64 accepted; /* features, once FEATURES_OK */
 	u8 status;
+	bool resetting; /* its reset has begun and is not over: status is still the old one */
 	u32 generation; /* of the configuration space */
 	struct log_limit complaints;
 };
@@ -94,7 +102,8 @@ void virtio_device_config_changed(struct virtio_device *device);
  * nothing more until its reset.
  */
 void virtio_device_broken(struct virtio_device *device, const char *why);
-bool virtio_device_is_broken(const struct virtio_device *device);
+/* It is broken, or being reset: nothing but its reset comes of what anybody does to it. */
+bool virtio_device_is_inert(const struct virtio_device *device);
 
 /*
  * The driver keeps the queue full faster than it can be served, or the device

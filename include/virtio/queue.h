@@ -38,6 +38,7 @@ struct virtq {
 	u16 max;		 /* size offered; power of two, <= VIRTQ_MAX_SIZE */
 	u16 size;		 /* size the driver chose */
 	bool ready;
+	bool stopping; /* being reset: what was taken from it is still under way */
 	bool broken;
 	bool indirect;	/* VIRTIO_F_INDIRECT_DESC negotiated */
 	bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */

@@ -16,7 +16,7 @@ struct bus_region;
  * relative to the region's start and offset + len stays inside it; @len is 1,
  * 2, 4 or 8. The value is a host number, in the low @len bytes. Nothing can
  * fail: a device that does not like an access ignores it, and reads as it
- * likes. Handlers must not block.
+ * likes. Handlers must not block; a write may vm_wait() at its end.
  */
 struct bus_ops {
 	u64 (*read)(struct bus_region *region, u64 offset, unsigned len);

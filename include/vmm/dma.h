@@ -12,8 +12,8 @@
  *      space *before* it gives up the lock and drops it when the I/O is done.
  *   3. Whoever takes a translation away (UNMAP, DETACH) removes it and has it
  *      forgotten (dma_space_forget()), so that nobody can find it any more, then
- *      waits until no hold covers it: it asks dma_space_held() and is called back
- *      at each drop. It never blocks.
+ *      waits until no hold covers it: it asks dma_space_held(), or for all of the space
+ *      dma_space_held_before(), and is called back at each drop. It never blocks.
  *
  * All of this happens under the VM lock, on any thread that has it.
  */
@@ -85,7 +85,8 @@ struct dma_space {
 	const struct dma_space_ops *ops;
 	const struct guest_memory *memory;
 	struct irq *irq;	  /* where MSIs go; borrowed */
-	struct list_node holds;	  /* dma_hold.node */
+	struct list_node holds;	  /* dma_hold.node, oldest first */
+	u64 holds_put;		  /* how many there ever were */
 	struct list_node vectors; /* msi_vector.node: resolved again by dma_space_changed() */
 	/* Called after each dropped hold, lock held; NULL: nobody waits. */
 	void (*dropped)(struct dma_space *space);
@@ -106,6 +107,7 @@ struct dma_segment {
 /* Buffers whose host addresses somebody keeps across a return to the loop. */
 struct dma_hold {
 	struct list_node node;
+	u64 number;			    /* holds put before it: dma.c's */
 	const struct dma_segment *segments; /* the holder's; they stay as they are */
 	unsigned count;
 };
@@ -212,6 +214,9 @@ void dma_hold(struct dma_space *space, struct dma_hold *hold);
 void dma_drop(struct dma_space *space, struct dma_hold *hold);
 /* Whether a hold covers a byte of [start, last]. */
 bool dma_space_held(const struct dma_space *space, iova_t start, iova_t last);
+
+/* Whether one is left of the holds that there were when space->holds_put was @put. */
+bool dma_space_held_before(const struct dma_space *space, u64 put);
 
 /* The space of a machine without an IOMMU, and of the IOMMU itself: IOVA is GPA. */
 struct dma_identity {

@@ -52,6 +52,14 @@ int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 /*
+ * With the VM lock held: give it up until a handler has run, then return with it. For a thread
+ * that waits for what a handler will find done; it looks for itself and comes again if need
+ * be. On the loop's own thread, the one that made it, the loop is served meanwhile: not from
+ * within a handler. False: the loop was stopped, and nothing more may come of it.
+ */
+bool loop_wait(struct loop *loop);
+
+/*
  * Handle what is ready now, waiting at most @timeout_ms (-1: for ever). Takes
  * the lock for each handler. For tests. Returns the number of handlers called.
  */

@@ -138,4 +138,22 @@ static inline void vm_unlock(struct vm *vm)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+/*
+ * For a register whose write is over when the host's I/O is: a reset. With the VM lock held, on
+ * the vCPU's thread: give the lock up until the loop has handled something, and have it back. The
+ * caller looks whether what it waits for has come, and waits again if not. False: the VM stops,
+ * and it may never come: leave the device as it is; its destroy(), on the main thread, can block.
+ *
+ * Meanwhile other vCPUs and the loop do as they like: regions move on their bus, the same
+ * device is written to, another wait may begin and end. Only devices stay, as they live as long as
+ * the VM. So it is for the last thing that a register's write does, when nobody on the stack
+ * (bus.c, vcpu.c, a PCI function's config_written) does more than return; and never for a loop
+ * handler or a read, which has a value to return. On the main thread, where tests play the
+ * guest, the loop is served meanwhile.
+ */
+static inline bool vm_wait(struct vm *vm)
+{
+	return loop_wait(vm->loop);
+}
+
 #endif

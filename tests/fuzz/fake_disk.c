@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "fake_disk.h"
 #include "shim.h"
 #include "util/range.h"
+#include "vmm/loop.h"
 
 #define DISK_SIZE (64 * KIB)
 
@@ -15,6 +19,8 @@ struct list {
 struct disk {
 	struct disk_info info;
 	struct list queued, running;
+	struct loop *loop;
+	struct loop_source source; /* always ready */
 	u8 data[DISK_SIZE];
 };
 
@@ -105,9 +111,21 @@ void disk_get_id(const struct disk *disk, char id[20])
 	memcpy(id, "fuzz", 5);
 }
 
+static void disk_ready(struct loop_source *source, u32 events)
+{
+	fake_disk_complete(container_of(source, struct disk, source), 1, 0);
+}
+
 int disk_start(struct disk *disk, struct loop *loop)
 {
-	return 0;
+	disk->loop = loop;
+	disk->source = (struct loop_source){ eventfd(1, EFD_NONBLOCK), 0, disk_ready };
+	return loop_add(loop, &disk->source);
+}
+
+void fake_disk_wake(struct disk *disk, bool awake)
+{
+	fuzz_check(!loop_modify(disk->loop, &disk->source, awake ? EPOLLIN : 0));
 }
 
 void disk_submit(struct disk *disk, struct disk_request *request)
@@ -134,5 +152,7 @@ void disk_drain(struct disk *disk)
 void disk_close(struct disk *disk)
 {
 	fuzz_check(!disk->queued.first && !disk->running.first);
+	loop_remove(disk->loop, &disk->source);
+	close(disk->source.fd);
 	free(disk);
 }

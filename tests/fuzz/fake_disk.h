@@ -8,5 +8,7 @@
 struct disk *fake_disk_create(bool read_only, bool can_discard);
 /* Complete up to @count requests, the oldest first, with @result. */
 void fake_disk_complete(struct disk *disk, unsigned count, int result);
+/* The loop completes requests, one at each round, while @awake. */
+void fake_disk_wake(struct disk *disk, bool awake);
 
 #endif

@@ -45,7 +45,8 @@ fuzz check-fuzz: %:
 # follow fences, which here order us and the guest, and it clouds gcc's view of what is set.
 TSAN       := $(TEST)/tsan
 TSAN_C     := $(CFLAGS) -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan -Wno-maybe-uninitialized
-TSAN_TESTS := $(TSAN)/unit/test_disk $(TSAN)/unit/test_loop $(TSAN)/wire/test_blk_disk
+TSAN_TESTS := $(TSAN)/unit/test_disk $(TSAN)/unit/test_loop $(TSAN)/wire/test_blk_disk \
+	      $(TSAN)/wire/test_reset
 tsan_objects = $(patsubst %.c,$(TSAN)/obj/%.o,$(1))
 TSAN_CORE  := $(TSAN)/libcore.a
 

@@ -267,7 +267,10 @@ static void step(struct stage *stage, struct input *in)
 
 	alloc_fail(stage->fail_next);
 	stage->fail_next = 0;
+	/* A reset serves the loop until the disk is done: whatever it finds there. */
+	fake_disk_wake(stage->disk, true);
 	steps[input_below(in, ARRAY_SIZE(steps))](stage, in);
+	fake_disk_wake(stage->disk, false);
 	/* One turn is enough: a device that wants another comes back after the next step. */
 	loop_poll(stage->vm->loop, 0);
 	alloc_failed();

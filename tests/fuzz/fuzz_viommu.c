@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "guard.h"
 #include "play.h"
@@ -109,6 +112,17 @@ static void drop_hold(struct play *play, struct held *held)
 		return;
 	held->live = false;
 	dma_drop(play->spaces[held->endpoint], &held->hold);
+}
+
+/* A reset serves the loop until nobody holds what is lost. */
+static void drop_next(struct loop_source *source, u32 events)
+{
+	struct play *play = container_of(source, struct play, let_go);
+	unsigned i = 0;
+
+	while (i < HOLDS - 1 && !play->holds[i].live)
+		i++;
+	drop_hold(play, &play->holds[i]);
 }
 
 static void drop_some(struct play *play, struct input *in)
@@ -287,6 +301,8 @@ static void create(struct play *play, struct input *in)
 	memset(play, 0, sizeof(*play));
 	rig_create(&play->rig, &config);
 	guard_raise(play->rig.vm->memory);
+	play->let_go = (struct loop_source){ eventfd(1, EFD_NONBLOCK), 0, drop_next };
+	fuzz_check(!loop_add(play->rig.vm->loop, &play->let_go));
 	play->spaces[0] = play->rig.a;
 	play->spaces[1] = play->rig.b;
 	model->endpoints[0] = (struct model_endpoint){ .id = ENDPOINT_A, .room = UINT64_MAX };
@@ -322,7 +338,9 @@ static void step(struct play *play, struct input *in)
 
 	alloc_fail(play->fail_in);
 	play->fail_in = 0;
+	fuzz_check(!loop_modify(play->rig.vm->loop, &play->let_go, EPOLLIN));
 	steps[input_below(in, ARRAY_SIZE(steps))](play, in);
+	fuzz_check(!loop_modify(play->rig.vm->loop, &play->let_go, 0));
 	loop_poll(play->rig.vm->loop, 0);
 	harvest(play);
 	check_step(play);
@@ -342,6 +360,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	/* All that was asked is answered, once nobody holds anything. */
 	fuzz_check(play.lost || !play.pending_count);
 	check_all(&play, &in);
+	loop_remove(play.rig.vm->loop, &play.let_go);
+	close(play.let_go.fd);
 	rig_destroy(&play.rig);
 	return 0;
 }

@@ -36,6 +36,7 @@ struct play {
 	struct mirror mirrors[MIRRORS];
 	struct dma_space *spaces[MODEL_ENDPOINTS];
 	struct held holds[HOLDS];
+	struct loop_source let_go;	 /* in the loop, ready during a step: drops a hold */
 	struct pending pending[PENDING]; /* oldest first */
 	unsigned pending_count, slot;
 	unsigned events; /* buffers that the device has */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -80,6 +81,93 @@ static void stop_before_run_is_not_lost(void **state)
 	loop_destroy(loop);
 }
 
+struct waiter {
+	struct loop *loop;
+	pthread_t thread;
+	bool waiting; /* under the lock */
+	bool result;
+};
+
+static void *wait_once(void *arg)
+{
+	struct waiter *waiter = arg;
+
+	pthread_mutex_lock(&lock);
+	waiter->waiting = true;
+	waiter->result = loop_wait(waiter->loop);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+static void start_waiter(struct waiter *waiter, struct loop *loop)
+{
+	bool waiting = false;
+
+	*waiter = (struct waiter){ .loop = loop };
+	assert_int_equal(pthread_create(&waiter->thread, NULL, wait_once, waiter), 0);
+	while (!waiting) {
+		pthread_mutex_lock(&lock);
+		waiting = waiter->waiting;
+		pthread_mutex_unlock(&lock);
+		sched_yield();
+	}
+}
+
+static void who_waits_comes_back_when_a_handler_has_run(void **state)
+{
+	struct waiter waiters[3];
+	struct loop *loop;
+	struct probe probe;
+
+	assert_int_equal(loop_create(&loop, &lock), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(waiters); i++)
+		start_waiter(&waiters[i], loop);
+	probe_init(&probe, loop);
+	assert_int_equal(loop_poll(loop, 1000), 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(waiters); i++) {
+		assert_int_equal(pthread_join(waiters[i].thread, NULL), 0);
+		assert_true(waiters[i].result);
+	}
+	loop_remove(loop, &probe.source);
+	close(probe.source.fd);
+	loop_destroy(loop);
+}
+
+static void nobody_waits_for_a_loop_that_has_stopped(void **state)
+{
+	struct waiter before, after;
+	struct loop *loop;
+
+	assert_int_equal(loop_create(&loop, &lock), 0);
+	start_waiter(&before, loop);
+	loop_stop(loop);
+	assert_int_equal(loop_run(loop), 0);
+	start_waiter(&after, loop);
+	assert_int_equal(pthread_join(before.thread, NULL), 0);
+	assert_int_equal(pthread_join(after.thread, NULL), 0);
+	assert_false(before.result);
+	assert_false(after.result);
+	loop_destroy(loop);
+}
+
+static void who_waits_on_the_loops_own_thread_serves_it(void **state)
+{
+	struct loop *loop;
+	struct probe probe;
+
+	assert_int_equal(loop_create(&loop, &lock), 0);
+	probe_init(&probe, loop);
+	pthread_mutex_lock(&lock);
+	assert_true(loop_wait(loop));
+	assert_int_equal(probe.calls, 1);
+	loop_stop(loop);
+	assert_false(loop_wait(loop));
+	pthread_mutex_unlock(&lock);
+	loop_remove(loop, &probe.source);
+	close(probe.source.fd);
+	loop_destroy(loop);
+}
+
 static void files_cannot_be_waited_for(void **state)
 {
 	struct loop_source source = { .fd = open("/proc/self/exe", O_RDONLY), .events = EPOLLIN };
@@ -97,6 +185,9 @@ int main(void)
 		cmocka_unit_test(handlers_run_under_the_lock),
 		cmocka_unit_test(a_removed_source_is_not_called_for_an_event_at_hand),
 		cmocka_unit_test(stop_before_run_is_not_lost),
+		cmocka_unit_test(who_waits_comes_back_when_a_handler_has_run),
+		cmocka_unit_test(nobody_waits_for_a_loop_that_has_stopped),
+		cmocka_unit_test(who_waits_on_the_loops_own_thread_serves_it),
 		cmocka_unit_test(files_cannot_be_waited_for),
 	};
 

@@ -77,6 +77,31 @@ static void holds_cover_their_segments_exactly(void **state)
 	assert_false(dma_space_held(&identity.space, 0, UINT64_MAX));
 }
 
+static void holds_are_told_from_those_that_come_later(void **state)
+{
+	struct dma_segment segment = { 0x1000, 0x1000 };
+	struct dma_hold holds[3];
+	struct dma_identity identity;
+	struct dma_space *space = &identity.space;
+
+	dma_identity_init(&identity, *state, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		holds[i] = (struct dma_hold){ .segments = &segment, .count = 1 };
+		assert_int_equal(space->holds_put, i);
+		assert_false(dma_space_held_before(space, 0));
+		dma_hold(space, &holds[i]);
+	}
+	/* Of the first two the second goes last. */
+	assert_true(dma_space_held_before(space, 2));
+	dma_drop(space, &holds[0]);
+	assert_true(dma_space_held_before(space, 2));
+	dma_drop(space, &holds[1]);
+	assert_false(dma_space_held_before(space, 2));
+	assert_true(dma_space_held_before(space, 3));
+	dma_drop(space, &holds[2]);
+	assert_false(dma_space_held_before(space, UINT64_MAX));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -85,6 +110,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(identity_space_maps_ram_and_nothing_else, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(holds_cover_their_segments_exactly, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(holds_are_told_from_those_that_come_later, setup,
 						teardown),
 	};
 

@@ -57,6 +57,11 @@ static void echo_queue_reset(struct virtio_device *device, unsigned index)
 	virtio_device_push(device, index, 0, 1);
 }
 
+static bool echo_settled(const struct virtio_device *device)
+{
+	return !container_of(device, struct echo, device)->busy;
+}
+
 static void echo_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
 {
 	assert_true(offset + len <= sizeof(to_echo(device)->config));
@@ -77,6 +82,7 @@ static void echo_destroy(struct virtio_device *device)
 static const struct virtio_device_ops echo_ops = {
 	.start = echo_start,
 	.reset = echo_reset,
+	.settled = echo_settled,
 	.kick = echo_kick,
 	.queue_reset = echo_queue_reset,
 	.config_read = echo_config_read,

@@ -16,6 +16,7 @@ struct echo {
 	bool keep;	 /* take chains, give none back */
 	unsigned budget; /* chains per kick; 0: all there are */
 	int start_result;
+	bool busy; /* resets are not over before the loop clears it */
 	unsigned starts, kicks, resets, queue_resets, served, faults;
 	unsigned *destroyed; /* counted there */
 	struct virtq_chain last;

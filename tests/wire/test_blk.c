@@ -3,9 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -13,151 +10,22 @@
 #include <linux/virtio_ring.h>
 
 #include "cmocka_all.h"
-#include "disk/disk.h"
+#include "fake_disk.h"
 #include "virtio/blk.h"
 #include "virtio/mmio.h"
 #include "wire.h"
 
-#define RINGS	  0x10000
-#define HEADER	  0x20000
-#define STATUS	  0x20100
-#define TABLE	  0x21000
-#define DATA	  0x100000
-#define DISK_SIZE (8 * MIB)
-#define SECTORS	  (DISK_SIZE / 512)
-#define QUEUE	  64
-#define F(bit)	  (1ULL << (bit))
+#define RINGS	0x10000
+#define HEADER	0x20000
+#define STATUS	0x20100
+#define TABLE	0x21000
+#define DATA	0x100000
+#define SECTORS (DISK_SIZE / 512)
+#define QUEUE	64
+#define F(bit)	(1ULL << (bit))
 #define ALL                                                                                        \
 	(F(VIRTIO_BLK_F_FLUSH) | F(VIRTIO_BLK_F_DISCARD) | F(VIRTIO_BLK_F_WRITE_ZEROES) |          \
 	 F(VIRTIO_RING_F_INDIRECT_DESC) | F(VIRTIO_RING_F_EVENT_IDX))
-
-/* ---- the fake disk ---- */
-
-struct disk {
-	u8 data[DISK_SIZE];
-	struct disk_info info;
-	struct loop *loop;
-	struct loop_source source;
-	struct disk_request *queued, *running; /* oldest first */
-	bool hold;			       /* complete nothing */
-	int fault;			       /* result of the next requests */
-	unsigned submits, flush_queues, syncs, drains, largest;
-	unsigned *closed;
-};
-
-static void append(struct disk_request **list, struct disk_request *request)
-{
-	while (*list)
-		list = &(*list)->next;
-	request->next = NULL;
-	*list = request;
-}
-
-static void carry_out(struct disk *disk, struct disk_request *request)
-{
-	u64 at = request->offset, sum = 0;
-
-	if (request->op == DISK_FLUSH) {
-		disk->syncs++;
-		return;
-	}
-	assert_int_equal(at % 512, 0);
-	assert_int_equal(request->len % 512, 0);
-	assert_true(request->len && at + request->len <= DISK_SIZE);
-	if (request->op == DISK_WRITE_ZEROES || request->op == DISK_DISCARD) {
-		memset(disk->data + at, request->op == DISK_DISCARD ? 0xdd : 0, request->len);
-		return;
-	}
-	disk->largest = MAX(disk->largest, request->len);
-	for (unsigned i = 0; i < request->iov_count; i++) {
-		const struct iovec *iov = &request->iov[i];
-
-		if (request->op == DISK_READ)
-			memcpy(iov->iov_base, disk->data + at + sum, iov->iov_len);
-		else
-			memcpy(disk->data + at + sum, iov->iov_base, iov->iov_len);
-		sum += iov->iov_len;
-	}
-	assert_int_equal(sum, request->len);
-}
-
-static void complete_all(struct disk *disk)
-{
-	struct disk_request *request;
-
-	while ((request = disk->running)) {
-		disk->running = request->next;
-		if (!disk->fault)
-			carry_out(disk, request);
-		request->done(request, disk->fault);
-	}
-}
-
-static void disk_ready(struct loop_source *source, u32 events)
-{
-	struct disk *disk = container_of(source, struct disk, source);
-	u64 count;
-
-	assert_int_equal(read(source->fd, &count, sizeof(count)), sizeof(count));
-	if (!disk->hold)
-		complete_all(disk);
-}
-
-void disk_get_info(const struct disk *disk, struct disk_info *info)
-{
-	*info = disk->info;
-}
-
-void disk_get_id(const struct disk *disk, char id[20])
-{
-	memcpy(id, "0123456789abcdefghij", 20);
-}
-
-int disk_start(struct disk *disk, struct loop *loop)
-{
-	disk->loop = loop;
-	disk->source = (struct loop_source){ eventfd(0, EFD_NONBLOCK), EPOLLIN, disk_ready };
-	return loop_add(loop, &disk->source);
-}
-
-void disk_submit(struct disk *disk, struct disk_request *request)
-{
-	disk->submits++;
-	append(&disk->queued, request);
-}
-
-void disk_flush_queue(struct disk *disk)
-{
-	u64 one = 1;
-
-	disk->flush_queues++;
-	while (disk->queued) {
-		struct disk_request *request = disk->queued;
-
-		disk->queued = request->next;
-		append(&disk->running, request);
-	}
-	assert_int_equal(write(disk->source.fd, &one, sizeof(one)), sizeof(one));
-}
-
-void disk_drain(struct disk *disk)
-{
-	disk->drains++;
-	while (disk->queued || disk->running) {
-		disk_flush_queue(disk);
-		complete_all(disk);
-	}
-}
-
-void disk_close(struct disk *disk)
-{
-	assert_null(disk->queued);
-	assert_null(disk->running);
-	loop_remove(disk->loop, &disk->source);
-	close(disk->source.fd);
-	++*disk->closed;
-	free(disk);
-}
 
 /* ---- the machine ---- */
 
@@ -183,16 +51,7 @@ static int setup_disk(void **state, bool read_only, bool can_discard)
 
 	memset(&bench, 0, sizeof(bench));
 	bench.vm = wire_create();
-	bench.disk = calloc(1, sizeof(*bench.disk));
-	bench.disk->closed = &bench.closed;
-	bench.disk->info = (struct disk_info){
-		.size = DISK_SIZE,
-		.read_only = read_only,
-		.can_discard = can_discard,
-		.block_size = 512,
-	};
-	for (u32 i = 0; i < DISK_SIZE; i++)
-		bench.disk->data[i] = i * 31 + (i >> 9);
+	bench.disk = fake_disk_create(read_only, can_discard, &bench.closed);
 	assert_int_equal(virtio_blk_create(&bench.device, bench.disk, 3, bench.vm->loop,
 					   &bench.vm->ram.space),
 			 0);
@@ -619,7 +478,7 @@ static void buffers_are_held_while_the_disk_works(void **state)
 	assert_true(dma_space_held(space, DATA + 511, DATA + 4096));
 	assert_false(dma_space_held(space, DATA + 512, DATA + 4096));
 	assert_true(dma_space_held(space, STATUS, STATUS));
-	complete_all(bench->disk);
+	fake_disk_complete(bench->disk, ~0u);
 	assert_false(dma_space_held(space, 0, ~0ULL));
 	assert_true(wire_used(&bench->queue, NULL, NULL));
 }
@@ -634,8 +493,10 @@ static void a_reset_waits_for_the_disk_and_writes_nothing_back(void **state)
 		start_nth(bench, i, VIRTIO_BLK_T_IN, i, DATA + 512 * i, 512);
 	wire_kick(&bench->queue);
 	poll(bench);
+	fake_disk_release(bench->disk, ~0u);
+	assert_non_null(bench->disk->running);
 	wire_reg_write(bench->vm, 0, VIRTIO_MMIO_STATUS, 0);
-	assert_true(bench->disk->drains > 0);
+	assert_int_equal(bench->disk->drains, 0);
 	assert_null(bench->disk->running);
 	assert_false(dma_space_held(&bench->vm->ram.space, 0, ~0ULL));
 	assert_false(wire_has_used(&bench->queue));
@@ -656,8 +517,10 @@ static void a_queue_reset_waits_for_the_disk(void **state)
 	start_nth(bench, 0, VIRTIO_BLK_T_OUT, 0, DATA, 4 * 512);
 	wire_kick(&bench->queue);
 	poll(bench);
+	fake_disk_release(bench->disk, ~0u);
 	wire_reg_write(bench->vm, 0, 0x0c0, 1);
 	assert_null(bench->disk->running);
+	assert_int_equal(bench->disk->drains, 0);
 	assert_false(wire_has_used(&bench->queue));
 	bench->disk->hold = false;
 	wire_queue_init(&bench->queue, bench->vm, 0, 0, QUEUE, RINGS);
@@ -686,7 +549,7 @@ static void a_ring_that_breaks_leaves_the_disk_in_order(void **state)
 	wire_kick(&bench->queue);
 	poll(bench);
 	assert_true(wire_needs_reset(bench->vm, 0));
-	complete_all(bench->disk);
+	fake_disk_complete(bench->disk, ~0u);
 	assert_false(wire_has_used(&bench->queue));
 	assert_int_equal(status_of(bench, 0), 0xee);
 	assert_false(dma_space_held(&bench->vm->ram.space, 0, ~0ULL));
