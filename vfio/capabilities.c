@@ -104,6 +104,8 @@ static void special_pcie(struct vfio_device *device, const struct capability *pl
 	struct pci_function *function = &device->function;
 	u16 at = place->at, flags = pci_get16(function, at + PCI_EXP_FLAGS);
 
+	if (place->size < PCI_EXP_DEVSTA + 2)
+		return; /* another structure is where its registers should be: constant */
 	device->pcie = at;
 	flags &= ~(PCI_EXP_FLAGS_TYPE | PCI_EXP_FLAGS_SLOT);
 	pci_set16(function, at + PCI_EXP_FLAGS, flags | PCI_EXP_TYPE_RC_END << 4);

@@ -71,6 +71,8 @@ static u16 extended_size(const u8 *hardware, const struct capability *capability
 		return PCI_EXT_CAP_PWR_SIZEOF;
 	case PCI_EXT_CAP_ID_VNDR:
 	case PCI_EXT_CAP_ID_DVSEC:
+		if (room < 8) /* the second dword is another's, or past the end */
+			return room;
 		return MAX(capability_get32(hardware, capability->at + 4) >> VENDOR_LENGTH, 8);
 	default:
 		return room;

@@ -14,6 +14,7 @@
 
 /* Of the upper byte of Status: what the hardware has seen go wrong, cleared by writing 1. */
 #define STATUS_ERRORS 0xf9
+#define LAST_PIN      4
 
 static u32 all_ones(unsigned len)
 {
@@ -210,7 +211,8 @@ int vfio_config_build(struct vfio_device *device, struct error *err)
 	copy(device, hardware, PCI_MIN_GNT, 2);
 	device->reads[PCI_STATUS] = PCI_STATUS_INTERRUPT;
 	device->reads[PCI_STATUS + 1] = device->writes[PCI_STATUS + 1] = STATUS_ERRORS;
-	if (device->irq_counts[VFIO_PCI_INTX_IRQ_INDEX])
+	/* INTA to INTD; hardware that says otherwise has none that could be wired. */
+	if (device->irq_counts[VFIO_PCI_INTX_IRQ_INDEX] && hardware[PCI_INTERRUPT_PIN] <= LAST_PIN)
 		pci_set_interrupt_pin(&device->function, hardware[PCI_INTERRUPT_PIN]);
 	ret = vfio_regions_build(device, hardware, err);
 	return ret ? ret : vfio_capabilities_build(device, hardware, err);

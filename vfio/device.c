@@ -20,7 +20,10 @@ static int learn_config(struct vfio_device *device, struct error *err)
 	if (ret)
 		return error_set(err, ret, "%s: no configuration space: %s", device->name,
 				 strerror(-ret));
-	device->config_size = MIN(info.size, (u64)PCI_CONFIG_SIZE);
+	/* All of it, or what conventional PCI has: there is nothing between. */
+	device->config_size = info.size >= PCI_CONFIG_SIZE
+				      ? PCI_CONFIG_SIZE
+				      : MIN(info.size, (u64)PCI_CONFIG_COMPATIBLE);
 	device->config_offset = info.offset;
 	return 0;
 }

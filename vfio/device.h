@@ -137,7 +137,7 @@ void vfio_regions_unmap(struct vfio_device *device);
 
 /* Switch to the kind of interrupt that the guest wants now. */
 void vfio_interrupts_update(struct vfio_device *device);
-/* VFIO_DEVICE_SET_IRQS for [start, start + count); @fds NULL: VFIO_IRQ_SET_DATA_NONE. */
+/* VFIO_DEVICE_SET_IRQS for [start, start + count): signal @fds from now on, -1: none. */
 int vfio_set_irqs(struct vfio_device *device, u32 index, u32 action, u32 start, u32 count,
 		  const int *fds);
 /* Switch all of @index off. */

@@ -14,7 +14,7 @@
 int vfio_set_irqs(struct vfio_device *device, u32 index, u32 action, u32 start, u32 count,
 		  const int *fds)
 {
-	size_t size = sizeof(struct vfio_irq_set) + (fds ? count * sizeof(*fds) : 0);
+	size_t size = sizeof(struct vfio_irq_set) + count * sizeof(*fds);
 	struct vfio_irq_set *set = calloc(1, size);
 	int ret;
 
@@ -22,21 +22,27 @@ int vfio_set_irqs(struct vfio_device *device, u32 index, u32 action, u32 start, 
 		return -ENOMEM;
 	*set = (struct vfio_irq_set){
 		.argsz = size,
-		.flags = action | (fds ? VFIO_IRQ_SET_DATA_EVENTFD : VFIO_IRQ_SET_DATA_NONE),
+		.flags = action | VFIO_IRQ_SET_DATA_EVENTFD,
 		.index = index,
 		.start = start,
 		.count = count,
 	};
-	if (fds)
-		memcpy(set->data, fds, count * sizeof(*fds));
+	memcpy(set->data, fds, count * sizeof(*fds));
 	ret = vfio_sys_ioctl(device->fd, VFIO_DEVICE_SET_IRQS, set);
 	free(set);
 	return ret;
 }
 
+/* It needs no memory, so that it cannot fail: the eventfds are closed next. */
 void vfio_irqs_off(struct vfio_device *device, u32 index)
 {
-	vfio_set_irqs(device, index, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 0, NULL);
+	struct vfio_irq_set none = {
+		.argsz = sizeof(none),
+		.flags = VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_NONE,
+		.index = index,
+	};
+
+	vfio_sys_ioctl(device->fd, VFIO_DEVICE_SET_IRQS, &none);
 }
 
 /*

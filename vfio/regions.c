@@ -162,6 +162,7 @@ static int add_bar(struct vfio_region *region, const u8 *hardware, struct error 
 	} else if (bar & PCI_BASE_ADDRESS_SPACE_IO) {
 		kind = PCI_BAR_IO;
 		prefetchable = false;
+		region->piece_count = 0; /* ports are no pages, whatever the host says */
 	} else if (bar & PCI_BASE_ADDRESS_MEM_TYPE_64) {
 		kind = PCI_BAR_MEMORY64;
 	}

@@ -70,7 +70,7 @@ static u32 bar_address_mask(unsigned n, enum pci_bar_kind kind)
 {
 	if (n == PCI_ROM)
 		return PCI_ROM_ADDRESS_MASK;
-	return kind == PCI_BAR_IO ? PCI_BASE_ADDRESS_IO_MASK : PCI_BASE_ADDRESS_MEM_MASK;
+	return (u32)(kind == PCI_BAR_IO ? PCI_BASE_ADDRESS_IO_MASK : PCI_BASE_ADDRESS_MEM_MASK);
 }
 
 int pci_add_bar(struct pci_function *function, unsigned n, enum pci_bar_kind kind, u64 size,

@@ -220,6 +220,47 @@ static void a_conventional_device_has_no_extended_space(void **state)
 	assert_int_equal(config_read(0x104, 4), 0);
 }
 
+static void there_is_nothing_between_conventional_and_extended_space(void **state)
+{
+	hardware->config_size = 0x180;
+	put32(0x100, PCI_EXT_CAP_ID_DSN | 1 << 16 | 0x140 << 20);
+	machine_start();
+	assert_int_equal(config_read(0x100, 4), 0);
+	config_write(0x110, 1, 4);
+	assert_int_equal(hardware16(0x110), 0);
+}
+
+static void an_express_capability_that_is_cut_short_reaches_into_no_other(void **state)
+{
+	put_capability(PCI_CAP_ID_EXP, 0x60);
+	put_capability(PCI_CAP_ID_SSVID, 0x64);
+	put32(0x68, 0x12345678);
+	machine_start();
+	assert_int_equal(config_read(0x68, 4), 0);
+	config_write(0x68, 0xffffffff, 4);
+	assert_int_equal(hardware16(0x68), 0x5678);
+	assert_int_equal(hardware->resets, 0);
+}
+
+static void a_vendor_structure_in_the_last_dword_is_but_a_header(void **state)
+{
+	put32(0x100, PCI_EXT_CAP_ID_DSN | 1 << 16 | 0xffcu << 20);
+	put32(0xffc, PCI_EXT_CAP_ID_VNDR | 1 << 16);
+	machine_start();
+	assert_int_equal(find_extended(PCI_EXT_CAP_ID_VNDR), 0xffc);
+	config_write(0xffc, 0, 4);
+	assert_int_equal(hardware16(0xffc), PCI_EXT_CAP_ID_VNDR);
+}
+
+static void a_pin_that_is_none_of_four_is_no_pin(void **state)
+{
+	put8(PCI_INTERRUPT_PIN, 5);
+	machine_start();
+	assert_int_equal(config_read(PCI_INTERRUPT_PIN, 1), 0);
+	config_write(PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	assert_int_equal(hardware->vector_count, 0);
+}
+
 static void what_cannot_be_added_leaves_nothing_in_the_machine(void **state)
 {
 	struct error err = { "" };
@@ -286,6 +327,10 @@ int main(void)
 		T(a_32_bit_msi_capability_moves_if_ours_does_not_fit),
 		T(a_small_msi_capability_takes_nothing_from_its_neighbour),
 		T(a_conventional_device_has_no_extended_space),
+		T(there_is_nothing_between_conventional_and_extended_space),
+		T(an_express_capability_that_is_cut_short_reaches_into_no_other),
+		T(a_vendor_structure_in_the_last_dword_is_but_a_header),
+		T(a_pin_that_is_none_of_four_is_no_pin),
 		T(what_cannot_be_added_leaves_nothing_in_the_machine),
 		T(a_bridge_is_refused),
 		T(any_write_of_a_guest_ends_in_its_own_device),

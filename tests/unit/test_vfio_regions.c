@@ -145,6 +145,17 @@ static void small_bars_ports_and_roms_trap(void **state)
 	assert_int_equal(hardware->regions[PCI_ROM].memory[0], 0x55);
 }
 
+static void ports_are_never_shown_as_pages(void **state)
+{
+	vfio_fake_region(hardware, 0, 0x1000, VFIO_REGION_INFO_FLAG_MMAP);
+	put32(PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_SPACE_IO);
+	machine_start();
+	config_write(PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY, 2);
+	assert_true(device->function.bars[0].decoded);
+	assert_int_equal(slots_shown, 0);
+	assert_int_equal(hardware->mapped, 0);
+}
+
 static void what_the_host_does_not_map_traps(void **state)
 {
 	u64 bar;
@@ -208,6 +219,7 @@ int main(void)
 		T(odd_accesses_to_the_table_change_nothing),
 		T(only_what_the_host_lists_is_mapped),
 		T(small_bars_ports_and_roms_trap),
+		T(ports_are_never_shown_as_pages),
 		T(what_the_host_does_not_map_traps),
 		T(a_bar_moves_with_all_its_pieces),
 		T(wide_and_prefetchable_bars_keep_their_kind),
