@@ -30,18 +30,19 @@ bench: bench-store
 bench-store: $(BENCH)/store
 	@$<
 
-# make bench-pairs           MAP+UNMAP pairs through a real ring, in this process
+# make bench-pairs           MAP+UNMAP pairs through a real ring, and ATTACH, in this process
 # make bench-dma             a device's accesses behind the IOMMU, with its TLB and without
-# The fake machine and driver of the wire tests, without their sanitizers.
-BENCH_RIG := $(patsubst %.c,$(BENCH)/obj/%.o,$(CORE_SRC) $(addprefix tests/wire/,machine.c driver.c iommu_driver.c))
-$(BENCH)/obj/%.o: %.c Makefile tests/bench/bench.mk
+# The fake machine and driver of the wire tests, without their sanitizers and without cmocka.
+BENCH_RIG := $(patsubst %.c,$(BENCH)/obj/%.o,$(CORE_SRC) $(addprefix tests/wire/,machine.c driver.c iommu_driver.c) \
+	     tests/bench/ring.c)
+$(BENCH)/obj/%.o: %.c Makefile tests/bench/bench.mk | $(SYSROOT_DONE)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TEST_CPP) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) -Itests/bench/include -Itests/include $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BENCH)/librig.a: $(BENCH_RIG)
 	$(Q)rm -f $@; $(AR) rcs $@ $(filter-out %/vmm/irq.o %/vmm/ioevent.o,$^)
 $(BENCH)/pairs $(BENCH)/dma: $(BENCH)/%: $(BENCH)/obj/tests/bench/%.o $(BENCH)/librig.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lcmocka -laio -ljansson
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
 .PHONY: bench-pairs bench-dma
 bench: bench-pairs bench-dma
 bench-pairs bench-dma: bench-%: $(BENCH)/%
@@ -65,3 +66,16 @@ bench-viommu: lkvm $(GUESTS)
 		done; \
 	done
 endif
+
+# make bench-vfio            MAP+UNMAP pairs and ATTACH with a passed device, in emulated hosts
+BENCH_VFIO := $(addprefix $(BENCH)/obj/tests/bench/,vfio.o vfio_bare.o)
+$(BENCH)/vfio: $(BENCH_VFIO) $(BENCH)/librig.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -static -o $@ $^ $(LDFLAGS) $(filter -l%,$(LIBS))
+.PHONY: bench-vfio bench-vfio-program
+bench-vfio-program: $(BENCH)/vfio
+bench-vfio: lab-vfio-programs
+	@$(MAKE) --no-print-directory ARCH=x86 bench-vfio-program
+	@$(MAKE) --no-print-directory ARCH=arm64 bench-vfio-program
+	@tests/bench/lab-vfio
+-include $(BENCH_VFIO:.o=.d)

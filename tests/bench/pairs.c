@@ -1,168 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * MAP+UNMAP pairs a second through a real ring: the virtio-iommu on a fake machine, driven
- * through its registers and the rings in its RAM, without KVM. All requests are laid out
- * before the clock starts and 256 (128, where a request takes two of the ring's
- * descriptors) go to a kick; what is timed is the kick alone, on one thread.
+ * What requests cost in this process: MAP+UNMAP pairs a second, 256 requests to a kick (128,
+ * where one takes two of the ring's descriptors); and what ATTACH costs for each mapping of the
+ * domain, where somebody listens who does nothing but count them.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
-#include <linux/virtio_config.h>
-#include <linux/virtio_ring.h>
+#include "ring.h"
 
-#include "../wire/iommu_driver.h"
-
-#define RING	256
-#define JOBS	0x60000
-#define DOMAIN	1
-#define IOVA	0x7000000000ull
-#define PAGE	4096ull
-#define SECONDS 0.4
-#define RUNS	5
-/* Where mappings are that stay: their n-th is page n * STRIDE % SPAN, in no order. */
-#define BACKGROUND 0x1000000000ull
-#define STRIDE	   7368787ull
-#define SPAN	   (1ull << 23)
-
-/* What a driver lays out for one request. */
-struct job {
-	struct vring_desc table[2];
-	union {
-		struct virtio_iommu_req_map map;
-		struct virtio_iommu_req_unmap unmap;
-	} request;
-	struct virtio_iommu_req_tail tail;
-} __attribute__((aligned(128)));
-
-struct bench {
-	struct rig rig;
-	struct job *jobs;
-	u16 *avail; /* flags, idx, ring */
-	const volatile u16 *used;
-	unsigned requests; /* that go to a kick */
-	bool indirect;
-};
-
-static void must(bool held, const char *what)
-{
-	if (held)
-		return;
-	fprintf(stderr, "bench: pairs: %s\n", what);
-	exit(1);
-}
-
-/* Of this thread: what others do on the machine is not ours. */
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return time.tv_sec + time.tv_nsec * 1e-9;
-}
-
-/* Job @n maps a page, job @n + 1 takes it away again. Returns the readable part's size. */
-static u32 fill_request(struct job *job, unsigned n)
-{
-	const u64 start = IOVA + n / 2 * PAGE, last = start + PAGE - 1;
-
-	if (n % 2) {
-		job->request.unmap = (struct virtio_iommu_req_unmap){
-			.head.type = VIRTIO_IOMMU_T_UNMAP,
-			.domain = htole32(DOMAIN),
-			.virt_start = htole64(start),
-			.virt_end = htole64(last),
-		};
-		return offsetof(struct virtio_iommu_req_unmap, tail);
-	}
-	job->request.map = (struct virtio_iommu_req_map){
-		.head.type = VIRTIO_IOMMU_T_MAP,
-		.domain = htole32(DOMAIN),
-		.virt_start = htole64(start),
-		.virt_end = htole64(last),
-		.phys_start = htole64(0x100000),
-		.flags = htole32(READ_WRITE),
-	};
-	return offsetof(struct virtio_iommu_req_map, tail);
-}
-
-static struct vring_desc desc(u64 addr, u32 len, u16 flags, u16 next)
-{
-	return (struct vring_desc){ htole64(addr), htole32(len), htole16(flags), htole16(next) };
-}
-
-/* Request @n: its entry in the ring, and its descriptors in the ring's table or one of its own. */
-static void lay_out(struct bench *bench, unsigned n)
-{
-	struct vring_desc *ring = memory_host(bench->rig.vm->memory, bench->rig.requests.desc,
-					      sizeof(*ring) * RING);
-	const gpa_t at = JOBS + n * sizeof(bench->jobs[n]);
-	const u16 first = bench->indirect ? 0 : 2 * n;
-	struct job *job = &bench->jobs[n];
-	struct vring_desc *table = bench->indirect ? job->table : ring + first;
-
-	table[0] = desc(at + offsetof(struct job, request), fill_request(job, n), VRING_DESC_F_NEXT,
-			first + 1);
-	table[1] = desc(at + offsetof(struct job, tail), sizeof(job->tail), VRING_DESC_F_WRITE, 0);
-	if (bench->indirect)
-		ring[n] = desc(at, sizeof(job->table), VRING_DESC_F_INDIRECT, 0);
-}
-
-/* The ring's entries stay put: entry n is of request n, however often it comes round. */
-static void bring_up(struct bench *bench, bool indirect)
-{
-	const u64 ring_features = indirect ? 1ull << VIRTIO_RING_F_INDIRECT_DESC : 0;
-	struct rig *rig = &bench->rig;
-	struct vm *vm = rig->vm;
-
-	must(wire_negotiate(vm, 0, ring_features | FEATURE(MAP_UNMAP)), "no such features");
-	wire_queue_init(&rig->requests, vm, 0, 0, RING, 0x10000);
-	wire_driver_ok(vm, 0);
-	must(!rig_attach(rig, DOMAIN, ENDPOINT_A, 0), "ATTACH");
-	bench->indirect = indirect;
-	bench->requests = indirect ? RING : RING / 2;
-	bench->jobs = memory_host(vm->memory, JOBS, sizeof(struct job) * RING);
-	bench->avail = memory_host(vm->memory, rig->requests.avail, 2 * RING + 6);
-	bench->used = memory_host(vm->memory, rig->requests.used, 8 * RING + 6);
-}
-
-/* @count pages, which no job touches. */
-static void map_background(struct bench *bench, unsigned long count)
-{
-	for (unsigned long n = 0; n < count; n++) {
-		const u64 start = BACKGROUND + n * STRIDE % SPAN * PAGE;
-
-		must(!rig_map(&bench->rig, DOMAIN, start, start + PAGE - 1, 0x100000, READ_WRITE),
-		     "MAP of what is there already");
-	}
-}
-
-static void start_round(struct bench *bench)
-{
-	const u16 at = bench->rig.requests.avail_idx;
-
-	for (unsigned n = 0; n < bench->requests; n++)
-		lay_out(bench, n);
-	for (unsigned n = 0; n < RING; n++)
-		bench->avail[2 + (at + n) % RING] = htole16(
-			bench->indirect ? n : 2 * (n % bench->requests));
-	bench->avail[0] = htole16(VRING_AVAIL_F_NO_INTERRUPT);
-}
-
-static void round_trip(struct bench *bench)
-{
-	bench->avail[1] = htole16(le16toh(bench->avail[1]) + bench->requests);
-	wire_kick(&bench->rig.requests);
-	must(bench->used[1] == bench->avail[1], "the ring was not served within the kick");
-}
+#define SECONDS	 0.4
+#define RUNS	 5
+#define LISTENER 0x100u /* an endpoint */
 
 /* Pairs a second, the best of some runs. */
 static double measure(struct bench *bench)
 {
 	double best = 0;
 
-	start_round(bench);
+	bench_lay_out(bench);
 	for (unsigned run = 0; run < RUNS; run++) {
 		const double begin = now();
 		double end = begin;
@@ -170,14 +25,13 @@ static double measure(struct bench *bench)
 
 		while (end - begin < SECONDS) {
 			for (unsigned i = 0; i < 64; i++)
-				round_trip(bench);
+				bench_kick(bench);
 			pairs += 64 * bench->requests / 2;
 			end = now();
 		}
 		best = MAX(best, pairs / (end - begin));
 	}
-	for (unsigned n = 0; n < bench->requests; n++)
-		must(bench->jobs[n].tail.status == VIRTIO_IOMMU_S_OK, "a request was refused");
+	bench_check(bench);
 	return best;
 }
 
@@ -187,10 +41,80 @@ static void print_rate(bool indirect, unsigned long background)
 
 	rig_create(&bench.rig, NULL);
 	rig_start(&bench.rig, ALL_FEATURES);
-	bring_up(&bench, indirect);
-	map_background(&bench, background);
+	bench_begin(&bench, ENDPOINT_A, indirect ? RING : RING / 2, indirect);
+	bench_map_background(&bench, background);
 	printf("%-10s %10lu %10.2f million pairs/s\n", indirect ? "indirect" : "direct", background,
 	       measure(&bench) / 1e6);
+	rig_destroy(&bench.rig);
+}
+
+/* ---- a listener that counts ---- */
+
+struct counter {
+	struct dma_listener listener;
+	u64 mappings;
+};
+
+static struct counter *counter_of(struct dma_listener *listener)
+{
+	return container_of(listener, struct counter, listener);
+}
+
+static int counter_map(struct dma_listener *listener, const struct dma_mapping *mapping)
+{
+	counter_of(listener)->mappings++;
+	return 0;
+}
+
+static int counter_unmap(struct dma_listener *listener, const struct dma_mapping *mapping)
+{
+	counter_of(listener)->mappings--;
+	return 0;
+}
+
+static int counter_check(struct dma_listener *listener, u64 count)
+{
+	return 0;
+}
+
+static void counter_clear(struct dma_listener *listener)
+{
+	counter_of(listener)->mappings = 0;
+}
+
+static int counter_bypass(struct dma_listener *listener)
+{
+	return 0;
+}
+
+static const struct dma_listener_ops counter_ops = {
+	.map = counter_map,
+	.unmap = counter_unmap,
+	.check = counter_check,
+	.clear = counter_clear,
+	.bypass = counter_bypass,
+};
+
+static void print_attach(unsigned long mappings)
+{
+	struct counter counter = { .listener.ops = &counter_ops };
+	struct bench bench = { 0 };
+	struct dma_limits limits;
+	struct dma_space *space;
+	double seconds;
+
+	rig_create(&bench.rig, NULL);
+	viommu_emulated_limits(&limits, 40, NULL);
+	must(!viommu_add_endpoint(bench.rig.viommu, LISTENER, "listener", &limits,
+				  &counter.listener, &space, NULL),
+	     "there is no room for an endpoint");
+	rig_start(&bench.rig, ALL_FEATURES);
+	bench_begin(&bench, ENDPOINT_B, RING, true);
+	bench_map_background(&bench, mappings);
+	seconds = bench_attach(&bench, LISTENER, RUNS);
+	must(!rig_attach(&bench.rig, DOMAIN, LISTENER, 0) && counter.mappings == mappings,
+	     "ATTACH does not replay all mappings");
+	printf("%10lu %11.3f ms %10.1f ns\n", mappings, seconds * 1e3, seconds * 1e9 / mappings);
 	rig_destroy(&bench.rig);
 }
 
@@ -201,5 +125,9 @@ int main(void)
 	print_rate(false, 0);
 	print_rate(true, 100000);
 	print_rate(true, 1000000);
+	puts("  mappings      ATTACH    for each of them, to a listener that counts");
+	print_attach(1000);
+	print_attach(32000);
+	print_attach(1000000);
 	return 0;
 }

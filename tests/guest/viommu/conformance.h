@@ -81,6 +81,8 @@ void skip(struct conformance *t, const char *why);
 /* Skips unless all of @features are offered, or @count endpoints can be driven. */
 bool offered(struct conformance *t, u64 features, const char *otherwise);
 bool drivable(struct conformance *t, unsigned count);
+/* Behind a verdict: ": " and what the first disappointment, or the reason to skip, was. */
+void put_why(const struct conformance *t);
 
 /* ---- the IOMMU ---- */
 
@@ -123,8 +125,9 @@ void offer_events(struct conformance *t, unsigned count, u32 size);
 /* An access by endpoint 0 that must fault, in its domain, and the report of it. */
 bool provoke(struct conformance *t, u64 iova, struct virtio_iommu_fault *fault);
 
-/* ---- timing.c ---- */
+/* ---- timing.c, full.c: instead of the rules ---- */
 
 void run_timing(struct conformance *t);
+void run_full(struct conformance *t);
 
 #endif

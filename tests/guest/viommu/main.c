@@ -2,7 +2,8 @@
 /*
  * A conformance test for any virtio-iommu (virtio 1.4, "IOMMU Device"): finds one, and
  * endpoints behind it whose DMA it can aim, and says of each rule whether it holds.
- * "timing" on the command line: measures MAP and UNMAP instead; "rule-39": leaves that one out.
+ * "timing" on the command line: measures MAP and UNMAP instead; "full": maps until there is no
+ * more room, and recovers; "rule-39": leaves that one out.
  */
 #include "conformance.h"
 
@@ -71,7 +72,7 @@ static const char *status_name(int status)
 	return others[-status - 1];
 }
 
-static void put_why(const struct conformance *t)
+void put_why(const struct conformance *t)
 {
 	put(": ");
 	put(t->failed ? t->failed : t->skipped);
@@ -252,6 +253,9 @@ void guest_main(const void *boot)
 		put("\n");
 	} else if (has_word(t.command_line, "timing", 6)) {
 		run_timing(&t);
+	} else if (has_word(t.command_line, "full", 4)) {
+		put_devices(&t);
+		run_full(&t);
 	} else {
 		put_devices(&t);
 		run_rules(&t);

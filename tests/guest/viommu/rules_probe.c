@@ -8,7 +8,8 @@
 struct properties {
 	struct virtio_iommu_probe_resv_mem regions[MAX_REGIONS];
 	unsigned count;
-	u32 end; /* where they end in the answer */
+	unsigned owner; /* which of the endpoints */
+	u32 end;	/* where they end in the answer */
 	u16 reserved_bits;
 	bool long_length; /* one whose length counts its header too */
 	bool lost;	  /* what follows one, length + 4 behind it, is no property */
@@ -30,16 +31,17 @@ static void read_property(struct properties *p, const struct virtio_iommu_probe_
 		memcpy(&p->regions[p->count++], head, sizeof(p->regions[0]));
 }
 
-/* Probe endpoint 0 afresh, and take its answer apart. False: there is none, which was said. */
-static bool read_properties(struct conformance *t, struct properties *p)
+/* Probe endpoint @n afresh, and take its answer apart. False: there is none, which was said. */
+static bool read_properties(struct conformance *t, unsigned n, struct properties *p)
 {
 	const u8 *reply = t->memory->reply;
 
 	memset(p, 0, sizeof(*p));
+	p->owner = n;
 	if (!offered(t, HAS(PROBE), "no F_PROBE"))
 		return false;
 	begin(t, ~0UL);
-	expect_status(t, probe(t, first_endpoint(t)), OK, "PROBE");
+	expect_status(t, probe(t, t->endpoints[n]->endpoint), OK, "PROBE");
 	while (p->end + 4 <= t->probe_size && !p->lost) {
 		const struct virtio_iommu_probe_property *head = (const void *)(reply + p->end);
 
@@ -52,14 +54,17 @@ static bool read_properties(struct conformance *t, struct properties *p)
 	return !t->failed;
 }
 
-/* The same, but skipped where the endpoint has no property. */
+/* The same of the first endpoint that has properties; skipped where none has. */
 static bool read_regions(struct conformance *t, struct properties *p)
 {
-	if (!read_properties(t, p))
-		return false;
-	if (!p->count && !p->lost)
-		skip(t, "the endpoint has no property");
-	return p->count || p->lost;
+	for (unsigned n = 0; n < t->endpoint_count; n++) {
+		if (!read_properties(t, n, p))
+			return false;
+		if (p->count || p->lost)
+			return true;
+	}
+	skip(t, "no endpoint has a property");
+	return false;
 }
 
 static void probe_reserved(struct conformance *t)
@@ -127,7 +132,7 @@ static void probe_short(struct conformance *t)
 	u32 room;
 	int len;
 
-	if (!read_properties(t, &p))
+	if (!read_properties(t, 0, &p))
 		return;
 	/* Too small even for the first property, or by one byte. */
 	for (unsigned i = 0; i < 2; i++) {
@@ -147,7 +152,7 @@ static void probe_zeros(struct conformance *t)
 {
 	struct properties p;
 
-	if (read_properties(t, &p))
+	if (read_properties(t, 0, &p))
 		expect(t,
 		       p.end <= t->probe_size &&
 			       all_bytes(t->memory->reply + p.end, 0, t->probe_size - p.end),
@@ -200,6 +205,7 @@ static void map_reserved_region(struct conformance *t)
 	if (!read_regions(t, &p))
 		return;
 	begin_attached(t, ~0UL);
+	expect_status(t, attach(t, t->domain, t->endpoints[p.owner]->endpoint, 0), OK, "ATTACH");
 	for (unsigned i = 0; i < p.count; i++) {
 		const u64 start = p.regions[i].start & -t->granule;
 		const int status = map(t, t->domain, start, start + t->granule - 1, page,
