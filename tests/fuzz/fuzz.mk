@@ -6,7 +6,7 @@ FUZZ_CC    := clang
 FUZZ_C     := $(CPPFLAGS) -Itests/include -std=gnu11 -O1 -g -pthread -fno-strict-aliasing $(WARNINGS) \
 	      -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_LIBS  := $(filter-out -lcmocka,$(TEST_LIBS))
-FUZZ_TARGETS := store ring viommu
+FUZZ_TARGETS := store ring viommu pci vfio
 # Allocations fail where a target asks for it (shim.c), RAM has walls (guard.c).
 FUZZ_WRAP  := $(foreach f,malloc calloc realloc aligned_alloc mmap munmap,-Wl,--wrap=$(f))
 
@@ -30,6 +30,13 @@ $(FUZZ)/fuzz_store: $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c \
 		     vmm/memory.c util/error.c $(filter iommu/store%,$(CORE_SRC)))
 $(FUZZ)/fuzz_ring: $(FUZZ_COMMON) $(FUZZ_CORE)
 $(FUZZ)/fuzz_viommu: $(call fuzz_objects,tests/fuzz/model.c tests/fuzz/play_check.c tests/fuzz/play_send.c) $(FUZZ_COMMON) $(FUZZ_CORE)
+FUZZ_PCI := $(call fuzz_objects,tests/fuzz/pci_judge.c tests/fuzz/pci_toy.c tests/wire/pci_driver.c)
+$(FUZZ)/fuzz_pci: $(FUZZ_PCI) $(FUZZ_COMMON) $(FUZZ_CORE)
+# Its machine has page slots and INTx eventfds, its host BARs that no memory could hold.
+$(FUZZ)/fuzz_vfio: $(FUZZ_PCI) $(call fuzz_objects,tests/fuzz/vfio_check.c \
+		     tests/fuzz/vfio_hardware.c tests/unit/vfio_fake.c) $(FUZZ_COMMON) $(FUZZ_CORE)
+$(FUZZ)/fuzz_vfio: FUZZ_WRAP += $(foreach f,irq_attach_fd irq_detach_fd vfio_sys_read vfio_sys_write \
+			       vfio_sys_map vfio_sys_unmap,-Wl,--wrap=$(f))
 $(FUZZ_BINS): $(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/%.o
 	$(call say,LD,$@)
 	$(Q)$(FUZZ_CC) $(FUZZ_C) -fsanitize=fuzzer $(FUZZ_WRAP) -o $@ \

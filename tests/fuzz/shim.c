@@ -31,6 +31,13 @@ void _assert_int_equal(const LargestIntegralType a, const LargestIntegralType b,
 	fuzz_failed("assert_int_equal", file, line);
 }
 
+void _assert_in_range(const LargestIntegralType value, const LargestIntegralType minimum,
+		      const LargestIntegralType maximum, const char *const file, const int line)
+{
+	if (value < minimum || value > maximum)
+		fuzz_failed("assert_in_range", file, line);
+}
+
 void _fail(const char *const file, const int line)
 {
 	fuzz_failed("fail", file, line);
