@@ -101,6 +101,10 @@ static void take_hold(struct play *play, struct input *in)
 		return;
 	held->segment.len = input_u8(in) & 3 ? input_u16(in) : input_u32(in);
 	held->endpoint = input_below(in, MODEL_ENDPOINTS);
+	/* Nobody holds what it was not given just before. */
+	if (!reach(play, held->endpoint, held->segment.iova, DMA_READ) &&
+	    !reach(play, held->endpoint, held->segment.iova, DMA_WRITE))
+		return;
 	held->hold = (struct dma_hold){ .segments = &held->segment, .count = 1 };
 	held->live = true;
 	dma_hold(play->spaces[held->endpoint], &held->hold);
