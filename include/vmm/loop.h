@@ -65,4 +65,27 @@ bool loop_wait(struct loop *loop);
  */
 int loop_poll(struct loop *loop, int timeout_ms);
 
+/*
+ * A one-shot timer on CLOCK_MONOTONIC. Lives inside its owner. Its file descriptor is made by
+ * loop_timer_create() and closed by loop_timer_destroy(), so that arming it can neither fail nor
+ * block. All calls have the locking of loop_add().
+ */
+struct loop_timer {
+	struct loop_source source; /* loop.c's */
+	struct loop *loop;	   /* borrowed; NULL: not created */
+	bool armed;
+	/* Main thread, VM lock held; the timer is no longer armed and may be armed again. */
+	void (*expired)(struct loop_timer *timer);
+};
+
+/* Not armed yet. -errno: nothing was made; loop_timer_destroy() is harmless all the same. */
+int loop_timer_create(struct loop_timer *timer, struct loop *loop,
+		      void (*expired)(struct loop_timer *timer));
+/* Legal on a zeroed timer. Once it returns, expired() will not be called. */
+void loop_timer_destroy(struct loop_timer *timer);
+/* expired() in @nanoseconds, at once if 0; replaces an earlier time. */
+void loop_timer_arm(struct loop_timer *timer, u64 nanoseconds);
+/* Once it returns, expired() will not be called until the timer is armed again. */
+void loop_timer_disarm(struct loop_timer *timer);
+
 #endif

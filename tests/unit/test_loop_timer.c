@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cmocka_all.h"
+#include "vmm/loop.h"
+
+#define HOUR	    3600000000000ull
+#define MILLISECOND 1000000ull
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct probe {
+	struct loop_timer timer;
+	struct loop_timer *victim; /* disarmed when this one expires */
+	bool again;		   /* arm it once more then */
+	int calls;
+};
+
+static void on_expired(struct loop_timer *timer)
+{
+	struct probe *probe = container_of(timer, struct probe, timer);
+
+	probe->calls++;
+	assert_false(timer->armed);
+	if (probe->victim)
+		loop_timer_disarm(probe->victim);
+	if (probe->again)
+		loop_timer_arm(timer, 0);
+	probe->again = false;
+}
+
+static int setup(void **state)
+{
+	return loop_create((struct loop **)state, &lock);
+}
+
+static int teardown(void **state)
+{
+	loop_destroy(*state);
+	return 0;
+}
+
+static void a_timer_expires_once(void **state)
+{
+	struct probe probe = { 0 };
+
+	assert_int_equal(loop_timer_create(&probe.timer, *state, on_expired), 0);
+	loop_timer_arm(&probe.timer, MILLISECOND);
+	assert_int_equal(loop_poll(*state, 60000), 1);
+	assert_int_equal(loop_poll(*state, 0), 0);
+	assert_int_equal(probe.calls, 1);
+	loop_timer_destroy(&probe.timer);
+}
+
+static void a_timer_may_be_armed_again_when_it_expires(void **state)
+{
+	struct probe probe = { .again = true };
+
+	assert_int_equal(loop_timer_create(&probe.timer, *state, on_expired), 0);
+	loop_timer_arm(&probe.timer, 0);
+	loop_poll(*state, 60000);
+	loop_poll(*state, 60000);
+	assert_int_equal(probe.calls, 2);
+	loop_timer_destroy(&probe.timer);
+}
+
+static void a_later_time_replaces_an_earlier_one(void **state)
+{
+	struct probe probe = { 0 };
+
+	assert_int_equal(loop_timer_create(&probe.timer, *state, on_expired), 0);
+	loop_timer_arm(&probe.timer, MILLISECOND);
+	loop_timer_arm(&probe.timer, HOUR);
+	assert_int_equal(loop_poll(*state, 20), 0);
+	assert_int_equal(probe.calls, 0);
+	loop_timer_destroy(&probe.timer);
+}
+
+static void a_disarmed_timer_is_not_called_for_an_expiry_at_hand(void **state)
+{
+	struct probe a = { .victim = NULL }, b = { .victim = &a.timer };
+
+	a.victim = &b.timer;
+	assert_int_equal(loop_timer_create(&a.timer, *state, on_expired), 0);
+	assert_int_equal(loop_timer_create(&b.timer, *state, on_expired), 0);
+	loop_timer_arm(&a.timer, 0);
+	loop_timer_arm(&b.timer, 0);
+	loop_poll(*state, 60000);
+	loop_poll(*state, 20);
+	assert_int_equal(a.calls + b.calls, 1);
+	loop_timer_destroy(&a.timer);
+	loop_timer_destroy(&b.timer);
+}
+
+static void destroying_a_timer_that_was_never_created_is_harmless(void **state)
+{
+	struct loop_timer timer = { 0 };
+
+	loop_timer_destroy(&timer);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_timer_expires_once),
+		TEST(a_timer_may_be_armed_again_when_it_expires),
+		TEST(a_later_time_replaces_an_earlier_one),
+		TEST(a_disarmed_timer_is_not_called_for_an_expiry_at_hand),
+		TEST(destroying_a_timer_that_was_never_created_is_harmless),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
