@@ -60,10 +60,12 @@ for name in $guests; do
 	fetched=$kernels/trixie-$name/$arch
 	mkdir -p "$out/add/guest/$name"
 	cp "$fetched/kernel" "$out/add/guest/$name/"
-	# The IOMMU first, so that few have to wait for it.
+	# The IOMMU last. Linux shuts devices down in the reverse of the order in which they came, where one that had to
+	# wait for its IOMMU counts as having come after it; and since 6.12.114 it resets a virtio device at power-off. So
+	# a passed device whose driver was there before the IOMMU is shut down while its translations still stand.
 	# shellcheck disable=SC2086
-	"$here/initrd" "$out/add/guest/$name/initrd" "$fetched" "$guest" "$out/guest" virtio_mmio virtio_iommu \
-		virtio_pci virtio_blk virtio_net nvme e1000e? $vfio
+	"$here/initrd" "$out/add/guest/$name/initrd" "$fetched" "$guest" "$out/guest" virtio_pci virtio_blk virtio_net \
+		nvme e1000e? $vfio virtio_mmio virtio_iommu
 done
 fetched=$kernels/trixie-$flavour/$arch
 # shellcheck disable=SC2086
