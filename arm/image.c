@@ -5,11 +5,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gunzip.h"
 #include "image.h"
+#include "util/file.h"
 #include "vmm/arch.h"
 
 /* "2. Decompress the kernel image" ... "4. Call the kernel image": all fields little endian. */
@@ -205,10 +205,9 @@ static int image_check(struct arch_image *image, struct error *err)
 	struct stat st;
 	int ret;
 
-	if (fstat(image->fd, &st))
-		return error_set(err, -errno, "kernel %s: %s", image->path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return fail(image, err, "not a regular file");
+	image->fd = file_open_regular("kernel", image->path, O_RDONLY, &st, err);
+	if (image->fd < 0)
+		return image->fd;
 	if (!st.st_size)
 		return fail(image, err, "the file is empty");
 	image->file_size = st.st_size;
@@ -225,12 +224,9 @@ int arch_image_open(struct arch_image **out, const char *path, struct error *err
 
 	if (!image)
 		return error_set(err, -ENOMEM, "out of memory");
+	image->fd = -1;
 	image->path = strdup(path);
-	image->fd = image->path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	if (image->fd < 0)
-		ret = error_set(err, -errno, "kernel %s: %s", path, strerror(errno));
-	else
-		ret = image_check(image, err);
+	ret = image->path ? image_check(image, err) : error_set(err, -ENOMEM, "out of memory");
 	if (ret) {
 		arch_image_close(image);
 		return ret;

@@ -11,6 +11,7 @@
 #include "fdt.h"
 #include "gic.h"
 #include "image.h"
+#include "util/file.h"
 #include "v2m.h"
 #include "vcpu.h"
 #include "vmm/arch.h"
@@ -153,8 +154,9 @@ static int write_all(int fd, const void *data, size_t len)
 
 static int fdt_dump(const char *path, const void *fdt, u32 size, struct error *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	int ret = fd < 0 ? -errno : write_all(fd, fdt, size);
+	struct stat st;
+	int fd = file_open_regular("--dump-dtb", path, O_WRONLY | O_CREAT | O_TRUNC, &st, err);
+	int ret = fd < 0 ? fd : write_all(fd, fdt, size);
 
 	/* Some file systems say only here that there was no room. */
 	if (fd >= 0 && close(fd) && !ret)

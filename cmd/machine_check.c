@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "disk/disk.h"
 #include "machine_parts.h"
+#include "util/file.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
 #include "vmm/pci.h"
@@ -25,11 +25,9 @@ static int open_initrd(struct machine *machine, u64 *size, struct error *err)
 	*size = 0;
 	if (!path)
 		return 0;
-	machine->initrd_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (machine->initrd_fd < 0 || fstat(machine->initrd_fd, &st))
-		return error_set(err, -errno, "initrd %s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, "initrd %s: not a file", path);
+	machine->initrd_fd = file_open_regular("initrd", path, O_RDONLY, &st, err);
+	if (machine->initrd_fd < 0)
+		return machine->initrd_fd;
 	if (!st.st_size)
 		return error_set(err, -EINVAL, "initrd %s: empty", path);
 	*size = st.st_size;
@@ -132,6 +130,7 @@ static int check_dump(const struct machine *machine, struct error *err)
 {
 	const char *path = machine->options->dump_dtb;
 	char folder[PATH_MAX];
+	struct stat st;
 	int ret;
 
 	if (!path)
@@ -141,6 +140,8 @@ static int check_dump(const struct machine *machine, struct error *err)
 			err, -EINVAL,
 			"--dump-dtb: %s guests are described by ACPI, not by a device tree",
 			arch_name);
+	if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "--dump-dtb %s: is not a regular file", path);
 	snprintf(folder, sizeof(folder), "%s", path);
 	ret = access(path, F_OK) ? access(dirname(folder), W_OK) : access(path, W_OK);
 	if (ret)

@@ -6,34 +6,31 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "raw.h"
+#include "util/file.h"
 #include "util/range.h"
 
 /* As large as any logical block of a disk is in practice. */
 #define PROBE_SIZE 4096u
 
-static int raw_open_file(struct raw *raw, const char *path, bool read_only, struct error *err)
+static int raw_open_file(struct raw *raw, const char *path, bool read_only, struct stat *st,
+			 struct error *err)
 {
-	/* O_NONBLOCK: a FIFO or a drive without a medium must not hang us before we can complain.
-	 */
-	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
+	struct error why = { "" };
+	int ret;
 
-	raw->fd = open(path, flags);
+	raw->fd = file_open_storage("disk", path, read_only ? O_RDONLY : O_RDWR, st, &why);
 	if (raw->fd >= 0)
 		return 0;
-	if (errno == EISDIR)
-		return error_set(err, -EISDIR,
-				 "disk %s: is a directory; give an image file or a block device",
-				 path);
-	if (!read_only && (errno == EACCES || errno == EROFS || errno == EPERM))
+	ret = raw->fd;
+	if (!read_only && (ret == -EACCES || ret == -EROFS || ret == -EPERM))
 		return error_set(
-			err, -errno,
+			err, ret,
 			"disk %s: cannot open it for writing: %s; give it as %s,ro to only read it",
-			path, strerror(errno), path);
-	return error_set(err, -errno, "disk %s: cannot open it: %s", path, strerror(errno));
+			path, strerror(-ret), path);
+	return error_set(err, ret, "%s", why.text);
 }
 
 static int raw_measure_block_device(struct raw *raw, const char *path, struct error *err)
@@ -69,25 +66,15 @@ static void raw_name(struct raw *raw, const struct stat *st)
 	memcpy(raw->id, name, sizeof(raw->id));
 }
 
-static int raw_measure(struct raw *raw, const char *path, struct error *err)
+static int raw_measure(struct raw *raw, const char *path, const struct stat *st, struct error *err)
 {
-	struct stat st;
 	int ret = 0;
 
-	if (fstat(raw->fd, &st))
-		return error_set(err, -errno, "disk %s: %s", path, strerror(errno));
 	raw->info.block_size = DISK_SECTOR;
-	if (S_ISDIR(st.st_mode))
-		return error_set(err, -EISDIR,
-				 "disk %s: is a directory; give an image file or a block device",
-				 path);
-	if (S_ISBLK(st.st_mode))
+	if (S_ISBLK(st->st_mode))
 		ret = raw_measure_block_device(raw, path, err);
-	else if (S_ISREG(st.st_mode))
-		raw->info.size = st.st_size;
 	else
-		return error_set(err, -EINVAL, "disk %s: is neither a file nor a block device",
-				 path);
+		raw->info.size = st->st_size;
 	if (ret)
 		return ret;
 	if (!raw->info.size)
@@ -98,7 +85,7 @@ static int raw_measure(struct raw *raw, const char *path, struct error *err)
 				 path, raw->info.block_size);
 	raw->info.size = align_down(raw->info.size, raw->info.block_size);
 	raw->align = raw->info.block_size;
-	raw_name(raw, &st);
+	raw_name(raw, st);
 	return 0;
 }
 
@@ -144,7 +131,6 @@ static int raw_set_direct(struct raw *raw, const char *path, const struct disk_o
 
 	if (flags < 0)
 		return error_set(err, -errno, "disk %s: %s", path, strerror(errno));
-	flags &= ~O_NONBLOCK;
 	raw->info.direct = !options->buffered && !fcntl(raw->fd, F_SETFL, flags | O_DIRECT) &&
 			   raw_probe_direct(raw);
 	if (!raw->info.direct && fcntl(raw->fd, F_SETFL, flags))
@@ -160,14 +146,15 @@ static int raw_set_direct(struct raw *raw, const char *path, const struct disk_o
 int raw_open(struct raw *raw, const char *path, const struct disk_options *options,
 	     struct error *err)
 {
+	struct stat st;
 	int ret;
 
 	memset(raw, 0, sizeof(*raw));
 	raw->info.read_only = options->read_only;
-	ret = raw_open_file(raw, path, options->read_only, err);
+	ret = raw_open_file(raw, path, options->read_only, &st, err);
 	if (ret)
 		return ret;
-	ret = raw_measure(raw, path, err);
+	ret = raw_measure(raw, path, &st, err);
 	if (!ret)
 		ret = raw_lock(raw, path, err);
 	if (!ret)

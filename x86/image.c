@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "image.h"
 #include "layout.h"
+#include "util/file.h"
 #include "vmm/memory.h"
 
 #define IMAGE_START 512
@@ -58,13 +58,9 @@ static int open_file(struct arch_image *image, u8 *start, struct error *err)
 	struct stat st;
 	int ret;
 
-	/* O_NONBLOCK: a FIFO must not hang us before it is refused. */
-	image->fd = open(image->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (image->fd < 0 || fstat(image->fd, &st))
-		return error_set(err, -errno, "cannot open kernel %s: %s", image->path,
-				 strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, "kernel %s is not a regular file", image->path);
+	image->fd = file_open_regular("kernel", image->path, O_RDONLY, &st, err);
+	if (image->fd < 0)
+		return image->fd;
 	if (!st.st_size)
 		return error_set(err, -EINVAL, "kernel %s is empty", image->path);
 	image->file_size = st.st_size;

@@ -131,8 +131,8 @@ static void a_folder_is_refused(void **state)
 	struct arch_image *image;
 	struct error err = { "" };
 
-	assert_int_equal(arch_image_open(&image, "/tmp", &err), -EINVAL);
-	assert_non_null(strstr(err.text, "not a regular file"));
+	assert_int_equal(arch_image_open(&image, "/tmp", &err), -EISDIR);
+	assert_non_null(strstr(err.text, "is a directory; give a file"));
 }
 
 static void a_file_shorter_than_a_header_is_truncated(void **state)

@@ -126,7 +126,7 @@ static void a_missing_kernel_is_named(void **state)
 
 	assert_int_equal(arch_image_open(&image, "/nonexistent/kernel", &err), -ENOENT);
 	assert_non_null(strstr(err.text, "/nonexistent/kernel"));
-	assert_int_equal(arch_image_open(&image, "/tmp", &err), -EINVAL);
+	assert_int_equal(arch_image_open(&image, "/tmp", &err), -EISDIR);
 }
 
 static void a_fifo_is_refused_without_waiting(void **state)
