@@ -17,6 +17,18 @@
 /* Of silence, from a VM that was asked for what it has at hand. */
 #define ANSWER_SECONDS 10
 
+/* How long the socket may be silent, and how long it may refuse to take what we say; 0: for ever.
+ */
+static int set_deadline(int fd, int seconds)
+{
+	const struct timeval limit = { .tv_sec = seconds };
+
+	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) ||
+			       setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit))
+		       ? -errno
+		       : 0;
+}
+
 /* ---- asking ---- */
 
 static int say_no_vm(const char *name)
@@ -38,9 +50,8 @@ static int say_no_vm(const char *name)
 }
 
 /* EXIT_OK, or what has been said. @ask is put down. */
-static int query_begin(struct iommu_query *query, const char *name, json_t *ask, bool follow)
+static int query_begin(struct iommu_query *query, const char *name, json_t *ask)
 {
-	const struct timeval limit = { .tv_sec = ANSWER_SECONDS };
 	char request[CONTROL_REQUEST];
 	int fd = control_connect(name, NULL);
 	size_t len = json_dumpb(ask, request, sizeof(request) - 1, JSON_COMPACT);
@@ -53,10 +64,8 @@ static int query_begin(struct iommu_query *query, const char *name, json_t *ask,
 			  fd == -EAGAIN ? "busy with others' questions" : strerror(-fd));
 		return EXIT_HOST;
 	}
-	if (!follow)
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	*query = (struct iommu_query){ .name = name, .answer = fdopen(fd, "r") };
-	if (!query->answer || !len || len >= sizeof(request)) {
+	if (!query->answer || !len || len >= sizeof(request) || set_deadline(fd, ANSWER_SECONDS)) {
 		log_error("the request is too long, or out of memory");
 		if (query->answer)
 			fclose(query->answer);
@@ -68,6 +77,12 @@ static int query_begin(struct iommu_query *query, const char *name, json_t *ask,
 	/* What goes wrong here shows when we read. */
 	send(fd, request, len, MSG_NOSIGNAL);
 	return EXIT_OK;
+}
+
+void query_follow(struct iommu_query *query)
+{
+	query->ended = true;
+	set_deadline(fileno(query->answer), 0);
 }
 
 json_t *query_next(struct iommu_query *query)
@@ -103,7 +118,7 @@ static int run_show(const struct iommu_options *options)
 {
 	json_t *ask = json_pack("{ss,sb}", "command", "iommu-show", "mappings", options->mappings);
 	struct iommu_query query;
-	int status = query_begin(&query, options->name, ask, false);
+	int status = query_begin(&query, options->name, ask);
 
 	if (status)
 		return status;
@@ -116,8 +131,8 @@ static int run_show(const struct iommu_options *options)
 static int run_trace(const struct iommu_options *options)
 {
 	struct iommu_query query;
-	int status = query_begin(&query, options->name, json_pack("{ss}", "command", "iommu-trace"),
-				 true);
+	int status = query_begin(&query, options->name,
+				 json_pack("{ss}", "command", "iommu-trace"));
 
 	if (status)
 		return status;
@@ -139,7 +154,7 @@ static int run_fault(const struct iommu_options *options)
 	}
 	ask = json_pack("{ss,ss,ss,ss}", "command", "iommu-fault", "endpoint", options->endpoint,
 			"address", options->address, "access", access);
-	status = query_begin(&query, options->name, ask, false);
+	status = query_begin(&query, options->name, ask);
 	if (status)
 		return status;
 	answer = query_next(&query);
@@ -189,10 +204,8 @@ static int set_name(void *target, char *word, struct error *err)
 	if (options->name)
 		return error_set(err, -EINVAL, "'%s': one VM at a time", word);
 	/* A path would lead to somebody else's socket. */
-	if (!*word || strchr(word, '/'))
-		return error_set(err, -EINVAL, "'%s' is no name of a VM", word);
 	options->name = word;
-	return 0;
+	return control_check_name(word, err);
 }
 
 static int set_fault_word(void *target, char *word, struct error *err)

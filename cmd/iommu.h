@@ -29,6 +29,9 @@ struct iommu_query {
  */
 json_t *query_next(struct iommu_query *query);
 
+/* The VM has answered. What follows comes when it comes, and ends when the VM does. */
+void query_follow(struct iommu_query *query);
+
 /* The answer to iommu-show, or iommu-trace, on stdout: an exit status. */
 int iommu_print_table(struct iommu_query *query, const struct iommu_options *options);
 int iommu_print_json(struct iommu_query *query, const struct iommu_options *options);

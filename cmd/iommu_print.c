@@ -316,8 +316,7 @@ int iommu_print_trace(struct iommu_query *query)
 		const json_t *event = json_object_get(line, "event");
 		const json_t *lost = json_object_get(line, "lost");
 
-		/* From here on the VM may end at any time. */
-		query->ended = true;
+		query_follow(query);
 		if (event)
 			print_event(event);
 		if (lost)

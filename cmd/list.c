@@ -23,7 +23,7 @@ static bool socket_name(const char *file, char *name, size_t size)
 		return false;
 	memcpy(name, file, len - end);
 	name[len - end] = '\0';
-	return true;
+	return !control_check_name(name, NULL);
 }
 
 /* A socket that nobody answers is left by one that was killed: it goes. */

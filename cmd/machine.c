@@ -258,10 +258,11 @@ static int write_firmware(struct machine *machine, struct error *err)
 /* A VM that nobody can ask runs all the same. */
 static void add_control(struct machine *machine)
 {
-	int ret = control_create(&machine->control, machine->vm->loop, machine->options->name);
+	int ret = control_create(&machine->control, machine->vm->loop, machine->options->name,
+				 machine->options->is_named);
 
 	if (ret)
-		log_info("no control socket: %s", strerror(-ret));
+		log_warning("no control socket: %s", strerror(-ret));
 	else
 		control_add(machine->control, viommu_commands, machine->viommu);
 }

@@ -150,17 +150,25 @@ static int check_dump(const struct machine *machine, struct error *err)
 	return 0;
 }
 
-/* A look, not a promise: the name is taken when the guest runs. */
+/*
+ * A look, not a promise: the name is taken when the guest runs. A name that the user chose is for
+ * the socket; a VM without a name of its own runs as well without one.
+ */
 static int check_name(const struct machine *machine, struct error *err)
 {
-	int fd = control_connect(machine->options->name, NULL);
+	const char *name = machine->options->name;
+	struct error why = { "" };
+	int fd = control_connect(name, NULL);
 
-	if (fd < 0 && fd != -EAGAIN)
-		return 0;
 	if (fd >= 0)
 		close(fd);
-	return error_set(err, -EADDRINUSE, "--name %s is in use: 'lkvm list' lists the names",
-			 machine->options->name);
+	if (fd >= 0 || fd == -EAGAIN)
+		return error_set(err, -EADDRINUSE,
+				 "--name %s is in use: 'lkvm list' lists the names", name);
+	if (machine->options->is_named && control_check_place(name, &why))
+		return error_set(err, -EINVAL, "--name %s: no socket of that name can be made: %s",
+				 name, why.text);
+	return 0;
 }
 
 /* Who never maps a doorbell would have no MSIs without a window. */

@@ -164,7 +164,8 @@ int cmd_run(int argc, char **argv)
 		return EXIT_OK;
 	}
 	snprintf(default_name, sizeof(default_name), "guest-%d", getpid());
-	if (!options.name)
+	options.is_named = options.name;
+	if (!options.is_named)
 		options.name = default_name;
 	block_signals(&set);
 	catch_crashes();

@@ -8,6 +8,7 @@
 #include "run_options.h"
 #include "util/log.h"
 #include "util/parse.h"
+#include "vmm/control.h"
 
 #define DEFAULT_RAM (256 * MIB)
 
@@ -80,11 +81,11 @@ static int set_mem(void *target, char *value, struct error *err)
 
 static int set_name(void *target, char *value, struct error *err)
 {
-	if (!*value || strlen(value) > 64 || strchr(value, '/') || value[0] == '.')
-		return error_set(err, -EINVAL,
-				 "--name '%s': 1 to 64 characters, no '/', no '.' in front", value);
+	struct error why = { "" };
+
 	((struct run_options *)target)->name = value;
-	return 0;
+	return control_check_name(value, &why) ? error_set(err, -EINVAL, "--name: %s", why.text)
+					       : 0;
 }
 
 static int set_console(void *target, char *value, struct error *err)

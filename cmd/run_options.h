@@ -22,6 +22,7 @@ struct run_disk {
 
 struct run_options {
 	const char *name;
+	bool is_named; /* by the user */
 	const char *kernel;
 	const char *initrd;
 	const char *params;

@@ -314,8 +314,10 @@ static int command_show(void *arg, struct control_client *client, json_t *reques
 	show->viommu = arg;
 	show->mappings = json_is_true(json_object_get(request, "mappings"));
 	show->walking = NO_DOMAIN;
-	control_stream(client, &show_stream, show);
-	return 0;
+	ret = control_stream(client, &show_stream, show, err);
+	if (ret)
+		free(show);
+	return ret;
 }
 
 const struct control_command viommu_commands[] = {

@@ -99,7 +99,11 @@ static void trace_end(void *state)
 	free(trace);
 }
 
-static const struct control_stream trace_stream = { .more = trace_more, .end = trace_end };
+static const struct control_stream trace_stream = {
+	.more = trace_more,
+	.end = trace_end,
+	.follows = true,
+};
 
 int view_trace(void *arg, struct control_client *client, json_t *request, struct error *err)
 {
@@ -114,8 +118,10 @@ int view_trace(void *arg, struct control_client *client, json_t *request, struct
 	trace->client = client;
 	trace->tracer.wake = trace_wake;
 	tracer_start(&trace->tracer, arg);
-	control_stream(client, &trace_stream, trace);
-	return 0;
+	ret = control_stream(client, &trace_stream, trace, err);
+	if (ret)
+		trace_end(trace);
+	return ret;
 }
 
 /* ---- iommu-fault ---- */

@@ -18,11 +18,13 @@
 struct control {
 	struct loop *loop; /* borrowed */
 	char *name;	   /* owned */
+	bool wanted;	   /* the user chose the name */
 	struct control_socket socket;
 	struct loop_source listener; /* socket's fd */
 	struct loop_source timer;    /* owned fd */
 	struct list_node clients;    /* whose last sign of life is oldest, first */
-	unsigned client_count;
+	unsigned client_count;	     /* those that follow included */
+	unsigned follower_count;
 	struct {
 		const struct control_command *commands;
 		void *arg;
@@ -48,10 +50,23 @@ struct control_client {
 
 /* ---- clients ---- */
 
+static bool client_follows(const struct control_client *client)
+{
+	return client->stream && client->stream->follows;
+}
+
+/* A place among those that ask has become free. */
+static void admit_next(struct control *control)
+{
+	if (!control->listener.events)
+		loop_modify(control->loop, &control->listener, EPOLLIN);
+}
+
 static void client_drop(struct control_client *client)
 {
 	struct control *control = client->control;
 
+	control->follower_count -= client_follows(client);
 	if (client->stream)
 		client->stream->end(client->state);
 	loop_remove(control->loop, &client->source);
@@ -59,9 +74,7 @@ static void client_drop(struct control_client *client)
 	list_del(&client->node);
 	free(client);
 	control->client_count--;
-	/* There is room for another one. */
-	if (!control->listener.events)
-		loop_modify(control->loop, &control->listener, EPOLLIN);
+	admit_next(control);
 }
 
 /* It did its part: others are dropped before it. */
@@ -91,10 +104,43 @@ bool control_has_room(const struct control_client *client)
 	return sizeof(client->out) - client->said >= CONTROL_LINE;
 }
 
-void control_stream(struct control_client *client, const struct control_stream *stream, void *state)
+/*
+ * The one that has kept us waiting for longest, among those that follow or among the others: its
+ * request has not come, or what it was told it has not taken. A paused stream waits for us.
+ */
+static struct control_client *find_idle(const struct control *control, bool follows)
 {
+	struct list_node *node;
+
+	list_for_each(node, &control->clients) {
+		struct control_client *client = list_entry(node, struct control_client, node);
+
+		if (client_follows(client) == follows && (client->said || !client->paused))
+			return client;
+	}
+	return NULL;
+}
+
+int control_stream(struct control_client *client, const struct control_stream *stream, void *state,
+		   struct error *err)
+{
+	struct control *control = client->control;
+
+	if (stream->follows && control->follower_count == CONTROL_FOLLOWERS) {
+		struct control_client *idle = find_idle(control, true);
+
+		if (!idle)
+			return error_set(err, -EBUSY, "%d others follow it: that is as many as can",
+					 CONTROL_FOLLOWERS);
+		client_drop(idle);
+	}
 	client->stream = stream;
 	client->state = state;
+	if (stream->follows) {
+		control->follower_count++;
+		admit_next(control);
+	}
+	return 0;
 }
 
 /* Watch for what can happen next. */
@@ -209,6 +255,7 @@ static void client_more(struct control_client *client)
 		client->paused = true;
 		break;
 	case CONTROL_END:
+		client->control->follower_count -= client_follows(client);
 		client->stream->end(client->state);
 		client->stream = NULL;
 		break;
@@ -233,23 +280,6 @@ static void on_client(struct loop_source *source, u32 events)
 }
 
 /* ---- the socket ---- */
-
-/*
- * Who has kept us waiting for longest: its request has not come, or what it was told it has not
- * taken. A paused stream waits for us.
- */
-static struct control_client *find_idle(const struct control *control)
-{
-	struct list_node *node;
-
-	list_for_each(node, &control->clients) {
-		struct control_client *client = list_entry(node, struct control_client, node);
-
-		if (client->said || !client->paused)
-			return client;
-	}
-	return NULL;
-}
 
 static void client_create(struct control *control, int fd)
 {
@@ -280,10 +310,10 @@ static void set_timer(struct control *control)
 static void on_connection(struct loop_source *source, u32 events)
 {
 	struct control *control = container_of(source, struct control, listener);
-	struct control_client *idle = find_idle(control);
+	struct control_client *idle = find_idle(control, false);
 	int fd;
 
-	if (control->client_count == CONTROL_CLIENTS) {
+	if (control->client_count - control->follower_count == CONTROL_CLIENTS) {
 		/* All places are taken by good ones: the next one waits until one leaves. */
 		if (!idle) {
 			loop_modify(control->loop, source, 0);
@@ -336,10 +366,11 @@ static void on_timer(struct loop_source *source, u32 events)
 		log_warning("--name %s is in use by now: this one has no control socket",
 			    control->name);
 	else if (ret)
-		log_info("no control socket: %s", err.text[0] ? err.text : strerror(-ret));
+		log_print(control->wanted ? LOG_WARNING : LOG_INFO, "no control socket: %s",
+			  err.text[0] ? err.text : strerror(-ret));
 }
 
-int control_create(struct control **out, struct loop *loop, const char *name)
+int control_create(struct control **out, struct loop *loop, const char *name, bool wanted)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	int ret = -ENOMEM;
@@ -347,6 +378,7 @@ int control_create(struct control **out, struct loop *loop, const char *name)
 	if (!control)
 		return ret;
 	control->loop = loop;
+	control->wanted = wanted;
 	control->socket.fd = control->timer.fd = -1;
 	list_init(&control->clients);
 	control->name = strdup(name);

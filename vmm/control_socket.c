@@ -2,6 +2,7 @@
 /* The sockets' names, and who may have one. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,37 @@
 
 #include "vmm/control.h"
 
+int control_check_name(const char *name, struct error *err)
+{
+	size_t len = strlen(name);
+	bool good = len && len <= CONTROL_NAME && name[0] != '.' && name[0] != '-';
+
+	for (; *name; name++)
+		good = good && *name > ' ' && *name <= '~' && *name != '/';
+	/* The name itself is not repeated: it may be made to do things to a terminal. */
+	return good ? 0
+		    : error_set(err, -EINVAL,
+				"that is no name of a VM: 1 to %d characters of ASCII, without "
+				"spaces and '/', and neither '.' nor '-' in front",
+				CONTROL_NAME);
+}
+
+static bool is_anothers(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && st.st_uid != geteuid();
+}
+
 int control_folder(char path[PATH_MAX])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	bool is_root = !geteuid();
 	int len;
 
-	if (runtime && runtime[0] == '/')
+	if (runtime && runtime[0] == '/' && !(is_root && is_anothers(runtime)))
 		len = snprintf(path, PATH_MAX, "%s/lkvm", runtime);
-	else if (!geteuid())
+	else if (is_root)
 		len = snprintf(path, PATH_MAX, "/run/lkvm");
 	else
 		return -ENOENT;
@@ -74,15 +98,12 @@ int control_connect(const char *name, pid_t *pid)
 	return fd;
 }
 
-/* The folder, which is made if need be: an fd, or -errno if it is not safely ours. */
+/* The folder: an fd, or -errno if it is not there or not safely ours. */
 static int folder_open(const char *path, struct error *err)
 {
 	struct stat st;
-	int fd;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st)) {
 		int ret = -errno;
 
@@ -147,17 +168,61 @@ static int socket_listen(struct control_socket *socket, const struct sockaddr_un
 	return 0;
 }
 
+/* Whether the folder can be made where it is not yet. */
+static int folder_check_parent(const char *path, struct error *err)
+{
+	char parent[PATH_MAX];
+
+	snprintf(parent, sizeof(parent), "%s", path);
+	if (!access(dirname(parent), W_OK | X_OK))
+		return 0;
+	return error_set(err, -errno, "%s: %s", path, strerror(errno));
+}
+
+/* Folder and address of the socket @name; -errno with a line. */
+static int find_place(const char *name, struct sockaddr_un *address, char folder[PATH_MAX],
+		      struct error *err)
+{
+	int ret = socket_address(name, address);
+
+	if (ret == -ENOENT)
+		return error_set(err, ret, "XDG_RUNTIME_DIR is not set");
+	if (ret || control_folder(folder))
+		return error_set(err, ret,
+				 "the path of the socket is too long: a shorter name, or a "
+				 "shorter XDG_RUNTIME_DIR");
+	return 0;
+}
+
+int control_check_place(const char *name, struct error *err)
+{
+	struct sockaddr_un address;
+	char path[PATH_MAX];
+	struct stat st;
+	int ret = find_place(name, &address, path, err), folder;
+
+	if (ret)
+		return ret;
+	if (lstat(path, &st) && errno == ENOENT)
+		return folder_check_parent(path, err);
+	folder = folder_open(path, err);
+	if (folder < 0)
+		return folder;
+	close(folder);
+	return 0;
+}
+
 int control_listen(struct control_socket *socket, const char *name, struct error *err)
 {
 	struct sockaddr_un address;
 	char path[PATH_MAX];
-	int ret = socket_address(name, &address), folder;
+	int ret = find_place(name, &address, path, err), folder;
 
 	socket->fd = -1;
-	if (ret == -ENOENT)
-		return error_set(err, ret, "XDG_RUNTIME_DIR is not set");
-	if (ret || control_folder(path))
-		return error_set(err, ret, "the path of the socket is too long");
+	if (ret)
+		return ret;
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
 	folder = folder_open(path, err);
 	if (folder < 0)
 		return folder;

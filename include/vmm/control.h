@@ -9,7 +9,8 @@
  * stream: it is asked for more whenever the client has taken what was said, so that
  * a client costs CONTROL_BUFFER bytes, whatever the answer's length, and nobody
  * waits for it. A client that does not read is dropped as soon as another one wants
- * its place.
+ * its place. Clients that follow events have places of their own, so that they never
+ * keep a question from being answered.
  *
  * VM lock held for all calls that are made while the VM runs.
  */
@@ -27,11 +28,13 @@
 struct control;
 struct control_client;
 
-#define CONTROL_REQUEST 4096	/* the longest request, with its newline */
-#define CONTROL_LINE	4096	/* the longest line of an answer */
-#define CONTROL_BUFFER	0x10000 /* what was said and not taken yet */
-#define CONTROL_CLIENTS 8
-#define CONTROL_SETS	4
+#define CONTROL_REQUEST	  4096	  /* the longest request, with its newline */
+#define CONTROL_LINE	  4096	  /* the longest line of an answer */
+#define CONTROL_BUFFER	  0x10000 /* what was said and not taken yet */
+#define CONTROL_CLIENTS	  8	  /* that ask, or are being answered */
+#define CONTROL_FOLLOWERS 16	  /* beside them */
+#define CONTROL_SETS	  4
+#define CONTROL_NAME	  64 /* the longest name of a VM */
 
 /* ---- commands ---- */
 
@@ -58,6 +61,7 @@ struct control_stream {
 	enum control_more (*more)(void *state, struct control_client *client);
 	/* The client is gone, or has everything: free @state. */
 	void (*end)(void *state);
+	bool follows; /* events, without an end: the client is a follower */
 };
 
 /*
@@ -67,9 +71,12 @@ struct control_stream {
 void control_send(struct control_client *client, json_t *json);
 /* Whether a line of any length has room. */
 bool control_has_room(const struct control_client *client);
-/* Once, from within a command. */
-void control_stream(struct control_client *client, const struct control_stream *stream,
-		    void *state);
+/*
+ * Once, from within a command. -EBUSY with a line: there are as many followers as there can be,
+ * and all of them read; @state is still the caller's.
+ */
+int control_stream(struct control_client *client, const struct control_stream *stream, void *state,
+		   struct error *err);
 /* From any thread that has the VM lock: a paused stream has more to say. */
 void control_wake(struct control_client *client);
 
@@ -77,9 +84,10 @@ void control_wake(struct control_client *client);
 
 /*
  * @loop is borrowed. Nothing is made before the loop runs, so that a VM does not start later
- * for it; a VM whose socket cannot be made runs without one, and says so in the log.
+ * for it; a VM whose socket cannot be made runs without one, and says so in the log: as a
+ * warning if the user chose the name (@wanted).
  */
-int control_create(struct control **control, struct loop *loop, const char *name);
+int control_create(struct control **control, struct loop *loop, const char *name, bool wanted);
 /* Commands, ended by an entry without a name, and what they are called with. Both borrowed. */
 void control_add(struct control *control, const struct control_command *commands, void *arg);
 /* Drops all clients, removes the socket. The loop is still there. NULL is fine. */
@@ -87,7 +95,21 @@ void control_destroy(struct control *control);
 
 /* ---- names, and the other side ---- */
 
-/* Where the sockets are: $XDG_RUNTIME_DIR/lkvm, or /run/lkvm for root. -ENOENT: nowhere. */
+/*
+ * A name is a file's, a word of a command line and a column of a table: -EINVAL with a line if
+ * @name is not 1 to CONTROL_NAME printable ASCII characters without spaces and '/', or begins
+ * with '.' or '-'. @err may be NULL.
+ */
+int control_check_name(const char *name, struct error *err);
+/*
+ * Whether control_listen(@name) can make a socket, as far as can be seen without making anything:
+ * -errno with its line.
+ */
+int control_check_place(const char *name, struct error *err);
+/*
+ * Where the sockets are: $XDG_RUNTIME_DIR/lkvm; for root /run/lkvm, where that is not set or is
+ * another user's, who could not use what root makes there. -ENOENT: nowhere.
+ */
 int control_folder(char path[PATH_MAX]);
 /*
  * Connect to the VM @name: a blocking fd that becomes the caller's. -ENOENT, -ECONNREFUSED:

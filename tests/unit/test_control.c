@@ -61,8 +61,7 @@ static const struct control_stream flood = { .more = flood_more, .end = count_en
 
 static int start_flood(void *arg, struct control_client *client, json_t *request, struct error *err)
 {
-	control_stream(client, &flood, NULL);
-	return 0;
+	return control_stream(client, &flood, NULL, err);
 }
 
 static enum control_more sleeper_more(void *state, struct control_client *client)
@@ -79,8 +78,31 @@ static int start_sleeper(void *arg, struct control_client *client, json_t *reque
 			 struct error *err)
 {
 	the_bench.sleeper = client;
-	control_stream(client, &sleeper, NULL);
-	return 0;
+	return control_stream(client, &sleeper, NULL, err);
+}
+
+static const struct control_stream follower = {
+	.more = sleeper_more,
+	.end = count_end,
+	.follows = true,
+};
+
+static int start_follower(void *arg, struct control_client *client, json_t *request,
+			  struct error *err)
+{
+	return control_stream(client, &follower, NULL, err);
+}
+
+static const struct control_stream babbler = {
+	.more = flood_more,
+	.end = count_end,
+	.follows = true,
+};
+
+static int start_babbler(void *arg, struct control_client *client, json_t *request,
+			 struct error *err)
+{
+	return control_stream(client, &babbler, NULL, err);
 }
 
 static int say_too_much(void *arg, struct control_client *client, json_t *request,
@@ -95,8 +117,10 @@ static int say_too_much(void *arg, struct control_client *client, json_t *reques
 }
 
 static const struct control_command commands[] = {
-	{ "echo", say_echo },	    { "no", say_no },	      { "flood", start_flood },
-	{ "sleep", start_sleeper }, { "much", say_too_much }, { 0 },
+	{ "echo", say_echo },	     { "no", say_no },
+	{ "flood", start_flood },    { "sleep", start_sleeper },
+	{ "much", say_too_much },    { "follow", start_follower },
+	{ "babble", start_babbler }, { 0 },
 };
 
 /* ---- the bench ---- */
@@ -124,7 +148,7 @@ static int set_up(void **state)
 		 the_bench.dir);
 	pthread_mutex_init(&the_bench.lock, NULL);
 	assert_int_equal(loop_create(&the_bench.loop, &the_bench.lock), 0);
-	assert_int_equal(control_create(&the_bench.control, the_bench.loop, NAME), 0);
+	assert_int_equal(control_create(&the_bench.control, the_bench.loop, NAME, false), 0);
 	control_add(the_bench.control, commands, NULL);
 	return 0;
 }
@@ -359,7 +383,120 @@ static void good_clients_keep_their_places_and_the_next_one_waits(void **state)
 		close(fds[i]);
 }
 
-/* ---- the socket ---- */
+/* @count clients that follow, each with @request, in @fds. */
+static void follow(int *fds, unsigned count, const char *request)
+{
+	for (unsigned i = 0; i < count; i++) {
+		fds[i] = client_open();
+		client_say(fds[i], request);
+	}
+}
+
+static void close_all(const int *fds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		close(fds[i]);
+	run_loop();
+}
+
+static void idle_followers_keep_nobody_from_being_answered(void **state)
+{
+	int fds[CONTROL_FOLLOWERS];
+
+	follow(fds, CONTROL_FOLLOWERS, "{\"command\":\"follow\"}\n");
+	for (unsigned i = 0; i < 2 * CONTROL_CLIENTS; i++)
+		expect_answer("{\"command\":\"echo\",\"text\":9}\n", "{\"echo\":9}\n");
+	assert_int_equal(the_bench.ended, 0);
+	expect_answer("{\"command\":\"follow\"}\n",
+		      "{\"error\":\"16 others follow it: that is as many as can\"}\n");
+	close_all(fds, CONTROL_FOLLOWERS);
+	assert_int_equal(the_bench.ended, CONTROL_FOLLOWERS);
+}
+
+static void a_follower_that_does_not_read_gives_its_place_to_another_follower(void **state)
+{
+	int fds[CONTROL_FOLLOWERS + 1];
+
+	follow(fds, CONTROL_FOLLOWERS, "{\"command\":\"babble\"}\n");
+	expect_answer("{\"command\":\"echo\",\"text\":10}\n", "{\"echo\":10}\n");
+	assert_int_equal(the_bench.ended, 0);
+	follow(&fds[CONTROL_FOLLOWERS], 1, "{\"command\":\"follow\"}\n");
+	assert_int_equal(the_bench.ended, 1);
+	close_all(fds, CONTROL_FOLLOWERS + 1);
+	assert_int_equal(the_bench.ended, CONTROL_FOLLOWERS + 1);
+}
+
+static void a_place_is_free_as_soon_as_a_client_has_become_a_follower(void **state)
+{
+	int fds[CONTROL_CLIENTS], late;
+	char text[64];
+
+	follow(fds, CONTROL_CLIENTS - 1, "{\"command\":\"sleep\"}\n");
+	/* The last place, and one that waits for it: in the order in which they come. */
+	fds[CONTROL_CLIENTS - 1] = control_connect(NAME, NULL);
+	late = control_connect(NAME, NULL);
+	assert_true(fds[CONTROL_CLIENTS - 1] >= 0 && late >= 0);
+	fcntl(late, F_SETFL, O_NONBLOCK);
+	assert_int_equal(send(fds[CONTROL_CLIENTS - 1], "{\"command\":\"follow\"}\n", 21, 0), 21);
+	client_say(late, "{\"command\":\"echo\",\"text\":11}\n");
+	client_hear(late, text, sizeof(text));
+	assert_string_equal(text, "{\"echo\":11}\n");
+	close_all(fds, CONTROL_CLIENTS);
+}
+
+/* ---- names and the socket ---- */
+
+static void a_name_is_a_word_that_neither_hides_nor_moves_a_terminal(void **state)
+{
+	static const char *const good[] = { "vm", "guest-12", "a.b", "_", "x=1,y" };
+	static const char *const bad[] = { "",	   ".",	      "-a",    "a/b",	    "a b",
+					   "a\nb", "\033[2J", "a\x7f", "a\xc2\x9b", "a\tb" };
+	char name[CONTROL_NAME + 2];
+	struct error err = { "" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(good); i++)
+		assert_int_equal(control_check_name(good[i], NULL), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(control_check_name(bad[i], &err), -EINVAL);
+	assert_string_not_equal(err.text, "");
+	memset(name, 'x', sizeof(name));
+	name[CONTROL_NAME + 1] = '\0';
+	assert_int_equal(control_check_name(name, NULL), -EINVAL);
+	name[CONTROL_NAME] = '\0';
+	assert_int_equal(control_check_name(name, NULL), 0);
+}
+
+static void roots_sockets_are_never_in_another_users_folder(void **state)
+{
+	char path[PATH_MAX];
+
+	if (geteuid())
+		skip();
+	assert_int_equal(chown(the_bench.dir, 65534, 65534), 0);
+	assert_int_equal(control_folder(path), 0);
+	assert_string_equal(path, "/run/lkvm");
+	assert_int_equal(chown(the_bench.dir, 0, 0), 0);
+}
+
+static void a_place_is_checked_without_making_anything(void **state)
+{
+	struct error err = { "" };
+	char path[108];
+
+	assert_int_equal(control_check_place(NAME, NULL), 0);
+	snprintf(path, sizeof(path), "%s/lkvm", the_bench.dir);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(control_check_place(NAME, &err), -EPERM);
+	assert_non_null(strstr(err.text, path));
+	assert_int_equal(rmdir(path), 0);
+	setenv("XDG_RUNTIME_DIR", "/nowhere/at/all", 1);
+	assert_int_equal(control_check_place(NAME, NULL), -ENOENT);
+	memset(path, 'x', sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	setenv("XDG_RUNTIME_DIR", the_bench.dir, 1);
+	assert_int_equal(control_check_place(path, NULL), -ENAMETOOLONG);
+}
 
 static void nothing_is_made_before_the_loop_runs(void **state)
 {
@@ -491,6 +628,12 @@ int main(void)
 		TEST_LISTENING(a_client_that_does_not_read_gives_its_place_to_one_that_does),
 		TEST_LISTENING(a_client_that_asks_nothing_gives_its_place_too),
 		TEST_LISTENING(good_clients_keep_their_places_and_the_next_one_waits),
+		TEST_LISTENING(idle_followers_keep_nobody_from_being_answered),
+		TEST_LISTENING(a_follower_that_does_not_read_gives_its_place_to_another_follower),
+		TEST_LISTENING(a_place_is_free_as_soon_as_a_client_has_become_a_follower),
+		TEST(a_name_is_a_word_that_neither_hides_nor_moves_a_terminal),
+		TEST(roots_sockets_are_never_in_another_users_folder),
+		TEST(a_place_is_checked_without_making_anything),
 		TEST(nothing_is_made_before_the_loop_runs),
 		TEST_LISTENING(only_its_user_may_enter_the_folder),
 		TEST_LISTENING(the_socket_goes_with_the_vm),

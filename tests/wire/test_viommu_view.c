@@ -28,7 +28,8 @@ static void watch(struct viommu *viommu)
 	struct watched *watched = &the_watched;
 	char path[64];
 
-	assert_int_equal(control_create(&watched->control, watched->rig.vm->loop, "wire"), 0);
+	assert_int_equal(control_create(&watched->control, watched->rig.vm->loop, "wire", false),
+			 0);
 	control_add(watched->control, viommu_commands, viommu);
 	snprintf(path, sizeof(path), "%s/lkvm/wire.sock", watched->dir);
 	for (unsigned i = 0; i < 500 && access(path, F_OK); i++)
