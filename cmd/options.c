@@ -42,38 +42,60 @@ static int say_unknown(const struct option_spec *specs, const char *given, struc
 	return error_set(err, -EINVAL, "unknown option --%s: --help lists what there is", word);
 }
 
-/* "--name" and what may follow; moves *index over a value in the next word. */
-static int parse_long(const struct option_spec *specs, char **argv, int argc, int *index,
-		      void *target, struct error *err)
+struct parser {
+	const struct option_spec *specs;
+	int argc, index; /* of the word that is looked at */
+	char **argv;
+	void *target;
+	u64 given; /* a bit for each of the specs */
+};
+
+/* Repeating a flag changes nothing; of two values one would be lost silently. */
+static int set(struct parser *parser, const struct option_spec *spec, char *value,
+	       struct error *err)
 {
-	char *name = argv[*index] + 2;
-	char *value = strchr(name, '=');
-	const struct option_spec *spec = find_name(specs, name, strcspn(name, "="));
+	u64 bit = 1ULL << (spec - parser->specs);
+
+	if (parser->given & bit && spec->arg != OPTION_FLAG && !spec->many)
+		return error_set(err, -EINVAL, "--%s is given twice: once is enough", spec->name);
+	parser->given |= bit;
+	return spec->set(parser->target, value, err);
+}
+
+static char *next_word(const struct parser *parser)
+{
+	return parser->index + 1 < parser->argc ? parser->argv[parser->index + 1] : NULL;
+}
+
+/* "--name" and what may follow; moves on over a value in the next word. */
+static int parse_long(struct parser *parser, struct error *err)
+{
+	char *name = parser->argv[parser->index] + 2;
+	char *value = strchr(name, '='), *next = next_word(parser);
+	const struct option_spec *spec = find_name(parser->specs, name, strcspn(name, "="));
 
 	if (!spec)
-		return say_unknown(specs, name, err);
+		return say_unknown(parser->specs, name, err);
 	if (value)
-		value++;
-	if (spec->arg == OPTION_FLAG && value)
-		return error_set(err, -EINVAL, "--%s takes no value", spec->name);
-	if (spec->arg == OPTION_VALUE && !value) {
-		if (*index + 1 >= argc)
-			return error_set(err, -EINVAL, "--%s needs a value: --%s %s", spec->name,
-					 spec->name, spec->value);
-		value = argv[++*index];
+		return spec->arg == OPTION_FLAG
+			       ? error_set(err, -EINVAL, "--%s takes no value", spec->name)
+			       : set(parser, spec, value + 1, err);
+	if (spec->arg == OPTION_VALUE && !next)
+		return error_set(err, -EINVAL, "--%s needs a value: --%s %s", spec->name,
+				 spec->name, spec->value);
+	if (spec->arg == OPTION_VALUE ||
+	    (spec->arg == OPTION_OPTIONAL && next && spec->is_value && spec->is_value(next))) {
+		value = next;
+		parser->index++;
 	}
-	if (spec->arg == OPTION_OPTIONAL && !value && *index + 1 < argc && spec->is_value &&
-	    spec->is_value(argv[*index + 1]))
-		value = argv[++*index];
-	return spec->set(target, value, err);
+	return set(parser, spec, value, err);
 }
 
 /* "-n", "-n VALUE", "-nVALUE". */
-static int parse_short(const struct option_spec *specs, char **argv, int argc, int *index,
-		       void *target, struct error *err)
+static int parse_short(struct parser *parser, struct error *err)
 {
-	char *word = argv[*index];
-	const struct option_spec *spec = find_letter(specs, word[1]);
+	char *word = parser->argv[parser->index];
+	const struct option_spec *spec = find_letter(parser->specs, word[1]);
 	char *value = word[2] ? word + 2 : NULL;
 
 	if (!spec)
@@ -82,26 +104,36 @@ static int parse_short(const struct option_spec *specs, char **argv, int argc, i
 	if (spec->arg != OPTION_VALUE) {
 		if (value)
 			return error_set(err, -EINVAL, "-%c takes no value", spec->letter);
-		return spec->set(target, NULL, err);
+		return set(parser, spec, NULL, err);
 	}
-	if (!value && *index + 1 >= argc)
+	if (!value) {
+		value = next_word(parser);
+		parser->index++;
+	}
+	if (!value)
 		return error_set(err, -EINVAL, "-%c needs a value: -%c %s", spec->letter,
 				 spec->letter, spec->value);
-	return spec->set(target, value ? value : argv[++*index], err);
+	return set(parser, spec, value, err);
 }
 
 int options_parse(const struct option_spec *specs, int argc, char **argv, void *target,
 		  int (*word)(void *target, char *word, struct error *err), struct error *err)
 {
+	struct parser parser = { .specs = specs, .argc = argc, .argv = argv, .target = target };
+	bool words_only = false;
 	int ret = 0;
 
-	for (int i = 1; !ret && i < argc; i++) {
-		if (!strncmp(argv[i], "--", 2) && argv[i][2])
-			ret = parse_long(specs, argv, argc, &i, target, err);
-		else if (argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-')
-			ret = parse_short(specs, argv, argc, &i, target, err);
+	for (parser.index = 1; !ret && parser.index < argc; parser.index++) {
+		char *given = argv[parser.index];
+
+		if (words_only || given[0] != '-' || !given[1])
+			ret = word(target, given, err);
+		else if (!strcmp(given, "--"))
+			words_only = true;
+		else if (given[1] == '-')
+			ret = parse_long(&parser, err);
 		else
-			ret = word(target, argv[i], err);
+			ret = parse_short(&parser, err);
 	}
 	return ret;
 }

@@ -22,13 +22,14 @@ struct option_spec {
 	int (*set)(void *target, char *value, struct error *err);
 	/* Of OPTION_OPTIONAL: whether the next word can only be its value. NULL: never. */
 	bool (*is_value)(const char *word);
+	bool many; /* may be given again and again; else a second value is refused */
 };
 
 #define OPTIONS_MAX 64
 
 /*
- * Parse argv[1..]. Words that are no options go to @word. 0, or -EINVAL with
- * a line in @err. @specs ends with an entry without a name.
+ * Parse argv[1..]. Words that are no options, and all words after "--", go to @word. 0, or
+ * -EINVAL with a line in @err. @specs ends with an entry without a name.
  */
 int options_parse(const struct option_spec *specs, int argc, char **argv, void *target,
 		  int (*word)(void *target, char *word, struct error *err), struct error *err);

@@ -12,9 +12,15 @@
 
 #define DEFAULT_RAM (256 * MIB)
 
+/* As --kernel, or as a word of its own. */
 static int set_kernel(void *target, char *value, struct error *err)
 {
-	((struct run_options *)target)->kernel = value;
+	struct run_options *options = target;
+
+	if (options->kernel)
+		return error_set(err, -EINVAL, "'%s': one kernel is enough (options begin with --)",
+				 value);
+	options->kernel = value;
 	return 0;
 }
 
@@ -39,8 +45,8 @@ static int set_disk(void *target, char *value, struct error *err)
 	if (options->disk_count == RUN_MAX_DISKS)
 		return error_set(err, -EINVAL, "more than %d disks", RUN_MAX_DISKS);
 	/* The first item is a path, which may have a '=' in it. */
-	disk->path = strsep(&cursor, ",");
-	if (!*disk->path)
+	disk->path = parse_next_item(&cursor);
+	if (!disk->path || !*disk->path)
 		return error_set(err, -EINVAL, "--disk needs a file: --disk FILE[,ro][,direct]");
 	while ((option = parse_next_option(&cursor, &setting))) {
 		if (!strcmp(option, "ro") && !setting)
@@ -230,7 +236,7 @@ static const struct option_spec specs[] = {
 	{ 'p', "params", OPTION_VALUE, "TEXT", "kernel command line, after lkvm's own part",
 	  set_params },
 	{ 'd', "disk", OPTION_VALUE, "FILE[,ro][,direct]",
-	  "raw image or block device as virtio-blk; again for more", set_disk },
+	  "raw image or block device as virtio-blk; again for more", set_disk, .many = true },
 	{ 'c', "cpus", OPTION_VALUE, "N", "virtual CPUs (1)", set_cpus },
 	{ 'm', "mem", OPTION_VALUE, "SIZE", "RAM in MiB, or with K, M, G, T (256)", set_mem },
 	{ 0, "name", OPTION_VALUE, "NAME", "the VM's name (guest-PID)", set_name },
@@ -244,7 +250,7 @@ static const struct option_spec specs[] = {
 	{ 0, "vfio-pci", OPTION_VALUE, "[DOMAIN:]BUS:DEV.FN[,auto]",
 	  "pass a PCI device of the host's; auto: take it from its driver\n"
 	  "                                 for this run; again for more",
-	  set_vfio_pci },
+	  set_vfio_pci, .many = true },
 	{ 0, "transport", OPTION_VALUE, "mmio|pci", "what virtio devices sit on (mmio)",
 	  set_transport },
 	{ 0, "irqchip", OPTION_VALUE, "NAME", "interrupt controller (the best the host has)",
@@ -262,23 +268,12 @@ static const struct option_spec specs[] = {
 	{ 0 },
 };
 
-static int set_word(void *target, char *word, struct error *err)
-{
-	struct run_options *options = target;
-
-	if (options->kernel)
-		return error_set(err, -EINVAL, "'%s': one kernel is enough (options begin with --)",
-				 word);
-	options->kernel = word;
-	return 0;
-}
-
 int run_options_parse(struct run_options *options, int argc, char **argv, struct error *err)
 {
 	memset(options, 0, sizeof(*options));
 	options->ram = DEFAULT_RAM;
 	options->cpus = 1;
-	return options_parse(specs, argc, argv, options, set_word, err);
+	return options_parse(specs, argc, argv, options, set_kernel, err);
 }
 
 void run_options_print(void)

@@ -5,6 +5,8 @@
 #include "iommu/viommu.h"
 #include "util/parse.h"
 
+static const char *const names[] = { "bypass", "max-mappings", "msi", NULL };
+
 /* Which of two words @value is; -EINVAL with a line. */
 static int parse_choice(const char *option, const char *value, const char *no, const char *yes,
 			bool *out, struct error *err)
@@ -19,7 +21,6 @@ static int parse_choice(const char *option, const char *value, const char *no, c
 static int parse_option(struct viommu_config *config, const char *option, const char *value,
 			struct error *err)
 {
-	static const char *const names[] = { "bypass", "max-mappings", "msi", NULL };
 	const char *near;
 
 	if (!strcmp(option, "bypass"))
@@ -47,11 +48,20 @@ static int parse_option(struct viommu_config *config, const char *option, const 
 int viommu_parse_options(struct viommu_config *config, char *text, struct error *err)
 {
 	char *option, *value;
+	unsigned given = 0;
 
 	*config = (struct viommu_config){ .max_mappings = VIOMMU_DEFAULT_MAPPINGS };
 	while ((option = parse_next_option(&text, &value))) {
 		int ret = parse_option(config, option, value, err);
 
+		for (unsigned i = 0; !ret && names[i]; i++) {
+			if (strcmp(option, names[i]))
+				continue;
+			if (given & 1U << i)
+				return error_set(err, -EINVAL, "--viommu: %s is given twice",
+						 option);
+			given |= 1U << i;
+		}
 		if (ret)
 			return ret;
 	}

@@ -48,16 +48,27 @@ int parse_size(const char *text, u64 unit, u64 *bytes)
 	return __builtin_mul_overflow(*bytes, unit, bytes) ? -ERANGE : 0;
 }
 
-char *parse_next_option(char **cursor, char **value)
+char *parse_next_item(char **cursor)
 {
-	char *item = *cursor;
-	char *end;
+	char *item = *cursor, *from = item, *to = item;
 
 	if (!item || !*item)
 		return NULL;
-	end = strchrnul(item, ',');
-	*cursor = *end ? end + 1 : end;
-	*end = '\0';
+	while (*from && (*from != ',' || from[1] == ',')) {
+		from += *from == ',';
+		*to++ = *from++;
+	}
+	*cursor = *from ? from + 1 : from;
+	*to = '\0';
+	return item;
+}
+
+char *parse_next_option(char **cursor, char **value)
+{
+	char *item = parse_next_item(cursor);
+
+	if (!item)
+		return NULL;
 	*value = strchr(item, '=');
 	if (*value)
 		*(*value)++ = '\0';

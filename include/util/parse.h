@@ -15,9 +15,11 @@ int parse_u64(const char *text, u64 max, u64 *value);
 int parse_size(const char *text, u64 unit, u64 *bytes);
 
 /*
- * The next item of a comma-separated list in *cursor, cut off in place; its
- * part after '=' in *value (NULL if there is none). NULL at the end.
+ * The next item of a comma-separated list in *cursor, cut off in place; NULL at the end. ",,"
+ * stands for a comma within an item, as in QEMU: a path may have any character in it.
  */
+char *parse_next_item(char **cursor);
+/* Likewise, split at the first '=': what is behind it goes to *value, NULL if there is none. */
 char *parse_next_option(char **cursor, char **value);
 
 /*

@@ -54,6 +54,22 @@ static void options_split_at_commas(void **state)
 	assert_null(parse_next_option(&cursor, &value));
 }
 
+static void two_commas_are_one_within_an_item(void **state)
+{
+	char text[] = "/a,,b,,,ro,path=,,x=y,", tail[] = ",,";
+	char *cursor = text, *value;
+
+	assert_string_equal(parse_next_item(&cursor), "/a,b,");
+	assert_string_equal(parse_next_option(&cursor, &value), "ro");
+	assert_null(value);
+	assert_string_equal(parse_next_option(&cursor, &value), "path");
+	assert_string_equal(value, ",x=y");
+	assert_null(parse_next_item(&cursor));
+	cursor = tail;
+	assert_string_equal(parse_next_item(&cursor), ",");
+	assert_null(parse_next_item(&cursor));
+}
+
 static void nearest_word_is_a_slip_away(void **state)
 {
 	static const char *const words[] = { "--kernel", "--disk", "--mem", NULL };
@@ -70,6 +86,7 @@ int main(void)
 		cmocka_unit_test(sizes_refuse_nonsense),
 		cmocka_unit_test(numbers_have_a_maximum),
 		cmocka_unit_test(options_split_at_commas),
+		cmocka_unit_test(two_commas_are_one_within_an_item),
 		cmocka_unit_test(nearest_word_is_a_slip_away),
 	};
 
