@@ -42,7 +42,6 @@ static bool event_queue_live(const struct viommu *viommu)
 static bool event_send(struct viommu *viommu, const struct virtio_iommu_fault *event)
 {
 	struct virtio_device *device = &viommu->device;
-	struct virtq *queue = &viommu->queues[VIOMMU_EVENT_QUEUE];
 	struct virtq_chain chain;
 	u32 written = sizeof(*event);
 
@@ -51,11 +50,11 @@ static bool event_send(struct viommu *viommu, const struct virtio_iommu_fault *e
 	/* "Fault reporting": a report does not span buffers; a short one goes back empty. */
 	if (chain.writable_len < sizeof(*event))
 		written = 0;
-	else if (virtq_chain_write(queue, &chain, 0, event, sizeof(*event)) != sizeof(*event)) {
+	else if (virtq_chain_write(&chain, 0, event, sizeof(*event)) != sizeof(*event)) {
 		virtio_device_broken(device, "an event buffer lies outside memory");
 		return false;
 	}
-	virtio_device_push(device, VIOMMU_EVENT_QUEUE, chain.head, written);
+	virtio_device_push(device, VIOMMU_EVENT_QUEUE, &chain, written);
 	virtio_device_interrupt(device, VIOMMU_EVENT_QUEUE);
 	return written;
 }

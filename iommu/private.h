@@ -29,6 +29,9 @@
 
 enum { VIOMMU_REQUEST_QUEUE, VIOMMU_EVENT_QUEUE, VIOMMU_QUEUES };
 
+/* Linux flushes up to as many UNMAPs at once; and as many are served under one hold of the lock. */
+#define VIOMMU_QUEUE_SIZE 256
+
 /* Properties for which there is always room: a host's group has two or three. */
 #define VIOMMU_PROBE_ROOM 8
 

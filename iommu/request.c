@@ -169,7 +169,6 @@ static u8 execute_probe(struct viommu *viommu, const union request_body *body,
 {
 	struct endpoint *endpoint = endpoint_find(viommu, le32_to_cpu(body->probe.endpoint));
 	u8 properties[DMA_LIMITS_RANGES * sizeof(struct virtio_iommu_probe_resv_mem)] = { 0 };
-	struct virtq *queue = &viommu->queues[VIOMMU_REQUEST_QUEUE];
 	u64 room = request->chain.writable_len - sizeof(struct virtio_iommu_req_tail);
 	bool short_buffer = room < viommu->probe_size;
 
@@ -177,8 +176,7 @@ static u8 execute_probe(struct viommu *viommu, const union request_body *body,
 	if (endpoint && !short_buffer)
 		resv_write_properties(&endpoint->resv, properties);
 	/* Zeros too: the used length will say that all up to the status was written. */
-	if (virtq_chain_write(queue, &request->chain, 0, properties, request->tail) !=
-	    request->tail)
+	if (virtq_chain_write(&request->chain, 0, properties, request->tail) != request->tail)
 		return VIRTIO_IOMMU_S_DEVERR;
 	if (short_buffer)
 		return VIRTIO_IOMMU_S_INVAL;
@@ -249,9 +247,8 @@ static void request_trace(struct viommu *viommu, const union request_body *body,
 /* -errno: its bytes cannot be read. */
 static int request_parse(struct viommu *viommu, struct request *request, union request_body *body)
 {
-	struct virtq *queue = &viommu->queues[VIOMMU_REQUEST_QUEUE];
 	const struct request_type *type;
-	s64 size = virtq_chain_read(queue, &request->chain, 0, body, sizeof(*body));
+	s64 size = virtq_chain_read(&request->chain, 0, body, sizeof(*body));
 
 	request->answered = false;
 	request->type = 0;
@@ -312,8 +309,7 @@ s64 request_answer(struct viommu *viommu, const struct request *request)
 		.requests[request->type][request->answered ? request->status : STATS_UNWRITTEN]++;
 	if (!request->answered)
 		return 0;
-	written = virtq_chain_write(&viommu->queues[VIOMMU_REQUEST_QUEUE], &request->chain,
-				    request->tail, &tail, sizeof(tail));
+	written = virtq_chain_write(&request->chain, request->tail, &tail, sizeof(tail));
 	if (written != sizeof(tail))
 		return written < 0 ? written : -EFAULT;
 	return request->tail + sizeof(tail);

@@ -27,8 +27,7 @@ static void viommu_answer(struct viommu *viommu)
 	if (written < 0)
 		virtio_device_broken(&viommu->device, "a request's buffer lies outside memory");
 	else
-		virtio_device_push(&viommu->device, VIOMMU_REQUEST_QUEUE, request->chain.head,
-				   written);
+		virtio_device_push(&viommu->device, VIOMMU_REQUEST_QUEUE, &request->chain, written);
 }
 
 /* Take the next request off the queue and carry it out. False: there is none. */
@@ -67,28 +66,28 @@ static void viommu_time(struct viommu *viommu, u64 begin, unsigned answered, boo
 		request->since = begin;
 }
 
-/*
- * All requests up to one that must wait; one interrupt for all answers. After a
- * ringful the lock is due to others: a second vCPU may refill the ring for ever.
- */
+/* One request. One that waits is carried out already, and those behind it wait with it. */
+static enum virtio_step viommu_step(struct virtio_device *device, unsigned index)
+{
+	struct viommu *viommu = viommu_of(device);
+
+	if (!viommu->request.busy && !viommu_next(viommu))
+		return VIRTIO_IDLE;
+	if (request_waits(&viommu->request))
+		return VIRTIO_IDLE;
+	viommu_answer(viommu);
+	return VIRTIO_DONE;
+}
+
 static void viommu_serve(struct viommu *viommu)
 {
-	u64 begin = stats_now();
-	unsigned answered = 0;
-	bool waited = viommu->request.busy;
+	const bool waited = viommu->request.busy;
+	const u64 begin = stats_now();
+	unsigned answered;
 
-	while (answered < VIRTQ_MAX_SIZE && (viommu->request.busy || viommu_next(viommu))) {
-		if (request_waits(&viommu->request))
-			break;
-		viommu_answer(viommu);
-		answered++;
-	}
+	answered = virtio_device_serve(&viommu->device, VIOMMU_REQUEST_QUEUE, VIOMMU_QUEUE_SIZE,
+				       viommu_step);
 	viommu_time(viommu, begin, answered, waited);
-	if (answered)
-		virtio_device_interrupt(&viommu->device, VIOMMU_REQUEST_QUEUE);
-	if (answered == VIRTQ_MAX_SIZE &&
-	    virtio_device_has_more(&viommu->device, VIOMMU_REQUEST_QUEUE))
-		virtio_device_kick_again(&viommu->device, VIOMMU_REQUEST_QUEUE);
 }
 
 void viommu_resume(struct viommu *viommu)
@@ -235,7 +234,7 @@ static void viommu_init_device(struct viommu *viommu, struct dma_space *space)
 	/* Linux spins, interrupts off, until each synchronous request is answered. */
 	device->kick_on_vcpu = true;
 	for (unsigned i = 0; i < VIOMMU_QUEUES; i++)
-		virtq_init(&viommu->queues[i], VIRTQ_MAX_SIZE);
+		virtq_init(&viommu->queues[i], VIOMMU_QUEUE_SIZE);
 }
 
 int viommu_create(struct viommu **out, const struct viommu_config *config, struct dma_identity *ram,

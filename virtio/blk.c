@@ -16,23 +16,20 @@ static struct blk *to_blk(const struct virtio_device *device)
 	return container_of(device, struct blk, device);
 }
 
+static enum virtio_step blk_step(struct virtio_device *device, unsigned index)
+{
+	struct virtq_chain chain;
+
+	if (!virtio_device_pop(device, index, &chain))
+		return VIRTIO_IDLE;
+	blk_serve(to_blk(device), &chain);
+	return VIRTIO_DONE;
+}
+
 static void blk_kick(struct virtio_device *device, unsigned index)
 {
-	struct blk *blk = to_blk(device);
-	struct virtq_chain chain;
-	bool submitted = false;
-	unsigned served = 0;
-
-	/* A queue full at a time: other devices wait for the lock. */
-	while (served < BLK_QUEUE_SIZE && virtio_device_pop(device, index, &chain)) {
-		submitted |= blk_serve(blk, &chain);
-		served++;
-	}
-	if (submitted)
-		disk_flush_queue(blk->disk);
-	virtio_device_interrupt(device, index);
-	if (served == BLK_QUEUE_SIZE && virtio_device_has_more(device, index))
-		virtio_device_kick_again(device, index);
+	virtio_device_serve(device, index, BLK_QUEUE_SIZE, blk_step);
+	disk_flush_queue(to_blk(device)->disk);
 }
 
 static void blk_reset(struct virtio_device *device)

@@ -15,7 +15,7 @@
  * one per descriptor and one per page (the kernel takes 1024 in a call).
  */
 #define PIECE	   (2 * MIB)
-#define PIECE_IOVS (VIRTQ_MAX_SIZE + PIECE / 4096 + 1)
+#define PIECE_IOVS (BLK_QUEUE_SIZE + PIECE / 4096 + 1)
 
 struct blk_request {
 	struct disk_request disk;
@@ -81,7 +81,7 @@ static void answer(struct blk_request *request, u8 status)
 
 	*request->status = status;
 	count(&blk->counters, request, status);
-	virtio_device_push(&blk->device, 0, request->chain->head,
+	virtio_device_push(&blk->device, 0, request->chain,
 			   written_len(request->chain, data, status));
 }
 
@@ -108,8 +108,8 @@ static int map_piece(struct blk_request *request)
 	struct iovec scratch[PIECE_IOVS];
 	int pieces;
 
-	pieces = virtq_chain_iov(&request->blk->queue, request->chain, in ? DMA_WRITE : DMA_READ,
-				 header + request->moved, len, scratch, ARRAY_SIZE(scratch));
+	pieces = virtq_chain_iov(request->chain, in ? DMA_WRITE : DMA_READ, header + request->moved,
+				 len, scratch, ARRAY_SIZE(scratch));
 	if (pieces < 0)
 		return pieces;
 	free(request->iov);
@@ -178,7 +178,7 @@ static void submit(struct blk_request *request, enum disk_op op)
 	request->disk.op = op;
 	request->disk.done = disk_done;
 	request->hold.segments = request->chain->segments;
-	request->hold.count = request->chain->readable + request->chain->writable;
+	request->hold.count = virtq_chain_segments(request->chain);
 	dma_hold(request->blk->device.space, &request->hold);
 	request->blk->in_flight++;
 	disk_submit(request->blk->disk, &request->disk);
@@ -222,7 +222,7 @@ static int clear_range(struct blk_request *request, enum disk_op op, unsigned fe
 	if (!virtio_has_feature(&blk->device, feature))
 		return VIRTIO_BLK_S_UNSUPP;
 	if (request->chain->readable_len != sizeof(struct virtio_blk_outhdr) + sizeof(range) ||
-	    virtq_chain_read(&blk->queue, request->chain, sizeof(struct virtio_blk_outhdr), &range,
+	    virtq_chain_read(request->chain, sizeof(struct virtio_blk_outhdr), &range,
 			     sizeof(range)) != sizeof(range))
 		return VIRTIO_BLK_S_IOERR;
 	/* "The device MUST set the status byte to UNSUPP ... if any unknown flag is set". */
@@ -248,7 +248,7 @@ static int get_id(struct blk_request *request)
 	if (request->chain->writable_len - 1 < sizeof(id))
 		return VIRTIO_BLK_S_IOERR;
 	disk_get_id(request->blk->disk, id);
-	if (virtq_chain_write(&request->blk->queue, request->chain, 0, id, sizeof(id)) < 0)
+	if (virtq_chain_write(request->chain, 0, id, sizeof(id)) < 0)
 		return VIRTIO_BLK_S_IOERR;
 	request->moved = sizeof(id);
 	return VIRTIO_BLK_S_OK;
@@ -260,8 +260,7 @@ static int begin(struct blk_request *request)
 	struct virtio_blk_outhdr header;
 	u64 sector;
 
-	if (virtq_chain_read(&request->blk->queue, chain, 0, &header, sizeof(header)) !=
-	    sizeof(header)) {
+	if (virtq_chain_read(chain, 0, &header, sizeof(header)) != sizeof(header)) {
 		request->type = UINT32_MAX;
 		return VIRTIO_BLK_S_IOERR;
 	}
@@ -290,49 +289,47 @@ static int begin(struct blk_request *request)
 /* ---- taking ---- */
 
 /* Where the answer will go; found before anything is done, for then it cannot fail. */
-static u8 *find_status(struct blk *blk, const struct virtq_chain *chain)
+static u8 *find_status(const struct virtq_chain *chain)
 {
 	struct iovec iov;
 
-	if (!chain->writable_len || virtq_chain_iov(&blk->queue, chain, DMA_WRITE,
-						    chain->writable_len - 1, 1, &iov, 1) != 1)
+	if (!chain->writable_len ||
+	    virtq_chain_iov(chain, DMA_WRITE, chain->writable_len - 1, 1, &iov, 1) != 1)
 		return NULL;
 	return iov.iov_base;
 }
 
 static struct virtq_chain *copy_chain(const struct virtq_chain *chain)
 {
-	unsigned count = chain->readable + chain->writable;
-	size_t size = offsetof(struct virtq_chain, segments[count]);
+	size_t size = offsetof(struct virtq_chain, segments[virtq_chain_segments(chain)]);
 	struct virtq_chain *copy = malloc(size);
 
 	return copy ? memcpy(copy, chain, size) : NULL;
 }
 
-bool blk_serve(struct blk *blk, const struct virtq_chain *chain)
+void blk_serve(struct blk *blk, const struct virtq_chain *chain)
 {
-	u8 *status = find_status(blk, chain);
+	u8 *status = find_status(chain);
 	struct blk_request *request;
 	int ret;
 
 	if (!status) {
 		virtio_device_broken(&blk->device, "a request without a place for its status");
-		return false;
+		return;
 	}
 	request = calloc(1, sizeof(*request));
 	if (!request || !(request->chain = copy_chain(chain))) {
 		free(request);
 		*status = VIRTIO_BLK_S_IOERR;
 		blk->counters.errors++;
-		virtio_device_push(&blk->device, 0, chain->head, 0);
-		return false;
+		virtio_device_push(&blk->device, 0, chain, 0);
+		return;
 	}
 	request->blk = blk;
 	request->status = status;
 	ret = begin(request);
 	if (ret == SUBMITTED)
-		return true;
+		return;
 	answer(request, ret);
 	free_request(request);
-	return false;
 }

@@ -33,9 +33,9 @@ struct blk {
 };
 
 /*
- * Serve one chain: answered at once, or handed to the disk (true) and answered
- * when that is done. VM lock held.
+ * Serve one chain: answered at once, or handed to the disk and answered when that is done;
+ * disk_flush_queue() is the caller's. VM lock held.
  */
-bool blk_serve(struct blk *blk, const struct virtq_chain *chain);
+void blk_serve(struct blk *blk, const struct virtq_chain *chain);
 
 #endif

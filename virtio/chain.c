@@ -41,38 +41,44 @@ static u64 cursor_next(struct cursor *cursor, u64 max, iova_t *iova)
 	return 0;
 }
 
-s64 virtq_chain_read(struct virtq *queue, const struct virtq_chain *chain, u64 offset, void *data,
-		     u64 len)
+/* How much of @len bytes at @offset there is in a part of @size bytes. */
+static u64 within(u64 size, u64 offset, u64 len)
+{
+	return offset < size ? MIN(len, size - offset) : 0;
+}
+
+s64 virtq_chain_read(const struct virtq_chain *chain, u64 offset, void *data, u64 len)
 {
 	struct cursor cursor = cursor_at(chain, DMA_READ, offset);
 	u64 done = 0, piece;
 	iova_t iova;
 
+	len = within(chain->readable_len, offset, len);
 	while (done < len && (piece = cursor_next(&cursor, len - done, &iova))) {
-		if (dma_read(queue->space, iova, (char *)data + done, piece))
+		if (dma_read(chain->space, iova, (char *)data + done, piece))
 			return -EFAULT;
 		done += piece;
 	}
 	return done;
 }
 
-s64 virtq_chain_write(struct virtq *queue, const struct virtq_chain *chain, u64 offset,
-		      const void *data, u64 len)
+s64 virtq_chain_write(const struct virtq_chain *chain, u64 offset, const void *data, u64 len)
 {
 	struct cursor cursor = cursor_at(chain, DMA_WRITE, offset);
 	u64 done = 0, piece;
 	iova_t iova;
 
+	len = within(chain->writable_len, offset, len);
 	while (done < len && (piece = cursor_next(&cursor, len - done, &iova))) {
-		if (dma_write(queue->space, iova, (const char *)data + done, piece))
+		if (dma_write(chain->space, iova, (const char *)data + done, piece))
 			return -EFAULT;
 		done += piece;
 	}
 	return done;
 }
 
-int virtq_chain_iov(struct virtq *queue, const struct virtq_chain *chain, enum dma_access access,
-		    u64 offset, u64 len, struct iovec *iov, unsigned max)
+int virtq_chain_iov(const struct virtq_chain *chain, enum dma_access access, u64 offset, u64 len,
+		    struct iovec *iov, unsigned max)
 {
 	struct cursor cursor = cursor_at(chain, access, offset);
 	u64 part = access == DMA_WRITE ? chain->writable_len : chain->readable_len;
@@ -83,7 +89,7 @@ int virtq_chain_iov(struct virtq *queue, const struct virtq_chain *chain, enum d
 	if (offset > part || len > part - offset)
 		return -EINVAL;
 	while (done < len && (piece = cursor_next(&cursor, len - done, &iova))) {
-		int ret = dma_map_iov(queue->space, iova, piece, access, iov + count, max - count);
+		int ret = dma_map_iov(chain->space, iova, piece, access, iov + count, max - count);
 
 		if (ret < 0)
 			return ret;

@@ -33,6 +33,11 @@ struct console {
 	struct console_chain current[QUEUES];
 };
 
+static struct console *to_console(struct virtio_device *device)
+{
+	return container_of(device, struct console, device);
+}
+
 static bool take(struct console *console, unsigned index)
 {
 	struct console_chain *current = &console->current[index];
@@ -49,87 +54,73 @@ static bool take(struct console *console, unsigned index)
 static void give_back(struct console *console, unsigned index, u32 written)
 {
 	console->current[index].taken = false;
-	virtio_device_push(&console->device, index, console->current[index].chain.head, written);
+	virtio_device_push(&console->device, index, &console->current[index].chain, written);
 }
 
-/* One go of output: false if there is nothing to do, or the terminal is full. */
-static bool transmit_some(struct console *console)
+/* One go of output. A full terminal will call: the rest, and what the driver adds, waits for that.
+ */
+static enum virtio_step transmit_some(struct virtio_device *device, unsigned index)
 {
-	struct console_chain *current = &console->current[TRANSMIT];
+	struct console *console = to_console(device);
+	struct console_chain *current = &console->current[index];
 	char data[CONSOLE_COPY];
 	size_t wrote = 0;
 	s64 len;
 
-	/* A full terminal will call: the rest, and what the driver adds, waits for that. */
-	if (!take(console, TRANSMIT))
-		return false;
-	len = virtq_chain_read(&console->queues[TRANSMIT], &current->chain, current->done, data,
-			       sizeof(data));
+	if (!take(console, index))
+		return VIRTIO_IDLE;
+	len = virtq_chain_read(&current->chain, current->done, data, sizeof(data));
 	if (len > 0) {
 		wrote = terminal_write(console->terminal, data, len);
 		current->done += wrote;
 		if (wrote < (size_t)len)
-			return false;
+			return VIRTIO_IDLE;
 	}
 	/* Memory that cannot be read is a text that cannot be shown; the fault was reported. */
-	if (len < 0 || current->done >= current->chain.readable_len)
-		give_back(console, TRANSMIT, 0);
-	return true;
-}
-
-static void transmit(struct console *console)
-{
-	unsigned goes = 0;
-
-	while (goes < CONSOLE_GOES && transmit_some(console))
-		goes++;
-	virtio_device_interrupt(&console->device, TRANSMIT);
-	if (goes == CONSOLE_GOES)
-		virtio_device_kick_again(&console->device, TRANSMIT);
+	if (len >= 0 && current->done < current->chain.readable_len)
+		return VIRTIO_PART;
+	give_back(console, index, 0);
+	return VIRTIO_DONE;
 }
 
 /* One go of input: none is taken before there is a buffer for it. */
-static bool receive_some(struct console *console)
+static enum virtio_step receive_some(struct virtio_device *device, unsigned index)
 {
-	struct console_chain *current = &console->current[RECEIVE];
+	struct console *console = to_console(device);
+	struct console_chain *current = &console->current[index];
 	char data[CONSOLE_COPY];
 	size_t len = 0;
 	s64 written;
 
-	if (!take(console, RECEIVE))
-		return false;
+	if (!take(console, index))
+		return VIRTIO_IDLE;
 	if (current->chain.writable_len) {
 		len = terminal_read(console->terminal, data,
 				    MIN(sizeof(data), current->chain.writable_len));
 		if (!len)
-			return false;
+			return VIRTIO_IDLE;
 	}
-	written = virtq_chain_write(&console->queues[RECEIVE], &current->chain, 0, data, len);
-	give_back(console, RECEIVE, written > 0 ? written : 0);
-	return true;
+	written = virtq_chain_write(&current->chain, 0, data, len);
+	give_back(console, index, written > 0 ? written : 0);
+	return VIRTIO_DONE;
 }
 
-static void receive(struct console *console)
+static void console_kick(struct virtio_device *device, unsigned index)
 {
-	unsigned goes = 0;
-
-	while (goes < CONSOLE_GOES && receive_some(console))
-		goes++;
-	virtio_device_interrupt(&console->device, RECEIVE);
-	if (goes == CONSOLE_GOES)
-		virtio_device_kick_again(&console->device, RECEIVE);
+	virtio_device_serve(device, index, CONSOLE_GOES,
+			    index == RECEIVE ? receive_some : transmit_some);
 }
 
 /* ---- the terminal's side ---- */
 
 static void terminal_readable(struct terminal_client *client)
 {
-	receive(container_of(client, struct console, client));
+	console_kick(&container_of(client, struct console, client)->device, RECEIVE);
 }
 
 static void terminal_writable(struct terminal_client *client)
 {
-	transmit(container_of(client, struct console, client));
+	console_kick(&container_of(client, struct console, client)->device, TRANSMIT);
 }
 
 static void terminal_resized(struct terminal_client *client, u16 columns, u16 rows)
@@ -141,19 +132,6 @@ static void terminal_resized(struct terminal_client *client, u16 columns, u16 ro
 }
 
 /* ---- the driver's side ---- */
-
-static struct console *to_console(struct virtio_device *device)
-{
-	return container_of(device, struct console, device);
-}
-
-static void console_kick(struct virtio_device *device, unsigned index)
-{
-	if (index == RECEIVE)
-		receive(to_console(device));
-	else
-		transmit(to_console(device));
-}
 
 static void console_queue_reset(struct virtio_device *device, unsigned index)
 {

@@ -4,6 +4,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 
+#include "queue_ring.h"
 #include "virtio/device.h"
 
 static bool started(const struct virtio_device *device)
@@ -25,12 +26,15 @@ static const char *queue_complaint(int error)
 
 void virtio_device_interrupt(struct virtio_device *device, unsigned index)
 {
+	int ret;
+
 	if (!started(device))
 		return;
-	if (virtq_should_interrupt(&device->queues[index]))
+	ret = virtq_should_interrupt(&device->queues[index]);
+	if (ret > 0)
 		interrupt(device, VIRTIO_MMIO_INT_VRING, index);
-	else if (device->queues[index].broken)
-		virtio_device_broken(device, queue_complaint(-EFAULT));
+	else if (ret)
+		virtio_device_broken(device, queue_complaint(ret));
 }
 
 void virtio_device_config_changed(struct virtio_device *device)
@@ -80,13 +84,28 @@ bool virtio_device_has_more(struct virtio_device *device, unsigned index)
 	return started(device) && virtq_has_more(&device->queues[index]);
 }
 
-void virtio_device_push(struct virtio_device *device, unsigned index, u16 head, u32 written)
+void virtio_device_push(struct virtio_device *device, unsigned index,
+			const struct virtq_chain *chain, u32 written)
 {
 	int ret;
 
 	if (!started(device))
 		return;
-	ret = virtq_push(&device->queues[index], head, written);
+	ret = virtq_push(&device->queues[index], chain, written);
 	if (ret)
 		virtio_device_broken(device, queue_complaint(ret));
+}
+
+unsigned virtio_device_serve(struct virtio_device *device, unsigned index, unsigned budget,
+			     enum virtio_step (*step)(struct virtio_device *device, unsigned index))
+{
+	enum virtio_step last = VIRTIO_DONE;
+	unsigned done = 0;
+
+	while (done < budget && (last = step(device, index)) != VIRTIO_IDLE)
+		done++;
+	virtio_device_interrupt(device, index);
+	if (last == VIRTIO_PART || (last == VIRTIO_DONE && virtio_device_has_more(device, index)))
+		virtio_device_kick_again(device, index);
+	return done;
 }

@@ -8,7 +8,6 @@
 #include <linux/virtio_config.h>
 
 #include "transport.h"
-#include "vmm/vm.h"
 
 bool transport_live(const struct transport *transport)
 {
@@ -44,7 +43,7 @@ int doorbell_open(struct doorbell *doorbell)
 	if (fd < 0)
 		return -errno;
 	doorbell->source = (struct loop_source){ fd, EPOLLIN, doorbell_rang };
-	ret = loop_add(transport->vm->loop, &doorbell->source);
+	ret = loop_add(transport->loop, &doorbell->source);
 	if (ret) {
 		doorbell->source.fd = -1;
 		close(fd);
@@ -72,7 +71,7 @@ void doorbell_close(struct doorbell *doorbell)
 {
 	if (doorbell->source.fd < 0)
 		return;
-	loop_remove(doorbell->transport->vm->loop, &doorbell->source);
+	loop_remove(doorbell->transport->loop, &doorbell->source);
 	close(doorbell->source.fd);
 	doorbell->source.fd = -1;
 }

@@ -38,7 +38,7 @@ static void mmio_reset(struct mmio *mmio)
 
 static void write_queue_ready(struct mmio *mmio, struct virtq *queue, u32 value)
 {
-	if (!value && transport_queue_enabled(queue))
+	if (!value)
 		transport_stop_queue(&mmio->transport, queue);
 	if (value == 1)
 		transport_enable_queue(&mmio->transport, queue);
@@ -52,22 +52,22 @@ static void write_queue_layout(struct virtq *queue, u64 offset, u32 value)
 		transport_set_queue_size(queue, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_DESC_LOW:
-		transport_set_low(&queue->desc, value);
+		transport_set_low(&queue->desc_area, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_DESC_HIGH:
-		transport_set_high(&queue->desc, value);
+		transport_set_high(&queue->desc_area, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_AVAIL_LOW:
-		transport_set_low(&queue->avail, value);
+		transport_set_low(&queue->driver_area, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_AVAIL_HIGH:
-		transport_set_high(&queue->avail, value);
+		transport_set_high(&queue->driver_area, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_USED_LOW:
-		transport_set_low(&queue->used, value);
+		transport_set_low(&queue->device_area, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_USED_HIGH:
-		transport_set_high(&queue->used, value);
+		transport_set_high(&queue->device_area, value);
 		break;
 	}
 }
@@ -84,7 +84,7 @@ static void write_queue(struct mmio *mmio, u64 offset, u32 value)
 		break;
 	case QUEUE_RESET:
 		if (value == 1 && virtio_has_feature(mmio->transport.virtio, VIRTIO_F_RING_RESET))
-			transport_stop_queue(&mmio->transport, queue);
+			transport_reset_queue(&mmio->transport, queue);
 		break;
 	default:
 		if (!transport_queue_enabled(queue))

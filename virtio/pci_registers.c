@@ -83,17 +83,17 @@ static u32 read_queue(struct virtio_pci *pci, u64 offset)
 	case VIRTIO_PCI_COMMON_Q_NOFF:
 		return pci->transport.queue_sel;
 	case VIRTIO_PCI_COMMON_Q_DESCLO:
-		return queue->desc;
+		return queue->desc_area;
 	case VIRTIO_PCI_COMMON_Q_DESCHI:
-		return queue->desc >> 32;
+		return queue->desc_area >> 32;
 	case VIRTIO_PCI_COMMON_Q_AVAILLO:
-		return queue->avail;
+		return queue->driver_area;
 	case VIRTIO_PCI_COMMON_Q_AVAILHI:
-		return queue->avail >> 32;
+		return queue->driver_area >> 32;
 	case VIRTIO_PCI_COMMON_Q_USEDLO:
-		return queue->used;
+		return queue->device_area;
 	case VIRTIO_PCI_COMMON_Q_USEDHI:
-		return queue->used >> 32;
+		return queue->device_area >> 32;
 	default:
 		return 0;
 	}
@@ -141,22 +141,22 @@ static void write_queue_layout(struct virtq *queue, u64 offset, u32 value)
 		transport_set_queue_size(queue, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_DESCLO:
-		transport_set_low(&queue->desc, value);
+		transport_set_low(&queue->desc_area, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_DESCHI:
-		transport_set_high(&queue->desc, value);
+		transport_set_high(&queue->desc_area, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_AVAILLO:
-		transport_set_low(&queue->avail, value);
+		transport_set_low(&queue->driver_area, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_AVAILHI:
-		transport_set_high(&queue->avail, value);
+		transport_set_high(&queue->driver_area, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_USEDLO:
-		transport_set_low(&queue->used, value);
+		transport_set_low(&queue->device_area, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_USEDHI:
-		transport_set_high(&queue->used, value);
+		transport_set_high(&queue->device_area, value);
 		break;
 	}
 }
@@ -167,7 +167,7 @@ static void reset_queue(struct virtio_pci *pci, struct virtq *queue)
 	u32 n = pci->transport.queue_sel;
 
 	if (virtio_has_feature(pci->transport.virtio, VIRTIO_F_RING_RESET) &&
-	    transport_stop_queue(&pci->transport, queue))
+	    transport_reset_queue(&pci->transport, queue))
 		forget_queue(pci, n);
 }
 

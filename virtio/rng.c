@@ -20,7 +20,7 @@ struct rng {
 };
 
 /* "The device MUST place one or more random bytes into the buffer". */
-static u32 fill(struct rng *rng, const struct virtq_chain *chain)
+static u32 fill(const struct virtq_chain *chain)
 {
 	char data[RNG_BYTES];
 	ssize_t len;
@@ -30,24 +30,24 @@ static u32 fill(struct rng *rng, const struct virtq_chain *chain)
 	len = getrandom(data, MIN(sizeof(data), chain->writable_len), GRND_NONBLOCK);
 	if (len <= 0)
 		return 0;
-	written = virtq_chain_write(&rng->queue, chain, 0, data, len);
+	written = virtq_chain_write(chain, 0, data, len);
 	explicit_bzero(data, sizeof(data));
 	return written > 0 ? written : 0;
 }
 
+static enum virtio_step rng_step(struct virtio_device *device, unsigned index)
+{
+	struct virtq_chain chain;
+
+	if (!virtio_device_pop(device, index, &chain))
+		return VIRTIO_IDLE;
+	virtio_device_push(device, index, &chain, fill(&chain));
+	return VIRTIO_DONE;
+}
+
 static void rng_kick(struct virtio_device *device, unsigned index)
 {
-	struct rng *rng = container_of(device, struct rng, device);
-	struct virtq_chain chain;
-	unsigned served = 0;
-
-	while (served < RNG_BUFFERS && virtio_device_pop(device, index, &chain)) {
-		virtio_device_push(device, index, chain.head, fill(rng, &chain));
-		served++;
-	}
-	virtio_device_interrupt(device, index);
-	if (served == RNG_BUFFERS)
-		virtio_device_kick_again(device, index);
+	virtio_device_serve(device, index, RNG_BUFFERS, rng_step);
 }
 
 static void rng_destroy(struct virtio_device *device)

@@ -6,6 +6,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include "queue_ring.h"
 #include "transport.h"
 #include "util/range.h"
 #include "vmm/device.h"
@@ -160,7 +161,8 @@ bool transport_queue_enabled(const struct virtq *queue)
 	return queue->ready || queue->stopping;
 }
 
-bool transport_stop_queue(struct transport *transport, struct virtq *queue)
+/* True: it is over, and nobody has drawn the conclusions yet. */
+static bool let_go(struct transport *transport, struct virtq *queue)
 {
 	struct virtio_device *virtio = transport->virtio;
 
@@ -176,7 +178,20 @@ bool transport_stop_queue(struct transport *transport, struct virtq *queue)
 		if (!vm_wait(transport->vm))
 			return false;
 	}
-	if (!queue->stopping)
+	return queue->stopping;
+}
+
+bool transport_stop_queue(struct transport *transport, struct virtq *queue)
+{
+	if (!transport_queue_enabled(queue) || !let_go(transport, queue))
+		return false;
+	virtq_disable(queue);
+	return true;
+}
+
+bool transport_reset_queue(struct transport *transport, struct virtq *queue)
+{
+	if (!let_go(transport, queue))
 		return false;
 	virtq_reset(queue);
 	return true;
@@ -248,6 +263,7 @@ int transport_init(struct transport *transport, struct vm *vm, struct virtio_dev
 		   u32 endpoint)
 {
 	transport->vm = vm;
+	transport->loop = vm->loop;
 	transport->virtio = virtio;
 	transport->required = FEATURE(VIRTIO_F_VERSION_1);
 	if (endpoint != DEVICE_NO_ENDPOINT)
@@ -263,6 +279,12 @@ int transport_init(struct transport *transport, struct vm *vm, struct virtio_dev
 		transport->doorbells[i].transport = transport;
 		transport->doorbells[i].source.fd = -1;
 	}
+	for (unsigned i = 0; i < virtio->queue_count; i++) {
+		if (virtq_allocate(&virtio->queues[i])) {
+			transport_destroy(transport);
+			return -ENOMEM;
+		}
+	}
 	return 0;
 }
 
@@ -276,5 +298,7 @@ void transport_destroy(struct transport *transport)
 {
 	for (unsigned i = 0; i < transport->virtio->queue_count; i++)
 		doorbell_close(&transport->doorbells[i]);
+	for (unsigned i = 0; i < transport->virtio->queue_count; i++)
+		virtq_free(&transport->virtio->queues[i]);
 	free(transport->doorbells);
 }

@@ -24,6 +24,7 @@ struct doorbell {
 
 struct transport {
 	struct vm *vm;
+	struct loop *loop;	      /* where kicks are waited for; borrowed */
 	struct virtio_device *virtio; /* owned; its transport_state is this */
 	/*
 	 * The doorbell of @queue is listened to from now on: have KVM ring it. May fail: kicks
@@ -77,8 +78,13 @@ struct virtq *transport_queue(struct transport *transport);
 /* "The driver MUST NOT" do so while the queue is enabled, before FEATURES_OK, with layouts that
  * cannot be: ignored, ignored, and the device asks for its reset. */
 void transport_enable_queue(struct transport *transport, struct virtq *queue);
-/* This one alone; returns, when, as transport_reset(). */
+/*
+ * The device lets go of this one queue. Both return, when, as transport_reset(). A queue that was
+ * stopped keeps size and areas: enabled again, it begins at the start of its rings. A reset
+ * forgets them ("Virtqueue Reset").
+ */
 bool transport_stop_queue(struct transport *transport, struct virtq *queue);
+bool transport_reset_queue(struct transport *transport, struct virtq *queue);
 /* As the driver sees it: a queue is enabled until its reset is over ("Virtqueue Reset"). */
 bool transport_queue_enabled(const struct virtq *queue);
 /* What no queue can have becomes 0, which transport_enable_queue() takes amiss. */

@@ -112,13 +112,34 @@ bool virtio_device_is_inert(const struct virtio_device *device);
 void virtio_device_kick_again(struct virtio_device *device, unsigned index);
 
 /*
- * virtq_pop() on queue @index, with virtio_device_broken() where that fails.
- * Nothing comes from a device that is broken or not started.
+ * Take the next chain of queue @index. False: there is none, and the driver has been asked for a
+ * kick when one comes; none comes from a device that is broken or not started.
  */
 bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virtq_chain *chain);
-/* virtq_has_more(), likewise. */
+/* Whether it would take one; if not, the driver has been asked for a kick, likewise. */
 bool virtio_device_has_more(struct virtio_device *device, unsigned index);
-/* virtq_push(), likewise: ignored once the device is broken or the queue reset. */
-void virtio_device_push(struct virtio_device *device, unsigned index, u16 head, u32 written);
+/*
+ * Give @chain, which came from queue @index, back with @written bytes in its writable part. Chains
+ * may be given back in any order. Ignored once the device is broken or the queue is being reset.
+ */
+void virtio_device_push(struct virtio_device *device, unsigned index,
+			const struct virtq_chain *chain, u32 written);
+
+/* What one step of serving a queue came to. */
+enum virtio_step {
+	VIRTIO_IDLE, /* nothing to do before the next kick, or before something else that calls us
+		      */
+	VIRTIO_DONE, /* a chain is behind us */
+	VIRTIO_PART, /* of a chain that was taken: the step is to be called again for the rest */
+};
+
+/*
+ * For a device's kick(): up to @budget steps on queue @index, one interrupt for all that they
+ * pushed, and another kick soon if the budget ended them, so that others have their turn: the
+ * driver may keep the queue full faster than it can be served. Returns the steps made.
+ */
+unsigned virtio_device_serve(struct virtio_device *device, unsigned index, unsigned budget,
+			     enum virtio_step (*step)(struct virtio_device *device,
+						      unsigned index));
 
 #endif

@@ -10,6 +10,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
+#include "../../virtio/queue_ring.h"
 #include "../wire/echo.h"
 #include "fake_disk.h"
 #include "guard.h"
@@ -274,8 +275,11 @@ static void step(struct stage *stage, struct input *in)
 	/* One turn is enough: a device that wants another comes back after the next step. */
 	loop_poll(stage->vm->loop, 0);
 	alloc_failed();
-	for (unsigned i = 0; i < ECHO_QUEUES; i++)
-		fuzz_check(stage->echo->queues[i].in_flight <= stage->echo->queues[i].size);
+	for (unsigned i = 0; i < ECHO_QUEUES; i++) {
+		const struct virtq_ring *ring = stage->echo->queues[i].ring;
+
+		fuzz_check(ring->in_flight <= ring->size);
+	}
 }
 
 /* ---- the stage ---- */

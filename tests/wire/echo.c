@@ -12,31 +12,31 @@ static struct echo *to_echo(struct virtio_device *device)
 
 static void serve(struct echo *echo, unsigned index)
 {
-	struct virtq *queue = &echo->queues[index];
-	s64 len = virtq_chain_read(queue, &echo->last, 0, echo->data, ECHO_BYTES);
+	s64 len = virtq_chain_read(&echo->last, 0, echo->data, ECHO_BYTES);
 
 	if (len >= 0)
-		len = virtq_chain_write(queue, &echo->last, 0, echo->data, len);
+		len = virtq_chain_write(&echo->last, 0, echo->data, len);
 	if (len < 0)
 		echo->faults++;
 	echo->served++;
 	if (!echo->keep)
-		virtio_device_push(&echo->device, index, echo->last.head, len > 0 ? len : 0);
+		virtio_device_push(&echo->device, index, &echo->last, len > 0 ? len : 0);
+}
+
+static enum virtio_step echo_step(struct virtio_device *device, unsigned index)
+{
+	if (!virtio_device_pop(device, index, &to_echo(device)->last))
+		return VIRTIO_IDLE;
+	serve(to_echo(device), index);
+	return VIRTIO_DONE;
 }
 
 static void echo_kick(struct virtio_device *device, unsigned index)
 {
 	struct echo *echo = to_echo(device);
-	unsigned left = echo->budget ? echo->budget : ~0u;
 
 	echo->kicks++;
-	while (left && virtio_device_pop(device, index, &echo->last)) {
-		serve(echo, index);
-		left--;
-	}
-	virtio_device_interrupt(device, index);
-	if (!left)
-		virtio_device_kick_again(device, index);
+	virtio_device_serve(device, index, echo->budget ? echo->budget : ~0u, echo_step);
 }
 
 static int echo_start(struct virtio_device *device)
@@ -54,7 +54,7 @@ static void echo_queue_reset(struct virtio_device *device, unsigned index)
 {
 	to_echo(device)->queue_resets++;
 	/* A careless device: what it pushes now must go nowhere. */
-	virtio_device_push(device, index, 0, 1);
+	virtio_device_push(device, index, &to_echo(device)->last, 1);
 }
 
 static bool echo_settled(const struct virtio_device *device)

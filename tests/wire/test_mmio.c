@@ -299,7 +299,7 @@ static void a_queue_that_does_not_exist_has_size_0_and_ignores_writes(void **sta
 static void queues_of_impossible_size_are_refused(void **state)
 {
 	struct bench *bench = *state;
-	static const u32 bad[] = { 0, 3, 17, 512, 0x10000, 0x10010, ~0u };
+	static const u32 bad[] = { 0, 3, 17, 2048, 0x10000, 0x10010, ~0u };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_true(wire_negotiate(bench->vm, 0, 0));

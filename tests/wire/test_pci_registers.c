@@ -164,7 +164,7 @@ static void both_halves_of_an_address_are_fields_of_their_own(void **state)
 		assert_int_equal(get(bench, fields[i], 4), 0x01234567);
 		assert_int_equal(get(bench, fields[i] + 4, 4), 0x89abcdef);
 	}
-	assert_true(bench->echo->queues[0].used == 0x89abcdef01234567);
+	assert_true(bench->echo->queues[0].device_area == 0x89abcdef01234567);
 }
 
 static void hammer(struct pci_bench *bench)
@@ -318,7 +318,7 @@ static void queue_size_is_the_maximum_until_the_driver_chooses(void **state)
 static void queues_of_impossible_size_are_refused(void **state)
 {
 	struct pci_bench *bench = *state;
-	static const u16 bad[] = { 0, 3, 17, 512, 0x8000, 0xffff };
+	static const u16 bad[] = { 0, 3, 17, 2048, 0x8000, 0xffff };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_true(pci_driver_negotiate(&bench->driver, 0));
