@@ -162,8 +162,9 @@ static inline void *dma_tlb_host(struct dma_space *space, iova_t iova, u64 len,
 }
 
 /*
- * Host address of an object that must not be torn: NULL unless it lies in one
- * run. For the fields of a ring, which are aligned and so never cross a page.
+ * Host address of an object that must not be torn: NULL unless it lies in one run. For single
+ * fields of a ring, of 2 or 4 bytes and aligned to their size, which never cross a page; a used
+ * element, 8 bytes aligned to 4, may.
  */
 static inline void *dma_object(struct dma_space *space, iova_t iova, u64 len,
 			       enum dma_access access)
