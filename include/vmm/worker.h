@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A few threads for calls that block, so that the loop never does: what may
+ * wait for the host (a file system, a server, a device) is a job of a worker's,
+ * and its completion comes back into the loop.
+ *
+ * A job belongs to its caller, who has memory for as many as it may want at once;
+ * the worker itself never allocates for one, and has no more than its share of threads.
+ * Jobs begin in the order of their submission; with more than one thread they
+ * end in any.
+ *
+ * All calls with the VM lock held, or before there is a VM.
+ */
+#ifndef VMM_WORKER_H
+#define VMM_WORKER_H
+
+#include "util/types.h"
+
+struct loop;
+struct worker;
+
+/* Lives inside its owner until done() is called. */
+struct worker_job {
+	/* On one of the worker's threads, without any lock; may block. Owns what the job owns. */
+	void (*run)(struct worker_job *job);
+	/*
+	 * Afterwards, main thread, VM lock held, never from within worker_submit(). May submit
+	 * this job or others.
+	 */
+	void (*done)(struct worker_job *job);
+	struct worker_job *next; /* the worker's, until done() */
+};
+
+#define WORKER_MAX_THREADS 8
+
+struct worker_options {
+	const char *name; /* of the threads, at most 15 characters; borrowed */
+	unsigned threads; /* at most; each is made when there is a job and nobody to do it */
+	/* After the done() of each batch of jobs that have ended; may be NULL. As done(). */
+	void (*settled)(void *context);
+	void *context;
+};
+
+/* @loop: where jobs complete, borrowed. -errno of eventfd() or epoll_ctl(), -ENOMEM. */
+int worker_create(struct worker **worker, struct loop *loop, const struct worker_options *options);
+/* No job is under way. NULL is fine. */
+void worker_destroy(struct worker *worker);
+
+/* Never blocks. -errno: no thread could be had, and the job is the caller's again. */
+int worker_submit(struct worker *worker, struct worker_job *job);
+
+/*
+ * Without the loop, for the end: an fd that becomes readable when jobs have ended, the
+ * worker's; and what the loop does then.
+ */
+int worker_fd(const struct worker *worker);
+void worker_reap(struct worker *worker);
+
+#endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker: jobs that block, with completions in the loop. */
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
+
+#include "cmocka_all.h"
+#include "vmm/loop.h"
+#include "vmm/worker.h"
+
+#define THREADS 3
+
+struct fixture {
+	pthread_mutex_t lock;
+	struct loop *loop;
+	struct worker *worker;
+	unsigned batches, done;
+	unsigned running, most_running; /* atomic */
+	bool in_submit;
+};
+
+struct test_job {
+	struct worker_job job;
+	struct fixture *fixture;
+	sem_t *wait; /* NULL: do not */
+	pthread_t ran_on, done_on;
+	unsigned runs, done, again;
+};
+
+static void job_run(struct worker_job *worker_job)
+{
+	struct test_job *job = container_of(worker_job, struct test_job, job);
+	unsigned running = __atomic_add_fetch(&job->fixture->running, 1, __ATOMIC_SEQ_CST);
+	unsigned most = __atomic_load_n(&job->fixture->most_running, __ATOMIC_SEQ_CST);
+
+	while (running > most &&
+	       !__atomic_compare_exchange_n(&job->fixture->most_running, &most, running, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
+	job->ran_on = pthread_self();
+	__atomic_add_fetch(&job->runs, 1, __ATOMIC_SEQ_CST);
+	if (job->wait)
+		sem_wait(job->wait);
+	__atomic_sub_fetch(&job->fixture->running, 1, __ATOMIC_SEQ_CST);
+}
+
+static void job_done(struct worker_job *worker_job)
+{
+	struct test_job *job = container_of(worker_job, struct test_job, job);
+
+	assert_false(job->fixture->in_submit);
+	job->done_on = pthread_self();
+	job->done++;
+	job->fixture->done++;
+	if (job->again) {
+		job->again--;
+		assert_int_equal(worker_submit(job->fixture->worker, worker_job), 0);
+	}
+}
+
+static void settled(void *context)
+{
+	((struct fixture *)context)->batches++;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	const struct worker_options options = { "test", THREADS, settled, f };
+
+	pthread_mutex_init(&f->lock, NULL);
+	*state = f;
+	return loop_create(&f->loop, &f->lock) || worker_create(&f->worker, f->loop, &options);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	worker_destroy(f->worker);
+	loop_destroy(f->loop);
+	free(f);
+	return 0;
+}
+
+static void submit(struct fixture *f, struct test_job *job, sem_t *wait)
+{
+	job->job.run = job_run;
+	job->job.done = job_done;
+	job->fixture = f;
+	job->wait = wait;
+	f->in_submit = true;
+	assert_int_equal(worker_submit(f->worker, &job->job), 0);
+	f->in_submit = false;
+}
+
+static void poll_until(struct fixture *f, unsigned done)
+{
+	while (f->done < done)
+		loop_poll(f->loop, 1000);
+}
+
+static void a_job_runs_elsewhere_and_completes_in_the_loop(void **state)
+{
+	struct fixture *f = *state;
+	struct test_job job = { 0 };
+
+	submit(f, &job, NULL);
+	poll_until(f, 1);
+	assert_int_equal(job.runs, 1);
+	assert_int_equal(job.done, 1);
+	assert_false(pthread_equal(job.ran_on, pthread_self()));
+	assert_true(pthread_equal(job.done_on, pthread_self()));
+}
+
+static void a_job_that_hangs_holds_up_no_other(void **state)
+{
+	struct fixture *f = *state;
+	struct test_job stuck[THREADS - 1] = { 0 }, other = { .again = 9 };
+	sem_t wait;
+
+	sem_init(&wait, 0, 0);
+	for (unsigned i = 0; i < THREADS - 1; i++)
+		submit(f, &stuck[i], &wait);
+	submit(f, &other, NULL);
+	poll_until(f, 10);
+	assert_int_equal(other.done, 10);
+	for (unsigned i = 0; i < THREADS - 1; i++)
+		assert_int_equal(stuck[i].done, 0);
+	for (unsigned i = 0; i < THREADS - 1; i++)
+		sem_post(&wait);
+	poll_until(f, 10 + THREADS - 1);
+	sem_destroy(&wait);
+}
+
+static void there_are_never_more_threads_than_asked_for(void **state)
+{
+	struct fixture *f = *state;
+	struct test_job jobs[50] = { 0 };
+	sem_t wait;
+
+	sem_init(&wait, 0, 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(jobs); i++)
+		submit(f, &jobs[i], &wait);
+	for (unsigned i = 0; i < ARRAY_SIZE(jobs); i++)
+		sem_post(&wait);
+	poll_until(f, ARRAY_SIZE(jobs));
+	assert_true(f->most_running <= THREADS);
+	for (unsigned i = 0; i < ARRAY_SIZE(jobs); i++)
+		assert_int_equal(jobs[i].runs, 1);
+	sem_destroy(&wait);
+}
+
+/* With one thread a job has ended for certain when the next one runs. */
+static void jobs_that_end_together_are_settled_once(void **state)
+{
+	struct fixture *f = *state;
+	const struct worker_options options = { "test", 1, settled, f };
+	struct test_job jobs[3] = { 0 }, last = { 0 };
+	sem_t wait;
+
+	worker_destroy(f->worker);
+	assert_int_equal(worker_create(&f->worker, f->loop, &options), 0);
+	sem_init(&wait, 0, 0);
+	for (unsigned i = 0; i < 3; i++)
+		submit(f, &jobs[i], NULL);
+	submit(f, &last, &wait);
+	while (!__atomic_load_n(&last.runs, __ATOMIC_SEQ_CST))
+		poll(NULL, 0, 1);
+	loop_poll(f->loop, 1000);
+	assert_int_equal(f->done, 3);
+	assert_int_equal(f->batches, 1);
+	sem_post(&wait);
+	poll_until(f, 4);
+	assert_int_equal(f->batches, 2);
+	sem_destroy(&wait);
+}
+
+static void reaping_without_the_loop_completes_jobs_too(void **state)
+{
+	struct fixture *f = *state;
+	struct test_job job = { .again = 3 };
+	struct pollfd ready = { .fd = worker_fd(f->worker), .events = POLLIN };
+
+	submit(f, &job, NULL);
+	while (f->done < 4) {
+		assert_int_equal(poll(&ready, 1, 10000), 1);
+		worker_reap(f->worker);
+	}
+	assert_int_equal(f->batches, 4);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_job_runs_elsewhere_and_completes_in_the_loop),
+		TEST(a_job_that_hangs_holds_up_no_other),
+		TEST(there_are_never_more_threads_than_asked_for),
+		TEST(jobs_that_end_together_are_settled_once),
+		TEST(reaping_without_the_loop_completes_jobs_too),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
