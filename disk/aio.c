@@ -3,6 +3,7 @@
 #include <libaio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "aio.h"
 
@@ -17,9 +18,6 @@ struct aio {
 	io_context_t context;
 	struct aio_slot slots[AIO_DEPTH];
 	struct aio_slot *free;
-	struct iocb *batch[AIO_DEPTH]; /* filled in, not yet the kernel's */
-	unsigned batched;
-	unsigned in_flight; /* the kernel's */
 };
 
 int aio_create(struct aio **out, int fd, int event_fd)
@@ -52,32 +50,36 @@ void aio_destroy(struct aio *aio)
 	free(aio);
 }
 
-static void aio_prepare(struct aio *aio, struct iocb *iocb, const struct disk_request *request)
+static void aio_prepare(struct aio *aio, struct iocb *iocb, const struct disk_request *request,
+			int flags)
 {
 	switch (request->op) {
 	case DISK_READ:
-		io_prep_preadv(iocb, aio->fd, request->iov, request->iov_count, request->offset);
+		io_prep_preadv2(iocb, aio->fd, request->iov, request->iov_count, request->offset,
+				flags);
 		break;
 	case DISK_WRITE:
-		io_prep_pwritev(iocb, aio->fd, request->iov, request->iov_count, request->offset);
+		io_prep_pwritev2(iocb, aio->fd, request->iov, request->iov_count, request->offset,
+				 flags);
 		break;
 	default:
+		/* The kernel has threads of its own for this. */
 		io_prep_fdsync(iocb, aio->fd);
 	}
 	io_set_eventfd(iocb, aio->event_fd);
 }
 
-bool aio_queue(struct aio *aio, struct disk_request *request)
+bool aio_add(struct aio *aio, struct aio_batch *batch, struct disk_request *request, bool nowait)
 {
 	struct aio_slot *slot = aio->free;
 
-	if (!slot)
+	if (!slot || batch->count == AIO_BATCH)
 		return false;
 	aio->free = slot->next;
 	slot->request = request;
-	aio_prepare(aio, &slot->iocb, request);
+	aio_prepare(aio, &slot->iocb, request, nowait ? RWF_NOWAIT : 0);
 	slot->iocb.data = slot;
-	aio->batch[aio->batched++] = &slot->iocb;
+	batch->iocbs[batch->count++] = &slot->iocb;
 	return true;
 }
 
@@ -88,41 +90,37 @@ static struct disk_request *aio_release(struct aio *aio, struct aio_slot *slot)
 	return slot->request;
 }
 
-static void aio_drop_batched(struct aio *aio, unsigned count)
+void aio_submit(struct aio *aio, struct aio_batch *batch)
 {
-	aio->batched -= count;
-	memmove(aio->batch, aio->batch + count, aio->batched * sizeof(aio->batch[0]));
+	unsigned at = 0;
+
+	while (at < batch->count) {
+		int ret = io_submit(aio->context, batch->count - at, batch->iocbs + at);
+
+		/* An error is about the first of them; those that went before are the kernel's. */
+		if (ret > 0)
+			at += ret;
+		else if (ret != -EINTR)
+			batch->iocbs[batch->refused++] = batch->iocbs[at++];
+	}
 }
 
-struct disk_request *aio_submit(struct aio *aio)
+struct disk_request *aio_take_refused(struct aio *aio, struct aio_batch *batch)
 {
-	while (aio->batched) {
-		int ret = io_submit(aio->context, aio->batched, aio->batch);
-		struct aio_slot *slot;
-
-		if (ret > 0) {
-			aio->in_flight += ret;
-			aio_drop_batched(aio, ret);
-			continue;
-		}
-		if (ret == -EINTR)
-			continue;
-		/* The rest goes with the next completion, as there is one to come. */
-		if (ret == -EAGAIN && aio->in_flight)
-			return NULL;
-		/* All other errors are about the first of the batch. */
-		slot = aio->batch[0]->data;
-		aio_drop_batched(aio, 1);
-		return aio_release(aio, slot);
-	}
+	if (batch->refused)
+		return aio_release(aio, batch->iocbs[--batch->refused]->data);
+	batch->count = 0;
 	return NULL;
 }
 
+/* -EOPNOTSUPP: a device under it does not know RWF_NOWAIT. */
 static void aio_settle(struct disk_request *request, long result)
 {
 	bool transfer = request->op == DISK_READ || request->op == DISK_WRITE;
 
 	request->result = result < 0 ? (int)result : 0;
+	if (result == -EOPNOTSUPP)
+		request->result = -EAGAIN;
 	if (transfer && result >= 0 && (u64)result < request->len) {
 		request->moved = result;
 		request->result = -EAGAIN;
@@ -140,7 +138,6 @@ void aio_reap(struct aio *aio, struct request_list *finished)
 		for (int i = 0; i < count; i++) {
 			struct disk_request *request = aio_release(aio, events[i].data);
 
-			aio->in_flight--;
 			aio_settle(request, (long)events[i].res);
 			request_push(finished, request);
 		}

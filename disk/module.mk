@@ -1,1 +1,1 @@
-disk-src := aio.c disk.c raw.c raw_io.c worker.c
+disk-src := aio.c disk.c file.c file_io.c

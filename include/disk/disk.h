@@ -3,9 +3,10 @@
  * A disk image or a block device, read and written without blocking anybody.
  *
  * Files are opened O_DIRECT where they allow it and served by libaio, which
- * completes into the loop. What would block in io_submit() (a buffered file) or
- * has no asynchronous call (fallocate) goes to one worker thread per disk, made
- * when first needed. Requests that O_DIRECT cannot take as they are (buffers
+ * completes into the loop. What may block even there goes to a few threads
+ * of the disk's, made when first needed: io_submit() of writes to files, which waits for
+ * allocations and frozen file systems, buffered files, and what has no asynchronous call
+ * (fallocate). Requests that O_DIRECT cannot take as they are (buffers
  * not aligned in memory) are bounced through an aligned buffer.
  *
  * All calls with the VM lock held (disk_open() before there is a VM); requests
@@ -18,6 +19,7 @@
 
 #include "util/error.h"
 #include "util/types.h"
+#include "vmm/worker.h"
 
 struct disk;
 struct loop;
@@ -38,11 +40,16 @@ struct disk_request {
 	const struct iovec *iov; /* stays as it is until done() */
 	unsigned iov_count;
 	bool may_unmap; /* WRITE_ZEROES: punching a hole is welcome */
-	/* @result: 0, or -errno; a short transfer is -EIO. Never called from within disk_submit().
+	/*
+	 * @result: 0, or -errno; a short transfer is -EIO. The host's failures are logged. Never
+	 * called from within disk_submit().
 	 */
 	void (*done)(struct disk_request *request, int result);
 	struct disk_request *next; /* the disk's, while it has the request; so are the others */
-	u64 moved;		   /* bytes that an interrupted transfer has behind it */
+	struct disk *disk;
+	struct worker_job job;
+	u64 moved;    /* bytes that an interrupted transfer has behind it */
+	bool refused; /* by us: the host was not asked */
 	int result;
 };
 

@@ -8,23 +8,23 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "raw.h"
+#include "file.h"
 #include "util/file.h"
 #include "util/range.h"
 
 /* As large as any logical block of a disk is in practice. */
 #define PROBE_SIZE 4096u
 
-static int raw_open_file(struct raw *raw, const char *path, bool read_only, struct stat *st,
-			 struct error *err)
+static int disk_file_open_file(struct disk_file *file, const char *path, bool read_only,
+			       struct stat *st, struct error *err)
 {
 	struct error why = { "" };
 	int ret;
 
-	raw->fd = file_open_storage("disk", path, read_only ? O_RDONLY : O_RDWR, st, &why);
-	if (raw->fd >= 0)
+	file->fd = file_open_storage("disk", path, read_only ? O_RDONLY : O_RDWR, st, &why);
+	if (file->fd >= 0)
 		return 0;
-	ret = raw->fd;
+	ret = file->fd;
 	if (!read_only && (ret == -EACCES || ret == -EROFS || ret == -EPERM))
 		return error_set(
 			err, ret,
@@ -33,18 +33,19 @@ static int raw_open_file(struct raw *raw, const char *path, bool read_only, stru
 	return error_set(err, ret, "%s", why.text);
 }
 
-static int raw_measure_block_device(struct raw *raw, const char *path, struct error *err)
+static int disk_file_measure_block_device(struct disk_file *file, const char *path,
+					  struct error *err)
 {
 	int sector = 0;
 
-	if (ioctl(raw->fd, BLKGETSIZE64, &raw->info.size) || ioctl(raw->fd, BLKSSZGET, &sector))
+	if (ioctl(file->fd, BLKGETSIZE64, &file->info.size) || ioctl(file->fd, BLKSSZGET, &sector))
 		return error_set(err, -errno, "disk %s: cannot ask for its size: %s", path,
 				 strerror(errno));
 	if (sector < (int)DISK_SECTOR || sector > (int)PROBE_SIZE || sector & (sector - 1))
 		return error_set(err, -EINVAL, "disk %s: blocks of %d bytes are not supported",
 				 path, sector);
-	raw->block_device = true;
-	raw->info.block_size = sector;
+	file->block_device = true;
+	file->info.block_size = sector;
 	return 0;
 }
 
@@ -52,40 +53,41 @@ static int raw_measure_block_device(struct raw *raw, const char *path, struct er
  * The inode names a file for as long as it lives, whatever path leads to it;
  * the device's number names a device. Hashed (FNV-1a) to fit 20 bytes.
  */
-static void raw_name(struct raw *raw, const struct stat *st)
+static void disk_file_name(struct disk_file *file, const struct stat *st)
 {
-	u64 parts[2] = { raw->block_device ? st->st_rdev : st->st_dev,
-			 raw->block_device ? 0 : st->st_ino };
+	u64 parts[2] = { file->block_device ? st->st_rdev : st->st_dev,
+			 file->block_device ? 0 : st->st_ino };
 	const u8 *bytes = (const u8 *)parts;
 	u64 hash = 0xcbf29ce484222325;
-	char name[sizeof(raw->id) + 1];
+	char name[sizeof(file->id) + 1];
 
 	for (size_t i = 0; i < sizeof(parts); i++)
 		hash = (hash ^ bytes[i]) * 0x100000001b3;
 	snprintf(name, sizeof(name), "lkvm%016llx", (unsigned long long)hash);
-	memcpy(raw->id, name, sizeof(raw->id));
+	memcpy(file->id, name, sizeof(file->id));
 }
 
-static int raw_measure(struct raw *raw, const char *path, const struct stat *st, struct error *err)
+static int disk_file_measure(struct disk_file *file, const char *path, const struct stat *st,
+			     struct error *err)
 {
 	int ret = 0;
 
-	raw->info.block_size = DISK_SECTOR;
+	file->info.block_size = DISK_SECTOR;
 	if (S_ISBLK(st->st_mode))
-		ret = raw_measure_block_device(raw, path, err);
+		ret = disk_file_measure_block_device(file, path, err);
 	else
-		raw->info.size = st->st_size;
+		file->info.size = st->st_size;
 	if (ret)
 		return ret;
-	if (!raw->info.size)
+	if (!file->info.size)
 		return error_set(err, -EINVAL,
 				 "disk %s: is empty; truncate -s SIZE gives it a size", path);
-	if (raw->info.size < raw->info.block_size)
+	if (file->info.size < file->info.block_size)
 		return error_set(err, -EINVAL, "disk %s: is smaller than one sector of %u bytes",
-				 path, raw->info.block_size);
-	raw->info.size = align_down(raw->info.size, raw->info.block_size);
-	raw->align = raw->info.block_size;
-	raw_name(raw, st);
+				 path, file->info.block_size);
+	file->info.size = align_down(file->info.size, file->info.block_size);
+	file->align = file->info.block_size;
+	disk_file_name(file, st);
 	return 0;
 }
 
@@ -93,16 +95,16 @@ static int raw_measure(struct raw *raw, const char *path, const struct stat *st,
  * An open file description lock: it conflicts even between two disks of this
  * process, and goes with the last descriptor, however the process ends.
  */
-static int raw_lock(struct raw *raw, const char *path, struct error *err)
+static int disk_file_lock(struct disk_file *file, const char *path, struct error *err)
 {
-	struct flock lock = { .l_type = raw->info.read_only ? F_RDLCK : F_WRLCK,
+	struct flock lock = { .l_type = file->info.read_only ? F_RDLCK : F_WRLCK,
 			      .l_whence = SEEK_SET };
 
-	if (!fcntl(raw->fd, F_OFD_SETLK, &lock))
+	if (!fcntl(file->fd, F_OFD_SETLK, &lock))
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
 		return error_set(err, -EBUSY, "disk %s: is in use by another lkvm%s", path,
-				 raw->info.read_only
+				 file->info.read_only
 					 ? " for writing"
 					 : " (or given twice); readers share it with ,ro");
 	/* A file system without locks: nobody to quarrel with, as far as we can know. */
@@ -112,63 +114,70 @@ static int raw_lock(struct raw *raw, const char *path, struct error *err)
 }
 
 /* Whether a read with exactly the alignment that we promise to keep works. */
-static bool raw_probe_direct(const struct raw *raw)
+static bool disk_file_probe_direct(const struct disk_file *file)
 {
 	void *buffer;
 	bool works;
 
 	if (posix_memalign(&buffer, PROBE_SIZE, 2 * PROBE_SIZE))
 		return false;
-	works = pread(raw->fd, (char *)buffer + raw->align, raw->align, 0) == (ssize_t)raw->align;
+	works = pread(file->fd, (char *)buffer + file->align, file->align, 0) ==
+		(ssize_t)file->align;
 	free(buffer);
 	return works;
 }
 
-static int raw_set_direct(struct raw *raw, const char *path, const struct disk_options *options,
-			  struct error *err)
+static int disk_file_set_direct(struct disk_file *file, const char *path,
+				const struct disk_options *options, struct error *err)
 {
-	int flags = fcntl(raw->fd, F_GETFL);
+	int flags = fcntl(file->fd, F_GETFL);
 
 	if (flags < 0)
 		return error_set(err, -errno, "disk %s: %s", path, strerror(errno));
-	raw->info.direct = !options->buffered && !fcntl(raw->fd, F_SETFL, flags | O_DIRECT) &&
-			   raw_probe_direct(raw);
-	if (!raw->info.direct && fcntl(raw->fd, F_SETFL, flags))
+	file->info.direct = !options->buffered && !fcntl(file->fd, F_SETFL, flags | O_DIRECT) &&
+			    disk_file_probe_direct(file);
+	if (!file->info.direct && fcntl(file->fd, F_SETFL, flags))
 		return error_set(err, -errno, "disk %s: %s", path, strerror(errno));
-	if (!raw->info.direct && options->direct)
+	if (!file->info.direct && options->direct)
 		return error_set(err, -EINVAL,
 				 "disk %s: its file system does not take O_DIRECT with %u-byte "
 				 "blocks; leave \"direct\" out",
-				 path, raw->align);
+				 path, file->align);
 	return 0;
 }
 
-int raw_open(struct raw *raw, const char *path, const struct disk_options *options,
-	     struct error *err)
+int disk_file_open(struct disk_file *file, const char *path, const struct disk_options *options,
+		   struct error *err)
 {
 	struct stat st;
 	int ret;
 
-	memset(raw, 0, sizeof(*raw));
-	raw->info.read_only = options->read_only;
-	ret = raw_open_file(raw, path, options->read_only, &st, err);
+	memset(file, 0, sizeof(*file));
+	file->info.read_only = options->read_only;
+	ret = disk_file_open_file(file, path, options->read_only, &st, err);
 	if (ret)
 		return ret;
-	ret = raw_measure(raw, path, &st, err);
+	file->path = strdup(path);
+	if (!file->path)
+		ret = error_set(err, -ENOMEM, "disk %s: out of memory", path);
 	if (!ret)
-		ret = raw_lock(raw, path, err);
+		ret = disk_file_measure(file, path, &st, err);
 	if (!ret)
-		ret = raw_set_direct(raw, path, options, err);
+		ret = disk_file_lock(file, path, err);
+	if (!ret)
+		ret = disk_file_set_direct(file, path, options, err);
 	if (ret)
-		raw_close(raw);
+		disk_file_close(file);
 	/* Where the host cannot punch holes a discard does nothing and zeroes are written. */
-	raw->info.can_discard = !raw->info.read_only;
+	file->info.can_discard = !file->info.read_only;
 	return ret;
 }
 
-void raw_close(struct raw *raw)
+void disk_file_close(struct disk_file *file)
 {
-	if (raw->fd >= 0)
-		close(raw->fd);
-	raw->fd = -1;
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+	free(file->path);
+	file->path = NULL;
 }

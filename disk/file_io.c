@@ -8,23 +8,26 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "raw.h"
+#include "file.h"
 #include "util/range.h"
 
 /* Pieces per call: enough that a call costs more than making it. */
 #define WINDOW 64
 
-bool raw_is_aligned(const struct raw *raw, const struct disk_request *request)
+/* Of a transfer that cannot use the guest's memory, at a time. */
+#define BUFFER_SIZE (256 * KIB)
+
+bool disk_file_is_aligned(const struct disk_file *file, const struct disk_request *request)
 {
 	u64 bits = request->offset + request->moved;
 
-	if (!raw->info.direct)
+	if (!file->info.direct)
 		return true;
-	if (request->moved & (raw->align - 1))
+	if (request->moved & (file->align - 1))
 		return false;
 	for (unsigned i = 0; i < request->iov_count; i++)
 		bits |= (uintptr_t)request->iov[i].iov_base | request->iov[i].iov_len;
-	return is_aligned(bits, raw->align);
+	return is_aligned(bits, file->align);
 }
 
 /* The request's memory from byte @skip on, at most @max bytes of it. Returns the pieces. */
@@ -80,75 +83,81 @@ static void request_copy(const struct disk_request *request, u64 skip, char *dat
 	}
 }
 
-static int raw_buffer_get(struct raw_buffer *buffer)
+/* Memory for a transfer that cannot use the request's. NULL: there is none. */
+static void *buffer_alloc(u64 size)
 {
-	if (!buffer->data && posix_memalign(&buffer->data, 4096, RAW_BUFFER_SIZE))
-		buffer->data = NULL;
-	return buffer->data ? 0 : -ENOMEM;
-}
+	void *data;
 
-void raw_buffer_free(struct raw_buffer *buffer)
-{
-	free(buffer->data);
-	buffer->data = NULL;
+	return posix_memalign(&data, 4096, align_up(size, 4096)) ? NULL : data;
 }
 
 /* One call straight from or to the request's memory. Bytes moved or -1. */
-static ssize_t transfer_straight(const struct raw *raw, const struct disk_request *request)
+static ssize_t transfer_straight(const struct disk_file *file, const struct disk_request *request)
 {
 	struct iovec window[WINDOW];
 	int count = window_fill(request, request->moved, request->len - request->moved, window);
 	off_t offset = request->offset + request->moved;
 
-	return request->op == DISK_READ ? preadv(raw->fd, window, count, offset)
-					: pwritev(raw->fd, window, count, offset);
+	return request->op == DISK_READ ? preadv(file->fd, window, count, offset)
+					: pwritev(file->fd, window, count, offset);
 }
 
 /* One call through the buffer. */
-static ssize_t transfer_bounced(const struct raw *raw, struct raw_buffer *buffer,
+static ssize_t transfer_bounced(const struct disk_file *file, void *buffer,
 				const struct disk_request *request)
 {
-	u64 len = MIN(request->len - request->moved, RAW_BUFFER_SIZE);
+	u64 len = MIN(request->len - request->moved, BUFFER_SIZE);
 	off_t offset = request->offset + request->moved;
 	ssize_t done;
 
 	if (request->op == DISK_WRITE) {
-		request_copy(request, request->moved, buffer->data, len, false);
-		return pwrite(raw->fd, buffer->data, len, offset);
+		request_copy(request, request->moved, buffer, len, false);
+		return pwrite(file->fd, buffer, len, offset);
 	}
-	done = pread(raw->fd, buffer->data, len, offset);
+	done = pread(file->fd, buffer, len, offset);
 	if (done > 0)
-		request_copy(request, request->moved, buffer->data, done, true);
+		request_copy(request, request->moved, buffer, done, true);
 	return done;
 }
 
-static int raw_transfer(const struct raw *raw, struct raw_buffer *buffer,
-			struct disk_request *request)
+/* @buffer: NULL where the request's own memory will do. */
+static int transfer_all(const struct disk_file *file, void *buffer, struct disk_request *request)
 {
-	bool bounce = !raw_is_aligned(raw, request);
-	int ret = bounce ? raw_buffer_get(buffer) : 0;
-
-	while (!ret && request->moved < request->len) {
-		ssize_t done = bounce ? transfer_bounced(raw, buffer, request)
-				      : transfer_straight(raw, request);
+	while (request->moved < request->len) {
+		ssize_t done = buffer ? transfer_bounced(file, buffer, request)
+				      : transfer_straight(file, request);
 
 		if (done < 0 && errno == EINTR)
 			continue;
 		/* The end of a file that has shrunk under us, or an offset that O_DIRECT does not
 		 * take. */
 		if (done == 0 || (done < 0 && errno == EINVAL))
-			ret = -EIO;
-		else if (done < 0)
-			ret = -errno;
-		else
-			request->moved += done;
+			return -EIO;
+		if (done < 0)
+			return -errno;
+		request->moved += done;
 	}
+	return 0;
+}
+
+static int disk_file_transfer(const struct disk_file *file, struct disk_request *request)
+{
+	void *buffer;
+	int ret;
+
+	if (disk_file_is_aligned(file, request))
+		return transfer_all(file, NULL, request);
+	buffer = buffer_alloc(MIN(request->len, BUFFER_SIZE));
+	if (!buffer)
+		return -ENOMEM;
+	ret = transfer_all(file, buffer, request);
+	free(buffer);
 	return ret;
 }
 
-static int raw_flush(const struct raw *raw)
+static int disk_file_flush(const struct disk_file *file)
 {
-	return fdatasync(raw->fd) ? -errno : 0;
+	return fdatasync(file->fd) ? -errno : 0;
 }
 
 static bool is_unsupported(int error)
@@ -157,35 +166,30 @@ static bool is_unsupported(int error)
 }
 
 /* What the host cannot do is no error: a discard is a hint. */
-static int raw_discard(const struct raw *raw, const struct disk_request *request)
+static int disk_file_discard(const struct disk_file *file, const struct disk_request *request)
 {
-	u64 start = align_up(request->offset, raw->info.block_size);
-	u64 end = align_down(request->offset + request->len, raw->info.block_size);
+	u64 start = align_up(request->offset, file->info.block_size);
+	u64 end = align_down(request->offset + request->len, file->info.block_size);
 	u64 range[2] = { start, end - start };
 	int ret;
 
 	if (start >= end)
 		return 0;
-	if (raw->block_device)
-		ret = ioctl(raw->fd, BLKDISCARD, range);
+	if (file->block_device)
+		ret = ioctl(file->fd, BLKDISCARD, range);
 	else
-		ret = fallocate(raw->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
+		ret = fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
 				end - start);
 	return !ret || is_unsupported(errno) ? 0 : -errno;
 }
 
-static int raw_write_zeroes_by_hand(const struct raw *raw, struct raw_buffer *buffer,
-				    const struct disk_request *request)
+static int write_all(const struct disk_file *file, const void *zeroes, u64 size,
+		     const struct disk_request *request)
 {
 	u64 moved = 0;
-	int ret = raw_buffer_get(buffer);
 
-	if (ret)
-		return ret;
-	memset(buffer->data, 0, RAW_BUFFER_SIZE);
 	while (moved < request->len) {
-		ssize_t done = pwrite(raw->fd, buffer->data,
-				      MIN(request->len - moved, RAW_BUFFER_SIZE),
+		ssize_t done = pwrite(file->fd, zeroes, MIN(request->len - moved, size),
 				      request->offset + moved);
 
 		if (done < 0 && errno == EINTR)
@@ -197,8 +201,22 @@ static int raw_write_zeroes_by_hand(const struct raw *raw, struct raw_buffer *bu
 	return 0;
 }
 
-static int raw_write_zeroes(const struct raw *raw, struct raw_buffer *buffer,
-			    const struct disk_request *request)
+static int disk_file_write_zeroes_by_hand(const struct disk_file *file,
+					  const struct disk_request *request)
+{
+	u64 size = MIN(request->len, BUFFER_SIZE);
+	void *zeroes = buffer_alloc(size);
+	int ret;
+
+	if (!zeroes)
+		return -ENOMEM;
+	memset(zeroes, 0, size);
+	ret = write_all(file, zeroes, size, request);
+	free(zeroes);
+	return ret;
+}
+
+static int disk_file_write_zeroes(const struct disk_file *file, const struct disk_request *request)
 {
 	u64 range[2] = { request->offset, request->len };
 	int mode = request->may_unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
@@ -207,27 +225,28 @@ static int raw_write_zeroes(const struct raw *raw, struct raw_buffer *buffer,
 	if (!request->len)
 		return 0;
 	/* BLKDISCARD would not do: what it leaves behind is the device's choice. */
-	if (raw->block_device)
-		ret = ioctl(raw->fd, BLKZEROOUT, range);
+	if (file->block_device)
+		ret = ioctl(file->fd, BLKZEROOUT, range);
 	else
-		ret = fallocate(raw->fd, mode | FALLOC_FL_KEEP_SIZE, request->offset, request->len);
+		ret = fallocate(file->fd, mode | FALLOC_FL_KEEP_SIZE, request->offset,
+				request->len);
 	if (!ret)
 		return 0;
-	return is_unsupported(errno) ? raw_write_zeroes_by_hand(raw, buffer, request) : -errno;
+	return is_unsupported(errno) ? disk_file_write_zeroes_by_hand(file, request) : -errno;
 }
 
-int raw_perform(const struct raw *raw, struct raw_buffer *buffer, struct disk_request *request)
+int disk_file_perform(const struct disk_file *file, struct disk_request *request)
 {
 	switch (request->op) {
 	case DISK_READ:
 	case DISK_WRITE:
-		return raw_transfer(raw, buffer, request);
+		return disk_file_transfer(file, request);
 	case DISK_FLUSH:
-		return raw_flush(raw);
+		return disk_file_flush(file);
 	case DISK_DISCARD:
-		return raw_discard(raw, request);
+		return disk_file_discard(file, request);
 	case DISK_WRITE_ZEROES:
-		return raw_write_zeroes(raw, buffer, request);
+		return disk_file_write_zeroes(file, request);
 	}
 	return -EINVAL;
 }
