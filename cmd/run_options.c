@@ -36,6 +36,27 @@ static int set_params(void *target, char *value, struct error *err)
 	return 0;
 }
 
+static int set_disk_word(struct run_disk *disk, const char *word, const char *value,
+			 struct error *err)
+{
+	struct disk_options *options = &disk->options;
+
+	if (!strcmp(word, "ro") && !value)
+		options->read_only = true;
+	else if (!strcmp(word, "direct") && !value)
+		options->direct = true;
+	else if (!strcmp(word, "share") && value && (!strcmp(value, "on") || !strcmp(value, "off")))
+		options->share = !strcmp(value, "on");
+	else if (!strcmp(word, "format") && value && !strcmp(value, "raw"))
+		options->format = DISK_FORMAT_RAW;
+	else
+		return error_set(err, -EINVAL,
+				 "--disk %s: unknown option '%s%s%s': there are ro, direct, "
+				 "share=on|off and format=raw",
+				 disk->path, word, value ? "=" : "", value ? value : "");
+	return 0;
+}
+
 static int set_disk(void *target, char *value, struct error *err)
 {
 	struct run_options *options = target;
@@ -47,16 +68,10 @@ static int set_disk(void *target, char *value, struct error *err)
 	/* The first item is a path, which may have a '=' in it. */
 	disk->path = parse_next_item(&cursor);
 	if (!disk->path || !*disk->path)
-		return error_set(err, -EINVAL, "--disk needs a file: --disk FILE[,ro][,direct]");
+		return error_set(err, -EINVAL, "--disk needs a file: --disk FILE[,OPTION...]");
 	while ((option = parse_next_option(&cursor, &setting))) {
-		if (!strcmp(option, "ro") && !setting)
-			disk->options.read_only = true;
-		else if (!strcmp(option, "direct") && !setting)
-			disk->options.direct = true;
-		else
-			return error_set(err, -EINVAL,
-					 "--disk %s: unknown option '%s': there are ro and direct",
-					 disk->path, option);
+		if (set_disk_word(disk, option, setting, err))
+			return -EINVAL;
 	}
 	options->disk_count++;
 	return 0;
@@ -235,8 +250,10 @@ static const struct option_spec specs[] = {
 	{ 'i', "initrd", OPTION_VALUE, "FILE", "initial RAM disk", set_initrd },
 	{ 'p', "params", OPTION_VALUE, "TEXT", "kernel command line, after lkvm's own part",
 	  set_params },
-	{ 'd', "disk", OPTION_VALUE, "FILE[,ro][,direct]",
-	  "raw image or block device as virtio-blk; again for more", set_disk, .many = true },
+	{ 'd', "disk", OPTION_VALUE, "FILE[,OPTION...]",
+	  "raw image or block device as virtio-blk; again for more; OPTION:\n"
+	  "                                 ro, direct, share=on|off, format=raw",
+	  set_disk, .many = true },
 	{ 'c', "cpus", OPTION_VALUE, "N", "virtual CPUs (1)", set_cpus },
 	{ 'm', "mem", OPTION_VALUE, "SIZE", "RAM in MiB, or with K, M, G, T (256)", set_mem },
 	{ 0, "name", OPTION_VALUE, "NAME", "the VM's name (guest-PID)", set_name },

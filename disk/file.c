@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,23 +10,46 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "format.h"
+#include "holder.h"
 #include "util/file.h"
 #include "util/range.h"
 
 /* As large as any logical block of a disk is in practice. */
 #define PROBE_SIZE 4096u
 
-static int disk_file_open_file(struct disk_file *file, const char *path, bool read_only,
-			       struct stat *st, struct error *err)
-{
-	struct error why = { "" };
-	int ret;
+/* Where proc and sys are; holder.h says why this is a word. */
+#define HOST_ROOT ""
 
-	file->fd = file_open_storage("disk", path, read_only ? O_RDONLY : O_RDWR, st, &why);
+/* Nobody writes a block device that is mounted, or a part of another: O_EXCL fails there. */
+static int disk_file_refuse_busy(const char *path, dev_t device, struct error *err)
+{
+	char holder[192];
+
+	holder_of_device(HOST_ROOT, device, holder, sizeof(holder));
+	return error_set(err, -EBUSY,
+			 "disk %s: %s; writing it would destroy what is there: give it as %s,ro, "
+			 "or with share=on to write it all the same",
+			 path, holder, path);
+}
+
+static int disk_file_open_file(struct disk_file *file, const char *path,
+			       const struct disk_options *options, struct stat *st,
+			       struct error *err)
+{
+	int flags = options->read_only ? O_RDONLY : O_RDWR, ret;
+	struct error why = { "" };
+
+	/* It says nothing of a regular file. */
+	if (!options->read_only && !options->share)
+		flags |= O_EXCL;
+	file->fd = file_open_storage("disk", path, flags, st, &why);
 	if (file->fd >= 0)
 		return 0;
 	ret = file->fd;
-	if (!read_only && (ret == -EACCES || ret == -EROFS || ret == -EPERM))
+	if (ret == -EBUSY && flags & O_EXCL && S_ISBLK(st->st_mode))
+		return disk_file_refuse_busy(path, st->st_rdev, err);
+	if (!options->read_only && (ret == -EACCES || ret == -EROFS || ret == -EPERM))
 		return error_set(
 			err, ret,
 			"disk %s: cannot open it for writing: %s; give it as %s,ro to only read it",
@@ -36,8 +60,13 @@ static int disk_file_open_file(struct disk_file *file, const char *path, bool re
 static int disk_file_measure_block_device(struct disk_file *file, const char *path,
 					  struct error *err)
 {
-	int sector = 0;
+	int sector = 0, read_only = 0;
 
+	/* The kernel opens a write-protected one for writing, and refuses each write. */
+	if (!file->info.read_only && !ioctl(file->fd, BLKROGET, &read_only) && read_only)
+		return error_set(err, -EROFS,
+				 "disk %s: is write-protected; give it as %s,ro to only read it",
+				 path, path);
 	if (ioctl(file->fd, BLKGETSIZE64, &file->info.size) || ioctl(file->fd, BLKSSZGET, &sector))
 		return error_set(err, -errno, "disk %s: cannot ask for its size: %s", path,
 				 strerror(errno));
@@ -85,32 +114,87 @@ static int disk_file_measure(struct disk_file *file, const char *path, const str
 	if (file->info.size < file->info.block_size)
 		return error_set(err, -EINVAL, "disk %s: is smaller than one sector of %u bytes",
 				 path, file->info.block_size);
-	file->info.size = align_down(file->info.size, file->info.block_size);
+	if (!is_aligned(file->info.size, file->info.block_size))
+		return error_set(
+			err, -EINVAL,
+			"disk %s: %llu bytes are not whole sectors of %u, so its end would "
+			"be hidden; 'truncate -s %%%u' appends zeroes",
+			path, (unsigned long long)file->info.size, file->info.block_size,
+			file->info.block_size);
 	file->align = file->info.block_size;
 	disk_file_name(file, st);
 	return 0;
 }
 
+/* What the kernel calls the file, in the links of all who have it open; "" if it does not say. */
+static void disk_file_find_link(const struct disk_file *file, char *link, size_t size)
+{
+	char path[40];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
+	len = readlink(path, link, size - 1);
+	link[MAX(len, 0)] = 0;
+}
+
+static int disk_file_refuse_locked(const struct disk_file *file, const char *path,
+				   struct flock *lock, struct error *err)
+{
+	char link[PATH_MAX], holder[192];
+
+	/* An open file description's lock is nobody's to the kernel: -1. */
+	if (fcntl(file->fd, F_OFD_GETLK, lock) || lock->l_type == F_UNLCK)
+		lock->l_pid = -1;
+	disk_file_find_link(file, link, sizeof(link));
+	holder_of_lock(HOST_ROOT, link, lock->l_pid, holder, sizeof(holder));
+	if (file->info.read_only)
+		return error_set(err, -EBUSY,
+				 "disk %s: %s; share=on reads what is written meanwhile", path,
+				 holder);
+	return error_set(err, -EBUSY,
+			 "disk %s: %s; a disk that is written is nobody else's, and readers share "
+			 "it with ,ro",
+			 path, holder);
+}
+
 /*
  * An open file description lock: it conflicts even between two disks of this
- * process, and goes with the last descriptor, however the process ends.
+ * process, and goes with the last descriptor, however the process ends. Those who
+ * share it for writing only see to it that nobody takes the disk for himself alone.
  */
-static int disk_file_lock(struct disk_file *file, const char *path, struct error *err)
+static int disk_file_lock(struct disk_file *file, const char *path,
+			  const struct disk_options *options, struct error *err)
 {
-	struct flock lock = { .l_type = file->info.read_only ? F_RDLCK : F_WRLCK,
-			      .l_whence = SEEK_SET };
+	bool alone = !file->info.read_only && !options->share;
+	struct flock lock = { .l_type = alone ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
 
+	/* A reader that shares keeps nobody out, and nobody is asked. */
+	if (file->info.read_only && options->share)
+		return 0;
 	if (!fcntl(file->fd, F_OFD_SETLK, &lock))
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
-		return error_set(err, -EBUSY, "disk %s: is in use by another lkvm%s", path,
-				 file->info.read_only
-					 ? " for writing"
-					 : " (or given twice); readers share it with ,ro");
+		return disk_file_refuse_locked(file, path, &lock, err);
 	/* A file system without locks: nobody to quarrel with, as far as we can know. */
 	if (errno == ENOLCK || errno == EOPNOTSUPP || errno == EINVAL)
 		return 0;
 	return error_set(err, -errno, "disk %s: cannot lock it: %s", path, strerror(errno));
+}
+
+/* A loop device takes no lock on its file, and may be mounted. */
+static int disk_file_check_loop(const struct disk_file *file, const char *path,
+				const struct disk_options *options, struct error *err)
+{
+	char link[PATH_MAX], holder[192];
+
+	if (file->block_device || file->info.read_only || options->share)
+		return 0;
+	disk_file_find_link(file, link, sizeof(link));
+	if (!holder_is_loop(HOST_ROOT, link, holder, sizeof(holder)))
+		return 0;
+	return error_set(err, -EBUSY,
+			 "disk %s: %s; 'losetup -d' gives it back, share=on writes it all the same",
+			 path, holder);
 }
 
 /* Whether a read with exactly the alignment that we promise to keep works. */
@@ -154,7 +238,7 @@ int disk_file_open(struct disk_file *file, const char *path, const struct disk_o
 
 	memset(file, 0, sizeof(*file));
 	file->info.read_only = options->read_only;
-	ret = disk_file_open_file(file, path, options->read_only, &st, err);
+	ret = disk_file_open_file(file, path, options, &st, err);
 	if (ret)
 		return ret;
 	file->path = strdup(path);
@@ -163,9 +247,13 @@ int disk_file_open(struct disk_file *file, const char *path, const struct disk_o
 	if (!ret)
 		ret = disk_file_measure(file, path, &st, err);
 	if (!ret)
-		ret = disk_file_lock(file, path, err);
+		ret = disk_file_lock(file, path, options, err);
+	if (!ret)
+		ret = disk_file_check_loop(file, path, options, err);
 	if (!ret)
 		ret = disk_file_set_direct(file, path, options, err);
+	if (!ret && options->format == DISK_FORMAT_GUESS)
+		ret = format_check_raw(file, path, err);
 	if (ret)
 		disk_file_close(file);
 	/* Where the host cannot punch holes a discard does nothing and zeroes are written. */

@@ -55,14 +55,21 @@ struct disk_request {
 
 #define DISK_SECTOR 512u
 
+enum disk_format {
+	DISK_FORMAT_GUESS, /* raw, unless its first bytes are those of another format: refused */
+	DISK_FORMAT_RAW,   /* whatever is in it */
+};
+
 struct disk_options {
 	bool read_only;
+	bool share; /* others may have it open, and write it: the user sees to the consequences */
+	enum disk_format format;
 	bool direct;   /* O_DIRECT or fail; otherwise where it works */
 	bool buffered; /* never O_DIRECT: share the host's page cache; not with direct */
 };
 
 struct disk_info {
-	u64 size; /* bytes, rounded down to a sector */
+	u64 size; /* bytes, whole blocks */
 	bool read_only;
 	bool direct;
 	bool can_discard; /* discard and write-zeroes are worth offering */
@@ -71,8 +78,9 @@ struct disk_info {
 
 /*
  * Open, lock and measure. A disk that is open for writing is nobody else's, one
- * that is read-only may be shared with readers: -EBUSY with a line otherwise
- * (an open file description lock, gone with the process). -errno with a line.
+ * that is read-only may be shared with readers: -EBUSY with a line otherwise that
+ * names the holder (an open file description lock, gone with the process; O_EXCL
+ * for a block device, which the mounted ones refuse). -errno with a line.
  */
 int disk_open(struct disk **disk, const char *path, const struct disk_options *options,
 	      struct error *err);
