@@ -34,8 +34,7 @@ static void on_quit(void *arg)
 
 static void on_panic(void *arg)
 {
-	log_debug("\"Kernel panic\" went by on the console");
-	vm_panicked(arg);
+	vm_panicked(arg, false);
 }
 
 static int add_console(struct machine *machine, struct error *err)

@@ -191,6 +191,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->initrd_fd = machine->host.kvm_fd = -1;
 	machine->config.name = options->name;
 	machine->config.cpus = options->cpus;
+	machine->config.panic_timeout = options->panic_timeout;
 	machine->config.arch = options->arch;
 	ret = check_name(machine, err);
 	if (!ret)

@@ -9,6 +9,7 @@
 #include "util/log.h"
 #include "util/parse.h"
 #include "vmm/control.h"
+#include "vmm/vm.h"
 
 #define DEFAULT_RAM (256 * MIB)
 
@@ -238,6 +239,17 @@ static int set_timeout(void *target, char *value, struct error *err)
 	return 0;
 }
 
+static int set_panic_timeout(void *target, char *value, struct error *err)
+{
+	u64 seconds;
+
+	if (parse_u64(value, 1000000, &seconds) || !seconds)
+		return error_set(err, -EINVAL, "--panic-timeout %s: seconds, from 1 to 1000000",
+				 value);
+	((struct run_options *)target)->panic_timeout = seconds;
+	return 0;
+}
+
 static int set_help(void *target, char *value, struct error *err)
 {
 	((struct run_options *)target)->help = true;
@@ -281,6 +293,8 @@ static const struct option_spec specs[] = {
 	{ 0, "debug", OPTION_FLAG, NULL, "--loglevel debug, and counters at the end", set_debug },
 	{ 0, "timeout", OPTION_VALUE, "SECONDS", "end the guest after this long, with status 4",
 	  set_timeout },
+	{ 0, "panic-timeout", OPTION_VALUE, "SECONDS",
+	  "end a guest that panicked and does nothing for so long (60)", set_panic_timeout },
 	{ 'h', "help", OPTION_FLAG, NULL, "this text", set_help },
 	{ 0 },
 };
@@ -290,6 +304,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 	memset(options, 0, sizeof(*options));
 	options->ram = DEFAULT_RAM;
 	options->cpus = 1;
+	options->panic_timeout = VM_PANIC_TIMEOUT;
 	return options_parse(specs, argc, argv, options, set_kernel, err);
 }
 

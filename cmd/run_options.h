@@ -41,7 +41,8 @@ struct run_options {
 	const char *dump_dtb;
 	bool no_defaults;
 	bool debug;
-	unsigned timeout; /* seconds; 0: none */
+	unsigned timeout;	/* seconds; 0: none */
+	unsigned panic_timeout; /* seconds */
 	bool help;
 };
 

@@ -17,6 +17,7 @@ bool transport_live(const struct transport *transport)
 
 static void serve(struct transport *transport, unsigned index)
 {
+	transport->vm->activity++;
 	/* A queue that is not enabled means: no access to the queue. */
 	if (transport_live(transport) && !transport->paused &&
 	    transport->virtio->queues[index].ready)

@@ -6,8 +6,9 @@
 #include "vmm/pvpanic.h"
 #include "vmm/vm.h"
 
-/* The events we take, which is also what the register reads (linux/../misc/pvpanic.h). */
-#define PVPANIC_PANICKED (1u << 0)
+/* The events we take, which is also what the register reads (Linux, uapi/misc/pvpanic.h). */
+#define PVPANIC_PANICKED     (1u << 0)
+#define PVPANIC_CRASH_LOADED (1u << 1) /* it panicked, and its crash kernel takes over */
 
 struct pvpanic {
 	struct device device;
@@ -17,15 +18,15 @@ struct pvpanic {
 
 static u64 pvpanic_read(struct bus_region *region, u64 offset, unsigned len)
 {
-	return offset ? 0 : PVPANIC_PANICKED;
+	return offset ? 0 : PVPANIC_PANICKED | PVPANIC_CRASH_LOADED;
 }
 
 static void pvpanic_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
 {
 	struct pvpanic *pvpanic = container_of(region, struct pvpanic, region);
 
-	if (!offset && (value & PVPANIC_PANICKED))
-		vm_panicked(pvpanic->vm);
+	if (!offset && (value & (PVPANIC_PANICKED | PVPANIC_CRASH_LOADED)))
+		vm_panicked(pvpanic->vm, !(value & PVPANIC_PANICKED));
 }
 
 static const struct bus_ops pvpanic_bus_ops = {

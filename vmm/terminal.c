@@ -51,7 +51,6 @@ struct terminal {
 	struct loop_source timer;
 	bool timer_set;
 	unsigned panic_matched; /* characters of panic_text that just went by */
-	bool panic_said;
 };
 
 static const char panic_text[] = "Kernel panic - not syncing";
@@ -269,14 +268,14 @@ static void arm_timer(struct terminal *terminal)
 
 static void look_for_panic(struct terminal *terminal, const char *data, size_t len)
 {
-	for (size_t i = 0; i < len && !terminal->panic_said; i++) {
+	for (size_t i = 0; i < len; i++) {
 		/* Its first letter comes once in it: after a mismatch only that can match. */
 		if (data[i] == panic_text[terminal->panic_matched])
 			terminal->panic_matched++;
 		else
 			terminal->panic_matched = data[i] == panic_text[0];
 		if (terminal->panic_matched == sizeof(panic_text) - 1) {
-			terminal->panic_said = true;
+			terminal->panic_matched = 0;
 			terminal->events.panic(terminal->events.arg);
 		}
 	}

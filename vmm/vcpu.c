@@ -64,6 +64,7 @@ static void handle_mmio(struct vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 
 	vm_lock(vcpu->vm);
+	vcpu->vm->activity++;
 	if (run->mmio.is_write)
 		bus_write(vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
 	else
@@ -78,6 +79,7 @@ static void handle_port(struct vcpu *vcpu)
 	char *data = (char *)run + run->io.data_offset;
 
 	vm_lock(vcpu->vm);
+	vcpu->vm->activity++;
 	for (u32 i = 0; i < run->io.count; i++, data += run->io.size) {
 		if (run->io.direction == KVM_EXIT_IO_OUT)
 			bus_write(vcpu->vm->ports, run->io.port, data, run->io.size);
@@ -97,8 +99,9 @@ static void handle_system_event(struct vcpu *vcpu)
 		vm_stop(vcpu->vm, VM_REBOOT);
 		break;
 	case KVM_SYSTEM_EVENT_CRASH:
-		vm_panicked(vcpu->vm);
-		vm_stop(vcpu->vm, VM_PANIC);
+		vm_lock(vcpu->vm);
+		vm_panicked(vcpu->vm, false);
+		vm_unlock(vcpu->vm);
 		break;
 	}
 }

@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "panic.h"
 #include "util/log.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -130,21 +129,6 @@ static int start_thread(struct vcpu *vcpu, void *(*body)(void *), void *arg)
 
 /* ---- the machine ---- */
 
-static void panic_grace_over(struct loop_source *source, u32 events)
-{
-	vm_stop(container_of(source, struct vm, panic_timer), VM_PANIC);
-}
-
-static int create_panic_timer(struct vm *vm)
-{
-	vm->panic_timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (vm->panic_timer.fd < 0)
-		return -errno;
-	vm->panic_timer.events = EPOLLIN;
-	vm->panic_timer.handle = panic_grace_over;
-	return loop_add(vm->loop, &vm->panic_timer);
-}
-
 static int create_vcpu_structs(struct vm *vm)
 {
 	vm->vcpus = calloc(vm->config->cpus, sizeof(vm->vcpus[0]));
@@ -167,7 +151,7 @@ static int create_structs(struct vm *vm)
 	int ret = loop_create(&vm->loop, &vm->lock);
 
 	if (!ret)
-		ret = create_panic_timer(vm);
+		ret = panic_create(vm);
 	if (!ret)
 		ret = bus_create(&vm->mmio);
 	if (!ret)
@@ -222,7 +206,6 @@ int vm_create(struct vm **out, const struct vm_host *host, const struct vm_confi
 		return error_set(err, -ENOMEM, "out of memory");
 	vm->kvm_fd = host->kvm_fd;
 	vm->fd = -1;
-	vm->panic_timer.fd = -1;
 	vm->config = config;
 	list_init(&vm->devices);
 	list_init(&vm->slots);
@@ -329,8 +312,7 @@ void vm_destroy(struct vm *vm)
 	irq_destroy(vm->irq);
 	bus_destroy(vm->ports);
 	bus_destroy(vm->mmio);
-	if (vm->panic_timer.fd >= 0)
-		close(vm->panic_timer.fd);
+	panic_destroy(vm);
 	loop_destroy(vm->loop);
 	if (vm->fd >= 0)
 		close(vm->fd);

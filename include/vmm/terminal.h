@@ -29,7 +29,7 @@ struct terminal_client {
 
 struct terminal_events {
 	void (*quit)(void *arg);  /* Ctrl-A x */
-	void (*panic)(void *arg); /* "Kernel panic - not syncing" went by: a guess, once */
+	void (*panic)(void *arg); /* "Kernel panic - not syncing" went by, which is a guess */
 	void *arg;
 };
 

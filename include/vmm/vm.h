@@ -20,6 +20,7 @@
 
 #include "util/error.h"
 #include "util/list.h"
+#include "util/log.h"
 #include "util/range.h"
 #include "util/types.h"
 #include "vmm/arch.h"
@@ -49,6 +50,7 @@ struct vm_config {
 	unsigned cpus; /* >= 1, within what vm_check_host() found */
 	const struct range *ram;
 	unsigned ram_count;
+	unsigned panic_timeout; /* seconds, >= 1: how long a panicked guest may do nothing */
 	struct arch_options arch;
 };
 
@@ -75,12 +77,20 @@ struct vm {
 	struct vcpu **vcpus;	/* config->cpus of them */
 	_Atomic int stop;	/* enum vm_stop */
 	_Atomic bool panicked;	/* vm_panicked() was called: whatever ends the VM, it is a panic */
-	struct loop_source panic_timer; /* stops the VM some time after vm_panicked() */
-	struct vm_setup *setup;		/* vm.c's own */
+	u64 activity;		/* accesses to devices and kicks of queues; VM lock */
+	/* panic.c's own: it looks whether a panicked guest still does something. */
+	struct loop_timer panic_timer;
+	u64 panic_activity;   /* what activity was at the last look */
+	unsigned panic_quiet; /* looks since that changed */
+	struct log_limit panic_log;
+	struct vm_setup *setup; /* vm.c's own */
 };
 
-/* How long a panicked guest may go on, in seconds, for its stack trace. */
-#define VM_PANIC_GRACE 2
+/*
+ * The default of vm_config.panic_timeout. Longer than it takes a crash kernel to come up on a slow
+ * host, and than the delays that people give with panic=SECONDS.
+ */
+#define VM_PANIC_TIMEOUT 60
 
 /* What the host can do, asked of /dev/kvm before anything is made. */
 struct vm_host {
@@ -123,10 +133,12 @@ enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error 
 void vm_stop(struct vm *vm, enum vm_stop reason);
 
 /*
- * The guest's kernel died. Its last words are still to come: it may go on for
- * VM_PANIC_GRACE, or until it reboots. Any thread.
+ * The guest's kernel died: whatever ends the run, VM_PANIC is the reason (but for VM_USER and
+ * VM_HOST_ERROR). It may go on as long as it does something; after config->panic_timeout seconds
+ * without, the run ends. @crash_loaded: the guest said that a crash kernel takes over, and the
+ * run has no such end, until the next call without. VM lock held.
  */
-void vm_panicked(struct vm *vm);
+void vm_panicked(struct vm *vm, bool crash_loaded);
 
 static inline void vm_lock(struct vm *vm)
 {

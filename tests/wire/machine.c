@@ -71,7 +71,7 @@ struct vm *wire_create(void)
 	machine = calloc(1, sizeof(*machine));
 	assert_non_null(machine);
 	vm = &machine->vm;
-	vm->kvm_fd = vm->fd = vm->panic_timer.fd = -1;
+	vm->kvm_fd = vm->fd = -1;
 	vm->config = &wire_config;
 	vm->irq = &machine->irq;
 	pthread_mutex_init(&vm->lock, NULL);

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A guest that panicked: how long it may go on. The timer is read, not waited for. */
+#include "cmocka_all.h"
+
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "../../vmm/panic.h"
+#include "vmm/pvpanic.h"
+#include "vmm/vm.h"
+
+#define LOOKS	 8 /* in each timeout */
+#define TIMEOUT	 1000000
+#define PANICKED 1
+#define CRASH	 2
+
+static struct vm vm;
+static const struct vm_config config = { .panic_timeout = TIMEOUT };
+
+static int setup(void **state)
+{
+	static const struct device_slot slot = { .port = true, .base = 0x505, .size = 1 };
+
+	memset(&vm, 0, sizeof(vm));
+	vm.config = &config;
+	list_init(&vm.devices);
+	pthread_mutex_init(&vm.lock, NULL);
+	if (loop_create(&vm.loop, &vm.lock) || bus_create(&vm.ports) || panic_create(&vm))
+		return -1;
+	return pvpanic_create(&vm, &slot);
+}
+
+static int teardown(void **state)
+{
+	struct device *device = list_entry(vm.devices.next, struct device, node);
+
+	device->ops->destroy(device);
+	panic_destroy(&vm);
+	bus_destroy(vm.ports);
+	loop_destroy(vm.loop);
+	pthread_mutex_destroy(&vm.lock);
+	return 0;
+}
+
+static void guest_says(u8 events)
+{
+	assert_true(bus_write(vm.ports, 0x505, &events, 1));
+}
+
+/* The seconds until somebody looks; 0: nobody will. */
+static u64 seconds(void)
+{
+	struct itimerspec timer;
+
+	assert_int_equal(timerfd_gettime(vm.panic_timer.source.fd, &timer), 0);
+	return timer.it_value.tv_sec;
+}
+
+/* The timer expires @times times, now. */
+static void look(unsigned times)
+{
+	while (times--) {
+		assert_true(vm.panic_timer.armed);
+		loop_timer_arm(&vm.panic_timer, 0);
+		assert_int_equal(loop_poll(vm.loop, -1), 1);
+	}
+}
+
+static bool runs(void)
+{
+	return atomic_load(&vm.stop) == VM_RUNNING;
+}
+
+static void a_guest_that_does_nothing_after_its_panic_is_ended(void **state)
+{
+	guest_says(PANICKED);
+	assert_true(atomic_load(&vm.panicked));
+	assert_in_range(seconds(), TIMEOUT / LOOKS - 100, TIMEOUT / LOOKS);
+	look(LOOKS - 1);
+	assert_true(runs());
+	look(1);
+	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
+	assert_false(vm.panic_timer.armed);
+}
+
+static void one_that_works_on_is_left_to_it(void **state)
+{
+	guest_says(PANICKED);
+	for (unsigned i = 0; i < 100; i++) {
+		vm.activity++;
+		look(LOOKS - 1);
+	}
+	assert_true(runs());
+	assert_true(atomic_load(&vm.panicked));
+}
+
+static void from_when_it_stops_it_has_the_whole_timeout(void **state)
+{
+	guest_says(PANICKED);
+	look(LOOKS - 2);
+	vm.activity++;
+	look(1); /* sees it */
+	look(LOOKS - 1);
+	assert_true(runs());
+	look(1);
+	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
+}
+
+static void a_second_panic_begins_the_timeout_anew(void **state)
+{
+	guest_says(PANICKED);
+	look(LOOKS - 1);
+	vm_panicked(&vm, false);
+	look(LOOKS - 1);
+	assert_true(runs());
+	look(1);
+	assert_false(runs());
+}
+
+static void pvpanic_offers_crash_loaded_and_a_crash_kernel_has_no_timeout(void **state)
+{
+	u8 offered;
+
+	assert_true(bus_read(vm.ports, 0x505, &offered, 1));
+	assert_int_equal(offered, PANICKED | CRASH);
+	guest_says(CRASH);
+	assert_true(atomic_load(&vm.panicked));
+	assert_int_equal(seconds(), 0);
+}
+
+static void the_words_on_the_console_come_first_and_crash_loaded_lifts_their_timeout(void **state)
+{
+	vm_panicked(&vm, false);
+	assert_int_not_equal(seconds(), 0);
+	guest_says(CRASH);
+	assert_int_equal(seconds(), 0);
+}
+
+static void a_crash_kernel_that_panics_has_the_timeout_again(void **state)
+{
+	guest_says(CRASH);
+	vm_panicked(&vm, false);
+	look(LOOKS);
+	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
+}
+
+static void events_that_pvpanic_did_not_offer_are_none(void **state)
+{
+	guest_says(0xfc);
+	assert_false(atomic_load(&vm.panicked));
+	assert_int_equal(seconds(), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_guest_that_does_nothing_after_its_panic_is_ended),
+		TEST(one_that_works_on_is_left_to_it),
+		TEST(from_when_it_stops_it_has_the_whole_timeout),
+		TEST(a_second_panic_begins_the_timeout_anew),
+		TEST(pvpanic_offers_crash_loaded_and_a_crash_kernel_has_no_timeout),
+		TEST(the_words_on_the_console_come_first_and_crash_loaded_lifts_their_timeout),
+		TEST(a_crash_kernel_that_panics_has_the_timeout_again),
+		TEST(events_that_pvpanic_did_not_offer_are_none),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

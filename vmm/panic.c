@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest whose kernel panicked. That it did is kept for the end; until then it is left to what it
+ * still has to do: a stack trace, a dump of its trace buffer, a crash kernel that saves memory to
+ * a disk. Only a guest that does nothing visible any more is ended.
+ *
+ * What is visible is vm->activity: accesses to devices and kicks of queues. A guest that loops
+ * after its panic makes none, and neither does one that halts.
+ */
+#include "panic.h"
+#include "util/log.h"
+#include "vmm/vm.h"
+
+/* Looks at the guest in each config->panic_timeout: so the bound is kept within an eighth. */
+#define PANIC_LOOKS 8
+
+static void look_later(struct vm *vm)
+{
+	loop_timer_arm(&vm->panic_timer, vm->config->panic_timeout * 1000000000ULL / PANIC_LOOKS);
+}
+
+static void look(struct loop_timer *timer)
+{
+	struct vm *vm = container_of(timer, struct vm, panic_timer);
+
+	if (vm->panic_activity != vm->activity) {
+		vm->panic_activity = vm->activity;
+		vm->panic_quiet = 0;
+	} else if (++vm->panic_quiet == PANIC_LOOKS) {
+		log_info("the guest has done nothing for %u s since its panic",
+			 vm->config->panic_timeout);
+		vm_stop(vm, VM_PANIC);
+		return;
+	}
+	look_later(vm);
+}
+
+int panic_create(struct vm *vm)
+{
+	return loop_timer_create(&vm->panic_timer, vm->loop, look);
+}
+
+void panic_destroy(struct vm *vm)
+{
+	loop_timer_destroy(&vm->panic_timer);
+}
+
+void vm_panicked(struct vm *vm, bool crash_loaded)
+{
+	atomic_store(&vm->panicked, true);
+	log_limited(&vm->panic_log, LOG_INFO,
+		    crash_loaded ? "the guest's kernel panicked, and its crash kernel takes over"
+				 : "the guest's kernel panicked");
+	vm->panic_activity = vm->activity;
+	vm->panic_quiet = 0;
+	if (crash_loaded)
+		loop_timer_disarm(&vm->panic_timer);
+	else
+		look_later(vm);
+}
