@@ -16,6 +16,8 @@
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(name))
 #define REG_X(n)	     (CORE_REG(regs.regs[0]) + 2 * (n)) /* counted in words of 32 bits */
 #define REG_MPIDR_EL1	     ARM64_SYS_REG(3, 0, 0, 0, 5)
+#define REG_ESR_EL1	     ARM64_SYS_REG(3, 0, 5, 2, 0)
+#define REG_FAR_EL1	     ARM64_SYS_REG(3, 0, 6, 0, 0)
 #define REG_ID_AA64MMFR0_EL1 ARM64_SYS_REG(3, 0, 0, 7, 0)
 
 /* booting.rst, "CPU mode": interrupts masked, EL1 with its own stack pointer. */
@@ -83,13 +85,35 @@ int arch_vcpu_boot(struct vcpu *vcpu, const struct arch_image *image)
 	return ret;
 }
 
+/*
+ * An access of several registers, or one that counts its address on, tells KVM not what it is: on
+ * hardware, too, devices take only simple ones. The guest gets a synchronous external abort.
+ */
+static int abort_access(struct vcpu *vcpu)
+{
+	struct kvm_vcpu_events events = { .exception.ext_dabt_pending = 1 };
+
+	log_limited(&vcpu->aborts, LOG_INFO,
+		    "vCPU %u: an access to 0x%llx by no simple load or store was aborted",
+		    vcpu->index, (unsigned long long)vcpu->run->arm_nisv.fault_ipa);
+	return ioctl(vcpu->fd, KVM_SET_VCPU_EVENTS, &events) ? -errno : 0;
+}
+
 int arch_vcpu_exit(struct vcpu *vcpu)
 {
-	if (vcpu->run->exit_reason == KVM_EXIT_ARM_NISV)
-		log_error("CPU %u: an access to 0x%llx that cannot be emulated (it is of no simple "
-			  "load or store)",
-			  vcpu->index, (unsigned long long)vcpu->run->arm_nisv.fault_ipa);
-	return -ENOSYS;
+	return vcpu->run->exit_reason == KVM_EXIT_ARM_NISV ? abort_access(vcpu) : -ENOSYS;
+}
+
+/* PSCI has calls for it. */
+bool arch_vcpu_handed_over(const struct vcpu *vcpu)
+{
+	return false;
+}
+
+/* ENOSYS: what abort_access() is for, on a host from before Linux 5.5. */
+bool arch_vcpu_blames_guest(const struct vcpu *vcpu, int error)
+{
+	return error == ENOSYS;
 }
 
 void arch_vcpu_describe(struct vcpu *vcpu, char *line, size_t size)
@@ -102,4 +126,27 @@ void arch_vcpu_describe(struct vcpu *vcpu, char *line, size_t size)
 	else
 		snprintf(line, size, "pc 0x%llx, x30 0x%llx, pstate 0x%llx", (unsigned long long)pc,
 			 (unsigned long long)link, (unsigned long long)pstate);
+}
+
+static const char *const dump_names[] = {
+	"x0  to x3 ", "x4  to x7 ", "x8  to x11", "x12 to x15",
+	"x16 to x19", "x20 to x23", "x24 to x27", "x28 to sp ",
+};
+
+void arch_vcpu_dump(const struct vcpu *vcpu)
+{
+	u64 x[32] = { 0 }, esr = 0, far = 0, elr = 0;
+
+	for (unsigned n = 0; n < 31; n++)
+		reg_get(vcpu, REG_X(n), &x[n]);
+	reg_get(vcpu, CORE_REG(sp_el1), &x[31]);
+	for (unsigned n = 0; n < 32; n += 4)
+		log_debug("%s %016llx %016llx %016llx %016llx", dump_names[n / 4],
+			  (unsigned long long)x[n], (unsigned long long)x[n + 1],
+			  (unsigned long long)x[n + 2], (unsigned long long)x[n + 3]);
+	reg_get(vcpu, REG_ESR_EL1, &esr);
+	reg_get(vcpu, REG_FAR_EL1, &far);
+	reg_get(vcpu, CORE_REG(elr_el1), &elr);
+	log_debug("esr_el1 %016llx far_el1 %016llx elr_el1 %016llx", (unsigned long long)esr,
+		  (unsigned long long)far, (unsigned long long)elr);
 }

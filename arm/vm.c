@@ -50,6 +50,19 @@ unsigned long arch_vm_type(int kvm_fd, const struct range *ram, unsigned ram_cou
 	return 0;
 }
 
+/*
+ * Have accesses that KVM cannot decode come to us (arch_vcpu_exit() aborts them), if the host can
+ * do both. KVM_RUN fails else, and the guest has crashed.
+ */
+static void take_odd_accesses(int vm_fd)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_ARM_NISV_TO_USER };
+
+	if (ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_NISV_TO_USER) > 0 &&
+	    ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_INJECT_EXT_DABT) > 0)
+		ioctl(vm_fd, KVM_ENABLE_CAP, &cap);
+}
+
 int arch_vm_create(struct vm *vm, struct error *err)
 {
 	const struct vm_config *config = vm->config;
@@ -61,6 +74,7 @@ int arch_vm_create(struct vm *vm, struct error *err)
 	arch->ipa_bits = type ? type : IPA_BITS_DEFAULT;
 	arch->gic.fd = arch->gic.its_fd = -1;
 	vm->arch = arch;
+	take_odd_accesses(vm->fd);
 	return gic_create(&arch->gic, vm->fd, config, arch->ipa_bits, err);
 }
 

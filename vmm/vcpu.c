@@ -5,12 +5,17 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
+
+/* How often KVM_RUN may say EAGAIN in a row, and the pause between two of them. */
+#define AGAIN_MAX      200
+#define AGAIN_PAUSE_MS 1
 
 int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned index)
 {
@@ -112,7 +117,47 @@ static void vcpu_died(struct vcpu *vcpu, enum vm_stop reason, const char *why)
 
 	arch_vcpu_describe(vcpu, where, sizeof(where));
 	log_error("vCPU %u: %s; %s", vcpu->index, why, where);
+	if (log_get_level() >= LOG_DEBUG)
+		arch_vcpu_dump(vcpu);
 	vm_stop(vcpu->vm, reason);
+}
+
+/* KVM or the processor refuses. */
+static void vcpu_refused(struct vcpu *vcpu, int error, const char *why)
+{
+	vcpu_died(vcpu, arch_vcpu_blames_guest(vcpu, error) ? VM_PANIC : VM_HOST_ERROR, why);
+}
+
+/* A triple fault is how some kernels reset a PC (Linux's reboot=t), and how others crash. */
+static void handle_shutdown(struct vcpu *vcpu)
+{
+	if (!arch_vcpu_handed_over(vcpu)) {
+		vcpu_died(vcpu, VM_PANIC, "the guest crashed (triple fault)");
+		return;
+	}
+	log_info("the guest resets the machine by a triple fault");
+	vm_stop(vcpu->vm, VM_REBOOT);
+}
+
+/* What a guest can bring about is the guest's crash; the rest is KVM's or the processor's failure.
+ */
+static void handle_internal_error(struct vcpu *vcpu)
+{
+	switch (vcpu->run->internal.suberror) {
+	case KVM_INTERNAL_ERROR_EMULATION:
+		vcpu_died(vcpu, VM_PANIC,
+			  "the guest crashed: KVM cannot emulate its instruction, or it runs where "
+			  "no memory is");
+		break;
+	case KVM_INTERNAL_ERROR_SIMUL_EX:
+	case KVM_INTERNAL_ERROR_DELIVERY_EV:
+		vcpu_died(vcpu, VM_PANIC,
+			  "the guest crashed: an exception cannot be delivered, as its tables or "
+			  "its stack are no memory");
+		break;
+	default:
+		vcpu_died(vcpu, VM_HOST_ERROR, "KVM's internal error");
+	}
 }
 
 static void handle_exit(struct vcpu *vcpu)
@@ -132,16 +177,13 @@ static void handle_exit(struct vcpu *vcpu)
 		handle_system_event(vcpu);
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		vcpu_died(vcpu, VM_PANIC, "the guest crashed (triple fault)");
+		handle_shutdown(vcpu);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		vcpu_died(vcpu, VM_HOST_ERROR, "the processor refuses to enter the guest");
+		vcpu_refused(vcpu, 0, "the processor refuses to enter the guest");
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		vcpu_died(vcpu, VM_HOST_ERROR,
-			  run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION
-				  ? "KVM cannot emulate the guest's instruction"
-				  : "KVM's internal error");
+		handle_internal_error(vcpu);
 		break;
 	default:
 		if (arch_vcpu_exit(vcpu))
@@ -149,15 +191,43 @@ static void handle_exit(struct vcpu *vcpu)
 	}
 }
 
+/*
+ * KVM_RUN says EAGAIN for two reasons: once when a vCPU that waited to be started is, and for
+ * ever when the kernel cannot start the thread that KVM wants beside a VM. A limit that is
+ * reached only for a moment is waited for. False: the vCPU cannot go on.
+ */
+static bool try_again(struct vcpu *vcpu, unsigned *failures)
+{
+	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE_MS * 1000000L };
+
+	if (errno == EINTR)
+		return true;
+	if (errno != EAGAIN) {
+		vcpu_refused(vcpu, errno, strerror(errno));
+		return false;
+	}
+	if (++*failures > AGAIN_MAX) {
+		vcpu_died(vcpu, VM_HOST_ERROR,
+			  "KVM cannot run it: this host's kernel starts no more threads for us; "
+			  "raise the limit of processes (ulimit -u, or pids.max of the cgroup)");
+		return false;
+	}
+	if (*failures > 1)
+		nanosleep(&pause, NULL);
+	return true;
+}
+
 void vcpu_run(struct vcpu *vcpu)
 {
+	unsigned failures = 0;
+
 	while (atomic_load_explicit(&vcpu->vm->stop, memory_order_relaxed) == VM_RUNNING) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
-			if (errno == EINTR || errno == EAGAIN)
-				continue;
-			vcpu_died(vcpu, VM_HOST_ERROR, strerror(errno));
-			return;
+			if (!try_again(vcpu, &failures))
+				return;
+			continue;
 		}
+		failures = 0;
 		vcpu->exits++;
 		handle_exit(vcpu);
 	}

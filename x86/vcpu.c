@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
 #include "boot.h"
 #include "layout.h"
 #include "machine.h"
+#include "util/log.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -28,6 +30,14 @@
 
 #define SEGMENT_CODE 11 /* execute, read, accessed */
 #define SEGMENT_DATA 3	/* read, write, accessed */
+
+/* Intel SDM, "Spurious-Interrupt Vector Register (SVR)" */
+#define LAPIC_SPURIOUS	    0xf0
+#define LAPIC_ENABLED	    (1u << 8)
+#define LAPIC_VECTOR	    0xffu
+#define VIRTUAL_WIRE_VECTOR 0x0fu
+
+#define ENTRY_FAILED_BY_GUEST (1u << 31)
 
 int arch_vcpu_create(struct vcpu *vcpu)
 {
@@ -121,6 +131,33 @@ int arch_vcpu_exit(struct vcpu *vcpu)
 	return -EOPNOTSUPP;
 }
 
+/*
+ * MultiProcessor Specification 1.4, "Virtual Wire Mode": an operating system that leaves puts the
+ * local APIC back into the mode that firmware starts with, and B.1 "BIOS Programming" has the
+ * spurious interrupt at vector 0x0f there. One that runs has it elsewhere, and after a reset the
+ * APIC is disabled.
+ */
+bool arch_vcpu_handed_over(const struct vcpu *vcpu)
+{
+	struct kvm_lapic_state lapic;
+	u32 spurious;
+
+	if (ioctl(vcpu->fd, KVM_GET_LAPIC, &lapic))
+		return false;
+	memcpy(&spurious, lapic.regs + LAPIC_SPURIOUS, sizeof(spurious));
+	return (spurious & (LAPIC_ENABLED | LAPIC_VECTOR)) == (LAPIC_ENABLED | VIRTUAL_WIRE_VECTOR);
+}
+
+/*
+ * Intel SDM, "VM-Entry Failures During or After Loading Guest State": bit 31; AMD has -1 for a
+ * guest that is in no legal state. The rest are VM instructions that failed.
+ */
+bool arch_vcpu_blames_guest(const struct vcpu *vcpu, int error)
+{
+	return !error &&
+	       (vcpu->run->fail_entry.hardware_entry_failure_reason & ENTRY_FAILED_BY_GUEST);
+}
+
 void arch_vcpu_describe(struct vcpu *vcpu, char *line, size_t size)
 {
 	struct kvm_sregs sregs;
@@ -132,4 +169,48 @@ void arch_vcpu_describe(struct vcpu *vcpu, char *line, size_t size)
 	}
 	snprintf(line, size, "rip 0x%llx rsp 0x%llx cr0 0x%llx cr2 0x%llx cr3 0x%llx efer 0x%llx",
 		 regs.rip, regs.rsp, sregs.cr0, sregs.cr2, sregs.cr3, sregs.efer);
+}
+
+static void dump_general(const struct vcpu *vcpu)
+{
+	struct kvm_regs r;
+
+	if (ioctl(vcpu->fd, KVM_GET_REGS, &r))
+		return;
+	log_debug("rax %016llx rbx %016llx rcx %016llx rdx %016llx", r.rax, r.rbx, r.rcx, r.rdx);
+	log_debug("rsi %016llx rdi %016llx rbp %016llx rsp %016llx", r.rsi, r.rdi, r.rbp, r.rsp);
+	log_debug("r8  %016llx r9  %016llx r10 %016llx r11 %016llx", r.r8, r.r9, r.r10, r.r11);
+	log_debug("r12 %016llx r13 %016llx r14 %016llx r15 %016llx", r.r12, r.r13, r.r14, r.r15);
+	log_debug("rip %016llx rflags %08llx", r.rip, r.rflags);
+}
+
+static void dump_segment(const char *name, const struct kvm_segment *s)
+{
+	log_debug("%s  %04x base %016llx limit %08x type %x dpl %u present %u", name, s->selector,
+		  s->base, s->limit, s->type, s->dpl, s->present);
+}
+
+static void dump_special(const struct vcpu *vcpu)
+{
+	struct kvm_sregs s;
+
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &s))
+		return;
+	log_debug("cr0 %016llx cr2 %016llx cr3 %016llx cr4 %016llx", s.cr0, s.cr2, s.cr3, s.cr4);
+	log_debug("cr8 %llx efer %llx apic base %llx", s.cr8, s.efer, s.apic_base);
+	log_debug("gdt %016llx limit %04x, idt %016llx limit %04x", s.gdt.base, s.gdt.limit,
+		  s.idt.base, s.idt.limit);
+	dump_segment("cs", &s.cs);
+	dump_segment("ds", &s.ds);
+	dump_segment("es", &s.es);
+	dump_segment("fs", &s.fs);
+	dump_segment("gs", &s.gs);
+	dump_segment("ss", &s.ss);
+	dump_segment("tr", &s.tr);
+}
+
+void arch_vcpu_dump(const struct vcpu *vcpu)
+{
+	dump_general(vcpu);
+	dump_special(vcpu);
 }

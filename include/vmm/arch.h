@@ -154,7 +154,21 @@ int arch_vcpu_boot(struct vcpu *vcpu, const struct arch_image *image);
  */
 int arch_vcpu_exit(struct vcpu *vcpu);
 
+/*
+ * Whether a guest that shuts its processor down (KVM_EXIT_SHUTDOWN) had handed the machine over to
+ * firmware before: then it is a reset.
+ */
+bool arch_vcpu_handed_over(const struct vcpu *vcpu);
+
+/*
+ * Whether it is by the guest's own doing, and not by the host's fault, that @vcpu cannot go on.
+ * @error: errno of KVM_RUN; 0: the exit is KVM_EXIT_FAIL_ENTRY.
+ */
+bool arch_vcpu_blames_guest(const struct vcpu *vcpu, int error);
+
 /* One line on where @vcpu is, for the message about a dead vCPU. */
 void arch_vcpu_describe(struct vcpu *vcpu, char *line, size_t size);
+/* Its registers, as lines of the debug log. Both on its own thread. */
+void arch_vcpu_dump(const struct vcpu *vcpu);
 
 #endif

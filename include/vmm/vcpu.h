@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "util/log.h"
 #include "util/types.h"
 
 struct vm;
@@ -21,8 +22,9 @@ struct vcpu {
 	struct kvm_run *run; /* shared with the kernel; owned */
 	size_t run_size;
 	pthread_t thread;
-	bool started; /* thread is to be joined */
-	u64 exits;    /* for --debug; written by its own thread alone */
+	bool started;		 /* thread is to be joined */
+	u64 exits;		 /* for --debug; written by its own thread alone */
+	struct log_limit aborts; /* its own thread's: accesses that the architecture aborted */
 };
 
 /* KVM_CREATE_VCPU and arch_vcpu_create(). -errno; the caller says what. */

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The loop around KVM_RUN, against a KVM of our own: how each end of it is taken. */
+#include "cmocka_all.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+#define KVM_FD 1000 /* nothing but our ioctl() sees it */
+
+/* What KVM_RUN does, call by call; the last of it stays. */
+struct answer {
+	int error; /* 0: an exit */
+	u32 exit_reason, suberror;
+	u64 entry_failure;
+};
+
+static struct vm vm;
+static struct vcpu vcpu;
+static struct kvm_run run;
+static const struct answer *answers;
+static unsigned answer_count, calls, dumps;
+static bool handed_over;
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	const struct answer *answer = &answers[MIN(calls, answer_count - 1)];
+
+	assert_int_equal(fd, KVM_FD);
+	assert_int_equal(request, KVM_RUN);
+	calls++;
+	run.exit_reason = answer->exit_reason;
+	if (answer->exit_reason == KVM_EXIT_FAIL_ENTRY)
+		run.fail_entry.hardware_entry_failure_reason = answer->entry_failure;
+	else
+		run.internal.suberror = answer->suberror;
+	errno = answer->error;
+	return answer->error ? -1 : 0;
+}
+
+/* ---- an architecture ---- */
+
+int arch_vcpu_create(struct vcpu *v)
+{
+	return 0;
+}
+
+int arch_vcpu_exit(struct vcpu *v)
+{
+	return -ENOSYS;
+}
+
+bool arch_vcpu_handed_over(const struct vcpu *v)
+{
+	return handed_over;
+}
+
+bool arch_vcpu_blames_guest(const struct vcpu *v, int error)
+{
+	return error == ENOSYS || (!error && run.fail_entry.hardware_entry_failure_reason);
+}
+
+void arch_vcpu_describe(struct vcpu *v, char *line, size_t size)
+{
+	line[0] = '\0';
+}
+
+void arch_vcpu_dump(const struct vcpu *v)
+{
+	dumps++;
+}
+
+/* ---- the tests ---- */
+
+static int setup(void **state)
+{
+	memset(&vm, 0, sizeof(vm));
+	pthread_mutex_init(&vm.lock, NULL);
+	vcpu = (struct vcpu){ .vm = &vm, .fd = KVM_FD, .run = &run };
+	calls = dumps = 0;
+	handed_over = false;
+	log_set_level(LOG_WARNING);
+	return loop_create(&vm.loop, &vm.lock);
+}
+
+static int teardown(void **state)
+{
+	loop_destroy(vm.loop);
+	pthread_mutex_destroy(&vm.lock);
+	return 0;
+}
+
+static int run_with(const struct answer *with, unsigned count)
+{
+	answers = with;
+	answer_count = count;
+	vcpu_run(&vcpu);
+	return atomic_load(&vm.stop);
+}
+
+#define RUN(...)                                                                                   \
+	run_with((const struct answer[]){ __VA_ARGS__ },                                           \
+		 sizeof((const struct answer[]){ __VA_ARGS__ }) / sizeof(struct answer))
+
+static void a_kernel_that_starts_no_thread_for_kvm_is_the_hosts_failure_at_once(void **state)
+{
+	assert_int_equal(RUN({ .error = EAGAIN }), VM_HOST_ERROR);
+	assert_in_range(calls, 2, 1000);
+}
+
+static void a_vcpu_that_waited_to_be_started_tries_again(void **state)
+{
+	assert_int_equal(RUN({ .error = EAGAIN }, { .error = EAGAIN }, { .error = EINTR },
+			     { .error = EAGAIN }, { .exit_reason = KVM_EXIT_SHUTDOWN }),
+			 VM_PANIC);
+	assert_int_equal(calls, 5);
+}
+
+static void a_signal_is_no_failure_however_many_there_are(void **state)
+{
+	static struct answer many[2001];
+
+	for (unsigned i = 0; i < 2000; i++)
+		many[i] = (struct answer){ .error = EINTR };
+	many[2000] = (struct answer){ .exit_reason = KVM_EXIT_SHUTDOWN };
+	assert_int_equal(run_with(many, 2001), VM_PANIC);
+}
+
+static void failures_that_are_not_in_a_row_are_not_added_up(void **state)
+{
+	static struct answer many[1001];
+
+	for (unsigned i = 0; i < 1000; i += 2) {
+		many[i] = (struct answer){ .error = EAGAIN };
+		many[i + 1] = (struct answer){ .exit_reason = KVM_EXIT_INTR };
+	}
+	many[1000] = (struct answer){ .exit_reason = KVM_EXIT_SHUTDOWN };
+	assert_int_equal(run_with(many, 1001), VM_PANIC);
+}
+
+static void another_error_of_kvm_is_the_hosts_failure(void **state)
+{
+	assert_int_equal(RUN({ .error = EFAULT }), VM_HOST_ERROR);
+	assert_int_equal(calls, 1);
+}
+
+static void an_access_that_kvm_cannot_decode_is_the_guests_crash(void **state)
+{
+	assert_int_equal(RUN({ .error = ENOSYS }), VM_PANIC);
+}
+
+static void an_instruction_that_kvm_cannot_emulate_is_the_guests_crash(void **state)
+{
+	assert_int_equal(RUN({ 0, KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_EMULATION }),
+			 VM_PANIC);
+}
+
+static void an_exception_that_cannot_be_delivered_is_the_guests_crash(void **state)
+{
+	assert_int_equal(RUN({ 0, KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_DELIVERY_EV }),
+			 VM_PANIC);
+}
+
+static void exceptions_that_meet_are_the_guests_crash(void **state)
+{
+	assert_int_equal(RUN({ 0, KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_SIMUL_EX }),
+			 VM_PANIC);
+}
+
+static void an_exit_that_kvm_did_not_expect_is_the_hosts_failure(void **state)
+{
+	assert_int_equal(
+		RUN({ 0, KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON }),
+		VM_HOST_ERROR);
+}
+
+static void a_guest_that_cannot_be_entered_has_crashed_if_its_state_is_why(void **state)
+{
+	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_FAIL_ENTRY, .entry_failure = 1 }), VM_PANIC);
+}
+
+static void else_the_host_failed(void **state)
+{
+	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_FAIL_ENTRY }), VM_HOST_ERROR);
+}
+
+static void a_triple_fault_is_a_crash(void **state)
+{
+	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_SHUTDOWN }), VM_PANIC);
+}
+
+static void a_triple_fault_after_the_machine_was_handed_over_is_a_reset(void **state)
+{
+	handed_over = true;
+	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_SHUTDOWN }), VM_REBOOT);
+}
+
+static void registers_are_shown_under_debug_alone(void **state)
+{
+	RUN({ .exit_reason = KVM_EXIT_SHUTDOWN });
+	assert_int_equal(dumps, 0);
+	atomic_store(&vm.stop, VM_RUNNING);
+	log_set_level(LOG_DEBUG);
+	RUN({ .exit_reason = KVM_EXIT_SHUTDOWN });
+	assert_int_equal(dumps, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_kernel_that_starts_no_thread_for_kvm_is_the_hosts_failure_at_once),
+		TEST(a_vcpu_that_waited_to_be_started_tries_again),
+		TEST(a_signal_is_no_failure_however_many_there_are),
+		TEST(failures_that_are_not_in_a_row_are_not_added_up),
+		TEST(another_error_of_kvm_is_the_hosts_failure),
+		TEST(an_access_that_kvm_cannot_decode_is_the_guests_crash),
+		TEST(an_instruction_that_kvm_cannot_emulate_is_the_guests_crash),
+		TEST(an_exception_that_cannot_be_delivered_is_the_guests_crash),
+		TEST(exceptions_that_meet_are_the_guests_crash),
+		TEST(an_exit_that_kvm_did_not_expect_is_the_hosts_failure),
+		TEST(a_guest_that_cannot_be_entered_has_crashed_if_its_state_is_why),
+		TEST(else_the_host_failed),
+		TEST(a_triple_fault_is_a_crash),
+		TEST(a_triple_fault_after_the_machine_was_handed_over_is_a_reset),
+		TEST(registers_are_shown_under_debug_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
