@@ -1,66 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <limits.h>
-#include <unistd.h>
 #include <zlib.h>
 
-#include "gunzip.h"
+#include "unpack.h"
 
-#define GUNZIP_BUFFER (64 * KIB)
 /* For inflateInit2(): the largest window, and a gzip header is demanded. */
 #define GUNZIP_WINDOW (MAX_WBITS + 16)
 
-/* More input for @stream from *offset; -ENODATA at the end of the file. */
-static int gunzip_fill(z_stream *stream, int fd, u8 *buffer, u64 *offset)
+/* As far as the input at hand goes. 1: the end was reached. */
+static int gunzip_some(z_stream *z, struct unpack_stream *stream)
 {
-	ssize_t got;
-
-	do {
-		got = pread(fd, buffer, GUNZIP_BUFFER, *offset);
-	} while (got < 0 && errno == EINTR);
-	if (got <= 0)
-		return got < 0 ? -errno : -ENODATA;
-	*offset += got;
-	stream->next_in = buffer;
-	stream->avail_in = got;
-	return 0;
-}
-
-static int gunzip_stream(z_stream *stream, int fd)
-{
-	u8 buffer[GUNZIP_BUFFER];
-	u64 offset = 0;
+	size_t room;
+	u8 none;
+	void *out = unpack_room(stream, &room);
 	int ret;
 
-	for (;;) {
-		if (!stream->avail_in) {
-			ret = gunzip_fill(stream, fd, buffer, &offset);
-			if (ret)
-				return ret;
-		}
-		ret = inflate(stream, Z_NO_FLUSH);
-		if (ret == Z_STREAM_END)
-			return 0;
-		/* The trailer comes after the last byte: a full output is no error before it. */
-		if (ret == Z_BUF_ERROR && !stream->avail_out)
-			return -ENOSPC;
-		if (ret == Z_MEM_ERROR)
-			return -ENOMEM;
-		if (ret != Z_OK)
-			return -EINVAL;
-	}
-}
-
-int gunzip_file(int fd, void *out, u64 max, u64 *produced)
-{
-	z_stream stream = { .next_out = out, .avail_out = MIN(max, (u64)UINT_MAX) };
-	int ret;
-
-	*produced = 0;
-	if (inflateInit2(&stream, GUNZIP_WINDOW) != Z_OK)
+	z->next_in = stream->in;
+	z->avail_in = stream->in_count;
+	/* The trailer comes after the last byte: a full output is no error before it. */
+	z->next_out = out ? out : &none;
+	z->avail_out = room;
+	ret = inflate(z, Z_NO_FLUSH);
+	stream->in = z->next_in;
+	stream->in_count = z->avail_in;
+	unpack_advance(stream, room - z->avail_out);
+	if (ret == Z_STREAM_END)
+		return 1;
+	if (ret == Z_BUF_ERROR && !out)
+		return -ENOSPC;
+	if (ret == Z_MEM_ERROR)
 		return -ENOMEM;
-	ret = gunzip_stream(&stream, fd);
-	*produced = stream.total_out;
-	inflateEnd(&stream);
-	return ret;
+	return ret == Z_OK || ret == Z_BUF_ERROR ? 0 : -EINVAL;
+}
+
+int unpack_gzip(struct unpack_stream *stream)
+{
+	z_stream z = { 0 };
+	int ret = 0;
+
+	if (inflateInit2(&z, GUNZIP_WINDOW) != Z_OK)
+		return -ENOMEM;
+	while (!ret) {
+		if (!stream->in_count)
+			ret = unpack_fill(stream);
+		if (!ret)
+			ret = gunzip_some(&z, stream);
+	}
+	inflateEnd(&z);
+	return MIN(ret, 0);
 }

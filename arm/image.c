@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Opening a kernel: is it one, is it whole, and where will it go. */
+/* Opening a kernel: is it one, and is it whole. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gunzip.h"
 #include "image.h"
 #include "util/file.h"
 #include "vmm/arch.h"
@@ -23,11 +22,11 @@ struct image_header {
 	le32 pe_offset;
 };
 
-#define IMAGE_MAGIC	    0x644d5241 /* "ARM\x64" */
-#define IMAGE_FLAG_BIG	    (1u << 0)
-#define IMAGE_FLAG_PAGE(f)  ((f) >> 1 & 3) /* 0: unspecified, 4 KiB, 16 KiB, 64 KiB */
-#define IMAGE_ALIGN	    (2 * MIB)
-#define IMAGE_INITRD_WINDOW (32 * GIB)
+#define IMAGE_MAGIC	   0x644d5241 /* "ARM\x64" */
+#define IMAGE_FLAG_BIG	   (1u << 0)
+#define IMAGE_FLAG_PAGE(f) ((f) >> 1 & 3) /* 0: unspecified, 4 KiB, 16 KiB, 64 KiB */
+/* A header that says more than this is damaged; it bounds what unpacking can cost. */
+#define IMAGE_MAX_UNPACKED GIB
 
 /* As much of the file's start as holds every header that is looked at. */
 #define IMAGE_HEAD 4096
@@ -50,6 +49,19 @@ struct pe_section {
 };
 
 #define PE_SIGNATURE 0x00004550 /* "PE\0\0" */
+
+/*
+ * What EFI zboot puts in front of a packed kernel (Linux,
+ * drivers/firmware/efi/libstub/zboot-header.S). The payload's size leaves out the size of its
+ * content that follows it if it is no gzip.
+ */
+struct zboot_header {
+	le32 mz;
+	u8 magic[4]; /* "zimg" */
+	le32 payload_offset, payload_size;
+	le32 reserved[2];
+	char type[32]; /* "gzip", ends in a 0 */
+};
 
 struct image_head {
 	u8 bytes[IMAGE_HEAD];
@@ -87,10 +99,11 @@ static int image_foreign(const struct arch_image *image, const struct image_head
 	if (head_has(head, 4, "zimg", 4))
 		return fail(
 			image, err,
-			"this is a compressed EFI program; give the Image that it was made from");
+			"this is an EFI zboot image that was packed once more: unpack the outer "
+			"one");
 	if (!head_has(head, 0, ELFMAG, SELFMAG) ||
 	    !head_copy(head, offsetof(Elf64_Ehdr, e_machine), &machine, sizeof(machine)))
-		return fail(image, err, "not an arm64 Linux kernel (Image or Image.gz)");
+		return fail(image, err, "not an arm64 Linux kernel (Image, Image.gz or EFI zboot)");
 	switch (le16_to_cpu(machine)) {
 	case EM_X86_64:
 	case EM_386:
@@ -135,9 +148,61 @@ static u64 image_page_size(u64 flags)
 	return n ? 1 * KIB << 2 * n : 0;
 }
 
+/* Of a packed kernel: what unpacking it said, before anything is made. */
+static int fail_unpack(const struct arch_image *image, int ret, struct error *err)
+{
+	switch (ret) {
+	case -ENODATA:
+		return fail(image, err, "truncated");
+	case -EINVAL:
+		return fail(image, err, "it cannot be decompressed: damaged");
+	case -ENOSPC:
+		return fail(image, err, "there is more in it than its header says: damaged");
+	default:
+		return error_set(err, ret, "kernel %s: %s", image->path, strerror(-ret));
+	}
+}
+
+/* Where the size of the content stands, if nothing follows it. 0: it stands nowhere. */
+static u64 packed_size_hint(const struct arch_image *image)
+{
+	const struct packed *packed = &image->packed;
+	/* RFC 1952, "Member trailer": the last four bytes. For zstd the kernel's build adds them.
+	 */
+	u64 end = packed->offset + packed->size;
+	u64 at = packed->pack == PACK_GZIP && packed->size >= sizeof(le32) ? end - sizeof(le32)
+									   : end;
+	le32 size;
+
+	if (pread(image->fd, &size, sizeof(size), at) != sizeof(size))
+		return 0;
+	return le32_to_cpu(size);
+}
+
+/*
+ * How large it is when it is unpacked. The hint, if the kernel's own header agrees, shows that
+ * nothing was cut off, and the checksum is looked at when the kernel is loaded; but a file may
+ * have something behind its kernel, and then it is unpacked twice.
+ */
+static int image_find_size(struct arch_image *image, struct error *err)
+{
+	u64 size = packed_size_hint(image);
+	int ret;
+
+	if (size < image->least_size || size > image->image_size) {
+		ret = unpack(&image->packed, image->fd, NULL,
+			     MIN(image->image_size, (u64)IMAGE_MAX_UNPACKED), &size);
+		if (ret)
+			return fail_unpack(image, ret, err);
+	}
+	image->file_size = size;
+	return 0;
+}
+
 static int image_check_header(struct arch_image *image, const struct image_head *head,
 			      struct error *err)
 {
+	bool is_packed = image->packed.pack != PACK_NONE;
 	struct image_header header;
 
 	if (!head_copy(head, 0, &header, sizeof(header)))
@@ -155,12 +220,13 @@ static int image_check_header(struct arch_image *image, const struct image_head 
 	 */
 	if (!image->image_size)
 		return fail(image, err, "made before Linux 3.17, too old to be booted here");
-	if (image->file_size < image_raw_size(head, le32_to_cpu(header.pe_offset)))
-		return fail(image, err, image->gzip ? "truncated, or damaged" : "truncated");
+	image->least_size = image_raw_size(head, le32_to_cpu(header.pe_offset));
+	if (is_packed && image_find_size(image, err))
+		return -EINVAL;
+	if (image->file_size < image->least_size)
+		return fail(image, err, is_packed ? "truncated, or damaged" : "truncated");
 	if (image->file_size > image->image_size)
-		return fail(image, err,
-			    image->gzip ? "truncated, or its header is damaged"
-					: "larger than its own header says: damaged");
+		return fail(image, err, "larger than its own header says: damaged");
 	return 0;
 }
 
@@ -175,27 +241,47 @@ static int image_read_head(struct arch_image *image, struct image_head *head, st
 	return 0;
 }
 
-/*
- * The head of what is inside. A gzip file ends with the size of its content
- * (RFC 1952, "Member trailer"), which together with the kernel's own header
- * shows most truncated files before anything is made; the checksum is looked
- * at when the kernel is loaded.
- */
-static int image_open_gzip(struct arch_image *image, struct image_head *head, struct error *err)
+/* The piece of the file, and how it is packed, out of the header of an EFI zboot image. */
+static int image_open_zboot(struct arch_image *image, const struct image_head *head,
+			    struct error *err)
 {
-	le32 isize;
-	int ret;
+	struct zboot_header header;
+	struct packed *packed = &image->packed;
 
-	image->gzip = true;
-	if (pread(image->fd, &isize, sizeof(isize), image->file_size - sizeof(isize)) !=
-	    sizeof(isize))
+	if (!head_copy(head, 0, &header, sizeof(header)))
 		return fail(image, err, "truncated");
-	ret = gunzip_file(image->fd, head->bytes, sizeof(head->bytes), &head->len);
-	if (ret == -EINVAL)
-		return fail(image, err, "gzip cannot decompress it: damaged");
+	packed->offset = le32_to_cpu(header.payload_offset);
+	packed->size = le32_to_cpu(header.payload_size);
+	if (packed->offset < sizeof(header) || !packed->size)
+		return fail(image, err, "its EFI zboot header is damaged");
+	if (packed->offset + packed->size > image->file_size)
+		return fail(image, err, "truncated");
+	if (!strncmp(header.type, "gzip", sizeof(header.type)))
+		packed->pack = PACK_GZIP;
+	else if (!strncmp(header.type, "zstd", 4)) /* or zstd22, the level */
+		packed->pack = PACK_ZSTD;
+	else
+		return fail(image, err,
+			    "an EFI zboot image that is compressed by neither gzip nor zstd; give "
+			    "the Image that it was made from");
+	return 0;
+}
+
+/* A packed kernel: *head becomes that of what is inside. */
+static int image_open_packed(struct arch_image *image, struct image_head *head, struct error *err)
+{
+	int ret = 0;
+
+	if (head_has(head, 0, "\x1f\x8b", 2))
+		image->packed = (struct packed){ PACK_GZIP, 0, image->file_size };
+	else if (head_has(head, 0, "MZ", 2) && head_has(head, 4, "zimg", 4))
+		ret = image_open_zboot(image, head, err);
+	if (ret || image->packed.pack == PACK_NONE)
+		return ret;
+	ret = unpack(&image->packed, image->fd, head->bytes, sizeof(head->bytes), &head->len);
+	/* What ends early may still show what it is, or was. */
 	if (ret && ret != -ENOSPC && ret != -ENODATA)
-		return error_set(err, ret, "kernel %s: %s", image->path, strerror(-ret));
-	image->file_size = le32_to_cpu(isize);
+		return fail_unpack(image, ret, err);
 	return 0;
 }
 
@@ -212,8 +298,8 @@ static int image_check(struct arch_image *image, struct error *err)
 		return fail(image, err, "the file is empty");
 	image->file_size = st.st_size;
 	ret = image_read_head(image, &head, err);
-	if (!ret && head_has(&head, 0, "\x1f\x8b", 2))
-		ret = image_open_gzip(image, &head, err);
+	if (!ret)
+		ret = image_open_packed(image, &head, err);
 	return ret ? ret : image_check_header(image, &head, err);
 }
 
@@ -248,56 +334,4 @@ void arch_image_close(struct arch_image *image)
 		close(image->fd);
 	free(image->path);
 	free(image);
-}
-
-/* Place @size bytes at the first multiple of @align in *free, and take them from it. */
-static bool plan_take(struct range *free_ram, u64 size, u64 align, gpa_t *where)
-{
-	struct range taken;
-
-	if (free_ram->start > UINT64_MAX - align || !size)
-		return false;
-	*where = align_up(free_ram->start, align);
-	if (!range_make(*where, size, &taken) || taken.last > free_ram->last)
-		return false;
-	/* Nothing left: start is past last, where nothing fits any more. */
-	free_ram->start = taken.last + 1;
-	return true;
-}
-
-/*
- * "The Image must be placed text_offset bytes from a 2MB aligned base address
- * anywhere in usable system RAM", best at its start; behind it the device tree,
- * and the initrd: "entirely within a 1 GB aligned physical memory window of up
- * to 32 GB in size that fully covers the kernel Image as well".
- */
-int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned ram_count,
-		    u64 initrd_size, const char *cmdline, struct error *err)
-{
-	struct range left = ram[0];
-	gpa_t base = align_up(left.start, IMAGE_ALIGN);
-	u64 kernel;
-
-	if (strlen(cmdline) > ARCH_MAX_CMDLINE)
-		return error_set(err, -EINVAL,
-				 "the kernel's command line has %zu characters, %d are possible",
-				 strlen(cmdline), ARCH_MAX_CMDLINE);
-	if (__builtin_add_overflow(image->text_offset, image->image_size, &kernel) ||
-	    !plan_take(&left, kernel, IMAGE_ALIGN, &base) ||
-	    !plan_take(&left, IMAGE_DTB_SIZE, IMAGE_DTB_SIZE, &image->dtb))
-		return error_set(err, -EINVAL,
-				 "kernel %s: it takes %llu MiB and does not fit in %llu MiB of "
-				 "memory: give more with -m",
-				 image->path, (unsigned long long)(image->image_size / MIB),
-				 (unsigned long long)((ram[0].last - ram[0].start + 1) / MIB));
-	image->entry = base + image->text_offset;
-	image->cmdline = cmdline;
-	image->initrd_size = initrd_size;
-	left.last = MIN(left.last, align_down(base, GIB) + IMAGE_INITRD_WINDOW - 1);
-	if (initrd_size && !plan_take(&left, initrd_size, 64 * KIB, &image->initrd))
-		return error_set(err, -EINVAL,
-				 "the initrd takes %llu MiB and does not fit in memory beside the "
-				 "kernel: give more with -m",
-				 (unsigned long long)(initrd_size / MIB + 1));
-	return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef ARM_IMAGE_H
 #define ARM_IMAGE_H
 
+#include "unpack.h"
 #include "util/types.h"
 
 /* The kernel takes a device tree of up to 2 MiB, which must not cross such a boundary. */
@@ -11,8 +12,9 @@
 struct arch_image {
 	int fd;	    /* owned */
 	char *path; /* for messages; owned */
-	bool gzip;
-	u64 file_size; /* decompressed */
+	struct packed packed;
+	u64 file_size;	/* unpacked */
+	u64 least_size; /* unpacked, as the sections in its header say; <= file_size */
 	/* The header's. */
 	u64 text_offset;
 	u64 image_size; /* in memory, .bss too; >= file_size */

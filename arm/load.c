@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gunzip.h"
 #include "image.h"
 #include "vmm/arch.h"
 #include "vmm/memory.h"
@@ -45,10 +44,11 @@ static int load_kernel(const struct arch_image *image, void *to)
 	u64 size;
 	int ret;
 
-	if (!image->gzip)
+	if (image->packed.pack == PACK_NONE)
 		return load_file(image->fd, to, image->file_size);
-	ret = gunzip_file(image->fd, to, image->image_size, &size);
-	if (!ret && size != image->file_size)
+	ret = unpack(&image->packed, image->fd, to, image->image_size, &size);
+	/* How much it would be was a hint, or it has changed since. */
+	if (!ret && size < image->least_size)
 		ret = -EINVAL;
 	return ret;
 }

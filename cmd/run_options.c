@@ -257,8 +257,8 @@ static int set_help(void *target, char *value, struct error *err)
 }
 
 static const struct option_spec specs[] = {
-	{ 'k', "kernel", OPTION_VALUE, "FILE", "kernel: bzImage, ELF vmlinux, arm64 Image[.gz]",
-	  set_kernel },
+	{ 'k', "kernel", OPTION_VALUE, "FILE",
+	  "kernel: bzImage, ELF vmlinux, arm64 Image[.gz] or EFI zboot", set_kernel },
 	{ 'i', "initrd", OPTION_VALUE, "FILE", "initial RAM disk", set_initrd },
 	{ 'p', "params", OPTION_VALUE, "TEXT", "kernel command line, after lkvm's own part",
 	  set_params },

@@ -5,7 +5,7 @@
 TEST      := build/$(ARCH)/test
 TEST_CPP  := $(CPPFLAGS) -Itests/include
 TEST_C    := $(CFLAGS) -O1 $(SANITIZE)
-TEST_LIBS := $(LDFLAGS) -lcmocka -laio -ljansson -lfdt -lz
+TEST_LIBS := $(LDFLAGS) -lcmocka -laio -ljansson -lfdt -lz -lzstd
 
 test_objects   = $(patsubst %.c,$(TEST)/obj/%.o,$(1))
 TEST_CORE     := $(TEST)/libcore.a

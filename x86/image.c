@@ -113,6 +113,25 @@ static unsigned long long mib_up(u64 bytes)
 	return (bytes >> 20) + !!(bytes & (MIB - 1));
 }
 
+/* More memory helps only as far as the kernel looks for an initrd, and RAM below 4 GiB goes. */
+static int initrd_misfit(const struct arch_image *image, u64 size, u64 kernel_end, u64 end,
+			 struct error *err)
+{
+	u64 most = align_down(MIN(image->initrd_max + 1, LAYOUT_LOW_END), 4096);
+
+	if (size <= most && align_down(most - size, 4096) >= kernel_end)
+		return error_set(err, -EINVAL,
+				 "the initrd (%llu MiB) does not fit between the kernel's end at "
+				 "%llu MiB and the memory's at %llu MiB; give --mem %llu or more",
+				 mib_up(size), mib_up(kernel_end), mib_up(end),
+				 mib_up(align_up(kernel_end + size, 4096)));
+	return error_set(err, -EINVAL,
+			 "the initrd (%llu MiB) does not fit between the kernel's end at %llu MiB "
+			 "and %llu MiB, where this kernel stops looking for one; more --mem does "
+			 "not help, the initrd must be smaller",
+			 mib_up(size), mib_up(kernel_end), mib_up(most));
+}
+
 /* High, as the boot protocol advises, so that it is out of the kernel's way. */
 static int plan_initrd(struct arch_image *image, const struct range *ram, u64 size, u64 kernel_end,
 		       struct error *err)
@@ -120,10 +139,7 @@ static int plan_initrd(struct arch_image *image, const struct range *ram, u64 si
 	u64 end = align_down(MIN(ram->last, image->initrd_max) + 1, 4096);
 
 	if (size > end || align_down(end - size, 4096) < kernel_end)
-		return error_set(err, -EINVAL,
-				 "the initrd (%llu MiB) does not fit between the kernel's end at "
-				 "%llu MiB and %llu MiB; give more --mem or a smaller initrd",
-				 mib_up(size), mib_up(kernel_end), mib_up(end));
+		return initrd_misfit(image, size, kernel_end, end, err);
 	image->initrd = align_down(end - size, 4096);
 	image->initrd_size = size;
 	return 0;

@@ -186,14 +186,6 @@ static void elf_files_are_told_by_their_machine(void **state)
 	assert_refused("another machine");
 }
 
-static void an_efi_zboot_image_is_named(void **state)
-{
-	u8 data[128] = "MZ\0\0zimg";
-
-	write_file(data, sizeof(data));
-	assert_refused("compressed EFI");
-}
-
 static void a_big_endian_kernel_is_refused(void **state)
 {
 	u8 *kernel = make_kernel();
@@ -463,7 +455,6 @@ int main(void)
 		cmocka_unit_test(a_text_file_is_no_kernel),
 		cmocka_unit_test(a_bzimage_is_an_x86_kernel),
 		cmocka_unit_test(elf_files_are_told_by_their_machine),
-		cmocka_unit_test(an_efi_zboot_image_is_named),
 		cmocka_unit_test(a_big_endian_kernel_is_refused),
 		cmocka_unit_test(a_kernel_that_tells_no_size_is_too_old),
 		cmocka_unit_test(a_gzip_file_cut_anywhere_is_refused),

@@ -15,6 +15,9 @@
 
 #define KERNEL_SIZE 0x8000
 #define CODE_AT	    (5 * 512)
+/* "Details of Header Fields": payload_offset, from the protected-mode code, and payload_length. */
+#define PAYLOAD_OFFSET 0x248
+#define PAYLOAD_LENGTH 0x24c
 
 struct file {
 	u8 data[KERNEL_SIZE];
@@ -269,6 +272,64 @@ static void the_plan_keeps_the_limits_of_the_kernel(void **state)
 	arch_image_close(image);
 }
 
+static void what_helps_an_initrd_that_does_not_fit_is_said(void **state)
+{
+	const struct range most = { 0, 3 * GIB - 1 };
+	struct arch_image *image;
+	struct file file;
+
+	make_bzimage(&file);
+	assert_int_equal(open_file(&file, &image), 0);
+	assert_int_equal(arch_image_plan(image, &ram, 1, 300 * MIB, "", &file.err), -EINVAL);
+	/* init_size ends at 48 MiB. */
+	assert_non_null(strstr(file.err.text, "give --mem 348 or more"));
+	assert_int_equal(
+		arch_image_plan(image, &(struct range){ 0, 348 * MIB - 1 }, 1, 300 * MIB, "", NULL),
+		0);
+	assert_int_equal(
+		arch_image_plan(image, &(struct range){ 0, 347 * MIB - 1 }, 1, 300 * MIB, "", NULL),
+		-EINVAL);
+	file.err.text[0] = '\0';
+	assert_int_equal(arch_image_plan(image, &ram, 1, 2 * GIB, "", &file.err), -EINVAL);
+	assert_non_null(strstr(file.err.text, "2048 MiB, where this kernel stops"));
+	assert_non_null(strstr(file.err.text, "more --mem does not help"));
+	assert_int_equal(arch_image_plan(image, &most, 1, 2 * GIB, "", NULL), -EINVAL);
+	assert_int_equal(arch_image_plan(image, &most, 1, 2000 * MIB, "", NULL), 0);
+	arch_image_close(image);
+}
+
+/* It is the guest's own code that unpacks it: no format is ours to know. */
+static void a_bzimage_opens_whatever_it_is_packed_with(void **state)
+{
+	static const struct {
+		u8 magic[6];
+		u8 len;
+	} packs[] = {
+		{ { 0x1f, 0x8b, 8 }, 3 },		 /* gzip */
+		{ { 'B', 'Z', 'h', '9' }, 4 },		 /* bzip2 */
+		{ { 0x5d, 0, 0 }, 3 },			 /* lzma */
+		{ { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6 },	 /* xz */
+		{ { 0x89, 'L', 'Z', 'O', 0, 0x0d }, 6 }, /* lzo */
+		{ { 0x02, 0x21, 0x4c, 0x18 }, 4 },	 /* lz4 */
+		{ { 0x28, 0xb5, 0x2f, 0xfd }, 4 },	 /* zstd */
+		{ { 0x7f, 'E', 'L', 'F', 2, 1 }, 6 },	 /* not at all */
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(packs); i++) {
+		struct arch_image *image;
+		struct file file;
+
+		make_bzimage(&file);
+		bp_put32(file.data, PAYLOAD_OFFSET, 0x400);
+		bp_put32(file.data, PAYLOAD_LENGTH, 0x800);
+		memcpy(file.data + CODE_AT + 0x400, packs[i].magic, packs[i].len);
+		if (open_file(&file, &image))
+			fail_msg("%s", file.err.text);
+		assert_int_equal(image->entry_kind, ENTRY_LONG);
+		arch_image_close(image);
+	}
+}
+
 static void loading_copies_kernel_and_initrd_to_their_places(void **state)
 {
 	static struct file file;
@@ -399,6 +460,8 @@ int main(void)
 		cmocka_unit_test(absurd_addresses_in_a_bzimage_are_refused),
 		cmocka_unit_test(a_bzimage_goes_to_its_preferred_address),
 		cmocka_unit_test(the_plan_keeps_the_limits_of_the_kernel),
+		cmocka_unit_test(what_helps_an_initrd_that_does_not_fit_is_said),
+		cmocka_unit_test(a_bzimage_opens_whatever_it_is_packed_with),
 		cmocka_unit_test(loading_copies_kernel_and_initrd_to_their_places),
 		cmocka_unit_test(an_elf_file_with_the_note_starts_by_pvh),
 		cmocka_unit_test(notes_with_absurd_sizes_are_passed_over),
