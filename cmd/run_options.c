@@ -148,6 +148,23 @@ static bool same_address(const struct vfio_address *a, const struct vfio_address
 	       a->function == b->function;
 }
 
+static int set_vfio_option(struct vfio_want *want, const char *name, const char *option,
+			   const char *setting, struct error *err)
+{
+	if (!strcmp(option, "auto") && !setting)
+		want->auto_bind = true;
+	else if (!strcmp(option, "p2p") && setting && !strcmp(setting, "off"))
+		want->no_p2p = true;
+	else if (!strcmp(option, "p2p") && setting && !strcmp(setting, "on"))
+		want->no_p2p = false;
+	else
+		return error_set(err, -EINVAL,
+				 "--vfio-pci %s: unknown option '%s': there are auto and "
+				 "p2p=on|off",
+				 name, option);
+	return 0;
+}
+
 static int set_vfio_pci(void *target, char *value, struct error *err)
 {
 	struct run_options *options = target;
@@ -164,11 +181,10 @@ static int set_vfio_pci(void *target, char *value, struct error *err)
 			return error_set(err, -EINVAL, "--vfio-pci %s: once is enough", name);
 	}
 	while ((option = parse_next_option(&cursor, &setting))) {
-		if (strcmp(option, "auto") || setting)
-			return error_set(err, -EINVAL,
-					 "--vfio-pci %s: unknown option '%s': there is auto", name,
-					 option);
-		want->auto_bind = true;
+		int ret = set_vfio_option(want, name, option, setting, err);
+
+		if (ret)
+			return ret;
 	}
 	options->passed_count++;
 	return 0;
@@ -276,9 +292,10 @@ static const struct option_spec specs[] = {
 	  "virtio-iommu in front of all devices; OPTIONS: bypass=on|off,\n"
 	  "                                 max-mappings=N, msi=window|map",
 	  set_viommu, is_viommu_value },
-	{ 0, "vfio-pci", OPTION_VALUE, "[DOMAIN:]BUS:DEV.FN[,auto]",
+	{ 0, "vfio-pci", OPTION_VALUE, "[DOMAIN:]BUS:DEV.FN[,auto][,p2p=off]",
 	  "pass a PCI device of the host's; auto: take it from its driver\n"
-	  "                                 for this run; again for more",
+	  "                                 for this run; p2p=off: no device reaches its\n"
+	  "                                 registers by DMA; again for more",
 	  set_vfio_pci, .many = true },
 	{ 0, "transport", OPTION_VALUE, "mmio|pci", "what virtio devices sit on (mmio)",
 	  set_transport },

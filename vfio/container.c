@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "container.h"
-#include "info.h"
 #include "sys.h"
 #include "vmm/memory.h"
-#include "vmm/slot.h"
 #include "vmm/vm.h"
 
 static struct vfio_container *container_of_listener(struct dma_listener *listener)
@@ -26,87 +24,12 @@ static bool is_deserted(const struct vfio_container *container)
 	return !container->devices;
 }
 
-/* ---- what the host can do ---- */
-
-static void parse_ranges(const union vfio_info *buffer, struct vfio_container_info *info)
-{
-	const struct vfio_iommu_type1_info_cap_iova_range *cap = vfio_info_find(
-		buffer, buffer->iommu.cap_offset, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
-		sizeof(*cap));
-	const u8 *end = buffer->bytes + VFIO_INFO_SIZE;
-
-	for (u32 i = 0; cap && i < cap->nr_iovas && info->range_count < VFIO_MAX_RANGES; i++) {
-		const struct vfio_iova_range *range = &cap->iova_ranges[i];
-
-		if ((const u8 *)(range + 1) > end)
-			return;
-		info->ranges[info->range_count++] = (struct range){ range->start, range->end };
-	}
-}
-
-static void parse_avail(const union vfio_info *buffer, struct vfio_container_info *info)
-{
-	const struct vfio_iommu_type1_info_dma_avail *cap = vfio_info_find(
-		buffer, buffer->iommu.cap_offset, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, sizeof(*cap));
-
-	info->has_avail = cap;
-	info->avail = cap ? cap->avail : 0;
-}
-
-static int container_ask(const struct vfio_container *container, struct vfio_container_info *info)
-{
-	union vfio_info buffer = { 0 };
-	int ret;
-
-	memset(info, 0, sizeof(*info));
-	buffer.iommu.argsz = sizeof(buffer);
-	ret = vfio_sys_ioctl(container->fd, VFIO_IOMMU_GET_INFO, &buffer);
-	if (ret < 0)
-		return ret;
-	info->page_sizes = buffer.iommu.flags & VFIO_IOMMU_INFO_PGSIZES ? buffer.iommu.iova_pgsizes
-									: 0;
-	if (buffer.iommu.flags & VFIO_IOMMU_INFO_CAPS) {
-		parse_ranges(&buffer, info);
-		parse_avail(&buffer, info);
-	}
-	/* Linux before 5.4 does not say: it refuses what it cannot map, and we undo that. */
-	if (!info->range_count)
-		info->ranges[info->range_count++] = (struct range){ 0, UINT64_MAX };
-	return info->page_sizes ? 0 : -ENOTSUP;
-}
+/* ---- mapping ---- */
 
 static bool info_is_same(const struct vfio_container_info *a, const struct vfio_container_info *b)
 {
 	return a->page_sizes == b->page_sizes && a->range_count == b->range_count &&
 	       !memcmp(a->ranges, b->ranges, a->range_count * sizeof(a->ranges[0]));
-}
-
-/* ---- mapping ---- */
-
-static int dma_map(struct vfio_container *container, iova_t iova, void *host, u64 size, u32 access)
-{
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = (access & DMA_READ ? VFIO_DMA_MAP_FLAG_READ : 0) |
-			 (access & DMA_WRITE ? VFIO_DMA_MAP_FLAG_WRITE : 0),
-		.vaddr = (uintptr_t)host,
-		.iova = iova,
-		.size = size,
-	};
-
-	return vfio_sys_ioctl(container->fd, VFIO_IOMMU_MAP_DMA, &map);
-}
-
-static int dma_unmap(struct vfio_container *container, u32 flags, iova_t iova, u64 size)
-{
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap),
-		.flags = flags,
-		.iova = iova,
-		.size = size,
-	};
-
-	return vfio_sys_ioctl(container->fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
 }
 
 /* All of it or nothing. @len > 0; it may cross RAM ranges that follow each other. */
@@ -116,11 +39,12 @@ static int map_ram(struct vfio_container *container, iova_t iova, gpa_t gpa, u64
 
 	for (u64 done = 0; done < len; done += run) {
 		void *host = memory_run(container->vm->memory, gpa + done, len - done, &run);
-		int ret = host ? dma_map(container, iova + done, host, run, access) : -EFAULT;
+		int ret = host ? vfio_type1_map(container->fd, iova + done, host, run, access)
+			       : -EFAULT;
 
 		if (ret) {
 			if (done)
-				dma_unmap(container, 0, iova, done);
+				vfio_type1_unmap(container->fd, iova, done);
 			return ret;
 		}
 	}
@@ -149,24 +73,6 @@ static int refused(struct vfio_container *container, const struct dma_mapping *m
 	return error;
 }
 
-/*
- * Registers of another device, for peer-to-peer DMA. Doorbells have no host address, nor have
- * pages that are trapped: they are left out, and so is what the host will not map. An access to
- * it then faults in the host's IOMMU, which is what the contract allows.
- */
-static int map_registers(struct vfio_container *container, const struct dma_mapping *m, u64 len)
-{
-	void *host = len ? page_slot_host(container->vm, m->gpa, len) : NULL;
-	int ret = host ? dma_map(container, m->start, host, len, m->access) : 0;
-
-	if (ret == -ENOSPC || ret == -ENOMEM)
-		return ret;
-	if (ret)
-		log_debug("%s: the host does not map registers at 0x%llx for a peer: %s",
-			  container->name, (unsigned long long)m->gpa, strerror(-ret));
-	return 0;
-}
-
 static int container_map(struct dma_listener *listener, const struct dma_mapping *m)
 {
 	struct vfio_container *container = container_of_listener(listener);
@@ -176,7 +82,7 @@ static int container_map(struct dma_listener *listener, const struct dma_mapping
 	if (is_deserted(container))
 		return 0;
 	if (m->mmio)
-		ret = map_registers(container, m, len);
+		ret = vfio_reach_map(&container->reach, m);
 	else
 		ret = len ? map_ram(container, m->start, m->gpa, len, m->access) : -EFAULT;
 	if (ret)
@@ -190,7 +96,8 @@ static int container_unmap(struct dma_listener *listener, const struct dma_mappi
 	struct vfio_container *container = container_of_listener(listener);
 	u64 len = m->last - m->start + 1;
 	/* Nobody has mapped all 2^64. What was left out unmaps as nothing. */
-	int ret = len && !is_deserted(container) ? dma_unmap(container, 0, m->start, len) : 0;
+	int ret = len && !is_deserted(container) ? vfio_type1_unmap(container->fd, m->start, len)
+						 : 0;
 
 	if (ret) {
 		log_limited(&container->log, LOG_ERROR,
@@ -199,6 +106,8 @@ static int container_unmap(struct dma_listener *listener, const struct dma_mappi
 			    strerror(-ret));
 		return ret;
 	}
+	if (m->mmio)
+		vfio_reach_forget(&container->reach, m);
 	container->unmaps++;
 	return 0;
 }
@@ -211,7 +120,7 @@ static int container_check(struct dma_listener *listener, u64 count)
 
 	if (is_deserted(container))
 		return 0;
-	ret = container_ask(container, &now);
+	ret = vfio_type1_info(container->fd, &now);
 	if (ret)
 		return ret;
 	if (!info_is_same(&now, &container->told)) {
@@ -224,25 +133,15 @@ static int container_check(struct dma_listener *listener, u64 count)
 	return now.has_avail && now.avail < count ? -ENOSPC : 0;
 }
 
-/*
- * One call, or two where the host does not know "all" (Linux before 5.12): type1 v2 unmaps
- * every mapping that lies wholly in a range, and none crosses the middle of 2^64.
- */
 static void container_clear(struct dma_listener *listener)
 {
 	struct vfio_container *container = container_of_listener(listener);
-	const u64 half = 1ULL << 63;
 	int ret;
 
+	vfio_reach_clear(&container->reach);
 	if (is_deserted(container))
 		return;
-	ret = container->unmap_all ? dma_unmap(container, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0) : -ENOTSUP;
-
-	if (ret) {
-		ret = dma_unmap(container, 0, 0, half);
-		if (!ret)
-			ret = dma_unmap(container, 0, half, half);
-	}
+	ret = vfio_type1_clear(container->fd, container->unmap_all);
 	if (ret)
 		log_error("%s: the host does not empty its IOMMU's table: %s", container->name,
 			  strerror(-ret));
@@ -253,8 +152,8 @@ int vfio_container_fill(struct vfio_container *container)
 	for (unsigned i = 0; i < memory_count(container->vm->memory); i++) {
 		struct range ram;
 		void *host = memory_range(container->vm->memory, i, &ram);
-		int ret = dma_map(container, ram.start, host, ram.last - ram.start + 1,
-				  DMA_READ | DMA_WRITE);
+		int ret = vfio_type1_map(container->fd, ram.start, host, ram.last - ram.start + 1,
+					 DMA_READ | DMA_WRITE);
 
 		if (ret) {
 			const struct dma_mapping m = { ram.start, ram.last, ram.start, 0, false };
@@ -263,6 +162,7 @@ int vfio_container_fill(struct vfio_container *container)
 			return refused(container, &m, ret);
 		}
 	}
+	vfio_reach_all(&container->reach);
 	return 0;
 }
 
@@ -308,6 +208,7 @@ int vfio_container_open(struct vfio_container **out, const struct vfio_paths *pa
 	if (!container)
 		return error_set(err, -ENOMEM, "out of memory");
 	container->listener.ops = &container_listener;
+	vfio_reach_init(&container->reach);
 	snprintf(container->name, sizeof(container->name), "%s", name);
 	snprintf(path, sizeof(path), "%s/vfio/vfio", paths->dev);
 	container->fd = vfio_sys_open(path);
@@ -330,9 +231,32 @@ void vfio_container_close(struct vfio_container *container)
 {
 	if (!container)
 		return;
+	vfio_reach_leave(&container->reach);
 	if (container->fd >= 0)
 		vfio_sys_close(container->fd);
 	free(container);
+}
+
+void vfio_container_join(struct vfio_container *container, struct vfio_peers *peers)
+{
+	vfio_reach_join(&container->reach, peers, container->fd, container->unmap_all,
+			container->name);
+}
+
+void vfio_container_enter(struct vfio_container *container)
+{
+	container->devices++;
+}
+
+/*
+ * Without a device it needs no registers of others. They are unmapped here, as the host does not
+ * let us do that once the group has left the container.
+ */
+void vfio_container_leave(struct vfio_container *container)
+{
+	if (container->devices == 1)
+		vfio_reach_leave(&container->reach);
+	container->devices--;
 }
 
 int vfio_container_attach(struct vfio_container *container, int group_fd, const char *name,
@@ -358,7 +282,7 @@ int vfio_container_attach(struct vfio_container *container, int group_fd, const 
 
 int vfio_container_learn(struct vfio_container *container, struct error *err)
 {
-	int ret = container_ask(container, &container->told);
+	int ret = vfio_type1_info(container->fd, &container->told);
 
 	if (ret)
 		return error_set(err, ret, "%s: the host's IOMMU does not say what it can map: %s",

@@ -1,31 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A container of type1: one address space of the host's IOMMU. Untranslated, it has all RAM
- * from vfio_container_fill() on; translated, it mirrors a domain of the guest's IOMMU and
- * is a dma_listener for that.
+ * from vfio_container_fill() on, and the registers of peers; translated, it mirrors a domain of the
+ * guest's IOMMU and is a dma_listener for that.
  */
 #ifndef VFIO_CONTAINER_H
 #define VFIO_CONTAINER_H
 
 #include "util/error.h"
 #include "util/log.h"
-#include "util/range.h"
+#include "peers.h"
+#include "type1.h"
 #include "vfio/host.h"
 #include "vmm/dma_listener.h"
 
 struct vm;
 
-/* What type1 says of itself (VFIO_IOMMU_GET_INFO). */
-struct vfio_container_info {
-	u64 page_sizes;
-	unsigned range_count;
-	struct range ranges[VFIO_MAX_RANGES]; /* IOVAs that it maps, sorted */
-	bool has_avail;
-	u32 avail; /* mappings that it would still take */
-};
-
 struct vfio_container {
 	struct dma_listener listener;
+	struct vfio_reach reach;	 /* registers that it maps */
 	const struct vm *vm;		 /* borrowed; from vfio_plug() on */
 	int fd;				 /* owned */
 	bool has_iommu;			 /* a group has been attached */
@@ -43,13 +36,22 @@ int vfio_container_open(struct vfio_container **container, const struct vfio_pat
 /* All of its devices and groups are closed. NULL is fine. */
 void vfio_container_close(struct vfio_container *container);
 
+/* Devices behind it reach the registers of those of @peers, which outlive it. */
+void vfio_container_join(struct vfio_container *container, struct vfio_peers *peers);
+/* A device in one of its groups is opened, or is about to be closed. */
+void vfio_container_enter(struct vfio_container *container);
+void vfio_container_leave(struct vfio_container *container);
+
 /* Put the group into it; the first one makes it type1. -errno with a line that begins with @name.
  */
 int vfio_container_attach(struct vfio_container *container, int group_fd, const char *name,
 			  struct error *err);
 /* What it can map, once all groups are in it. -errno with a line. */
 int vfio_container_learn(struct vfio_container *container, struct error *err);
-/* Map all of the guest's RAM, IOVA = GPA: all or nothing. -errno. */
+/*
+ * Map all of the guest's RAM, IOVA = GPA: all or nothing. -errno. And the registers of peers, also
+ * those that come later, as far as the host maps them.
+ */
 int vfio_container_fill(struct vfio_container *container);
 
 #endif

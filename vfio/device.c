@@ -74,7 +74,7 @@ int vfio_device_open(struct vfio_device *device, struct vfio_group *group, struc
 		return error_set(err, ret, "%s: the host's vfio-pci does not open it: %s",
 				 device->name, strerror(-ret));
 	}
-	group->container->devices++;
+	vfio_container_enter(group->container);
 	ret = learn(device, err);
 	if (ret)
 		vfio_device_close(device);
@@ -85,7 +85,7 @@ void vfio_device_close(struct vfio_device *device)
 {
 	if (device->fd < 0)
 		return;
-	device->group->container->devices--;
+	vfio_container_leave(device->group->container);
 	vfio_sys_close(device->fd);
 	device->fd = -1;
 }

@@ -15,6 +15,7 @@
 
 #include <linux/vfio.h>
 
+#include "peers.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "vfio/host.h"
@@ -30,7 +31,9 @@ struct vfio_group;
 struct vfio_piece {
 	u64 offset, size; /* of whole host pages */
 	void *host;	  /* owned */
+	bool shown;	  /* to the guest: where the BAR is decoded */
 	struct page_slot slot;
+	struct vfio_pages pages; /* for other devices */
 };
 
 /* A BAR, or the ROM. The bus region is all of it, below the pieces: what is no piece traps. */
@@ -57,6 +60,7 @@ struct vfio_notice {
 struct vfio_device {
 	struct pci_function function;
 	struct vfio_group *group; /* borrowed */
+	struct vfio_peers *peers; /* who reach its registers; borrowed; NULL: nobody */
 	struct vfio_address address;
 	char name[32];
 	int fd; /* owned; -1: given back */

@@ -13,6 +13,7 @@ struct vfio {
 	bool translated;		/* a container for each group, not one for all */
 	struct vm *vm;			/* borrowed; from vfio_plug() on */
 	int kvm_device;			/* KVM_DEV_TYPE_VFIO; owned; -1: none */
+	struct vfio_peers peers;
 	unsigned container_count, group_count, device_count;
 	/* A group moves no more: devices point at theirs. */
 	struct vfio_container *containers[VFIO_MAX_DEVICES]; /* owned */

@@ -261,17 +261,34 @@ static void pieces_show(struct vfio_region *region)
 	for (unsigned i = 0; i < region->piece_count; i++) {
 		struct vfio_piece *piece = &region->pieces[i];
 
+		if (!piece->host || piece->shown)
+			continue;
+		piece->shown = true;
 		/* KVM's refusal (no slots left) costs speed: it traps. */
-		if (piece->host && !piece->slot.size)
-			page_slot_map(device->function.vm, &piece->slot, address + piece->offset,
-				      piece->host, piece->size);
+		page_slot_map(device->function.vm, &piece->slot, address + piece->offset,
+			      piece->host, piece->size);
+		piece->pages = (struct vfio_pages){ .device = device->name,
+						    .gpa = address + piece->offset,
+						    .size = piece->size,
+						    .host = piece->host };
+		list_init(&piece->pages.node);
+		vfio_peers_show(device->peers, &piece->pages);
 	}
 }
 
 static void pieces_hide(struct vfio_region *region)
 {
-	for (unsigned i = 0; i < region->piece_count; i++)
-		page_slot_unmap(region->device->function.vm, &region->pieces[i].slot);
+	struct vfio_device *device = region->device;
+
+	for (unsigned i = 0; i < region->piece_count; i++) {
+		struct vfio_piece *piece = &region->pieces[i];
+
+		if (!piece->shown)
+			continue;
+		piece->shown = false;
+		page_slot_unmap(device->function.vm, &piece->slot);
+		vfio_peers_hide(device->peers, &piece->pages, device->gone);
+	}
 }
 
 void vfio_region_update(struct vfio_device *device, unsigned n)

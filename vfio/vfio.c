@@ -107,7 +107,9 @@ static int take_container(struct vfio *vfio, const char *name, struct vfio_conta
 	if (!vfio->container_count || vfio->translated) {
 		ret = vfio_container_open(&vfio->containers[vfio->container_count], vfio->paths,
 					  name, err);
-		vfio->container_count += !ret;
+		if (!ret)
+			vfio_container_join(vfio->containers[vfio->container_count++],
+					    &vfio->peers);
 	}
 	*container = ret ? NULL : vfio->containers[vfio->container_count - 1];
 	return ret;
@@ -141,6 +143,7 @@ static int open_device(struct vfio *vfio, unsigned n, const struct vfio_host_dev
 	vfio->devices[n] = device;
 	vfio->device_count++;
 	device->fd = -1;
+	device->peers = vfio->wants[n].no_p2p ? NULL : &vfio->peers;
 	device->address = host->address;
 	name_of(&host->address, device->name);
 	ret = group ? 0 : open_group(vfio, host, device->name, &group, err);
@@ -218,6 +221,7 @@ int vfio_open(struct vfio **out, const struct vfio_paths *paths, const struct vf
 	vfio->paths = paths;
 	vfio->translated = translated;
 	vfio->kvm_device = -1;
+	vfio_peers_init(&vfio->peers);
 	vfio->want_count = count;
 	memcpy(vfio->wants, wants, count * sizeof(*wants));
 	ret = vfio_start(vfio, err);

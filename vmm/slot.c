@@ -73,20 +73,3 @@ void page_slot_unmap(struct vm *vm, struct page_slot *slot)
 	list_del(&slot->node);
 	slot->size = 0;
 }
-
-void *page_slot_host(const struct vm *vm, gpa_t gpa, u64 len)
-{
-	const struct list_node *node;
-	struct range range;
-
-	if (!range_make(gpa, len, &range))
-		return NULL;
-	list_for_each(node, &vm->slots) {
-		const struct page_slot *slot = slot_of(node);
-
-		if (range_contains(slot->gpa, slot->gpa + (slot->size - 1), range.start,
-				   range.last))
-			return (char *)slot->host + (gpa - slot->gpa);
-	}
-	return NULL;
-}

@@ -33,6 +33,7 @@ struct pci_bus;
 struct vfio_want {
 	struct vfio_address address;
 	bool auto_bind; /* bind for this run, release at its end */
+	bool no_p2p;	/* no device reaches its registers by DMA */
 };
 
 /*

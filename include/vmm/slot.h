@@ -29,7 +29,4 @@ int page_slot_map(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, 
 /* One that is not mapped is ignored. */
 void page_slot_unmap(struct vm *vm, struct page_slot *slot);
 
-/* Host address of [gpa, gpa + len) if one slot has all of it; NULL. VM lock held. */
-void *page_slot_host(const struct vm *vm, gpa_t gpa, u64 len);
-
 #endif

@@ -349,11 +349,16 @@ static void create(struct input *in)
 	fuzz_check(!vfio_container_open(&play.container, &vfio_host_paths, "vfio x", NULL));
 	fuzz_check(!vfio_container_attach(play.container, play.group.fd, "vfio x", NULL));
 	play.group.container = play.container;
+	play.container->vm = play.vm;
+	vfio_peers_init(&play.peers);
+	vfio_container_join(play.container, &play.peers);
 	play.device = calloc(1, sizeof(*play.device));
 	fuzz_check(play.device);
 	play.device->address = (struct vfio_address){ .slot = 4 };
 	strcpy(play.device->name, "vfio 0000:00:04.0");
+	play.device->peers = &play.peers;
 	fuzz_check(!vfio_device_open(play.device, &play.group, NULL));
+	vfio_reach_all(&play.container->reach);
 }
 
 /* Whether there is a guest that has the device; else there is a line that says why not. */

@@ -74,6 +74,31 @@ static void check_interrupts(void)
 			   hardware->vectors[n] == msix_vector(msix, n)->fd);
 }
 
+static bool is_shown(const struct fake_map *map)
+{
+	for (unsigned n = 0; n < PCI_BARS; n++) {
+		const struct vfio_region *region = &play.device->regions[n];
+
+		for (unsigned i = 0; i < region->piece_count; i++) {
+			const struct vfio_piece *piece = &region->pieces[i];
+
+			if (piece->shown && map->iova == piece->pages.gpa &&
+			    map->size == piece->size && map->host == (uintptr_t)piece->host)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Of its registers a device reaches what the guest sees, at its place. */
+static void check_reach(void)
+{
+	const struct fake_container *container = &vfio_fake.containers[0];
+
+	for (unsigned i = 0; i < container->map_count; i++)
+		fuzz_check(is_shown(&container->maps[i]) && !play.device->gone);
+}
+
 /* Of the header the guest changes nothing but what vfio/config.c hands on. */
 static void check_header(void)
 {
@@ -93,6 +118,7 @@ void check_device(void)
 
 	list_for_each(node, &play.vm->slots)
 		check_slot(list_entry(node, struct page_slot, node));
+	check_reach();
 	check_interrupts();
 	check_header();
 	fuzz_check(play.device->gone == !play.hardware->open);

@@ -40,11 +40,6 @@ void page_slot_unmap(struct vm *vm, struct page_slot *slot)
 	play.slots_left++;
 }
 
-void *page_slot_host(const struct vm *vm, gpa_t gpa, u64 len)
-{
-	return NULL;
-}
-
 int __real_irq_attach_fd(struct irq *irq, u32 gsi, int fd, int resample_fd);
 int __wrap_irq_attach_fd(struct irq *irq, u32 gsi, int fd, int resample_fd);
 void __real_irq_detach_fd(struct irq *irq, u32 gsi, int fd);

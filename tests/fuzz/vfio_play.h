@@ -20,6 +20,7 @@ struct play {
 	struct vm *vm;
 	struct judge judge;
 	struct door_space doors;
+	struct vfio_peers peers;
 	struct vfio_container *container;
 	struct vfio_group group;
 	struct vfio_device *device;

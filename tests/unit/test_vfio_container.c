@@ -21,11 +21,8 @@ static int group;
 /* Another device's registers: one page at BAR. */
 #define BAR 0xd0000000
 static char registers[4096] __attribute__((aligned(4096)));
-
-void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len)
-{
-	return gpa == BAR && len == sizeof(registers) ? registers : NULL;
-}
+static struct vfio_peers peers;
+static struct vfio_pages pages;
 
 int page_slot_map(struct vm *of, struct page_slot *slot, gpa_t gpa, void *host, u64 size)
 {
@@ -42,7 +39,9 @@ static void open_container(void)
 	assert_int_equal(vfio_container_attach(container, group, "vfio x", NULL), 0);
 	assert_int_equal(vfio_container_learn(container, NULL), 0);
 	container->vm = &vm;
-	container->devices = 1;
+	vfio_peers_init(&peers);
+	vfio_container_join(container, &peers);
+	vfio_container_enter(container);
 }
 
 static int start(void **state)
@@ -127,6 +126,11 @@ static void a_doorbell_stays_out_of_the_hosts_table(void **state)
 
 static void a_peers_registers_are_mapped_if_the_host_can(void **state)
 {
+	pages = (struct vfio_pages){
+		.device = "vfio y", .gpa = BAR, .size = sizeof(registers), .host = registers
+	};
+	list_init(&pages.node);
+	vfio_peers_show(&peers, &pages);
 	assert_int_equal(map(0x30000, 0x1000, BAR, DMA_READ | DMA_WRITE, true), 0);
 	assert_int_equal(vfio_fake_find(0, 0x30000)->host, (uintptr_t)registers);
 	assert_int_equal(unmap(0x30000, 0x1000, true), 0);

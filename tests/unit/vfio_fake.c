@@ -107,6 +107,18 @@ bool vfio_fake_raise(struct fake_device *device, unsigned n)
 	       write(device->vectors[n], &one, sizeof(one)) == sizeof(one);
 }
 
+static bool is_memory_of(const struct fake_device *device, const void *host)
+{
+	for (unsigned n = 0; n < FAKE_REGIONS; n++) {
+		const struct fake_region *region = &device->regions[n];
+
+		if (region->memory && (const u8 *)host >= region->memory &&
+		    (const u8 *)host < region->memory + region->size)
+			return true;
+	}
+	return false;
+}
+
 /* ---- files ---- */
 
 int vfio_sys_open(const char *path)
@@ -172,6 +184,17 @@ static void group_close(struct fake_group *group)
 		container->map_count = 0;
 }
 
+/* type1 keeps pages mapped whose device has gone: nobody else takes them away. */
+static void assert_registers_unmapped(const struct fake_device *device)
+{
+	for (unsigned i = 0; i < FAKE_CONTAINERS; i++) {
+		const struct fake_container *container = &vfio_fake.containers[i];
+
+		for (unsigned k = 0; k < container->map_count; k++)
+			assert_false(is_memory_of(device, (void *)container->maps[k].host));
+	}
+}
+
 void vfio_sys_close(int fd)
 {
 	if (fd == FD_KVM)
@@ -186,6 +209,7 @@ void vfio_sys_close(int fd)
 		assert_non_null(device);
 		assert_true(device->open);
 		assert_int_equal(device->mapped, 0);
+		assert_registers_unmapped(device);
 		device->open = false;
 		device->vector_count = 0;
 	}
@@ -565,15 +589,10 @@ void *vfio_sys_map(int fd, u64 offset, u64 size, bool writable)
 void vfio_sys_unmap(void *host, u64 size)
 {
 	for (unsigned i = 0; i < FAKE_DEVICES; i++) {
-		for (unsigned n = 0; n < FAKE_REGIONS; n++) {
-			struct fake_region *region = &vfio_fake.devices[i].regions[n];
-
-			if (region->memory && (u8 *)host >= region->memory &&
-			    (u8 *)host < region->memory + region->size) {
-				vfio_fake.devices[i].mapped--;
-				return;
-			}
-		}
+		if (!is_memory_of(&vfio_fake.devices[i], host))
+			continue;
+		vfio_fake.devices[i].mapped--;
+		return;
 	}
 	fail();
 }

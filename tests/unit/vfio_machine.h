@@ -56,7 +56,8 @@ void page_slot_unmap(struct vm *of, struct page_slot *slot)
 	slots_shown--;
 }
 
-void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len)
+/* Host address of [gpa, gpa + len) if one slot has all of it; NULL. */
+static inline void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len)
 {
 	const struct list_node *node;
 
