@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "bind_state.h"
+#include "binding.h"
 #include "check.h"
 #include "host_sysfs.h"
-#include "vfio/bind.h"
 
 /* ---- one device ---- */
 
@@ -261,8 +261,8 @@ static int plan_group(struct plan *plan, struct error *err)
  * Where a device gets its group only with its driver (arm64), it is in company only once it has
  * been taken: we look again until there is nobody new.
  */
-static int bind_locked(const struct vfio_paths *paths, const struct vfio_address *address,
-		       struct error *err)
+int vfio_bind_locked(const struct vfio_paths *paths, const struct vfio_address *address,
+		     struct error *err)
 {
 	struct plan plan = { .paths = paths, .address = *address };
 	unsigned first;
@@ -275,7 +275,7 @@ static int bind_locked(const struct vfio_paths *paths, const struct vfio_address
 			return undo(&plan, first, err, ret);
 		ret = carry_out(&plan, first, err);
 	} while (!ret && plan.count > first);
-	return ret;
+	return ret ? ret : plan.count > 0;
 }
 
 /* A bind that was killed left it between two drivers. */
@@ -301,25 +301,33 @@ static bool nothing_to_do(const struct vfio_paths *paths, const struct vfio_host
 	return vfio_host_is_vfio_driver(device->driver);
 }
 
-int vfio_bind(const struct vfio_paths *paths, const struct vfio_address *address, struct error *err)
+int vfio_bind_check(const struct vfio_paths *paths, const struct vfio_address *address,
+		    struct error *err)
 {
 	struct vfio_host_device device;
+	int ret = vfio_host_read(paths, address, &device, err);
+
+	if (ret || nothing_to_do(paths, &device))
+		return ret;
+	ret = check_device(paths, &device, err);
+	return ret ? ret : 1;
+}
+
+int vfio_bind(const struct vfio_paths *paths, const struct vfio_address *address, struct error *err)
+{
 	struct error unheard = { "" };
 	int ret, lock;
 
 	err = err ? err : &unheard;
-	ret = vfio_host_read(paths, address, &device, err);
-	if (ret || nothing_to_do(paths, &device))
-		return ret;
-	ret = check_device(paths, &device, err);
-	if (ret)
+	ret = vfio_bind_check(paths, address, err);
+	if (ret <= 0)
 		return ret;
 	lock = vfio_state_lock(paths, err);
 	if (lock < 0)
 		return lock;
-	ret = bind_locked(paths, address, err);
+	ret = vfio_bind_locked(paths, address, err);
 	close(lock);
-	return ret;
+	return MIN(ret, 0);
 }
 
 /* ---- release ---- */
@@ -375,8 +383,8 @@ static int check_open(const struct vfio_paths *paths, const struct vfio_record *
 	return 0;
 }
 
-static int release_locked(const struct vfio_paths *paths, const struct vfio_address *address,
-			  struct error *err)
+int vfio_release_locked(const struct vfio_paths *paths, const struct vfio_address *address,
+			struct error *err)
 {
 	struct vfio_record records[VFIO_MAX_MEMBERS];
 	unsigned count = vfio_records_of(paths, address, records);
@@ -412,7 +420,7 @@ int vfio_release(const struct vfio_paths *paths, const struct vfio_address *addr
 	lock = vfio_state_lock(paths, err);
 	if (lock < 0)
 		return lock;
-	ret = release_locked(paths, address, err);
+	ret = vfio_release_locked(paths, address, err);
 	close(lock);
 	return ret;
 }

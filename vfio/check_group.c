@@ -159,8 +159,12 @@ static void check_type1(struct vfio_check *check, int group)
 
 static void check_open(struct vfio_check *check)
 {
-	int fd = vfio_host_open_group(check->paths, check->device->group);
+	unsigned turns = 0;
+	int fd;
 
+	do
+		fd = vfio_host_open_group(check->paths, check->device->group);
+	while (vfio_host_busy_again(fd, &turns));
 	if (fd < 0) {
 		vfio_check_isolation(check, false);
 		say_cannot_open(check, fd);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "group.h"
+#include "host_sysfs.h"
 #include "sys.h"
 
 static int cannot_open(const char *path, const char *name, int ret, struct error *err)
@@ -72,6 +73,7 @@ int vfio_group_open(struct vfio_group *group, const struct vfio_paths *paths,
 		    const struct vfio_host_device *host, const char *name, struct error *err)
 {
 	char path[PATH_MAX];
+	unsigned turns = 0;
 	int ret;
 
 	*group = (struct vfio_group){ .number = host->group, .fd = -1 };
@@ -81,7 +83,9 @@ int vfio_group_open(struct vfio_group *group, const struct vfio_paths *paths,
 				 "and kernel (intel_iommu=on)",
 				 name);
 	snprintf(path, sizeof(path), "%s/vfio/%d", paths->dev, host->group);
-	group->fd = vfio_sys_open(path);
+	do
+		group->fd = vfio_sys_open(path);
+	while (vfio_host_busy_again(group->fd, &turns));
 	if (group->fd < 0)
 		return cannot_open(path, name, group->fd, err);
 	ret = check_viable(group, paths, host, name, err);

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host_sysfs.h"
@@ -87,4 +88,16 @@ int vfio_sysfs_each(int (*each)(void *opaque, const char *name), void *opaque, c
 	}
 	closedir(folder);
 	return ret;
+}
+
+#define BUSY_TURNS 5
+
+bool vfio_host_busy_again(int ret, unsigned *turns)
+{
+	const struct timespec moment = { .tv_nsec = 20000000 };
+
+	if (ret != -EBUSY || (*turns)++ == BUSY_TURNS)
+		return false;
+	nanosleep(&moment, NULL);
+	return true;
 }

@@ -27,6 +27,12 @@ int vfio_sysfs_each(int (*each)(void *opaque, const char *name), void *opaque, c
 int vfio_sysfs_write(const char *path, const char *text);
 int vfio_host_open_group(const struct vfio_paths *paths, int group);
 
+/*
+ * Whether opening a group shall be tried again: -EBUSY may be a check's, which has it open for a
+ * moment. Waits up to 20 ms; *@turns counts from 0.
+ */
+bool vfio_host_busy_again(int ret, unsigned *turns);
+
 /* By domain, bus, slot and function: for qsort(). */
 int vfio_address_compare(const void *a, const void *b);
 

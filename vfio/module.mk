@@ -4,5 +4,5 @@ vfio-src :=
 vfio-src += address.c bind.c bind_state.c check.c check_group.c check_iommu.c check_memlock.c check_opener.c \
 	    check_use.c host.c host_sysfs.c host_touch.c limits.c list.c
 # The passthrough: containers, groups, devices.
-vfio-src += capabilities.c capability_list.c config.c container.c device.c errors.c group.c \
+vfio-src += auto.c capabilities.c capability_list.c config.c container.c device.c errors.c group.c \
 	    info.c interrupts.c intx.c msi.c peers.c ram.c regions.c reset.c sys.c type1.c vfio.c

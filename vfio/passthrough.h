@@ -22,8 +22,22 @@ struct vfio {
 	struct dma_limits limits[VFIO_MAX_DEVICES];
 	unsigned want_count;
 	struct vfio_want wants[VFIO_MAX_DEVICES];
-	bool bound[VFIO_MAX_DEVICES]; /* by us, for this run */
+	int lock;		      /* of the bindings; owned; < 0: not held */
+	bool opened;		      /* all devices: the run has begun */
+	bool bound[VFIO_MAX_DEVICES]; /* for this run: to be given back at its end */
+	bool took[VFIO_MAX_DEVICES];  /* from a driver, in this run */
 };
+
+/* ---- auto.c ---- */
+
+/* Bind what is wanted so. -errno with a line. The lock is held from here on, if anything is. */
+int vfio_auto_bind(struct vfio *vfio, struct error *err);
+/* All devices are open. */
+void vfio_auto_unlock(struct vfio *vfio);
+/* Before the first one is closed. */
+void vfio_auto_lock(struct vfio *vfio);
+/* All are closed: give them back, and the lock. */
+void vfio_auto_release(struct vfio *vfio);
 
 /* ---- reset.c ---- */
 

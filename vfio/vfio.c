@@ -9,7 +9,6 @@
 #include "passthrough.h"
 #include "sys.h"
 #include "util/log.h"
-#include "vfio/bind.h"
 #include "vmm/vm.h"
 
 static void name_of(const struct vfio_address *address, char name[32])
@@ -35,19 +34,6 @@ static int check_twins(const struct vfio_want *wants, unsigned count, struct err
 		}
 	}
 	return 0;
-}
-
-static int bind_all(struct vfio *vfio, struct error *err)
-{
-	int ret = 0;
-
-	for (unsigned i = 0; i < vfio->want_count && !ret; i++) {
-		if (!vfio->wants[i].auto_bind)
-			continue;
-		ret = vfio_bind(vfio->paths, &vfio->wants[i].address, err);
-		vfio->bound[i] = !ret;
-	}
-	return ret;
 }
 
 /* Some problems begin with the address of the device that has them: this one's is said once. */
@@ -192,7 +178,7 @@ static int vfio_start(struct vfio *vfio, struct error *err)
 
 	if (!hosts)
 		return error_set(err, -ENOMEM, "out of memory");
-	ret = bind_all(vfio, err);
+	ret = vfio_auto_bind(vfio, err);
 	if (!ret)
 		ret = check_all(vfio, err);
 	if (!ret)
@@ -220,7 +206,7 @@ int vfio_open(struct vfio **out, const struct vfio_paths *paths, const struct vf
 		return error_set(err, -ENOMEM, "out of memory");
 	vfio->paths = paths;
 	vfio->translated = translated;
-	vfio->kvm_device = -1;
+	vfio->kvm_device = vfio->lock = -1;
 	vfio_peers_init(&vfio->peers);
 	vfio->want_count = count;
 	memcpy(vfio->wants, wants, count * sizeof(*wants));
@@ -229,29 +215,19 @@ int vfio_open(struct vfio **out, const struct vfio_paths *paths, const struct vf
 		vfio_close(vfio);
 		return ret;
 	}
+	vfio->opened = true;
+	vfio_auto_unlock(vfio);
 	*out = vfio;
 	return 0;
 }
 
 /* ---- closing ---- */
 
-/* What vfio_bind() took with another one's group is given back with that: nobody remembers it. */
-static void release_all(struct vfio *vfio)
-{
-	for (unsigned i = 0; i < vfio->want_count; i++) {
-		struct error err = { "" };
-		int ret = vfio->bound[i] ? vfio_release(vfio->paths, &vfio->wants[i].address, &err)
-					 : 0;
-
-		if (ret && ret != -ENOENT)
-			log_warning("%s", err.text);
-	}
-}
-
 void vfio_close(struct vfio *vfio)
 {
 	if (!vfio)
 		return;
+	vfio_auto_lock(vfio);
 	vfio_reset_buses(vfio, false);
 	/* In this order: the host counts who uses what. */
 	for (unsigned i = 0; i < vfio->device_count; i++) {
@@ -264,7 +240,7 @@ void vfio_close(struct vfio *vfio)
 		vfio_group_close(&vfio->groups[i]);
 	for (unsigned i = 0; i < vfio->container_count; i++)
 		vfio_container_close(vfio->containers[i]);
-	release_all(vfio);
+	vfio_auto_release(vfio);
 	free(vfio);
 }
 

@@ -140,6 +140,8 @@ int vfio_sys_open(const char *path)
 			continue;
 		if (group->open)
 			return -EBUSY;
+		if (vfio_fake.gate && vfio_fake.gate(group->number, true))
+			return -EBUSY;
 		group->open = !group->open_error;
 		return group->open ? (int)(FD_GROUP + i) : group->open_error;
 	}
@@ -176,6 +178,8 @@ static void group_close(struct fake_group *group)
 		assert_false(vfio_fake.devices[i].open &&
 			     vfio_fake.devices[i].group == group->number);
 	group->open = false;
+	if (vfio_fake.gate)
+		vfio_fake.gate(group->number, false);
 	if (group->container < 0)
 		return;
 	container = &vfio_fake.containers[group->container];

@@ -82,6 +82,8 @@ struct vfio_fake {
 	unsigned fail_map_at; /* the n-th map from now fails, 1 is the next; 0: none */
 	int fail_map_error;
 	bool refuse_mmap;
+	/* For hosts of several processes: open or close a group; -errno. NULL: there is but one. */
+	int (*gate)(int number, bool open);
 	struct fake_container containers[FAKE_CONTAINERS];
 	struct fake_group groups[FAKE_GROUPS];
 	struct fake_device devices[FAKE_DEVICES];

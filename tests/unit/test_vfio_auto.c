@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vfio/auto.c: several runs that bind the same devices, in processes of their own. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+
+#include "vfio/vfio.h"
+#include "vfio_fake.h"
+#include "vfio_kernel.h"
+
+#define ROUNDS 25
+
+/* ---- one kernel for all processes: the tree, and locks on /dev/vfio/GROUP ---- */
+
+static int gates[16]; /* by group: what this process has open */
+
+static int open_gate(int number)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/vfio/%d", kernel.tree.dev, number);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	close(fd);
+	return -EBUSY;
+}
+
+static int gate(int number, bool opened)
+{
+	if (!opened) {
+		close(gates[number]);
+		return 0;
+	}
+	gates[number] = open_gate(number);
+	return gates[number] < 0 ? gates[number] : 0;
+}
+
+static int start(void **state)
+{
+	kernel_setup(state);
+	kernel.open_group = open_gate;
+	vfio_tree_file(&kernel.tree, "", "dev/vfio/4");
+	vfio_tree_file(&kernel.tree, "", "dev/vfio/8");
+	vfio_fake_init();
+	vfio_fake.gate = gate;
+	vfio_fake_device(DISK, 4);
+	vfio_fake_device(SOUND, 8);
+	vfio_fake_device(MODEM, 8);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	vfio_fake_end();
+	return kernel_teardown(state);
+}
+
+static int open_auto(struct vfio **vfio, const char *name, struct error *err)
+{
+	const struct vfio_want want = { .address = vfio_tree_address(name), .auto_bind = true };
+
+	err->text[0] = '\0';
+	return vfio_open(vfio, &kernel.tree.paths, &want, 1, true, err);
+}
+
+/* ---- another process ---- */
+
+static pid_t spawn(void (*play)(const char *name), const char *name)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	play(name);
+	_exit(0);
+}
+
+static void await(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Fails the process: its assertions have nobody to tell. */
+static void must(bool condition)
+{
+	if (!condition)
+		_exit(1);
+}
+
+static void is_refused(const char *name)
+{
+	struct error err;
+	struct vfio *vfio;
+
+	must(open_auto(&vfio, name, &err) == -ENODEV);
+	must(strstr(err.text, "is in use: its group"));
+	/* That is all there is to say. */
+	must(lseek(STDERR_FILENO, 0, SEEK_CUR) == 0);
+}
+
+static void is_refused_silently(const char *name)
+{
+	FILE *file = tmpfile();
+
+	must(file && dup2(fileno(file), STDERR_FILENO) >= 0);
+	is_refused(name);
+}
+
+static void open_and_close(const char *name)
+{
+	unsigned done = 0;
+
+	while (done < ROUNDS) {
+		struct error err;
+		struct vfio *vfio;
+		char driver[64];
+
+		if (open_auto(&vfio, name, &err)) {
+			must(strstr(err.text, "is in use: its group"));
+			continue;
+		}
+		driver_of(name, driver);
+		must(!strcmp(driver, "vfio-pci"));
+		vfio_close(vfio);
+		done++;
+	}
+}
+
+/* ---- */
+
+static void a_second_run_is_refused_with_the_reason_and_changes_nothing(void **state)
+{
+	struct error err;
+	struct vfio *vfio;
+
+	assert_int_equal(open_auto(&vfio, DISK, &err), 0);
+	await(spawn(is_refused_silently, DISK));
+	assert_driver(DISK, "vfio-pci");
+	assert_true(is_remembered(DISK));
+	vfio_close(vfio);
+	assert_all_as_before();
+}
+
+static void so_is_one_that_wants_another_member_of_the_group(void **state)
+{
+	struct error err;
+	struct vfio *vfio;
+
+	assert_int_equal(open_auto(&vfio, SOUND, &err), 0);
+	await(spawn(is_refused_silently, MODEM));
+	assert_driver(SOUND, "vfio-pci");
+	assert_driver(MODEM, "vfio-pci");
+	vfio_close(vfio);
+	assert_all_as_before();
+}
+
+static void what_a_killed_run_left_is_given_back_by_the_next(void **state)
+{
+	struct error err;
+	struct vfio *vfio;
+
+	assert_int_equal(bind_device(DISK, &err), 0);
+	assert_int_equal(open_auto(&vfio, DISK, &err), 0);
+	vfio_close(vfio);
+	assert_all_as_before();
+}
+
+static void runs_that_race_for_a_device_lose_it_never(void **state)
+{
+	pid_t a = spawn(open_and_close, DISK), b = spawn(open_and_close, DISK);
+
+	await(a);
+	await(b);
+	assert_all_as_before();
+}
+
+static void nor_do_those_that_race_for_a_group(void **state)
+{
+	pid_t a = spawn(open_and_close, SOUND), b = spawn(open_and_close, MODEM);
+
+	await(a);
+	await(b);
+	assert_all_as_before();
+}
+
+static void who_may_not_bind_passes_what_is_bound_without_a_record(void **state)
+{
+	struct error err;
+	struct vfio *vfio;
+
+	assert_int_equal(kernel_unbind(DISK), 0);
+	vfio_tree_file(&kernel.tree, "vfio-pci", "sys/devices/pci0000:00/" DISK "/driver_override");
+	assert_int_equal(kernel_bind(DISK, "vfio-pci"), 0);
+	/* A folder that cannot be made, for root as well. */
+	vfio_tree_file(&kernel.tree, "", "run/lkvm");
+	kernel.tree.paths.state = strcat(kernel.tree.state, "/lkvm/x");
+	assert_int_equal(open_auto(&vfio, DISK, &err), 0);
+	vfio_close(vfio);
+	assert_driver(DISK, "vfio-pci");
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_second_run_is_refused_with_the_reason_and_changes_nothing),
+		T(so_is_one_that_wants_another_member_of_the_group),
+		T(what_a_killed_run_left_is_given_back_by_the_next),
+		T(runs_that_race_for_a_device_lose_it_never),
+		T(nor_do_those_that_race_for_a_group),
+		T(who_may_not_bind_passes_what_is_bound_without_a_record),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
