@@ -36,15 +36,16 @@ void vfio_check_iommu(struct vfio_check *check);
 bool vfio_check_isolation(struct vfio_check *check, bool refused);
 /* Who else is in its group, and has the group. */
 void vfio_check_group(struct vfio_check *check);
-/* Who has the group open, as "process 77 (lkvm)"; "" if that is nobody whom we may see. */
-void vfio_check_opener(const struct vfio_paths *paths, int group, char text[64]);
+/* Who has @node open, as "process 77 (lkvm)"; "" if that is nobody whom we may see. */
+void vfio_check_opener(const struct vfio_paths *paths, const char *node, char text[64]);
+void vfio_check_group_opener(const struct vfio_paths *paths, int group, char text[64]);
 /* Whether its user may lock that much memory. */
 void vfio_check_memlock(struct vfio_check *check);
 
 /*
  * Whether the host works with it right now: a file system, swap, another block device
- * that is made of it, a network interface that is up, virtual functions. The first that is
- * found, in @problem. Nobody uses what vfio-pci has.
+ * that is made of it, a network interface that is up, virtual functions, a display that shows
+ * something. The first that is found, in @problem. Nobody uses what vfio-pci has.
  */
 bool vfio_check_use(const struct vfio_paths *paths, const struct vfio_address *address,
 		    struct vfio_problem *problem);

@@ -78,7 +78,7 @@ static void say_in_use(struct vfio_check *check)
 {
 	char opener[64];
 
-	vfio_check_opener(check->paths, check->device->group, opener);
+	vfio_check_group_opener(check->paths, check->device->group, opener);
 	vfio_check_add(check, true, "%s is in use: its group %d is open in %s", check->name,
 		       check->device->group, opener[0] ? opener : "another VM or program");
 	if (opener[0])

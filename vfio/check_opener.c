@@ -10,7 +10,7 @@
 struct search {
 	const struct vfio_paths *paths;
 	const char *process;
-	char node[PATH_MAX];
+	const char *node;
 	char *text;
 };
 
@@ -44,12 +44,19 @@ static int look_at_process(void *opaque, const char *process)
 	return 1;
 }
 
-void vfio_check_opener(const struct vfio_paths *paths, int group, char text[64])
+void vfio_check_opener(const struct vfio_paths *paths, const char *node, char text[64])
 {
-	struct search search = { .paths = paths, .text = text };
+	struct search search = { .paths = paths, .node = node, .text = text };
 
 	text[0] = '\0';
-	snprintf(search.node, sizeof(search.node), "%s/vfio/%d", paths->dev, group);
 	if (paths->proc)
 		vfio_sysfs_each(look_at_process, &search, "%s", paths->proc);
+}
+
+void vfio_check_group_opener(const struct vfio_paths *paths, int group, char text[64])
+{
+	char node[PATH_MAX];
+
+	snprintf(node, sizeof(node), "%s/vfio/%d", paths->dev, group);
+	vfio_check_opener(paths, node, text);
 }

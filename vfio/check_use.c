@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A device that the host works with must not be taken from under it: what is under its
- * folder in sysfs as a block device or network interface, and whether somebody has that.
+ * A device that the host works with must not be taken from under it: what is under its folder in
+ * sysfs as a block device, network interface or display, and whether somebody has that.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,49 +12,7 @@
 
 #include "check.h"
 #include "host_sysfs.h"
-
-struct use {
-	const struct vfio_paths *paths;
-	char name[VFIO_ADDRESS_TEXT];
-	char folder[PATH_MAX]; /* the device's, as all links lead to it; with a '/' */
-	struct vfio_problem *problem;
-};
-
-/* What is wrong, after the device's name. Returns 1, which ends the search. */
-static int __attribute__((format(printf, 2, 3))) say(struct use *use, const char *what, ...)
-{
-	struct vfio_problem *problem = use->problem;
-	va_list args;
-	int len;
-
-	problem->fatal = true;
-	len = snprintf(problem->what, sizeof(problem->what), "%s is in use: ", use->name);
-	va_start(args, what);
-	vsnprintf(problem->what + len, sizeof(problem->what) - len, what, args);
-	va_end(args);
-	return 1;
-}
-
-static void __attribute__((format(printf, 2, 3))) remedy(struct use *use, const char *what, ...)
-{
-	va_list args;
-
-	va_start(args, what);
-	vsnprintf(use->problem->remedy, sizeof(use->problem->remedy), what, args);
-	va_end(args);
-}
-
-static bool is_below(const struct use *use, const char *class, const char *name)
-{
-	char link[PATH_MAX], *target;
-	bool below;
-
-	snprintf(link, sizeof(link), "%s/class/%s/%s", use->paths->sys, class, name);
-	target = realpath(link, NULL);
-	below = target && !strncmp(target, use->folder, strlen(use->folder));
-	free(target);
-	return below;
-}
+#include "use.h"
 
 /* ---- block devices ---- */
 
@@ -75,8 +32,8 @@ static bool mount_is_of(const char *line, const char *number, const char *node, 
 	return !strcmp(device, number) || !strcmp(from, node);
 }
 
-static bool find_line(const struct use *use, const char *file, const char *number, const char *node,
-		      char point[128])
+static bool find_line(const struct vfio_use *use, const char *file, const char *number,
+		      const char *node, char point[128])
 {
 	char path[PATH_MAX], line[4096], first[128];
 	bool hit = false;
@@ -134,11 +91,11 @@ static void disk_of_path(char name[64])
 
 static int look_at_block(void *opaque, const char *entry)
 {
-	struct use *use = opaque;
+	struct vfio_use *use = opaque;
 	char name[64], number[32], node[128], point[128];
 	struct name holder;
 
-	if (!is_below(use, "block", entry))
+	if (!vfio_use_has(use, "block", entry))
 		return 0;
 	snprintf(name, sizeof(name), "%s", entry);
 	disk_of_path(name);
@@ -146,24 +103,26 @@ static int look_at_block(void *opaque, const char *entry)
 	vfio_sysfs_read(number, sizeof(number), "%s/class/block/%s/dev", use->paths->sys, name);
 	if (find_line(use, "self/mountinfo", number, node, point)) {
 		if (strcmp(point, "/"))
-			remedy(use, "umount %s", point);
+			vfio_use_remedy(use, "umount %s", point);
 		else
-			remedy(use, "the host runs from it: take another device");
-		return say(use, "%s is mounted on %s", name, point);
+			vfio_use_remedy(use, "the host runs from it: take another device");
+		return vfio_use_say(use, "%s is mounted on %s", name, point);
 	}
 	if (find_line(use, "swaps", NULL, node, NULL)) {
-		remedy(use, "swapoff %s", node);
-		return say(use, "the host swaps to %s", name);
+		vfio_use_remedy(use, "swapoff %s", node);
+		return vfio_use_say(use, "the host swaps to %s", name);
 	}
 	if (vfio_sysfs_each(keep_name, &holder, "%s/class/block/%s/holders", use->paths->sys,
 			    name) == 1) {
-		remedy(use, "stop %s first: mdadm --stop, vgchange -an or cryptsetup close",
-		       holder.text);
-		return say(use, "%s is part of %s", name, holder.text);
+		vfio_use_remedy(use,
+				"stop %s first: mdadm --stop, vgchange -an or cryptsetup close",
+				holder.text);
+		return vfio_use_say(use, "%s is part of %s", name, holder.text);
 	}
 	if (is_claimed(use->paths, name)) {
-		remedy(use, "stop what uses it: 'lsblk' and 'fuser -v %s' may name it", node);
-		return say(use, "somebody has claimed %s", name);
+		vfio_use_remedy(use, "stop what uses it: 'lsblk' and 'fuser -v %s' may name it",
+				node);
+		return vfio_use_say(use, "somebody has claimed %s", name);
 	}
 	return 0;
 }
@@ -174,19 +133,19 @@ static int look_at_block(void *opaque, const char *entry)
 
 static int look_at_interface(void *opaque, const char *name)
 {
-	struct use *use = opaque;
+	struct vfio_use *use = opaque;
 	char flags[32];
 
-	if (!is_below(use, "net", name))
+	if (!vfio_use_has(use, "net", name))
 		return 0;
 	vfio_sysfs_read(flags, sizeof(flags), "%s/class/net/%s/flags", use->paths->sys, name);
 	if (!(strtoul(flags, NULL, 0) & IS_UP))
 		return 0;
-	remedy(use, "if nothing needs it: ip link set %s down", name);
-	return say(use, "the network interface %s is up", name);
+	vfio_use_remedy(use, "if nothing needs it: ip link set %s down", name);
+	return vfio_use_say(use, "the network interface %s is up", name);
 }
 
-static int look_at_functions(struct use *use)
+static int look_at_functions(struct vfio_use *use)
 {
 	char text[16];
 
@@ -194,31 +153,39 @@ static int look_at_functions(struct use *use)
 			use->name);
 	if (!text[0] || !strcmp(text, "0"))
 		return 0;
-	remedy(use, "pass those, or remove them: echo 0 >/sys/bus/pci/devices/%s/sriov_numvfs",
-	       use->name);
-	return say(use, "it has %s virtual functions", text);
+	vfio_use_remedy(use,
+			"pass those, or remove them: echo 0 >/sys/bus/pci/devices/%s/sriov_numvfs",
+			use->name);
+	return vfio_use_say(use, "it has %s virtual functions", text);
+}
+
+/* Firmware's framebuffer needs no driver of the device: it may be in use without one. */
+static bool is_used(struct vfio_use *use, const char *driver)
+{
+	const char *sys = use->paths->sys;
+
+	if (driver[0] && (vfio_sysfs_each(look_at_block, use, "%s/class/block", sys) == 1 ||
+			  vfio_sysfs_each(look_at_interface, use, "%s/class/net", sys) == 1 ||
+			  look_at_functions(use) == 1))
+		return true;
+	return vfio_use_display(use);
 }
 
 bool vfio_check_use(const struct vfio_paths *paths, const struct vfio_address *address,
 		    struct vfio_problem *problem)
 {
-	struct use use = { .paths = paths, .problem = problem };
+	struct vfio_use use = { .paths = paths, .problem = problem };
 	char link[PATH_MAX], driver[64], *folder;
-	int found;
+	bool used = false;
 
 	vfio_address_format(address, use.name);
 	vfio_sysfs_link(driver, sizeof(driver), "%s/bus/pci/devices/%s/driver", paths->sys,
 			use.name);
 	snprintf(link, sizeof(link), "%s/bus/pci/devices/%s", paths->sys, use.name);
 	folder = realpath(link, NULL);
-	if (!folder || !driver[0] || vfio_host_is_vfio_driver(driver)) {
-		free(folder);
-		return false;
-	}
-	found = snprintf(use.folder, sizeof(use.folder), "%s/", folder) < (int)sizeof(use.folder) &&
-		(vfio_sysfs_each(look_at_block, &use, "%s/class/block", paths->sys) == 1 ||
-		 vfio_sysfs_each(look_at_interface, &use, "%s/class/net", paths->sys) == 1 ||
-		 look_at_functions(&use) == 1);
+	if (folder && !vfio_host_is_vfio_driver(driver) &&
+	    snprintf(use.folder, sizeof(use.folder), "%s/", folder) < (int)sizeof(use.folder))
+		used = is_used(&use, driver);
 	free(folder);
-	return found;
+	return used;
 }

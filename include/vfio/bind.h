@@ -12,7 +12,8 @@
  * Give @address, and with it all members of its group that have a driver and are no bridges, to
  * vfio-pci: driver_override, unbind, probe, and see that it worked. All of them or, with -errno
  * and a line, none. A device that vfio-pci has already is left as it is, and not remembered.
- * -EBUSY: the host works with one of them (mounted, swap, an interface that is up).
+ * -EBUSY: the host works with one of them (mounted, swap, an interface that is up, a display that
+ * shows something).
  *
  * One process binds or releases at a time; others wait for it.
  */
