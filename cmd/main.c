@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,11 +55,10 @@ static void hold_standard_fds(void)
 		close(fd);
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
 	const struct command *command;
 
-	hold_standard_fds();
 	if (argc < 2) {
 		cmd_help(1, argv);
 		return EXIT_USAGE;
@@ -69,4 +69,28 @@ int main(int argc, char **argv)
 		return cmd_version(1, argv);
 	command = find_command(argv[1]);
 	return command ? command->run(argc - 1, argv + 1) : unknown_command(argv[1]);
+}
+
+/* What a command printed has not arrived before this says so: /dev/full, a disk without room. */
+static int finish_output(int status)
+{
+	bool failed = ferror(stdout);
+
+	errno = 0;
+	failed |= fflush(stdout) != 0;
+	/* A reader that went away, as in "| head", wanted no more. */
+	if (!failed || errno == EPIPE)
+		return status;
+	log_error("cannot write to standard output: %s", errno ? strerror(errno) : "error");
+	return status == EXIT_OK ? EXIT_HOST : status;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	hold_standard_fds();
+	status = finish_output(run_command(argc, argv));
+	log_flush(LOG_FLUSH_MS);
+	return status;
 }

@@ -1,16 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util/log.h"
+#include "util/relay.h"
 
 /* The one setting of the process: written before threads start. */
 static enum log_level log_level = LOG_WARNING;
+
+/* The way out is the process's, too: its standard error. */
+static struct {
+	pthread_mutex_t lock; /* held for calls that do not block */
+	enum { UNKNOWN, OWN_FILE, SOCKET, MAY_BLOCK, NOWHERE } kind;
+	int fd;		     /* OWN_FILE: stderr opened once more, non-blocking; owned */
+	struct relay *relay; /* owned; once there is one, all lines go there and stay in order */
+	unsigned dropped;    /* lines, since the last one that went out */
+} out = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
 static const char *const level_names[] = {
 	[LOG_ERROR] = "error",
@@ -45,6 +59,113 @@ int log_level_parse(const char *name, enum log_level *level)
 	return -EINVAL;
 }
 
+/* ---- the way out ---- */
+
+/*
+ * O_NONBLOCK belongs to the open file, which other programs share: a terminal and a pipe are
+ * opened once more for ourselves. What can block all the same, a file, has a relay.
+ */
+static void find_way(void)
+{
+	struct stat st;
+
+	if (out.kind != UNKNOWN)
+		return;
+	out.kind = MAY_BLOCK;
+	if (fstat(STDERR_FILENO, &st))
+		out.kind = NOWHERE;
+	else if (S_ISSOCK(st.st_mode))
+		out.kind = SOCKET;
+	if (out.kind != MAY_BLOCK || !(S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
+		return;
+	out.fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (out.fd >= 0)
+		out.kind = OWN_FILE;
+	else if (errno == ENXIO)
+		out.kind = NOWHERE; /* a pipe that nobody reads any more */
+}
+
+/* How much went out without waiting. Of an error there is nobody to tell. */
+static size_t write_directly(const char *line, size_t len)
+{
+	ssize_t done = 0;
+
+	switch (out.kind) {
+	case OWN_FILE:
+		done = write(out.fd, line, len);
+		break;
+	case SOCKET:
+		done = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		break;
+	case MAY_BLOCK:
+		return 0;
+	default:
+		return len;
+	}
+	if (done < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : len;
+	return done;
+}
+
+/* A pipe takes as much as this whole, or not at all. */
+static bool hand_over(const char *line, size_t len)
+{
+	return write(relay_fd(out.relay), line, len) == (ssize_t)len;
+}
+
+static bool say_dropped(void)
+{
+	char line[128];
+	int len = snprintf(line, sizeof(line),
+			   "lkvm: warning: (%u lines were left out: nobody read them in time)\n",
+			   out.dropped);
+
+	if (!hand_over(line, len))
+		return false;
+	out.dropped = 0;
+	return true;
+}
+
+/* Where the host gives us no thread, a file is worth the risk; one that is full is not. */
+static void write_without_relay(const char *line, size_t len)
+{
+	if (out.kind != MAY_BLOCK || write(STDERR_FILENO, line, len) < 0)
+		out.dropped++;
+}
+
+static void write_line(const char *line, size_t len)
+{
+	size_t done = 0;
+
+	pthread_mutex_lock(&out.lock);
+	find_way();
+	if (!out.relay)
+		done = write_directly(line, len);
+	if (done < len && !out.relay && relay_to(&out.relay, STDERR_FILENO))
+		write_without_relay(line + done, len - done);
+	else if (done < len &&
+		 ((out.dropped && !say_dropped()) || !hand_over(line + done, len - done)))
+		out.dropped++;
+	pthread_mutex_unlock(&out.lock);
+}
+
+void log_flush(int timeout_ms)
+{
+	struct pollfd done = { .events = POLLIN };
+
+	pthread_mutex_lock(&out.lock);
+	if (out.relay) {
+		if (out.dropped)
+			say_dropped();
+		relay_end(out.relay);
+		done.fd = relay_done_fd(out.relay);
+		poll(&done, 1, timeout_ms);
+		relay_destroy(out.relay);
+		out.relay = NULL;
+	}
+	pthread_mutex_unlock(&out.lock);
+}
+
 static void log_vprint(enum log_level level, const char *format, va_list args)
 {
 	char line[1024];
@@ -54,9 +175,7 @@ static void log_vprint(enum log_level level, const char *format, va_list args)
 	len += vsnprintf(line + len, sizeof(line) - len, format, args);
 	len = MIN(len, (int)sizeof(line) - 2);
 	line[len++] = '\n';
-	/* Nobody to tell if stderr is gone. */
-	if (write(STDERR_FILENO, line, len) < 0) {
-	}
+	write_line(line, len);
 	errno = saved;
 }
 

@@ -3,6 +3,9 @@
  * Messages for the user, on stderr, one write each, so that lines of several
  * threads never mix. What a guest can provoke goes through log_limited():
  * a guest must not be able to fill the user's disk with our log.
+ *
+ * Nothing here blocks. What stderr does not take at once waits in a pipe; when that is full
+ * lines are left out, and counted in a line of their own.
  */
 #ifndef UTIL_LOG_H
 #define UTIL_LOG_H
@@ -21,6 +24,13 @@ int log_level_parse(const char *name, enum log_level *level);
 
 /* "lkvm: <level>: <line>\n"; any thread; keeps errno. */
 void log_print(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Before the process ends: give the lines that wait @timeout_ms to go out. What has not gone
+ * then goes when somebody reads it.
+ */
+void log_flush(int timeout_ms);
+#define LOG_FLUSH_MS 300
 
 #define log_error(...)	 log_print(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_print(LOG_WARNING, __VA_ARGS__)

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "util/aside.h"
+
+#define THREAD_STACK (32 * KIB)
+#define ASIDE_STACK  (64 * KIB)
+#define KEEP_ALL     UINT32_MAX /* keep_count: of aside_inherit() */
+
+struct aside {
+	struct aside_config config;
+	pthread_t thread;
+	int done_fd; /* an eventfd, owned */
+	pid_t parent;
+	sem_t started;	/* own_files is settled */
+	bool own_files; /* it is a process */
+	char stack[ASIDE_STACK] __attribute__((aligned(16)));
+};
+
+static void close_from_to(unsigned first, unsigned last)
+{
+	if (first > last || !syscall(SYS_close_range, first, last, 0))
+		return;
+	/* Linux before 5.9. More than these are rarely open. */
+	for (unsigned fd = first; fd <= MIN(last, 1023u); fd++)
+		close(fd);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* What we keep open for nothing the reader of a pipe would wait for. */
+static void close_others(struct aside_config *config)
+{
+	unsigned next = 0;
+
+	qsort(config->keep, config->keep_count, sizeof(config->keep[0]), by_number);
+	for (unsigned i = 0; i < config->keep_count; i++) {
+		if (config->keep[i] > (int)next)
+			close_from_to(next, config->keep[i] - 1);
+		next = config->keep[i] + 1;
+	}
+	close_from_to(next, INT32_MAX);
+}
+
+static int child_main(void *arg)
+{
+	struct aside *aside = arg;
+
+	prctl(PR_SET_NAME, aside->config.name);
+	if (aside->config.dies_with_us)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (aside->config.keep_count != KEEP_ALL)
+		close_others(&aside->config);
+	aside->own_files = true;
+	sem_post(&aside->started);
+	/* It may have ended before we said that we end with it. */
+	if (!aside->config.dies_with_us || getppid() == aside->parent)
+		aside->config.main(aside->config.arg);
+	_exit(0);
+}
+
+/*
+ * CLONE_VFORK stops this thread until the child ends: the child runs on this thread's
+ * thread-local storage, which nobody else uses meanwhile, and so may call what a thread may.
+ * It is not in our thread group, so we can end without it.
+ */
+static void *thread_main(void *arg)
+{
+	struct aside *aside = arg;
+	pid_t child = clone(child_main, aside->stack + ASIDE_STACK, CLONE_VM | CLONE_VFORK, aside);
+
+	if (child < 0) {
+		sem_post(&aside->started);
+		aside->config.main(aside->config.arg);
+	} else {
+		waitpid(child, NULL, __WALL);
+	}
+	eventfd_write(aside->done_fd, 1);
+	return NULL;
+}
+
+static int start_thread(struct aside *aside)
+{
+	sigset_t all, old;
+	pthread_attr_t attr;
+	int ret;
+
+	pthread_attr_init(&attr);
+	/* Enough for main(), should it run here. */
+	pthread_attr_setstacksize(&attr, THREAD_STACK + ASIDE_STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = -pthread_create(&aside->thread, &attr, thread_main, aside);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return ret;
+}
+
+int aside_start(struct aside **out, const struct aside_config *config)
+{
+	struct aside *aside = calloc(1, sizeof(*aside));
+	int ret;
+
+	if (!aside)
+		return -ENOMEM;
+	aside->config = *config;
+	aside->parent = getpid();
+	sem_init(&aside->started, 0, 0);
+	aside->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = aside->done_fd < 0 ? -errno : start_thread(aside);
+	if (ret) {
+		if (aside->done_fd >= 0)
+			close(aside->done_fd);
+		free(aside);
+		return ret;
+	}
+	while (sem_wait(&aside->started))
+		;
+	*out = aside;
+	return 0;
+}
+
+bool aside_has_own_files(const struct aside *aside)
+{
+	return aside->own_files;
+}
+
+int aside_done_fd(const struct aside *aside)
+{
+	return aside->done_fd;
+}
+
+bool aside_wait(struct aside *aside, int timeout_ms)
+{
+	struct pollfd done = { .fd = aside->done_fd, .events = POLLIN };
+	int ret;
+
+	do
+		ret = poll(&done, 1, timeout_ms);
+	while (ret < 0 && errno == EINTR);
+	return ret > 0;
+}
+
+void aside_destroy(struct aside *aside)
+{
+	if (!aside)
+		return;
+	pthread_join(aside->thread, NULL);
+	close(aside->done_fd);
+	free(aside);
+}
+
+/* Its parent's number changes when the last of its parent's threads is gone, memory and all. */
+static void outlive_parent(void *arg)
+{
+	const pid_t *parent = arg;
+
+	while (getppid() == *parent)
+		usleep(10000);
+}
+
+void aside_inherit(void)
+{
+	/* Static: it is used until after the end, and a process ends once. */
+	static pid_t parent;
+	static const struct aside_config config = {
+		.name = "lkvm-left", .main = outlive_parent, .arg = &parent, .keep_count = KEEP_ALL
+	};
+	struct aside *aside;
+
+	parent = getpid();
+	aside_start(&aside, &config);
+}
