@@ -92,6 +92,26 @@ u8 endpoint_detach(struct endpoint *endpoint)
 	return VIRTIO_IOMMU_S_OK;
 }
 
+/*
+ * "Device initialization": a reset detaches all endpoints, also those whose devices still work. Linux
+ * resets its IOMMU at power-off, and if it shuts a passed device down after that, the device's last
+ * accesses fail and its driver waits for them. The user sees a guest that takes a minute to end.
+ */
+static void explain_reset(const struct group *group)
+{
+	const struct dma_listener *listener = group->listener;
+
+	if (!listener->ops->masters(listener) || (group->domain->bypass && group->viommu->bypass))
+		return;
+	log_limited(&group->viommu->fault_log, LOG_INFO,
+		    "%s: the guest resets its IOMMU while this device may still do DMA: what was "
+		    "mapped for it is gone, and %s; a guest that waits here at its end has loaded the "
+		    "device's driver after virtio_iommu",
+		    group_name(group),
+		    group->viommu->bypass ? "it reaches all memory instead"
+					  : "the host stops and logs what it still tries");
+}
+
 /* What is already as it should be costs nothing: bypass pins all RAM. */
 void endpoints_reset(struct viommu *viommu)
 {
@@ -100,8 +120,10 @@ void endpoints_reset(struct viommu *viommu)
 	list_for_each(node, &viommu->groups) {
 		struct group *group = list_entry(node, struct group, node);
 
-		if (group->domain)
+		if (group->domain) {
+			explain_reset(group);
 			group_clear(group);
+		}
 	}
 	list_for_each(node, &viommu->endpoints) {
 		struct endpoint *endpoint = list_entry(node, struct endpoint, node);

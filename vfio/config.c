@@ -96,6 +96,7 @@ void vfio_config_command(struct vfio_device *device)
 
 	if (device->gone)
 		command = 0;
+	vfio_device_set_master(device, command & PCI_COMMAND_MASTER);
 	vfio_config_put(device, PCI_COMMAND, 2, command | PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 }
 

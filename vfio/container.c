@@ -173,12 +173,18 @@ static int container_bypass(struct dma_listener *listener)
 	return is_deserted(container) ? 0 : vfio_container_fill(container);
 }
 
+static bool container_masters(const struct dma_listener *listener)
+{
+	return container_of(listener, const struct vfio_container, listener)->masters;
+}
+
 static const struct dma_listener_ops container_listener = {
 	.map = container_map,
 	.unmap = container_unmap,
 	.check = container_check,
 	.clear = container_clear,
 	.bypass = container_bypass,
+	.masters = container_masters,
 };
 
 /* ---- its life ---- */

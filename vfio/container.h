@@ -23,6 +23,7 @@ struct vfio_container {
 	int fd;				 /* owned */
 	bool has_iommu;			 /* a group has been attached */
 	unsigned devices;		 /* open ones, which reach what it maps */
+	unsigned masters;		 /* of these: whose bus mastering the guest has on */
 	bool unmap_all;			 /* the host knows VFIO_DMA_UNMAP_FLAG_ALL */
 	struct vfio_container_info told; /* what the guest was told of */
 	char name[32];			 /* for messages; of its first group's first device */

@@ -81,10 +81,19 @@ int vfio_device_open(struct vfio_device *device, struct vfio_group *group, struc
 	return ret;
 }
 
+void vfio_device_set_master(struct vfio_device *device, bool master)
+{
+	struct vfio_container *container = device->group->container;
+
+	container->masters = container->masters - device->master + master;
+	device->master = master;
+}
+
 void vfio_device_close(struct vfio_device *device)
 {
 	if (device->fd < 0)
 		return;
+	vfio_device_set_master(device, false);
 	vfio_container_leave(device->group->container);
 	vfio_sys_close(device->fd);
 	device->fd = -1;

@@ -68,6 +68,7 @@ struct vfio_device {
 	bool on_bus; /* the VM has the function */
 	bool gone;   /* it died or was recalled: answers all ones */
 	bool asleep; /* D3: its registers do not answer, and the host kills who tries */
+	bool master; /* the guest has its bus mastering on: one of container->masters */
 	u32 config_size;
 	u64 config_offset;
 	/* Bits of configuration space that are read from the hardware, and that are written to it.
@@ -103,6 +104,8 @@ static inline struct vfio_device *vfio_device_of(struct pci_function *function)
 int vfio_device_open(struct vfio_device *device, struct vfio_group *group, struct error *err);
 /* The host has it back. Idempotent. */
 void vfio_device_close(struct vfio_device *device);
+/* Whether its bus mastering is on, for those who ask its container. */
+void vfio_device_set_master(struct vfio_device *device, bool master);
 /* As vfio_add() in vfio/vfio.h. On -errno nothing of it is left in the VM. */
 int vfio_device_add(struct vfio_device *device, struct pci_bus *bus, struct vm *vm, unsigned slot,
 		    unsigned fn, struct dma_space *space, u32 endpoint, struct error *err);

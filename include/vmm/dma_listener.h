@@ -49,6 +49,8 @@ struct dma_listener_ops {
 	void (*clear)(struct dma_listener *listener);
 	/* Map all RAM, IOVA = GPA: the endpoint bypasses. All or nothing. */
 	int (*bypass)(struct dma_listener *listener);
+	/* Whether a device behind it may begin DMA now: its bus mastering is on. */
+	bool (*masters)(const struct dma_listener *listener);
 };
 
 /*

@@ -87,12 +87,18 @@ static int counter_bypass(struct dma_listener *listener)
 	return 0;
 }
 
+static bool counter_masters(const struct dma_listener *listener)
+{
+	return false;
+}
+
 static const struct dma_listener_ops counter_ops = {
 	.map = counter_map,
 	.unmap = counter_unmap,
 	.check = counter_check,
 	.clear = counter_clear,
 	.bypass = counter_bypass,
+	.masters = counter_masters,
 };
 
 static void print_attach(unsigned long mappings)

@@ -83,12 +83,18 @@ static int mirror_bypass(struct dma_listener *listener)
 	return 0;
 }
 
+static bool mirror_masters(const struct dma_listener *listener)
+{
+	return container_of(listener, const struct mirror, listener)->masters;
+}
+
 static const struct dma_listener_ops mirror_ops = {
 	.map = mirror_map,
 	.unmap = mirror_unmap,
 	.check = mirror_check,
 	.clear = mirror_clear,
 	.bypass = mirror_bypass,
+	.masters = mirror_masters,
 };
 
 void mirror_init(struct mirror *mirror)

@@ -39,7 +39,7 @@ struct mirror {
 	struct dma_listener listener;
 	struct dma_mapping maps[MIRROR_MAX];
 	unsigned count;
-	bool bypass;
+	bool bypass, masters;
 	u64 room;	  /* mappings that fit; 0: MIRROR_MAX */
 	unsigned calls;	  /* of map, unmap and bypass */
 	unsigned fail_at; /* the call that fails, counted from 1; 0: none */

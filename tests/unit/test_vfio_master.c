@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* vfio/container.c: whether a device behind it may begin DMA. */
+#include <linux/pci_regs.h>
+#include <sys/eventfd.h>
+
+#include "vfio_machine.h"
+
+static int start(void **state)
+{
+	machine_host();
+	put_capability(PCI_CAP_ID_EXP, 0x60);
+	put16(0x60 + PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
+	put32(0x60 + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_FLR);
+	machine_start();
+	return 0;
+}
+
+static bool masters(void)
+{
+	return container->listener.ops->masters(&container->listener);
+}
+
+static void it_may_when_the_guest_has_bus_mastering_on(void **state)
+{
+	assert_false(masters());
+	config_write(PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	assert_false(masters());
+	config_write(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
+	config_write(PCI_COMMAND, PCI_COMMAND_MASTER, 2);
+	assert_true(masters());
+	config_write(PCI_COMMAND, 0, 2);
+	assert_false(masters());
+}
+
+static void it_may_not_after_a_function_level_reset(void **state)
+{
+	config_write(PCI_COMMAND, PCI_COMMAND_MASTER, 2);
+	config_write(0x60 + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR, 2);
+	assert_false(masters());
+}
+
+static void it_may_not_once_the_host_has_it_back(void **state)
+{
+	config_write(PCI_COMMAND, PCI_COMMAND_MASTER, 2);
+	assert_int_equal(eventfd_write(hardware->request_fd, 1), 0);
+	assert_int_equal(loop_poll(vm.loop, 1000), 1);
+	assert_true(device->gone);
+	assert_false(masters());
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, machine_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(it_may_when_the_guest_has_bus_mastering_on),
+		TEST(it_may_not_after_a_function_level_reset),
+		TEST(it_may_not_once_the_host_has_it_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the user is told when the guest resets its IOMMU under devices that are passed. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "iommu_driver.h"
+#include "util/log.h"
+
+#define HOST 0x10u
+
+static struct rig the_rig;
+static struct mirror host;
+
+static int start_config(void **state, bool bypass)
+{
+	const struct viommu_config config = { .bypass = bypass, .address_bits = 40 };
+
+	mirror_init(&host);
+	rig_create(&the_rig, &config);
+	rig_add_mirror(&the_rig, HOST, &host);
+	rig_start(&the_rig, ALL_FEATURES);
+	log_set_level(LOG_INFO);
+	*state = &the_rig;
+	return 0;
+}
+
+static int start(void **state)
+{
+	return start_config(state, false);
+}
+
+static int start_bypassing(void **state)
+{
+	return start_config(state, true);
+}
+
+static int stop(void **state)
+{
+	log_set_level(LOG_WARNING);
+	rig_destroy(*state);
+	return 0;
+}
+
+/* Reset the IOMMU; returns the lines that this puts into the log, in @text. */
+static unsigned reset_lines(struct rig *rig, char *text, size_t size)
+{
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	unsigned lines = 0;
+	size_t len;
+
+	assert_non_null(file);
+	dup2(fileno(file), STDERR_FILENO);
+	rig_restart(rig, ALL_FEATURES);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	len = fread(text, 1, size - 1, file);
+	text[len] = '\0';
+	fclose(file);
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	return lines;
+}
+
+static void a_reset_under_a_device_that_may_do_dma_is_explained_in_one_line(void **state)
+{
+	char text[4096];
+
+	assert_int_equal(rig_attach(*state, 1, HOST, 0), VIRTIO_IOMMU_S_OK);
+	host.masters = true;
+	assert_int_equal(reset_lines(*state, text, sizeof(text)), 1);
+	assert_non_null(strstr(text, "info: "));
+	assert_non_null(strstr(text, "the guest resets its IOMMU"));
+	assert_non_null(strstr(text, "the host stops"));
+	assert_non_null(strstr(text, "virtio_iommu"));
+	/* It is attached no longer. */
+	assert_int_equal(reset_lines(*state, text, sizeof(text)), 0);
+}
+
+static void a_reset_under_a_device_that_does_no_dma_is_nobodys_business(void **state)
+{
+	char text[4096];
+
+	assert_int_equal(rig_attach(*state, 1, HOST, 0), VIRTIO_IOMMU_S_OK);
+	assert_int_equal(reset_lines(*state, text, sizeof(text)), 0);
+}
+
+static void a_reset_before_anything_is_attached_is_normal(void **state)
+{
+	char text[4096];
+
+	host.masters = true;
+	assert_int_equal(reset_lines(*state, text, sizeof(text)), 0);
+}
+
+static void with_boot_bypass_the_line_says_what_the_device_reaches_then(void **state)
+{
+	char text[4096];
+
+	host.masters = true;
+	assert_int_equal(rig_attach(*state, 1, HOST, 0), VIRTIO_IOMMU_S_OK);
+	assert_int_equal(reset_lines(*state, text, sizeof(text)), 1);
+	assert_non_null(strstr(text, "it reaches all memory instead"));
+	/* In bypass before and after it loses nothing. */
+	assert_int_equal(rig_attach(*state, 1, HOST, VIRTIO_IOMMU_ATTACH_F_BYPASS),
+			 VIRTIO_IOMMU_S_OK);
+	assert_int_equal(reset_lines(*state, text, sizeof(text)), 0);
+}
+
+static void a_guest_that_resets_for_ever_does_not_fill_the_log(void **state)
+{
+	char text[65536];
+	unsigned lines = 0;
+
+	host.masters = true;
+	for (unsigned i = 0; i < 200; i++) {
+		rig_attach(*state, 1, HOST, 0);
+		lines += reset_lines(*state, text, sizeof(text));
+	}
+	assert_in_range(lines, 1, 4 * LOG_LIMIT_BURST);
+}
+
+#define TEST(name)	  cmocka_unit_test_setup_teardown(name, start, stop)
+#define TEST_BYPASS(name) cmocka_unit_test_setup_teardown(name, start_bypassing, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_reset_under_a_device_that_may_do_dma_is_explained_in_one_line),
+		TEST(a_reset_under_a_device_that_does_no_dma_is_nobodys_business),
+		TEST(a_reset_before_anything_is_attached_is_normal),
+		TEST_BYPASS(with_boot_bypass_the_line_says_what_the_device_reaches_then),
+		TEST(a_guest_that_resets_for_ever_does_not_fill_the_log),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
