@@ -93,9 +93,10 @@ u8 endpoint_detach(struct endpoint *endpoint)
 }
 
 /*
- * "Device initialization": a reset detaches all endpoints, also those whose devices still work. Linux
- * resets its IOMMU at power-off, and if it shuts a passed device down after that, the device's last
- * accesses fail and its driver waits for them. The user sees a guest that takes a minute to end.
+ * "Device initialization": a reset detaches all endpoints, also those whose devices still work.
+ * Linux resets its IOMMU at power-off, and if it shuts a passed device down after that, the
+ * device's last accesses fail and its driver waits for them. The user sees a guest that takes a
+ * minute to end.
  */
 static void explain_reset(const struct group *group)
 {
@@ -103,13 +104,14 @@ static void explain_reset(const struct group *group)
 
 	if (!listener->ops->masters(listener) || (group->domain->bypass && group->viommu->bypass))
 		return;
-	log_limited(&group->viommu->fault_log, LOG_INFO,
-		    "%s: the guest resets its IOMMU while this device may still do DMA: what was "
-		    "mapped for it is gone, and %s; a guest that waits here at its end has loaded the "
-		    "device's driver after virtio_iommu",
-		    group_name(group),
-		    group->viommu->bypass ? "it reaches all memory instead"
-					  : "the host stops and logs what it still tries");
+	log_limited(
+		&group->viommu->fault_log, LOG_INFO,
+		"%s: the guest resets its IOMMU while this device may still do DMA: what was "
+		"mapped for it is gone, and %s; a guest that waits here at its end has loaded the "
+		"device's driver after virtio_iommu",
+		group_name(group),
+		group->viommu->bypass ? "it reaches all memory instead"
+				      : "the host stops and logs what it still tries");
 }
 
 /* What is already as it should be costs nothing: bypass pins all RAM. */

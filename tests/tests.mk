@@ -24,9 +24,10 @@ $(TEST)/obj/%.o: %.c Makefile tests/tests.mk
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(TEST)/unit/%,$(wildcard tests/unit/test_*.c))
 WIRE_TESTS := $(patsubst tests/wire/%.c,$(TEST)/wire/%,$(wildcard tests/wire/test_*.c))
-# What the tests of a folder share: every other source in it.
-UNIT_COMMON := $(call test_objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
-WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tests/wire/*.c)))
+# What the tests of a folder share: every other source in it; and what all share.
+TEST_COMMON := $(wildcard tests/common/*.c)
+UNIT_COMMON := $(call test_objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)) $(TEST_COMMON))
+WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tests/wire/*.c)) $(TEST_COMMON))
 
 arch_lib = $(if $(findstring test_arm,$(1)),$(TEST)/libarm.a,$(if $(findstring test_x86,$(1)),$(TEST)/libx86.a))
 define test_program

@@ -163,6 +163,11 @@ void log_flush(int timeout_ms)
 		relay_destroy(out.relay);
 		out.relay = NULL;
 	}
+	/* Should there be more lines, standard error may be another file by then. */
+	if (out.fd >= 0)
+		close(out.fd);
+	out.fd = -1;
+	out.kind = UNKNOWN;
 	pthread_mutex_unlock(&out.lock);
 }
 

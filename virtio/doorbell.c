@@ -8,6 +8,7 @@
 #include <linux/virtio_config.h>
 
 #include "transport.h"
+#include "vmm/vm.h"
 
 bool transport_live(const struct transport *transport)
 {

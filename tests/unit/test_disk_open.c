@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "catch.h"
 #include "cmocka_all.h"
 #include "disk/disk.h"
 #include "vmm/loop.h"
@@ -232,22 +233,14 @@ static int write_and_listen(struct fixture *f, u64 offset, char *said, size_t si
 					.iov = &iov,
 					.iov_count = 1,
 					.done = op_done };
-	int old = dup(STDERR_FILENO), ends[2];
 	struct loop *loop;
-	ssize_t len;
 
 	assert_int_equal(loop_create(&loop, &lock), 0);
 	assert_int_equal(disk_start(f->disk, loop), 0);
-	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
-	dup2(ends[1], STDERR_FILENO);
+	catch_stderr();
 	disk_submit(f->disk, &request);
 	disk_drain(f->disk);
-	dup2(old, STDERR_FILENO);
-	len = read(ends[0], said, size - 1);
-	said[MAX(len, 0)] = 0;
-	close(old);
-	close(ends[0]);
-	close(ends[1]);
+	caught_stderr(said, size);
 	disk_close(f->disk);
 	f->disk = NULL;
 	loop_destroy(loop);

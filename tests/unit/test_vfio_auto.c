@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/wait.h>
 
+#include "util/log.h"
 #include "vfio/vfio.h"
 #include "vfio_fake.h"
 #include "vfio_kernel.h"
@@ -103,6 +104,7 @@ static void is_refused(const char *name)
 	must(open_auto(&vfio, name, &err) == -ENODEV);
 	must(strstr(err.text, "is in use: its group"));
 	/* That is all there is to say. */
+	log_flush(10000);
 	must(lseek(STDERR_FILENO, 0, SEEK_CUR) == 0);
 }
 

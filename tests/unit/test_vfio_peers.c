@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "catch.h"
 #include "vfio/vfio.h"
 #include "vfio_machine.h"
 #include "vfio_tree.h"
@@ -251,24 +252,6 @@ static void with_p2p_off_a_mapping_to_a_devices_registers_leads_nowhere(void **s
 	assert_int_equal(guest_unmap(1, IOVA, SIZE), 0);
 }
 
-static size_t recalled_while_stderr_is_caught(unsigned n, char *text, size_t size)
-{
-	FILE *file = tmpfile();
-	int saved = dup(STDERR_FILENO);
-	size_t len;
-
-	assert_non_null(file);
-	dup2(fileno(file), STDERR_FILENO);
-	host_recalls(n);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	rewind(file);
-	len = fread(text, 1, size - 1, file);
-	text[len] = '\0';
-	fclose(file);
-	return len;
-}
-
 static void what_reached_a_recalled_device_reaches_it_no_more_as_is_said_once(void **state)
 {
 	char text[4096], *at;
@@ -278,7 +261,9 @@ static void what_reached_a_recalled_device_reaches_it_no_more_as_is_said_once(vo
 	was = bar(0);
 	assert_int_equal(guest_map(1, IOVA, was, 0x1000), 0);
 	assert_int_equal(guest_map(1, IOVA + 0x1000, was + 0x1000, 0x1000), 0);
-	recalled_while_stderr_is_caught(0, text, sizeof(text));
+	catch_stderr();
+	host_recalls(0);
+	caught_stderr(text, sizeof(text));
 	assert_int_equal(count_of(1), 0);
 	at = strstr(text, "vfio 0000:00:05.0: the guest had it reach registers of "
 			  "vfio 0000:00:04.0, which is gone");

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "catch.h"
 #include "cmocka_all.h"
 #include "iommu_driver.h"
 
@@ -380,41 +381,16 @@ static void a_reset_empties_the_hosts(void **state)
 
 /* ---- what the user is told ---- */
 
-static FILE *catch_stderr(int *saved)
-{
-	FILE *file = tmpfile();
-
-	assert_non_null(file);
-	*saved = dup(STDERR_FILENO);
-	dup2(fileno(file), STDERR_FILENO);
-	return file;
-}
-
-static size_t caught(FILE *file, int saved, char *text, size_t size)
-{
-	size_t len;
-
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	rewind(file);
-	len = fread(text, 1, size - 1, file);
-	text[len] = '\0';
-	fclose(file);
-	return len;
-}
-
 static void a_guest_without_the_driver_is_explained_in_one_line(void **state)
 {
 	char text[4096];
-	FILE *file;
-	int saved;
 
-	file = catch_stderr(&saved);
+	catch_stderr();
 	for (unsigned i = 0; i < 100; i++) {
 		rig_dma(the_rig.a, 0x1000, DMA_READ);
 		rig_dma(the_rig.b, 0x1000, DMA_READ);
 	}
-	caught(file, saved, text, sizeof(text));
+	caught_stderr(text, sizeof(text));
 	assert_non_null(strstr(text, "warning: a: "));
 	assert_non_null(strstr(text, "--viommu bypass=on"));
 	assert_non_null(strstr(text, "virtio_iommu"));
@@ -425,14 +401,12 @@ static void faults_of_a_guest_do_not_fill_the_log(void **state)
 {
 	unsigned lines = 0;
 	char text[16384];
-	FILE *file;
-	int saved;
 
 	assert_int_equal(rig_attach(*state, 1, ENDPOINT_A, 0), OK);
-	file = catch_stderr(&saved);
+	catch_stderr();
 	for (unsigned i = 0; i < 10000; i++)
 		rig_dma(the_rig.a, 0x1000, DMA_READ);
-	caught(file, saved, text, sizeof(text));
+	caught_stderr(text, sizeof(text));
 	for (const char *at = text; (at = strchr(at, '\n')); at++)
 		lines++;
 	assert_in_range(lines, 1, 2 * LOG_LIMIT_BURST);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catch.h"
 #include "cmocka_all.h"
 #include "iommu_driver.h"
 #include "util/log.h"
@@ -46,20 +47,11 @@ static int stop(void **state)
 /* Reset the IOMMU; returns the lines that this puts into the log, in @text. */
 static unsigned reset_lines(struct rig *rig, char *text, size_t size)
 {
-	FILE *file = tmpfile();
-	int saved = dup(STDERR_FILENO);
 	unsigned lines = 0;
-	size_t len;
 
-	assert_non_null(file);
-	dup2(fileno(file), STDERR_FILENO);
+	catch_stderr();
 	rig_restart(rig, ALL_FEATURES);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	rewind(file);
-	len = fread(text, 1, size - 1, file);
-	text[len] = '\0';
-	fclose(file);
+	caught_stderr(text, size);
 	for (const char *at = text; (at = strchr(at, '\n')); at++)
 		lines++;
 	return lines;
