@@ -29,6 +29,8 @@ static const char *node_name(const struct device_info *info)
 		return "serial";
 	case DEVICE_PVPANIC:
 		return "pvpanic";
+	case DEVICE_RTC:
+		return "rtc";
 	default:
 		return "virtio";
 	}
@@ -139,6 +141,18 @@ static void add_timer(struct fdt_writer *w, const struct fdt_machine *machine)
 	fdt_write_end(w);
 }
 
+/* What clocks the registers of PrimeCells: Linux wants to know one (primecell.yaml). */
+static void add_clock(struct fdt_writer *w)
+{
+	fdt_write_begin(w, "apb-pclk");
+	fdt_write_string(w, "compatible", "fixed-clock");
+	fdt_write_u32(w, "#clock-cells", 0);
+	fdt_write_u32(w, "clock-frequency", 24000000);
+	fdt_write_string(w, "clock-output-names", "clk24mhz");
+	fdt_write_u32(w, "phandle", FDT_PHANDLE_CLOCK);
+	fdt_write_end(w);
+}
+
 static void put_gic_common(struct fdt_writer *w, const char *compatible)
 {
 	fdt_write_string(w, "compatible", compatible);
@@ -218,6 +232,15 @@ static void put_serial(struct fdt_writer *w)
 	fdt_write_u32(w, "reg-shift", 0);
 }
 
+static void put_rtc(struct fdt_writer *w)
+{
+	static const char compatible[] = "arm,pl031\0arm,primecell";
+
+	fdt_write_bytes(w, "compatible", compatible, sizeof(compatible));
+	fdt_write_u32(w, "clocks", FDT_PHANDLE_CLOCK);
+	fdt_write_string(w, "clock-names", "apb_pclk");
+}
+
 static void put_virtio(struct fdt_writer *w, const struct device_info *info,
 		       const struct firmware *firmware)
 {
@@ -239,6 +262,9 @@ static void add_device(struct fdt_writer *w, const struct device_info *info,
 		break;
 	case DEVICE_PVPANIC:
 		fdt_write_string(w, "compatible", "qemu,pvpanic-mmio");
+		break;
+	case DEVICE_RTC:
+		put_rtc(w);
 		break;
 	default:
 		put_virtio(w, info, firmware);
@@ -288,6 +314,7 @@ static void add_root(struct fdt_writer *w, const struct fdt_machine *machine)
 	add_cpus(w, machine);
 	add_psci(w);
 	add_timer(w, machine);
+	add_clock(w);
 	if (gic_is_v3(machine->gic))
 		add_gic_v3(w, machine);
 	else

@@ -12,6 +12,7 @@
 #include "gic.h"
 #include "image.h"
 #include "util/file.h"
+#include "pl031.h"
 #include "v2m.h"
 #include "vcpu.h"
 #include "vmm/arch.h"
@@ -108,8 +109,10 @@ void arch_vm_destroy(struct vm *vm)
 int arch_add_devices(struct vm *vm, struct error *err)
 {
 	enum gic_kind wanted = vm->config->arch.irqchip;
-	int ret;
+	int ret = pl031_create(vm);
 
+	if (ret)
+		return error_set(err, ret, "cannot make the clock: %s", strerror(-ret));
 	if (wanted != GIC_BEST && wanted != GIC_V2M)
 		return 0;
 	/* What is best only KVM knows. */

@@ -49,7 +49,8 @@ check-unit: $(UNIT_TESTS)
 check-wire: $(WIRE_TESTS)
 	@scripts/run-tests wire $^
 
--include $(patsubst %.o,%.d,$(call test_objects,$(CORE_SRC) $(ARCH_SRC)))
+-include $(patsubst %.o,%.d,$(call test_objects,$(CORE_SRC) $(addprefix x86/,$(x86-portable)) \
+	   $(addprefix arm/,$(arm-portable))))
 -include $(shell find $(TEST)/obj/tests -name '*.d' 2>/dev/null)
 
 include tests/fuzz/fuzz.mk

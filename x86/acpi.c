@@ -32,6 +32,7 @@
 #define FLAG_WBINVD	   (1 << 0)
 #define FLAG_NO_PWR_BUTTON (1 << 4)
 #define FLAG_NO_SLP_BUTTON (1 << 5)
+#define FLAG_FIX_RTC	   (1 << 6) /* the alarm is no event of fixed registers */
 #define FLAG_RESET_REG	   (1 << 10)
 #define FLAG_HW_REDUCED	   (1 << 20)
 #define GAS_SYSTEM_IO	   1
@@ -145,8 +146,8 @@ static int build_fadt(struct acpi *acpi, u64 dsdt)
 	table[FADT_CENTURY] = 0x32;
 	bp_put16(table, FADT_BOOT_ARCH, BOOT_ARCH_NO_VGA);
 	bp_put32(table, FADT_FLAGS,
-		 FLAG_WBINVD | FLAG_NO_PWR_BUTTON | FLAG_NO_SLP_BUTTON | FLAG_RESET_REG |
-			 FLAG_HW_REDUCED);
+		 FLAG_WBINVD | FLAG_NO_PWR_BUTTON | FLAG_NO_SLP_BUTTON | FLAG_FIX_RTC |
+			 FLAG_RESET_REG | FLAG_HW_REDUCED);
 	put_port(table + FADT_RESET_REG, PORT_RESET);
 	table[FADT_RESET_VALUE] = RESET_VALUE;
 	table[FADT_MINOR] = 5;

@@ -83,14 +83,14 @@ static void add_devices(struct aml *aml, const struct list_node *devices)
 	}
 }
 
-/* Without an interrupt, which a hardware-reduced machine has no legacy way to give it. */
+/* Its interrupt is named: a hardware-reduced machine has no IRQ 8 by tradition. */
 static void add_rtc(struct aml *aml)
 {
 	const struct device_slot slot = {
 		.port = true,
 		.base = PORT_RTC,
 		.size = 2,
-		.gsi = DEVICE_NO_IRQ,
+		.gsi = GSI_RTC,
 	};
 	size_t mark = aml_begin_device(aml, "RTC0");
 

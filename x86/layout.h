@@ -58,6 +58,7 @@
 #define PORT_LAST    0xffff
 
 #define GSI_SERIAL     4
+#define GSI_RTC	       8
 #define GSI_INTX       16 /* GSI_INTX_LINES of them */
 #define GSI_INTX_LINES 4
 

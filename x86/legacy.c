@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ports that every PC has: the clock, what is left of the keyboard controller
+ * Ports that every PC has, but for the clock (rtc.c): what is left of the keyboard controller
  * (its reset line), PCI's configuration ports with the reset register among them, and the
  * sleep registers that our FADT names. Ports that nobody claims, like 0x80 and the DMA page
  * registers, read as all ones and swallow writes; KVM's PIT has 0x61.
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
-#include "cmos.h"
 #include "config_ports.h"
 #include "layout.h"
+#include "rtc.h"
 #include "vmm/bus.h"
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
-enum { REGION_I8042_DATA, REGION_I8042_COMMAND, REGION_RTC, REGION_SLEEP, REGION_CONFIG, REGIONS };
+enum { REGION_I8042_DATA, REGION_I8042_COMMAND, REGION_SLEEP, REGION_CONFIG, REGIONS };
 
 #define I8042_STATUS	  0x14 /* self-test passed, not locked, both buffers empty */
 #define I8042_PULSE	  0xf0 /* and above: pulse the output lines whose bits are clear ... */
@@ -26,7 +26,6 @@ struct legacy {
 	struct device device;
 	struct vm *vm;
 	struct bus_region regions[REGIONS];
-	struct cmos cmos;
 	struct config_ports config;
 };
 
@@ -51,27 +50,6 @@ static void i8042_write_command(struct bus_region *region, u64 offset, u64 value
 
 	if (command >= I8042_PULSE && !(command & I8042_PULSE_RESET))
 		vm_stop(legacy->vm, VM_REBOOT);
-}
-
-static u64 rtc_read(struct bus_region *region, u64 offset, unsigned len)
-{
-	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_RTC]);
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return cmos_read(&legacy->cmos, offset, &now);
-}
-
-static void rtc_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
-{
-	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_RTC]);
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	cmos_write(&legacy->cmos, offset, value, &now);
-	/* A word written to the index port is index and data. */
-	if (len > 1 && !offset)
-		cmos_write(&legacy->cmos, 1, value >> 8, &now);
 }
 
 static u64 sleep_read(struct bus_region *region, u64 offset, unsigned len)
@@ -115,14 +93,12 @@ static void config_write(struct bus_region *region, u64 offset, u64 value, unsig
 
 static const struct bus_ops i8042_data_ops = { i8042_read_data, i8042_write_data };
 static const struct bus_ops i8042_command_ops = { i8042_read_status, i8042_write_command };
-static const struct bus_ops rtc_ops = { rtc_read, rtc_write };
 static const struct bus_ops sleep_ops = { sleep_read, sleep_write };
 static const struct bus_ops config_ops = { config_read, config_write };
 
 static const struct bus_region regions[REGIONS] = {
 	[REGION_I8042_DATA] = { PORT_I8042, PORT_I8042, &i8042_data_ops },
 	[REGION_I8042_COMMAND] = { PORT_I8042 + 4, PORT_I8042 + 4, &i8042_command_ops },
-	[REGION_RTC] = { PORT_RTC, PORT_RTC + 1, &rtc_ops },
 	[REGION_SLEEP] = { PORT_SLEEP, PORT_SLEEP + 1, &sleep_ops },
 	[REGION_CONFIG] = { PORT_CONFIG, PORT_CONFIG + 7, &config_ops },
 };
@@ -146,7 +122,6 @@ int arch_add_devices(struct vm *vm, struct error *err)
 	if (!legacy)
 		return error_set(err, -ENOMEM, "out of memory");
 	legacy->vm = vm;
-	cmos_init(&legacy->cmos);
 	legacy->device.ops = &legacy_ops;
 	legacy->device.info = (struct device_info){
 		.name = "legacy ports",
@@ -163,5 +138,6 @@ int arch_add_devices(struct vm *vm, struct error *err)
 		return error_set(err, ret, "cannot add the legacy ports");
 	}
 	vm_add_device(vm, &legacy->device);
-	return 0;
+	ret = rtc_create(vm);
+	return ret ? error_set(err, ret, "cannot make the clock: %s", strerror(-ret)) : 0;
 }

@@ -17,6 +17,7 @@ enum device_kind {
 	DEVICE_SERIAL,	    /* 16550 */
 	DEVICE_VIRTIO_MMIO, /* a virtio-mmio transport with some device behind it */
 	DEVICE_PVPANIC,
+	DEVICE_RTC,	 /* a clock in the device tree */
 	DEVICE_PCI_HOST, /* the PCI bus itself, vmm/pci.h: slot is its ECAM */
 	DEVICE_PCI,	 /* a function on it, found by enumeration; slot is unused */
 	DEVICE_LEGACY,	 /* of the architecture's own: described by the architecture */

@@ -13,9 +13,9 @@
 #include "vmm/firmware.h"
 #include "vmm/pci.h"
 
-#define DEVICES 8
+#define DEVICES 9
 
-enum { SERIAL, PVPANIC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME };
+enum { SERIAL, PVPANIC, RTC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME };
 
 /* A machine with one device of each kind. */
 struct machine {
@@ -65,6 +65,10 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 	arch_slot_serial(&m->devices[SERIAL].info.slot);
 	add_device(m, PVPANIC, "pvpanic", DEVICE_PVPANIC);
 	arch_slot_pvpanic(&m->devices[PVPANIC].info.slot);
+	add_device(m, RTC, "rtc", DEVICE_RTC);
+	m->devices[RTC].info.slot = (struct device_slot){
+		.base = MAP_RTC, .size = MAP_RTC_SIZE, .gsi = MAP_SPI_RTC, .trigger = IRQ_LEVEL
+	};
 	add_device(m, IOMMU, "virtio-iommu", DEVICE_VIRTIO_MMIO);
 	arch_slot_virtio(0, &m->devices[IOMMU].info.slot);
 	m->devices[IOMMU].info.is_iommu = true;
@@ -316,6 +320,11 @@ static void devices_are_where_their_slots_are(void **state)
 	assert_interrupt(m, "/serial@9000000", 1, 4);
 	assert_string(m, "/pvpanic@9010000", "compatible", "qemu,pvpanic-mmio");
 	assert_false(has(m, "/pvpanic@9010000", "interrupts"));
+	assert_string(m, "/rtc@9020000", "compatible", "arm,pl031");
+	assert_interrupt(m, "/rtc@9020000", 2, 4);
+	assert_string(m, "/rtc@9020000", "clock-names", "apb_pclk");
+	assert_int_equal(cell(m, "/rtc@9020000", "clocks"), cell(m, "/apb-pclk", "phandle"));
+	assert_string(m, "/apb-pclk", "compatible", "fixed-clock");
 	assert_string(m, "/virtio@a001000", "compatible", "virtio,mmio");
 	assert_int_equal(cell64(m, "/virtio@a001000", "reg", 1, 2), 0x200);
 	assert_interrupt(m, "/virtio@a001000", 17, 1);

@@ -198,7 +198,7 @@ static void the_clock_shows_utc_in_bcd(void **state)
 {
 	struct cmos cmos;
 
-	cmos_init(&cmos);
+	cmos_init(&cmos, &evening);
 	assert_int_equal(get(&cmos, 0, &evening), 0x58);
 	assert_int_equal(get(&cmos, 2, &evening), 0x59);
 	assert_int_equal(get(&cmos, 4, &evening), 0x23);
@@ -214,7 +214,7 @@ static void the_clock_shows_binary_and_12_hours_on_request(void **state)
 {
 	struct cmos cmos;
 
-	cmos_init(&cmos);
+	cmos_init(&cmos, &evening);
 	set(&cmos, 11, 0x04, &evening);
 	assert_int_equal(get(&cmos, 0, &evening), 58);
 	assert_int_equal(get(&cmos, 4, &evening), 0x80 | 11);
@@ -225,7 +225,7 @@ static void a_clock_that_was_set_runs_on(void **state)
 	struct timespec later = { .tv_sec = evening.tv_sec + 3 };
 	struct cmos cmos;
 
-	cmos_init(&cmos);
+	cmos_init(&cmos, &evening);
 	set(&cmos, 11, 0x82, &evening);
 	set(&cmos, 9, 0x99, &evening);
 	set(&cmos, 8, 0x12, &evening);
@@ -243,7 +243,7 @@ static void a_clock_takes_any_byte_in_any_register(void **state)
 	struct timespec now = evening;
 	struct cmos cmos;
 
-	cmos_init(&cmos);
+	cmos_init(&cmos, &evening);
 	for (unsigned round = 0; round < 8; round++) {
 		for (unsigned index = 0; index < 256; index++) {
 			set(&cmos, index, 0xff - round, &now);
