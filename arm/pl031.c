@@ -65,7 +65,8 @@ static void wait_for_match(struct pl031 *rtc)
 
 static u32 read_id(u64 offset)
 {
-	/* "Peripheral identification registers", part 0x031 of ARM's, revision 1; and PrimeCell's. */
+	/* "Peripheral identification registers", part 0x031 of ARM's, revision 1; and PrimeCell's.
+	 */
 	static const u8 id[] = { 0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1 };
 
 	return id[(offset - RTC_ID) / 4];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A test's own clock_gettime(): the host's time of day is what the test says, other clocks are true. */
+/* A test's own clock_gettime(): the host's time of day is what the test says, other clocks are
+ * true. */
 #ifndef TESTS_WIRE_HOST_CLOCK_H
 #define TESTS_WIRE_HOST_CLOCK_H
 
