@@ -12,6 +12,7 @@
 
 #include "disk/disk.h"
 #include "machine_parts.h"
+#include "util/fds.h"
 #include "util/file.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
@@ -193,7 +194,10 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->config.cpus = options->cpus;
 	machine->config.panic_timeout = options->panic_timeout;
 	machine->config.arch = options->arch;
-	ret = check_name(machine, err);
+	fds_raise_limit();
+	ret = machine_check_fds(machine, err);
+	if (!ret)
+		ret = check_name(machine, err);
 	if (!ret)
 		ret = check_dump(machine, err);
 	if (!ret)

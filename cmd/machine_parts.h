@@ -4,12 +4,19 @@
  *
  *   machine_check.c   what the user named, checked
  *   machine.c         the machine, made and taken down
+ *   machine_fds.c     whether there are enough file descriptors for it
  *   machine_pci.c     its PCI bus, and the devices that are passed to it
  */
 #ifndef CMD_MACHINE_PARTS_H
 #define CMD_MACHINE_PARTS_H
 
 #include "machine.h"
+
+/*
+ * Whether it has as many file descriptors as it may come to need; first without, then with the
+ * interrupt vectors of what is passed. -EMFILE with a line.
+ */
+int machine_check_fds(const struct machine *machine, struct error *err);
 
 /* Open what shall be passed, and see that the guest can have it. Nothing stays bound on -errno. */
 int machine_check_passed(struct machine *machine, struct error *err);

@@ -71,7 +71,9 @@ int machine_check_passed(struct machine *machine, struct error *err)
 	if (ret)
 		return ret;
 	take_host_window(machine);
-	ret = check_page_size(machine, err);
+	ret = machine_check_fds(machine, err);
+	if (!ret)
+		ret = check_page_size(machine, err);
 	if (!ret)
 		ret = vfio_check_ram(machine->vfio, machine->ram, machine->config.ram_count,
 				     all_ram, err);

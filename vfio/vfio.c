@@ -9,6 +9,7 @@
 #include "passthrough.h"
 #include "sys.h"
 #include "util/log.h"
+#include "vmm/irq.h"
 #include "vmm/vm.h"
 
 static void name_of(const struct vfio_address *address, char name[32])
@@ -254,6 +255,20 @@ unsigned vfio_count(const struct vfio *vfio)
 const char *vfio_name(const struct vfio *vfio, unsigned n)
 {
 	return vfio->devices[n]->name;
+}
+
+/* A device has MSI or MSI-X on; KVM routes no more than it has routes for. */
+unsigned vfio_vectors(const struct vfio *vfio)
+{
+	unsigned vectors = 0;
+
+	for (unsigned i = 0; i < vfio->device_count; i++) {
+		const u32 *counts = vfio->devices[i]->irq_counts;
+
+		vectors += MIN(MAX(counts[VFIO_PCI_MSI_IRQ_INDEX], counts[VFIO_PCI_MSIX_IRQ_INDEX]),
+			       (u32)IRQ_MAX_ROUTES);
+	}
+	return MIN(vectors, (unsigned)IRQ_MAX_ROUTES);
 }
 
 unsigned vfio_group_of(const struct vfio *vfio, unsigned n)

@@ -7,13 +7,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/irq.h"
 #include "vmm/vm.h"
 
 /* KVM keeps GSIs below KVM_MAX_IRQ_ROUTES; the pins of all our controllers lie below this. */
 #define IRQ_FIRST_ROUTE 256
-#define IRQ_MAX_ROUTES	1024
+
+#define LINE_NO_FD -2 /* the host had none to give, and is not asked at each edge */
 
 struct irq {
 	const struct vm *vm; /* borrowed */
@@ -21,6 +23,7 @@ struct irq {
 	u32 count;	     /* of all entries */
 	u32 used[IRQ_MAX_ROUTES / 32]; /* MSI GSIs, from IRQ_FIRST_ROUTE */
 	struct kvm_irq_routing *table; /* NULL until the first MSI route */
+	struct log_limit log;
 };
 
 struct irq_line {
@@ -28,7 +31,7 @@ struct irq_line {
 	u32 gsi;
 	enum irq_trigger trigger;
 	bool level;
-	int fd; /* an irqfd, -1 until the first edge */
+	int fd; /* an irqfd, -1 until the first edge; LINE_NO_FD */
 };
 
 int irq_create(struct irq **out, const struct vm *vm)
@@ -91,9 +94,11 @@ static void line_ioctl(struct irq_line *line, bool level)
 static void line_make_irqfd(struct irq_line *line)
 {
 	line->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (line->fd >= 0 && irq_attach_fd(line->irq, line->gsi, line->fd, -1)) {
+	if (line->fd < 0) {
+		line->fd = LINE_NO_FD;
+	} else if (irq_attach_fd(line->irq, line->gsi, line->fd, -1)) {
 		close(line->fd);
-		line->fd = -1;
+		line->fd = LINE_NO_FD;
 	}
 }
 
@@ -101,7 +106,7 @@ void irq_line_pulse(struct irq_line *line)
 {
 	u64 one = 1;
 
-	if (line->fd < 0)
+	if (line->fd == -1)
 		line_make_irqfd(line);
 	if (line->fd >= 0 && write(line->fd, &one, sizeof(one)) == sizeof(one))
 		return;
@@ -257,6 +262,25 @@ void irq_free_route(struct irq *irq, u32 gsi)
 	*entry = irq->table->entries[--irq->count];
 	gsi_free(irq, gsi);
 	table_commit(irq); /* a smaller table of what KVM had: it has no reason to refuse */
+}
+
+static const char *refusal_remedy(int error)
+{
+	switch (error) {
+	case -EMFILE:
+		return ": raise the limit of open files (ulimit -n)";
+	case -ENOSPC:
+		return ": the guest uses more vectors than KVM is given routes for";
+	default:
+		return "";
+	}
+}
+
+void irq_say_refused(struct irq *irq, u32 device_id, int error)
+{
+	log_limited(&irq->log, LOG_WARNING,
+		    "PCI device %02x.%u of the guest: no interrupt for one of its vectors: %s%s",
+		    device_id >> 3 & 0x1f, device_id & 7, strerror(-error), refusal_remedy(error));
 }
 
 int irq_attach_fd(struct irq *irq, u32 gsi, int fd, int resample_fd)

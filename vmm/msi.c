@@ -71,6 +71,33 @@ static int vector_route(struct msi_vector *vector, const struct msi_message *msi
 	return ret;
 }
 
+/* ---- a host that has no more to give ---- */
+
+static bool vector_may_ask(const struct msi_vector *vector)
+{
+	return !(vector->refused & (vector->refused - 1));
+}
+
+/* Keep account of what the host said, or, if it was not asked, would say. */
+static int vector_answered(struct msi_vector *vector, int ret)
+{
+	if (ret && !vector->refused)
+		irq_say_refused(vector->space->irq, vector->device_id, ret);
+	vector->refused = ret ? vector->refused + 1 : 0;
+	return ret;
+}
+
+static int vector_open(struct msi_vector *vector)
+{
+	if (vector->fd >= 0)
+		return 0;
+	if (vector_may_ask(vector))
+		vector->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	else
+		errno = EMFILE;
+	return vector_answered(vector, vector->fd < 0 ? -errno : 0);
+}
+
 /* As the guest and the space want it now. A masked vector keeps its route: it will be back. */
 static int vector_update(struct msi_vector *vector)
 {
@@ -83,21 +110,20 @@ static int vector_update(struct msi_vector *vector)
 		vector_untie(vector);
 		return 0;
 	}
-	ret = vector_route(vector, &msi);
+	ret = vector_may_ask(vector) ? vector_route(vector, &msi) : -ENOSPC;
 	if (!ret)
 		ret = vector_tie(vector);
 	if (ret)
 		vector_untie(vector);
-	return ret;
+	return vector_answered(vector, ret);
 }
 
 int msi_vector_program(struct msi_vector *vector, iova_t address, u32 data, bool masked)
 {
-	if (vector->fd < 0) {
-		vector->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		if (vector->fd < 0)
-			return -errno;
-	}
+	int ret = vector_open(vector);
+
+	if (ret)
+		return ret;
 	if (!vector->programmed)
 		list_add_tail(&vector->space->vectors, &vector->node);
 	vector->programmed = true;
@@ -109,6 +135,7 @@ int msi_vector_program(struct msi_vector *vector, iova_t address, u32 data, bool
 
 void msi_vector_disable(struct msi_vector *vector)
 {
+	vector->refused = 0;
 	if (!vector->programmed)
 		return;
 	vector->programmed = false;

@@ -49,6 +49,8 @@ void vfio_close(struct vfio *vfio);
 unsigned vfio_count(const struct vfio *vfio);
 /* "vfio 0000:00:04.0". */
 const char *vfio_name(const struct vfio *vfio, unsigned n);
+/* Interrupt vectors of all devices that a guest can have on at a time, each with an eventfd. */
+unsigned vfio_vectors(const struct vfio *vfio);
 /* Which group the @n-th device is of, numbered from 0: one guest slot for each. */
 unsigned vfio_group_of(const struct vfio *vfio, unsigned n);
 

@@ -12,6 +12,9 @@
 
 #include "util/types.h"
 
+/* MSI routes at a time: fewer than KVM takes, and more than guests use. */
+#define IRQ_MAX_ROUTES 1024
+
 struct irq;	 /* the machine's interrupt routing: one per VM */
 struct irq_line; /* one device's wire */
 
@@ -54,6 +57,12 @@ int irq_send_msi(struct irq *irq, const struct msi_message *msi);
 int irq_route_msi(struct irq *irq, const struct msi_message *msi, u32 *gsi);
 int irq_update_route(struct irq *irq, u32 gsi, const struct msi_message *msi);
 void irq_free_route(struct irq *irq, u32 gsi);
+
+/*
+ * Say that the host has no eventfd or route for a vector of @device_id, and what would help:
+ * -EMFILE, -ENOSPC, or another -errno. Rate limited. VM lock held.
+ */
+void irq_say_refused(struct irq *irq, u32 device_id, int error);
 
 /* Tie an eventfd (borrowed) to a GSI, or untie it. @resample_fd: -1, or signalled at the guest's
  * EOI. */

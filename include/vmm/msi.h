@@ -32,6 +32,9 @@ struct msi_vector {
 	bool routed; /* gsi is ours, and carries route */
 	bool tied;   /* fd is tied to gsi */
 	u32 gsi;
+	/* Calls since the host refused an eventfd or a route: it is asked again at the 1st, 2nd,
+	 * 4th, 8th ... of them, so that a guest cannot make a storm of it. 0: it did not. */
+	u32 refused;
 	struct msi_message route;
 };
 
@@ -41,8 +44,8 @@ void msi_vector_destroy(struct msi_vector *vector);
 
 /*
  * The message that the guest wants, and whether it may be sent now. A change is made in
- * place: no interrupt is lost. -errno: there is no eventfd or route to be had; the vector is
- * then as if masked, and the next call tries again.
+ * place: no interrupt is lost. -errno: there is no eventfd or route to be had, as has been said;
+ * the vector is then as if masked. The next call tries again, and later ones in growing distances.
  */
 int msi_vector_program(struct msi_vector *vector, iova_t address, u32 data, bool masked);
 /* The guest has switched it off: what is pending is forgotten. The eventfd stays. */

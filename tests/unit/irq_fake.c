@@ -76,8 +76,14 @@ int irq_send_msi(struct irq *irq, const struct msi_message *msi)
 	return 0;
 }
 
+void irq_say_refused(struct irq *irq, u32 device_id, int error)
+{
+	irq->refusals++;
+}
+
 int irq_route_msi(struct irq *irq, const struct msi_message *msi, u32 *gsi)
 {
+	irq->asked++;
 	for (unsigned i = 0; i < IRQ_FAKE_ROUTES; i++) {
 		if (irq->routes[i].used)
 			continue;

@@ -19,6 +19,8 @@ struct irq_fake_route {
 struct irq {
 	struct irq_fake_route routes[IRQ_FAKE_ROUTES];
 	unsigned changes;   /* of the routing table */
+	unsigned asked;	    /* for a route */
+	unsigned refusals;  /* that were said */
 	unsigned delivered; /* messages that reached the guest */
 	struct msi_message messages[IRQ_FAKE_MESSAGES];
 	int lines; /* that exist */

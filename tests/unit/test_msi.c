@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vmm/msi.h: vectors, their doorbells, and what is pending. */
 #include <errno.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
@@ -175,6 +176,44 @@ static void a_host_without_routes_is_an_error_and_the_next_call_tries_again(void
 	assert_int_equal(irq_fake_run(&irq), 1);
 }
 
+static void a_host_without_routes_is_not_asked_at_each_call_and_it_is_said_once(void **state)
+{
+	struct msi_message none = { 0 };
+	u32 gsi[IRQ_FAKE_ROUTES];
+
+	for (unsigned i = 0; i < IRQ_FAKE_ROUTES; i++)
+		assert_int_equal(irq_route_msi(&irq, &none, &gsi[i]), 0);
+	irq.asked = 0;
+	for (unsigned i = 0; i < 20000; i++)
+		assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, false), -ENOSPC);
+	assert_in_range(irq.asked, 2, 20);
+	assert_int_equal(irq.refusals, 1);
+	/* A guest that switches it off and on begins anew. */
+	msi_vector_disable(&vector);
+	for (unsigned i = 0; i < IRQ_FAKE_ROUTES; i++)
+		irq_free_route(&irq, gsi[i]);
+	assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, false), 0);
+}
+
+static void a_host_without_eventfds_is_not_asked_at_each_call_and_it_is_said_once(void **state)
+{
+	struct rlimit limit, none;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){ 0, limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (unsigned i = 0; i < 20000; i++)
+		assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, false), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(irq.refusals, 1);
+	/* It recovers, by and by. */
+	for (unsigned i = 0; i < 20000 && vector.fd < 0; i++)
+		msi_vector_program(&vector, DOORBELL, 33, false);
+	assert_true(vector.fd >= 0);
+	msi_vector_signal(&vector);
+	assert_int_equal(irq_fake_run(&irq), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -190,6 +229,8 @@ int main(void)
 		TEST(a_doorbell_that_leads_nowhere_is_a_fault_of_who_signals),
 		TEST(what_comes_while_the_doorbell_leads_nowhere_is_not_lost),
 		TEST(a_host_without_routes_is_an_error_and_the_next_call_tries_again),
+		TEST(a_host_without_routes_is_not_asked_at_each_call_and_it_is_said_once),
+		TEST(a_host_without_eventfds_is_not_asked_at_each_call_and_it_is_said_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include "vfio/vfio.h"
 #include "vfio_fake.h"
 #include "vfio_tree.h"
+#include "vmm/irq.h"
 #include "vmm/memory.h"
 #include "vmm/slot.h"
 #include "vmm/vm.h"
@@ -123,6 +124,19 @@ static void translated_groups_have_one_each(void **state)
 	assert_ptr_equal(vfio_listener(vfio, 1), vfio_listener(vfio, 2));
 	assert_ptr_not_equal(vfio_listener(vfio, 0), vfio_listener(vfio, 1));
 	assert_int_equal(vfio_limits(vfio, 0)->page_size_mask, 0x40201000);
+}
+
+static void vectors_are_counted_up_to_what_kvm_routes(void **state)
+{
+	vfio_fake.devices[0].irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = 65;
+	vfio_fake.devices[0].irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 1;
+	vfio_fake.devices[1].irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 8;
+	assert_int_equal(open_wants(2, false, false), 0);
+	assert_int_equal(vfio_vectors(vfio), 65 + 8);
+	vfio_close(vfio);
+	vfio_fake.devices[0].irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = 2048;
+	assert_int_equal(open_wants(2, false, false), 0);
+	assert_int_equal(vfio_vectors(vfio), IRQ_MAX_ROUTES);
 }
 
 static void what_was_bound_is_released_after_all_is_closed(void **state)
@@ -271,6 +285,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(untranslated_groups_share_a_container),
 		T(translated_groups_have_one_each),
+		T(vectors_are_counted_up_to_what_kvm_routes),
 		T(what_was_bound_is_released_after_all_is_closed),
 		T(what_does_not_bind_leaves_nothing_bound),
 		T(what_the_check_finds_is_said_with_its_remedy),

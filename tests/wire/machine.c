@@ -316,6 +316,10 @@ int irq_update_route(struct irq *irq, u32 gsi, const struct msi_message *msi)
 	return 0;
 }
 
+void irq_say_refused(struct irq *irq, u32 device_id, int error)
+{
+}
+
 void irq_free_route(struct irq *irq, u32 gsi)
 {
 	struct route *route = route_of(irq, gsi);
