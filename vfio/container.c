@@ -81,7 +81,7 @@ static int container_map(struct dma_listener *listener, const struct dma_mapping
 
 	if (is_deserted(container))
 		return 0;
-	if (m->mmio)
+	if (m->mmio || vfio_reach_leads(&container->reach, m))
 		ret = vfio_reach_map(&container->reach, m);
 	else
 		ret = len ? map_ram(container, m->start, m->gpa, len, m->access) : -EFAULT;
@@ -106,8 +106,7 @@ static int container_unmap(struct dma_listener *listener, const struct dma_mappi
 			    strerror(-ret));
 		return ret;
 	}
-	if (m->mmio)
-		vfio_reach_forget(&container->reach, m);
+	vfio_reach_forget(&container->reach, m);
 	container->unmaps++;
 	return 0;
 }

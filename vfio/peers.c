@@ -140,6 +140,21 @@ int vfio_reach_map(struct vfio_reach *reach, const struct dma_mapping *m)
 	return 0;
 }
 
+bool vfio_reach_leads(const struct vfio_reach *reach, const struct dma_mapping *m)
+{
+	struct list_node *node;
+	iova_t iova;
+	void *host;
+
+	if (!reach->peers)
+		return false;
+	list_for_each(node, &reach->peers->pages) {
+		if (part_of(m, pages_of(node), &iova, &host) == m->last - m->start + 1)
+			return true;
+	}
+	return false;
+}
+
 void vfio_reach_forget(struct vfio_reach *reach, const struct dma_mapping *m)
 {
 	for (unsigned i = 0; i < reach->count; i++) {

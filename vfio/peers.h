@@ -74,6 +74,11 @@ void vfio_reach_leave(struct vfio_reach *reach);
  * -ENOMEM: the host's table is full, and nothing of @m is mapped.
  */
 int vfio_reach_map(struct vfio_reach *reach, const struct dma_mapping *m);
+/*
+ * Whether @m leads to pages of registers alone: guests need not say so (virtio 1.4, "MAP request":
+ * VIRTIO_IOMMU_MAP_F_MMIO is a hint), and a guest that itself passes devices does not.
+ */
+bool vfio_reach_leads(const struct vfio_reach *reach, const struct dma_mapping *m);
 /* @m is unmapped: forget it. */
 void vfio_reach_forget(struct vfio_reach *reach, const struct dma_mapping *m);
 /* Map all pages at their guest-physical addresses, from now on. */

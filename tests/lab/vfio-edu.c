@@ -6,7 +6,7 @@
  * without all that, by the BAR that sysfs has and with physical addresses.
  *
  * vfio-edu --open BDF: any device, opened, shown a page, and closed again. vfio-edu --scatter DISK:
- * vfio-scatter.c.
+ * vfio-scatter.c. vfio-edu --lsi BDF EDU, --lsi-peer BDF EDU: vfio-lsi.c.
  *
  * Says what worked, a sentence to a line; exit status 1 if a step failed. For hosts and guests
  * alike: static, no library but libc.
@@ -172,19 +172,6 @@ static void try_interrupts(struct edu *edu)
 }
 
 /* ---- DMA ---- */
-
-/* Where the page is, physically: only root may know. */
-static uint64_t physical_address(const void *at)
-{
-	size_t size = sysconf(_SC_PAGESIZE);
-	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-
-	if (fd < 0 || pread(fd, &entry, 8, (uintptr_t)at / size * 8) != 8)
-		entry = 0;
-	close(fd);
-	return (entry & ((1ull << 55) - 1)) * size;
-}
 
 /* 256 bytes between the device's memory and @address. It says when it is done; whether it
  * succeeded, it does not. */
@@ -356,11 +343,15 @@ int main(int argc, char **argv)
 
 	if (argc < 2) {
 		fprintf(stderr, "usage: vfio-edu [--rng BDF] BDF... | --bare BDF | --open BDF | "
-				"--scatter DISK\n");
+				"--scatter DISK | --lsi[-peer] BDF EDU\n");
 		return 2;
 	}
 	if (argc == 3 && !strcmp(argv[1], "--scatter"))
 		return scatter_read(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "--lsi"))
+		return lsi_bare(argv[2], argv[3]);
+	if (argc == 4 && !strcmp(argv[1], "--lsi-peer"))
+		return lsi_peer(argv[2], argv[3]);
 	if (argc == 3 && !strcmp(argv[1], "--open")) {
 		try_open(argv[2]);
 		return failures != 0;

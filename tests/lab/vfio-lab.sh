@@ -6,6 +6,7 @@
 #   0000:00:05.0  nvme     with a BAR for its table       0000:00:09.0  edu      and 09.1: two functions, one group
 #   0000:00:06.0  virtio-blk   modern, translated         0000:00:0a.0  e1000e   has a driver in full kernels alone
 #   0000:00:07.0  virtio-net   likewise                   0000:00:0b.0  edu      and 0b.1 an nvme: one group
+#                                                         0000:00:0c.0  lsi53c895a  copies from any address
 #
 # /bin has lkvm, vfio-edu and busybox; /guest/FLAVOUR/kernel and initrd are guests. Environment: LKVM and EDU, the
 # static programs; KERNELS where fetch-kernels puts things (build/kernels); FLAVOUR of the host's kernel (cloud, full,
@@ -85,7 +86,7 @@ devices=(-device nvme,drive=nvme,serial=first,addr=4
 	-device edu,addr=8 -device edu,addr=9.0,multifunction=on -device edu,addr=9.1
 	-netdev user,id=e1000e -device e1000e,netdev=e1000e,romfile=,addr=a
 	-drive driver=null-co,size=1M,if=none,id=null -device edu,addr=b.0,multifunction=on
-	-device nvme,drive=null,serial=mixed,addr=b.1)
+	-device nvme,drive=null,serial=mixed,addr=b.1 -device lsi53c895a,addr=c)
 
 # shellcheck disable=SC2086
 timeout "${TIMEOUT:-300}" $qemu -accel tcg,thread=multi $machine -smp 1 -m "${MEM:-1280}" -nodefaults \

@@ -163,3 +163,15 @@ int container_unmap(const struct container *container, uint64_t iova)
 
 	return ioctl(container->fd, VFIO_IOMMU_UNMAP_DMA, &unmap) ? -errno : 0;
 }
+
+uint64_t physical_address(const void *at)
+{
+	size_t size = sysconf(_SC_PAGESIZE);
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+
+	if (fd < 0 || pread(fd, &entry, 8, (uintptr_t)at / size * 8) != 8)
+		entry = 0;
+	close(fd);
+	return (entry & ((1ull << 55) - 1)) * size;
+}

@@ -45,6 +45,13 @@ int container_unmap(const struct container *container, uint64_t iova);
 /* virtio-rng over PCI: have @device write @len random bytes to @offset of the memory at IOVA. */
 bool rng_fill(int device, const char *bdf, char *memory, unsigned offset, unsigned len);
 
+/* Where the page is, physically: only root may know; 0. */
+uint64_t physical_address(const void *at);
+
+/* vfio-lsi.c: @bdf copies from the registers of itself and of @edu; exit status. */
+int lsi_bare(const char *bdf, const char *edu);
+int lsi_peer(const char *bdf, const char *edu);
+
 /* All of the disk @path to stdout. Exit status. */
 int scatter_read(const char *path);
 

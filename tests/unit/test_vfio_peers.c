@@ -212,6 +212,27 @@ static void behind_an_iommu_devices_reach_what_the_guest_maps(void **state)
 	assert_int_equal(count_of(1), 0);
 }
 
+static void a_guest_need_not_say_that_a_mapping_leads_to_registers(void **state)
+{
+	struct dma_mapping m = { IOVA, IOVA + 0xfff, 0, DMA_READ, false };
+	struct dma_listener *listener;
+
+	begin(true, false);
+	listener = vfio_listener(vfio, 1);
+	m.gpa = bar(0) + 0x1000;
+	assert_int_equal(listener->ops->map(listener, &m), 0);
+	assert_true(reaches(1, IOVA, 0, 0x1000));
+	command(0, 0);
+	assert_int_equal(count_of(1), 0);
+	assert_int_equal(listener->ops->map(listener, &m), -EFAULT);
+	command(0, PCI_COMMAND_MEMORY);
+	assert_true(reaches(1, IOVA, 0, 0x1000));
+	assert_int_equal(listener->ops->unmap(listener, &m), 0);
+	command(0, 0);
+	command(0, PCI_COMMAND_MEMORY);
+	assert_int_equal(count_of(1), 0);
+}
+
 static void a_mapping_may_lead_to_registers_of_several_devices_and_to_none(void **state)
 {
 	begin(true, false);
@@ -327,6 +348,7 @@ int main(void)
 		T(with_p2p_off_nobody_reaches_a_devices_registers),
 		T(a_recalled_device_is_unmapped_for_all_before_it_is_given_back),
 		T(behind_an_iommu_devices_reach_what_the_guest_maps),
+		T(a_guest_need_not_say_that_a_mapping_leads_to_registers),
 		T(a_mapping_may_lead_to_registers_of_several_devices_and_to_none),
 		T(a_mapping_that_the_hosts_table_has_no_room_for_is_refused_whole),
 		T(registers_that_sleep_are_unmapped_and_come_back),
