@@ -102,7 +102,9 @@ static void explain_reset(const struct group *group)
 {
 	const struct dma_listener *listener = group->listener;
 
-	if (!listener->ops->masters(listener) || (group->domain->bypass && group->viommu->bypass))
+	/* The end of the VM is not the guest's doing. */
+	if (group->viommu->device.ending || !listener->ops->masters(listener) ||
+	    (group->domain->bypass && group->viommu->bypass))
 		return;
 	log_limited(
 		&group->viommu->fault_log, LOG_INFO,
@@ -114,8 +116,8 @@ static void explain_reset(const struct group *group)
 				      : "the host stops and logs what it still tries");
 }
 
-/* What is already as it should be costs nothing: bypass pins all RAM. */
-void endpoints_reset(struct viommu *viommu)
+/* Those that bypass and are not attached keep what they have: to map all RAM again is dear. */
+void endpoints_release(struct viommu *viommu)
 {
 	struct list_node *node;
 
@@ -130,11 +132,25 @@ void endpoints_reset(struct viommu *viommu)
 	list_for_each(node, &viommu->endpoints) {
 		struct endpoint *endpoint = list_entry(node, struct endpoint, node);
 
-		/* All but those whose bypass goes on lose what they reached. */
-		if (endpoint->domain || !endpoint_bypasses(endpoint))
-			endpoint->lost_holds = endpoint->space.holds_put;
-		endpoint->isolated = false;
+		if (!endpoint->domain && endpoint_bypasses(endpoint))
+			continue;
+		endpoint->lost_holds = endpoint->space.holds_put;
+		endpoint->isolated = true;
 		endpoint_leave(endpoint);
+	}
+}
+
+void endpoints_restart(struct viommu *viommu)
+{
+	struct list_node *node;
+
+	list_for_each(node, &viommu->endpoints) {
+		struct endpoint *endpoint = list_entry(node, struct endpoint, node);
+
+		if (!endpoint->isolated)
+			continue;
+		endpoint->isolated = false;
+		dma_space_changed(&endpoint->space);
 	}
 	list_for_each(node, &viommu->groups) {
 		struct group *group = list_entry(node, struct group, node);

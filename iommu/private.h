@@ -182,8 +182,10 @@ u8 endpoint_attach(struct endpoint *endpoint, u32 id, bool bypass);
 u8 endpoint_detach(struct endpoint *endpoint);
 /* Out of its domain, which may die of it; whatever the group's listener holds. */
 void endpoint_leave(struct endpoint *endpoint);
-/* Device reset: all endpoints and groups as at power-on, but for config.bypass. */
-void endpoints_reset(struct viommu *viommu);
+/* Device reset, its first half: every endpoint leaves its domain, and reaches nothing. */
+void endpoints_release(struct viommu *viommu);
+/* The second half: as at power-on, but for config.bypass. Not at the end, which widens nothing. */
+void endpoints_restart(struct viommu *viommu);
 
 /* ---- endpoint.c ---- */
 

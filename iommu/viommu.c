@@ -173,7 +173,9 @@ static void viommu_reset(struct virtio_device *device)
 	viommu->request.busy = false;
 	if (!list_empty(&viommu->tracers))
 		trace_send(viommu, &event);
-	endpoints_reset(viommu);
+	endpoints_release(viommu);
+	if (!device->ending)
+		endpoints_restart(viommu);
 }
 
 /* I/O of all devices on what they have lost is over; what they began after that is no matter. */

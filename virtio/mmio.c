@@ -229,7 +229,7 @@ static void mmio_destroy(struct device *device)
 {
 	struct mmio *mmio = container_of(device, struct mmio, device);
 
-	transport_shut(&mmio->transport);
+	transport_end(&mmio->transport);
 	transport_destroy(&mmio->transport);
 	bus_remove(mmio->transport.vm->mmio, &mmio->region);
 	irq_line_destroy(mmio->line);

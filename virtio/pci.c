@@ -315,7 +315,7 @@ static void pci_destroy(struct pci_function *function)
 	struct virtio_pci *pci = pci_of(function);
 	struct virtio_device *virtio = pci->transport.virtio;
 
-	transport_shut(&pci->transport);
+	transport_end(&pci->transport);
 	/* The ioevents go with the VM: see doorbell_close(). */
 	for (unsigned i = 0; i < virtio->queue_count; i++)
 		pci->queues[i].rung = false;

@@ -62,7 +62,8 @@ static bool settled(const struct virtio_device *virtio)
 	return !virtio->ops->settled || virtio->ops->settled(virtio);
 }
 
-void transport_shut(struct transport *transport)
+/* The first half of a reset: nothing more is begun, but something may still be under way. */
+static void shut(struct transport *transport)
 {
 	struct virtio_device *virtio = transport->virtio;
 
@@ -74,6 +75,12 @@ void transport_shut(struct transport *transport)
 	}
 	if (virtio->ops->reset)
 		virtio->ops->reset(virtio);
+}
+
+void transport_end(struct transport *transport)
+{
+	transport->virtio->ending = true;
+	shut(transport);
 }
 
 /* As at power-on. */
@@ -98,7 +105,7 @@ bool transport_reset(struct transport *transport)
 
 	/* One that another vCPU has begun is ours, too. */
 	if (!virtio->resetting)
-		transport_shut(transport);
+		shut(transport);
 	while (virtio->resetting && !settled(virtio)) {
 		if (!vm_wait(transport->vm))
 			return false;
@@ -167,7 +174,7 @@ static bool let_go(struct transport *transport, struct virtq *queue)
 	struct virtio_device *virtio = transport->virtio;
 
 	if (!queue->stopping) {
-		/* As in transport_shut(): what completes now is not pushed. */
+		/* As in shut(): what completes now is not pushed. */
 		queue->ready = false;
 		queue->stopping = true;
 		if (virtio->ops->queue_reset)

@@ -46,12 +46,9 @@ int transport_init(struct transport *transport, struct vm *vm, struct virtio_dev
 		   u32 endpoint);
 /* The device meets its transport, and is the transport's from here on. */
 void transport_adopt(struct transport *transport, const struct virtio_transport_ops *ops);
-/*
- * The first half of a reset, or the end: the device does nothing more, but something of it may
- * still be under way.
- */
-void transport_shut(struct transport *transport);
-/* The device was shut, or never adopted: listen to nothing. It is not destroyed. */
+/* The end: the device does nothing more, but something of it may still be under way. */
+void transport_end(struct transport *transport);
+/* The device was ended, or never adopted: listen to nothing. It is not destroyed. */
 void transport_destroy(struct transport *transport);
 
 /* ---- registers ---- */

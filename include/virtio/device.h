@@ -27,7 +27,8 @@ struct virtio_device_ops {
 	/*
 	 * Back to the state of power-on, for a device reset and at the end, also if
 	 * never started: at once, what is under way at the host's is let go and
-	 * nothing of the guest's is touched when it ends. Must not block. May be NULL.
+	 * nothing of the guest's is touched when it ends. Must not block. At the end
+	 * (device->ending) nothing is taken up for a next time. May be NULL.
 	 */
 	void (*reset)(struct virtio_device *device);
 	/*
@@ -81,6 +82,7 @@ struct virtio_device {
 	u64 accepted; /* features, once FEATURES_OK */
 	u8 status;
 	bool resetting; /* its reset has begun and is not over: status is still the old one */
+	bool ending;	/* and is its last: the device is about to be destroyed */
 	u32 generation; /* of the configuration space */
 	struct log_limit complaints;
 };
