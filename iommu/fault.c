@@ -11,25 +11,35 @@ static const char *access_name(enum dma_access access)
 }
 
 /*
- * A guest without the driver has a disk that does not answer and no message to
- * say why: so we do, once. From the first ATTACH on, the guest knows what it does.
+ * A guest without the driver has a disk that does not answer and no message to say why: so we
+ * say it, once for each endpoint.
  */
 static void fault_explain(struct endpoint *endpoint, iova_t address, enum dma_access access)
 {
+	if (endpoint->explained)
+		return;
+	endpoint->explained = true;
+	log_warning(
+		"%s: the IOMMU refused its first DMA, a %s at 0x%llx, because the guest has not "
+		"attached any device: the guest needs the virtio_iommu driver, as a module in "
+		"its initrd or built in; a guest without it works with --viommu bypass=on",
+		endpoint->name, access_name(access), (unsigned long long)address);
+}
+
+/* For the user. A guest that has attached something, or has ended boot bypass, has a driver. */
+static void fault_log(struct endpoint *endpoint, iova_t address, enum dma_access access)
+{
 	struct viommu *viommu = endpoint->viommu;
 
-	if (viommu->attached) {
+	if (endpoint_bypasses(endpoint))
+		log_limited(&viommu->fault_log, LOG_WARNING,
+			    "%s: a %s at 0x%llx, past the IOMMU, met no memory", endpoint->name,
+			    access_name(access), (unsigned long long)address);
+	else if (viommu->attached || viommu->config.bypass)
 		log_limited(&viommu->fault_log, LOG_WARNING, "%s: the IOMMU refused a %s at 0x%llx",
 			    endpoint->name, access_name(access), (unsigned long long)address);
-		return;
-	}
-	if (viommu->explained)
-		return;
-	viommu->explained = true;
-	log_warning("%s: the IOMMU refused its first DMA, because the guest has not attached any "
-		    "device: the guest needs the virtio_iommu driver, as a module in its initrd or "
-		    "built in; a guest without it works with --viommu bypass=on",
-		    endpoint->name);
+	else
+		fault_explain(endpoint, address, access);
 }
 
 static bool event_queue_live(const struct viommu *viommu)
@@ -97,7 +107,7 @@ static bool fault_send(struct endpoint *endpoint, iova_t address, enum dma_acces
 
 void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access access, u8 reason)
 {
-	fault_explain(endpoint, address, access);
+	fault_log(endpoint, address, access);
 	fault_send(endpoint, address, access, reason, false);
 }
 

@@ -82,6 +82,7 @@ struct endpoint {
 	u64 lost_holds;
 	/* A listener that we could not bring to any known state: nothing is reached. */
 	bool isolated;
+	bool explained; /* the user was told that the guest has no driver */
 };
 
 /* What a request that took a translation away waits for: holds on what was there. */
@@ -116,9 +117,8 @@ struct viommu {
 	u64 page_size_mask;	/* what all endpoints can do */
 	struct range aperture;
 	u32 probe_size;
-	bool bypass;	/* virtio_iommu_config.bypass */
-	bool attached;	/* some endpoint was, once: the guest has a driver */
-	bool explained; /* the user was told that it has none */
+	bool bypass;   /* virtio_iommu_config.bypass */
+	bool attached; /* some endpoint was, once: the guest has a driver */
 	struct log_limit fault_log;
 	struct request request;
 	struct viommu_counters counters;

@@ -381,20 +381,83 @@ static void a_reset_empties_the_hosts(void **state)
 
 /* ---- what the user is told ---- */
 
-static void a_guest_without_the_driver_is_explained_in_one_line(void **state)
+static void a_guest_without_the_driver_is_explained_in_one_line_for_each_device(void **state)
 {
-	char text[4096];
+	char text[4096], *second;
 
 	catch_stderr();
 	for (unsigned i = 0; i < 100; i++) {
 		rig_dma(the_rig.a, 0x1000, DMA_READ);
-		rig_dma(the_rig.b, 0x1000, DMA_READ);
+		rig_dma(the_rig.b, 0x2000, DMA_WRITE);
 	}
 	caught_stderr(text, sizeof(text));
+	second = strchr(text, '\n') + 1;
+	assert_ptr_equal(strchr(second, '\n'), text + strlen(text) - 1);
+	assert_non_null(strstr(second, "warning: b: "));
+	assert_non_null(strstr(second, "a write at 0x2000"));
+	assert_non_null(strstr(second, "--viommu bypass=on"));
+	second[-1] = '\0';
 	assert_non_null(strstr(text, "warning: a: "));
+	assert_non_null(strstr(text, "a read at 0x1000"));
 	assert_non_null(strstr(text, "--viommu bypass=on"));
 	assert_non_null(strstr(text, "virtio_iommu"));
-	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+}
+
+static void a_device_in_bypass_is_not_told_to_bypass(void **state)
+{
+	unsigned lines = 0;
+	char text[4096];
+
+	assert_int_equal(rig_dma(the_rig.a, 0x1000, DMA_READ), 0);
+	catch_stderr();
+	for (unsigned i = 0; i < 3; i++)
+		rig_dma(the_rig.a, 0x500000000, DMA_READ);
+	caught_stderr(text, sizeof(text));
+	assert_null(strstr(text, "bypass=on"));
+	assert_non_null(strstr(text, "warning: a: a read at 0x500000000"));
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, 3);
+}
+
+static void a_refusal_after_the_guest_ended_boot_bypass_says_the_address_alone(void **state)
+{
+	char text[4096];
+
+	rig_dma(the_rig.a, 0x500000000, DMA_READ);
+	wire_config_write(the_rig.vm, 0, offsetof(struct virtio_iommu_config, bypass), 0, 1);
+	catch_stderr();
+	assert_int_equal(rig_dma(the_rig.a, 0x1000, DMA_READ), -EFAULT);
+	caught_stderr(text, sizeof(text));
+	assert_non_null(strstr(text, "a: the IOMMU refused a read at 0x1000"));
+	assert_null(strstr(text, "bypass=on"));
+}
+
+/* ---- the end ---- */
+
+static void the_end_gives_an_attached_device_nothing(void **state)
+{
+	struct rig *rig = *state;
+	unsigned calls;
+
+	assert_true(host_1.bypass && host_2.bypass);
+	assert_int_equal(rig_attach(rig, 1, HOST_1, 0), OK);
+	assert_int_equal(rig_map(rig, 1, 0x1000, 0x1fff, 0, READ_WRITE), OK);
+	assert_true(host_1.count == 1 && !host_1.bypass);
+	calls = host_1.calls + host_2.calls;
+	rig_destroy(rig);
+	assert_int_equal(host_1.calls + host_2.calls, calls);
+	assert_int_equal(host_1.count, 0);
+	assert_false(host_1.bypass);
+}
+
+static void a_reset_gives_an_attached_device_its_boot_bypass_again(void **state)
+{
+	assert_int_equal(rig_attach(*state, 1, HOST_1, 0), OK);
+	assert_false(host_1.bypass);
+	rig_restart(*state, ALL_FEATURES);
+	assert_true(host_1.bypass && host_2.bypass);
+	assert_int_equal(rig_dma(space_1, 0x1000, DMA_READ), 0);
 }
 
 static void faults_of_a_guest_do_not_fill_the_log(void **state)
@@ -508,7 +571,16 @@ int main(void)
 		TEST_TWINS(a_group_whose_members_disagree_reaches_nothing),
 		TEST_TWINS(a_group_follows_the_member_that_stays),
 		TEST_TWINS(a_move_of_a_group_that_the_host_refuses_leaves_it_whole),
-		TEST(a_guest_without_the_driver_is_explained_in_one_line),
+		TEST(a_guest_without_the_driver_is_explained_in_one_line_for_each_device),
+		cmocka_unit_test_setup_teardown(a_device_in_bypass_is_not_told_to_bypass,
+						start_bypassing, stop),
+		cmocka_unit_test_setup_teardown(
+			a_refusal_after_the_guest_ended_boot_bypass_says_the_address_alone,
+			start_bypassing, stop),
+		cmocka_unit_test_setup(the_end_gives_an_attached_device_nothing, start_bypassing),
+		cmocka_unit_test_setup_teardown(
+			a_reset_gives_an_attached_device_its_boot_bypass_again, start_bypassing,
+			stop),
 		TEST(faults_of_a_guest_do_not_fill_the_log),
 	};
 
