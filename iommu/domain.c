@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Domains, and what MAP and UNMAP do to them (virtio 1.4, "IOMMU Device", "MAP
- * request", "UNMAP request"). A change is made in our table and in every
- * listener, or in none: a listener that refuses has the others undone.
+ * Domains: who is a member, and what MAP and UNMAP do to them (virtio 1.4, "IOMMU Device",
+ * "MAP request", "UNMAP request"). A change is made in our table and in every listener, or in
+ * none: if one listener refuses it, it is undone in the others. A listener that refuses even
+ * that is marked as lost, and what becomes of it is for groups_isolate_lost().
  */
 #include <assert.h>
 #include <errno.h>
@@ -33,6 +34,7 @@ struct domain *domain_create(struct viommu *viommu, u32 id, bool bypass)
 
 	if (!domain)
 		return NULL;
+	domain->viommu = viommu;
 	store_init(&domain->store, &viommu->pool);
 	list_init(&domain->endpoints);
 	list_init(&domain->groups);
@@ -42,14 +44,70 @@ struct domain *domain_create(struct viommu *viommu, u32 id, bool bypass)
 	return domain;
 }
 
-void domain_destroy(struct viommu *viommu, struct domain *domain)
+void domain_destroy(struct domain *domain)
 {
 	assert(list_empty(&domain->endpoints) && list_empty(&domain->groups));
-	viommu->counters.mappings -= domain->store.count;
+	domain->viommu->mappings -= domain->store.count;
 	store_clear(&domain->store);
 	list_del(&domain->node);
 	free(domain);
 }
+
+/* ---- members ---- */
+
+bool endpoint_bypasses(const struct endpoint *endpoint)
+{
+	if (endpoint->domain)
+		return endpoint->domain->bypass;
+	return endpoint->viommu->bypass && !endpoint->isolated;
+}
+
+static void domain_remove(struct endpoint *endpoint)
+{
+	struct domain *domain = endpoint->domain;
+
+	if (!domain)
+		return;
+	list_del(&endpoint->member);
+	endpoint->domain = NULL;
+	if (list_empty(&domain->endpoints))
+		domain_destroy(domain);
+}
+
+void domain_join(struct domain *domain, struct endpoint *endpoint)
+{
+	domain_remove(endpoint);
+	list_add_tail(&domain->endpoints, &endpoint->member);
+	endpoint->domain = domain;
+	endpoint->isolated = false;
+	dma_space_changed(&endpoint->space);
+}
+
+void domain_leave(struct endpoint *endpoint)
+{
+	domain_remove(endpoint);
+	dma_space_changed(&endpoint->space);
+}
+
+bool domain_is_last(const struct endpoint *endpoint)
+{
+	const struct domain *domain = endpoint->domain;
+
+	return domain && domain->endpoints.next == domain->endpoints.prev;
+}
+
+bool domain_suits(const struct domain *domain, const struct endpoint *endpoint)
+{
+	for (unsigned i = 0; i < endpoint->resv.count; i++) {
+		const struct resv_region *region = &endpoint->resv.regions[i];
+
+		if (store_overlaps(&domain->store, region->start, region->last))
+			return false;
+	}
+	return true;
+}
+
+/* ---- listeners ---- */
 
 u8 listener_status(int error)
 {
@@ -98,29 +156,6 @@ static struct group *group_at(struct list_node *node)
 	return list_entry(node, struct group, member);
 }
 
-/*
- * Who refuses even an undoing is only marked while the groups are walked, and torn off
- * here. The domain may be gone afterwards: with its last group, not before.
- */
-static void isolate_lost(struct domain *domain)
-{
-	struct list_node *node, *next;
-
-	list_for_each_safe(node, next, &domain->groups) {
-		struct group *group = group_at(node);
-		bool last = next == &domain->groups;
-
-		if (group->lost) {
-			log_limited(&group->viommu->fault_log, LOG_ERROR,
-				    "%s: the host refused to undo a change: detached",
-				    group_name(group));
-			group_isolate(group);
-		}
-		if (last)
-			return;
-	}
-}
-
 /* Give @mapping to @listener, or take it away. */
 static int listener_change(struct dma_listener *listener, const struct dma_mapping *mapping,
 			   bool map)
@@ -156,12 +191,14 @@ static int listeners_change(struct domain *domain, const struct dma_mapping *map
 
 		if (!ret)
 			continue;
-		group->viommu->counters.host_refused++;
+		group->viommu->host_refused++;
 		listeners_undo(domain, mapping, map, group);
 		return ret;
 	}
 	return 0;
 }
+
+/* ---- MAP ---- */
 
 static bool domain_reserves(const struct domain *domain, iova_t start, iova_t last)
 {
@@ -205,9 +242,9 @@ static u8 map_check_range(const struct viommu *viommu, const struct map_args *ar
 	return VIRTIO_IOMMU_S_OK;
 }
 
-static u8 map_into_table(struct viommu *viommu, struct domain *domain, const struct mapping *m)
+static u8 map_into_table(struct domain *domain, const struct mapping *m)
 {
-	if (viommu->counters.mappings >= viommu->config.max_mappings)
+	if (domain->viommu->mappings >= domain->viommu->config.max_mappings)
 		return store_overlaps(&domain->store, m->start, m->last) ? VIRTIO_IOMMU_S_INVAL
 									 : VIRTIO_IOMMU_S_NOMEM;
 	switch (store_insert(&domain->store, m)) {
@@ -227,7 +264,6 @@ static void map_undo(struct domain *domain, const struct mapping *m)
 
 	if (!store_select(&domain->store, m->start, m->last, &range))
 		store_remove(&domain->store, &range);
-	isolate_lost(domain);
 }
 
 static int map_into_listeners(struct domain *domain, const struct mapping *m)
@@ -269,12 +305,12 @@ static bool is_inaccessible(const struct mapping *m)
 	return !(m->flags & (DMA_READ | DMA_WRITE));
 }
 
-u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_args *args)
+u8 domain_map(struct domain *domain, const struct map_args *args)
 {
 	const struct mapping mapping = {
 		.start = args->start, .last = args->last, .gpa = args->gpa, .flags = args->flags
 	};
-	struct viommu_counters *counters = &viommu->counters;
+	struct viommu *viommu = domain->viommu;
 	u8 status = map_check_range(viommu, args);
 	int ret;
 
@@ -282,18 +318,19 @@ u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_arg
 		return status;
 	if (domain_reserves(domain, args->start, args->last))
 		return VIRTIO_IOMMU_S_INVAL;
-	status = map_into_table(viommu, domain, &mapping);
+	status = map_into_table(domain, &mapping);
 	if (status)
 		return status;
 	ret = map_into_listeners(domain, &mapping);
 	if (ret)
 		return listener_status(ret);
-	counters->mappings++;
-	counters->mappings_peak = MAX(counters->mappings_peak, counters->mappings);
-	counters->maps++;
+	viommu->mappings++;
+	viommu->mappings_peak = MAX(viommu->mappings_peak, viommu->mappings);
 	domain_count(domain, is_registers(&mapping), is_inaccessible(&mapping), 1);
 	return VIRTIO_IOMMU_S_OK;
 }
+
+/* ---- UNMAP ---- */
 
 /* Give back to the listeners what of @range lies before @end. */
 static void unmap_undo(struct domain *domain, const struct store_range *range, iova_t end)
@@ -346,7 +383,16 @@ static void count_special(const struct domain *domain, const struct store_range 
 	}
 }
 
-u8 domain_unmap(struct viommu *viommu, struct domain *domain, iova_t start, iova_t last)
+/* Devices find nothing of [start, last] any more. */
+static void unmap_forget(struct domain *domain, iova_t start, iova_t last)
+{
+	struct list_node *node;
+
+	list_for_each(node, &domain->endpoints)
+		dma_space_forget(&list_entry(node, struct endpoint, member)->space, start, last);
+}
+
+u8 domain_unmap(struct domain *domain, iova_t start, iova_t last)
 {
 	struct store_range range;
 	u64 registers, inaccessible;
@@ -358,13 +404,11 @@ u8 domain_unmap(struct viommu *viommu, struct domain *domain, iova_t start, iova
 		return VIRTIO_IOMMU_S_RANGE;
 	/* Our table comes last: it is still whole if a listener refuses. */
 	ret = list_empty(&domain->groups) ? 0 : unmap_from_listeners(domain, &range);
-	if (ret) {
-		isolate_lost(domain);
+	if (ret)
 		return listener_status(ret);
-	}
 	count_special(domain, &range, &registers, &inaccessible);
-	viommu->counters.mappings -= store_remove(&domain->store, &range);
-	viommu->counters.unmaps++;
+	domain->viommu->mappings -= store_remove(&domain->store, &range);
 	domain_count(domain, registers, inaccessible, -1);
+	unmap_forget(domain, start, last);
 	return VIRTIO_IOMMU_S_OK;
 }

@@ -21,13 +21,6 @@ struct endpoint *endpoint_find(const struct viommu *viommu, u32 id)
 	return NULL;
 }
 
-bool endpoint_bypasses(const struct endpoint *endpoint)
-{
-	if (endpoint->domain)
-		return endpoint->domain->bypass;
-	return endpoint->viommu->bypass && !endpoint->isolated;
-}
-
 static struct endpoint *endpoint_of(struct dma_space *space)
 {
 	return container_of(space, struct endpoint, space);
@@ -96,11 +89,6 @@ static int endpoint_resolve_msi(struct dma_space *space, iova_t address, bool se
 	return send ? endpoint_refuse(endpoint, address, DMA_WRITE, reason) : -EFAULT;
 }
 
-static void endpoint_dropped(struct dma_space *space)
-{
-	viommu_resume(endpoint_of(space)->viommu);
-}
-
 static const struct dma_space_ops endpoint_space_ops = {
 	.translate = endpoint_translate,
 	.bad_access = endpoint_bad_access,
@@ -120,7 +108,6 @@ int endpoint_create(struct endpoint **out, struct viommu *viommu, u32 id, const 
 		return -ENOMEM;
 	}
 	dma_space_init(&endpoint->space, &endpoint_space_ops, memory, viommu->irq);
-	endpoint->space.dropped = endpoint_dropped;
 	endpoint->viommu = viommu;
 	endpoint->id = id;
 	list_init(&endpoint->node);

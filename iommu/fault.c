@@ -101,7 +101,7 @@ static bool fault_send(struct endpoint *endpoint, iova_t address, enum dma_acces
 		fault_trace(&event, viommu, injected);
 	if (event_send(viommu, &event))
 		return true;
-	viommu->counters.reports_dropped++;
+	viommu->reports_dropped++;
 	return false;
 }
 

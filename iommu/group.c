@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Endpoints that share a listener. For most there is one endpoint in a group and none
- * of this shows; but functions whose DMA the host cannot tell apart have one address space,
- * whatever the guest attaches them to. A guest moves them one after the other (virtio 1.4, "ATTACH
- * request", knows no groups): on the way they reach nothing.
+ * Endpoints that share a listener. Most groups have one endpoint, and none of this shows. But
+ * functions whose DMA the host cannot tell apart have one address space, whatever the guest
+ * attaches them to. A guest moves them one after the other (virtio 1.4, "ATTACH request", knows no
+ * groups); until the last one has followed, they reach nothing.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -80,7 +80,10 @@ static void group_set(struct group *group, const struct content *content)
 		list_add_tail(&group->domain->groups, &group->member);
 }
 
-/* What all agree on that are anywhere, with @mover (if any) in @target. */
+/*
+ * What the listener is to hold: that on which all endpoints agree that are attached or in bypass,
+ * with @mover (if any) in @target.
+ */
 static struct content group_wants(const struct group *group, const struct endpoint *mover,
 				  struct domain *target)
 {
@@ -133,7 +136,11 @@ void group_clear(struct group *group)
 	group_set(group, &nothing);
 }
 
-void group_isolate(struct group *group)
+/*
+ * Its endpoints leave their domains, which may die of it, with nothing left in the listener: the
+ * one state that can always be reached. Boot bypass does not apply to them.
+ */
+static void group_isolate(struct group *group)
 {
 	struct list_node *node;
 
@@ -141,7 +148,7 @@ void group_isolate(struct group *group)
 	group->lost = false;
 	list_for_each(node, &group->endpoints) {
 		sibling(node)->isolated = true;
-		endpoint_leave(sibling(node));
+		domain_leave(sibling(node));
 	}
 }
 
@@ -153,6 +160,21 @@ static int group_lose(struct group *group)
 		    group_name(group));
 	group_isolate(group);
 	return -EIO;
+}
+
+void groups_isolate_lost(struct viommu *viommu)
+{
+	struct list_node *node;
+
+	list_for_each(node, &viommu->groups) {
+		struct group *group = list_entry(node, struct group, node);
+
+		if (!group->lost)
+			continue;
+		log_limited(&viommu->fault_log, LOG_ERROR,
+			    "%s: the host refused to undo a change: detached", group_name(group));
+		group_isolate(group);
+	}
 }
 
 int group_prepare_move(struct endpoint *mover, struct domain *target)

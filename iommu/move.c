@@ -1,66 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Endpoints on the move (virtio 1.4, "ATTACH request", "DETACH request"). Only
- * an endpoint with a listener can fail to move, and its old attachment is then
- * restored from our table, which has not changed. If even that fails it ends
- * isolated: reaching too little is safe, reaching too much is not.
+ * ATTACH, DETACH and reset (virtio 1.4, "ATTACH request", "DETACH request"). Only the move of an
+ * endpoint with a listener can fail. Its old attachment is then restored from our table, which has
+ * not changed. If even that fails, it ends isolated: reaching too little is safe, reaching too
+ * much is not.
  */
 #include "private.h"
-
-static void endpoint_unlink(struct endpoint *endpoint)
-{
-	struct domain *domain = endpoint->domain;
-
-	if (!domain)
-		return;
-	list_del(&endpoint->member);
-	endpoint->domain = NULL;
-	if (list_empty(&domain->endpoints))
-		domain_destroy(endpoint->viommu, domain);
-}
-
-void endpoint_leave(struct endpoint *endpoint)
-{
-	endpoint_unlink(endpoint);
-	dma_space_changed(&endpoint->space);
-}
-
-static void endpoint_join(struct endpoint *endpoint, struct domain *domain)
-{
-	endpoint_unlink(endpoint);
-	list_add_tail(&domain->endpoints, &endpoint->member);
-	endpoint->domain = domain;
-	endpoint->isolated = false;
-	dma_space_changed(&endpoint->space);
-}
 
 static u8 endpoint_move(struct endpoint *endpoint, struct domain *target)
 {
 	int ret;
 
-	/* What is mapped there must suit the endpoint: seen before anything is touched. */
-	for (unsigned i = 0; i < endpoint->resv.count; i++) {
-		const struct resv_region *region = &endpoint->resv.regions[i];
-
-		if (store_overlaps(&target->store, region->start, region->last))
-			return VIRTIO_IOMMU_S_UNSUPP;
-	}
+	if (!domain_suits(target, endpoint))
+		return VIRTIO_IOMMU_S_UNSUPP;
 	ret = endpoint->group ? group_prepare_move(endpoint, target) : 0;
 	if (ret) {
-		endpoint->viommu->counters.host_refused++;
+		endpoint->viommu->host_refused++;
 		return listener_status(ret);
 	}
-	endpoint_join(endpoint, target);
+	domain_join(target, endpoint);
 	endpoint->viommu->attached = true;
 	return VIRTIO_IOMMU_S_OK;
 }
 
-u8 endpoint_attach(struct endpoint *endpoint, u32 id, bool bypass)
+u8 endpoint_attach(struct endpoint *endpoint, u32 id, bool bypass, bool *moved)
 {
 	struct viommu *viommu = endpoint->viommu;
 	struct domain *domain = domain_find(viommu, id);
 	bool found = domain;
 	u8 status;
+
+	*moved = false;
 
 	if (found && domain->bypass != bypass)
 		return VIRTIO_IOMMU_S_INVAL;
@@ -72,21 +42,23 @@ u8 endpoint_attach(struct endpoint *endpoint, u32 id, bool bypass)
 		return VIRTIO_IOMMU_S_NOMEM;
 	status = endpoint_move(endpoint, domain);
 	if (status && !found)
-		domain_destroy(viommu, domain);
+		domain_destroy(domain);
+	*moved = !status;
 	return status;
 }
 
-/* The guest is done with the domain, whatever the host makes of it: at worst the endpoint ends
- * isolated. */
+/*
+ * The endpoint leaves its domain even if the host then cannot give it what it has outside: it ends
+ * isolated.
+ */
 u8 endpoint_detach(struct endpoint *endpoint)
 {
 	struct group *group = endpoint->group;
-	struct domain *domain = endpoint->domain;
 
-	/* A domain that will be gone must be nobody's before. */
-	if (group && group->domain == domain && domain->endpoints.next == domain->endpoints.prev)
+	/* The domain dies with its last endpoint: no group may hold it then. */
+	if (group && group->domain == endpoint->domain && domain_is_last(endpoint))
 		group_clear(group);
-	endpoint_leave(endpoint);
+	domain_leave(endpoint);
 	if (group && group_settle(group))
 		return VIRTIO_IOMMU_S_DEVERR;
 	return VIRTIO_IOMMU_S_OK;
@@ -136,7 +108,7 @@ void endpoints_release(struct viommu *viommu)
 			continue;
 		endpoint->lost_holds = endpoint->space.holds_put;
 		endpoint->isolated = true;
-		endpoint_leave(endpoint);
+		domain_leave(endpoint);
 	}
 }
 

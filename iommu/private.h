@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of this folder share. From the bottom:
+ * What the files of this folder share, in the order in which to read them. Each calls those above
+ * it and none below:
  *
  *   store*.c    the mappings of one domain, and the memory they are kept in
  *   resv.c      where an endpoint's guest may map nothing
- *   domain.c    domains; MAP and UNMAP, and the listeners they go to
- *   move.c      endpoints going from one domain to another: ATTACH, DETACH, reset
- *   group.c     endpoints that share a listener, and what it holds
- *   endpoint.c  an endpoint's DMA space: translation, doorbells
- *   fault.c     reports to the event queue, and to the user
- *   request.c   the requests of the wire, one table
  *   trace.c     what is counted and told for the live view
- *   view*.c     the live view: commands of the control socket
+ *   domain.c    domains and their members; MAP and UNMAP, and the listeners they go to
+ *   group.c     endpoints that share a listener, and what it holds
+ *   move.c      endpoints that go from one domain to another: ATTACH, DETACH, reset
+ *   fault.c     reports to the event queue, and to the user
+ *   endpoint.c  an endpoint's DMA space: translation, doorbells
+ *   request.c   the requests of the wire, one table
  *   viommu.c    the virtio device: queues, configuration, waiting for holds
+ *   view*.c     the live view: commands of the control socket
  *
- * Everything below runs under the VM lock. Functions that serve a request
- * answer its VIRTIO_IOMMU_S_* status.
+ * Everything runs under the VM lock. Functions that serve a request answer its
+ * VIRTIO_IOMMU_S_* status.
  */
 #ifndef IOMMU_PRIVATE_H
 #define IOMMU_PRIVATE_H
@@ -39,6 +40,7 @@ enum { VIOMMU_REQUEST_QUEUE, VIOMMU_EVENT_QUEUE, VIOMMU_QUEUES };
 #define VIOMMU_LAST_DOMAIN 0x7fffffffu
 
 struct domain {
+	struct viommu *viommu;
 	struct list_node node;	    /* viommu->domains */
 	struct list_node endpoints; /* endpoint.member; a domain dies with its last one */
 	u32 id;
@@ -57,12 +59,12 @@ struct domain {
 struct group {
 	struct list_node node; /* viommu->groups */
 	struct viommu *viommu;
-	struct dma_listener *listener; /* borrowed; NULL: its owner is gone */
+	struct dma_listener *listener; /* borrowed */
 	struct list_node endpoints;    /* endpoint.sibling */
 	struct list_node member;       /* domain->groups */
 	struct domain *domain;	       /* whose mappings it holds; NULL: none, or bypass */
 	bool bypass;		       /* it holds all RAM, as nobody is attached */
-	bool lost;		       /* refused even an undoing: to be isolated */
+	bool lost; /* its listener refused to undo a change: groups_isolate_lost() is due */
 };
 
 struct endpoint {
@@ -80,17 +82,19 @@ struct endpoint {
 	char *name; /* owned */
 	/* space.holds_put when a reset or a change of bypass took its translations away. */
 	u64 lost_holds;
-	/* A listener that we could not bring to any known state: nothing is reached. */
+	/* It reaches nothing, boot bypass or not: its listener could not follow, or a reset is on.
+	 */
 	bool isolated;
 	bool explained; /* the user was told that the guest has no driver */
 };
 
 /* What a request that took a translation away waits for: holds on what was there. */
 struct request_wait {
-	struct domain *domain;	   /* all endpoints of it, or */
-	struct endpoint *endpoint; /* this one; both NULL: nothing to wait for */
-	iova_t start, last;	   /* of the domain */
-	u64 holds_put;		   /* of the endpoint: those that it had when it moved */
+	enum { WAIT_NOTHING, WAIT_DOMAIN, WAIT_ENDPOINT } what;
+	u32 domain;	    /* its ID: holds of its members on [start, last] */
+	iova_t start, last; /* inclusive */
+	struct endpoint *endpoint;
+	u64 holds_put; /* holds of the endpoint's that are older, as it had them when it moved */
 };
 
 /* The request being served; at most one, because the others wait behind it. */
@@ -121,7 +125,10 @@ struct viommu {
 	bool attached; /* some endpoint was, once: the guest has a driver */
 	struct log_limit fault_log;
 	struct request request;
-	struct viommu_counters counters;
+	u64 mappings; /* in all domains */
+	u64 mappings_peak;
+	u64 host_refused;    /* changes that a listener refused */
+	u64 reports_dropped; /* faults for which the event queue had no buffer */
 	struct viommu_stats stats;
 	struct list_node tracers;
 	u64 bad_config; /* writes to the configuration that were ignored */
@@ -132,7 +139,19 @@ struct viommu {
 struct domain *domain_find(const struct viommu *viommu, u32 id);
 /* A new one, without endpoints. NULL: no memory. */
 struct domain *domain_create(struct viommu *viommu, u32 id, bool bypass);
-void domain_destroy(struct viommu *viommu, struct domain *domain);
+/* One that has no endpoints (yet). */
+void domain_destroy(struct domain *domain);
+
+/* Whether nothing is mapped where @endpoint may have no mappings. */
+bool domain_suits(const struct domain *domain, const struct endpoint *endpoint);
+/* @endpoint becomes a member, and leaves the domain that it is in. */
+void domain_join(struct domain *domain, struct endpoint *endpoint);
+/* Out of the domain that it is in, if any: the domain dies with its last member. */
+void domain_leave(struct endpoint *endpoint);
+/* Whether it is in a domain that would die. */
+bool domain_is_last(const struct endpoint *endpoint);
+/* Whether IOVA = GPA for it now. */
+bool endpoint_bypasses(const struct endpoint *endpoint);
 
 /* The arguments of MAP, as they came. */
 struct map_args {
@@ -142,8 +161,12 @@ struct map_args {
 	u32 flags;
 };
 
-u8 domain_map(struct viommu *viommu, struct domain *domain, const struct map_args *args);
-u8 domain_unmap(struct viommu *viommu, struct domain *domain, iova_t start, iova_t last);
+/*
+ * Where either of them is refused, groups may have been marked as lost: groups_isolate_lost().
+ * After an UNMAP no device finds what was there, but one that holds memory may still use it.
+ */
+u8 domain_map(struct domain *domain, const struct map_args *args);
+u8 domain_unmap(struct domain *domain, iova_t start, iova_t last);
 
 /* Give @listener all of @domain's mappings, or all RAM; -errno leaves it as far as it came. */
 int domain_replay(const struct domain *domain, struct dma_listener *listener);
@@ -154,7 +177,7 @@ u8 listener_status(int error);
 
 /* The group of @listener, which is made if need be. NULL: no memory. */
 struct group *group_of(struct viommu *viommu, struct dma_listener *listener);
-/* Also if nobody ever joined. NULL is fine. */
+/* Also if no endpoint ever joined. NULL is fine. */
 void group_destroy(struct group *group);
 /* For messages: the name of its first endpoint. */
 const char *group_name(const struct group *group);
@@ -169,32 +192,20 @@ int group_prepare_move(struct endpoint *mover, struct domain *target);
 int group_settle(struct group *group);
 /* Make it hold nothing. Cannot fail. */
 void group_clear(struct group *group);
-/*
- * Tear its endpoints off their domains, which may die of it, with nothing left in the listener:
- * the one state that can always be reached. Boot bypass does not apply.
- */
-void group_isolate(struct group *group);
+/* After a refused MAP or UNMAP: isolate the endpoints of the groups that it left as lost. */
+void groups_isolate_lost(struct viommu *viommu);
 
 /* ---- move.c ---- */
 
-/* Add @endpoint to the domain @id, which is made if need be. */
-u8 endpoint_attach(struct endpoint *endpoint, u32 id, bool bypass);
+/*
+ * Add @endpoint to the domain @id, which is made if need be. *moved: it was not there before.
+ */
+u8 endpoint_attach(struct endpoint *endpoint, u32 id, bool bypass, bool *moved);
 u8 endpoint_detach(struct endpoint *endpoint);
-/* Out of its domain, which may die of it; whatever the group's listener holds. */
-void endpoint_leave(struct endpoint *endpoint);
 /* Device reset, its first half: every endpoint leaves its domain, and reaches nothing. */
 void endpoints_release(struct viommu *viommu);
 /* The second half: as at power-on, but for config.bypass. Not at the end, which widens nothing. */
 void endpoints_restart(struct viommu *viommu);
-
-/* ---- endpoint.c ---- */
-
-struct endpoint *endpoint_find(const struct viommu *viommu, u32 id);
-int endpoint_create(struct endpoint **endpoint, struct viommu *viommu, u32 id, const char *name,
-		    const struct guest_memory *memory);
-void endpoint_destroy(struct endpoint *endpoint);
-/* Whether IOVA = GPA for it now. */
-bool endpoint_bypasses(const struct endpoint *endpoint);
 
 /* ---- fault.c ---- */
 
@@ -206,21 +217,22 @@ void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access acc
  */
 int fault_inject(struct endpoint *endpoint, iova_t address, enum dma_access access);
 
+/* ---- endpoint.c ---- */
+
+struct endpoint *endpoint_find(const struct viommu *viommu, u32 id);
+int endpoint_create(struct endpoint **endpoint, struct viommu *viommu, u32 id, const char *name,
+		    const struct guest_memory *memory);
+void endpoint_destroy(struct endpoint *endpoint);
 /* ---- request.c ---- */
 
 /*
- * Carry out the request whose chain is in viommu->request.chain. -errno: its
+ * Carry out the request whose chain is in request->chain. -errno: its
  * buffers cannot be reached.
  */
 int request_execute(struct viommu *viommu, struct request *request);
 /* Whether it must wait for a device to let go of memory. */
-bool request_waits(const struct request *request);
-/* Write the status. Returns the used length, or -errno. */
+bool request_waits(const struct viommu *viommu, const struct request *request);
+/* Count it, and write its status. Returns the used length, or -errno. */
 s64 request_answer(struct viommu *viommu, const struct request *request);
-
-/* ---- viommu.c ---- */
-
-/* A hold was dropped: serve the request that waited for it, and those behind it. */
-void viommu_resume(struct viommu *viommu);
 
 #endif

@@ -40,7 +40,8 @@ static bool all_zero(const u8 *bytes, size_t size)
 /* Whatever @endpoint held before it moved must be let go. */
 static void wait_for_endpoint(struct request *request, struct endpoint *endpoint)
 {
-	request->wait = (struct request_wait){ .endpoint = endpoint,
+	request->wait = (struct request_wait){ .what = WAIT_ENDPOINT,
+					       .endpoint = endpoint,
 					       .holds_put = endpoint->space.holds_put };
 }
 
@@ -50,8 +51,8 @@ static u8 execute_attach(struct viommu *viommu, const union request_body *body,
 	const struct virtio_iommu_req_attach *attach = &body->attach;
 	u32 id = le32_to_cpu(attach->domain), flags = le32_to_cpu(attach->flags);
 	struct endpoint *endpoint = endpoint_find(viommu, le32_to_cpu(attach->endpoint));
-	const struct domain *before;
 	u32 known = 0;
+	bool moved;
 	u8 status;
 
 	if (virtio_has_feature(&viommu->device, VIRTIO_IOMMU_F_BYPASS_CONFIG))
@@ -62,16 +63,11 @@ static u8 execute_attach(struct viommu *viommu, const union request_body *body,
 		return VIRTIO_IOMMU_S_RANGE;
 	if (!endpoint)
 		return VIRTIO_IOMMU_S_NOENT;
-	before = endpoint->domain;
-	status = endpoint_attach(endpoint, id, flags & VIRTIO_IOMMU_ATTACH_F_BYPASS);
-	if (status)
-		return status;
-	viommu->counters.attaches++;
-	/* Already there: nothing was taken away. (A new domain was made before the old one died.)
-	 */
-	if (endpoint->domain != before)
+	status = endpoint_attach(endpoint, id, flags & VIRTIO_IOMMU_ATTACH_F_BYPASS, &moved);
+	/* If it was there already, nothing was taken away. */
+	if (moved)
 		wait_for_endpoint(request, endpoint);
-	return VIRTIO_IOMMU_S_OK;
+	return status;
 }
 
 static u8 execute_detach(struct viommu *viommu, const union request_body *body,
@@ -89,22 +85,9 @@ static u8 execute_detach(struct viommu *viommu, const union request_body *body,
 	if (!endpoint->domain || endpoint->domain->id != id)
 		return VIRTIO_IOMMU_S_INVAL;
 	status = endpoint_detach(endpoint);
-	if (status)
-		return status;
-	viommu->counters.detaches++;
-	wait_for_endpoint(request, endpoint);
-	return VIRTIO_IOMMU_S_OK;
-}
-
-/* What was in [start, last] of @domain must be let go by all who could reach it. */
-static void wait_for_domain(struct request *request, struct domain *domain, iova_t start,
-			    iova_t last)
-{
-	const struct list_node *node;
-
-	list_for_each(node, &domain->endpoints)
-		dma_space_forget(&list_entry(node, struct endpoint, member)->space, start, last);
-	request->wait = (struct request_wait){ .domain = domain, .start = start, .last = last };
+	if (!status)
+		wait_for_endpoint(request, endpoint);
+	return status;
 }
 
 /* The domain that MAP and UNMAP name, or why there is none. */
@@ -137,7 +120,12 @@ static u8 execute_map(struct viommu *viommu, const union request_body *body,
 	if (args.flags & ~known)
 		return VIRTIO_IOMMU_S_INVAL;
 	status = find_mapped_domain(viommu, le32_to_cpu(map->domain), &domain);
-	return status ? status : domain_map(viommu, domain, &args);
+	if (status)
+		return status;
+	status = domain_map(domain, &args);
+	if (status)
+		groups_isolate_lost(viommu);
+	return status;
 }
 
 static u8 execute_unmap(struct viommu *viommu, const union request_body *body,
@@ -153,9 +141,14 @@ static u8 execute_unmap(struct viommu *viommu, const union request_body *body,
 	status = find_mapped_domain(viommu, le32_to_cpu(unmap->domain), &domain);
 	if (status)
 		return status;
-	status = domain_unmap(viommu, domain, start, last);
-	if (!status)
-		wait_for_domain(request, domain, start, last);
+	status = domain_unmap(domain, start, last);
+	if (status)
+		groups_isolate_lost(viommu);
+	else
+		/* What was there must be let go by all members that could reach it. */
+		request->wait = (struct request_wait){
+			.what = WAIT_DOMAIN, .domain = domain->id, .start = start, .last = last
+		};
 	return status;
 }
 
@@ -180,10 +173,7 @@ static u8 execute_probe(struct viommu *viommu, const union request_body *body,
 		return VIRTIO_IOMMU_S_DEVERR;
 	if (short_buffer)
 		return VIRTIO_IOMMU_S_INVAL;
-	if (!endpoint)
-		return VIRTIO_IOMMU_S_NOENT;
-	viommu->counters.probes++;
-	return VIRTIO_IOMMU_S_OK;
+	return endpoint ? VIRTIO_IOMMU_S_OK : VIRTIO_IOMMU_S_NOENT;
 }
 
 static const struct request_type request_types[] = {
@@ -244,58 +234,79 @@ static void request_trace(struct viommu *viommu, const union request_body *body,
 	trace_send(viommu, &event);
 }
 
-/* -errno: its bytes cannot be read. */
-static int request_parse(struct viommu *viommu, struct request *request, union request_body *body)
+/*
+ * Copy the request, and find its type: NULL if it is none that we know, is too short, or has no
+ * place for its status. -errno: its bytes cannot be read.
+ */
+static int request_parse(struct viommu *viommu, struct request *request, union request_body *body,
+			 const struct request_type **type)
 {
-	const struct request_type *type;
 	s64 size = virtq_chain_read(&request->chain, 0, body, sizeof(*body));
 
-	request->answered = false;
+	*type = NULL;
 	request->type = 0;
-	request->tail = 0;
-	request->wait = (struct request_wait){ 0 };
 	if (size < 0)
 		return size;
 	if (size < (s64)sizeof(body->head) ||
 	    request->chain.writable_len < sizeof(struct virtio_iommu_req_tail))
 		return 0;
-	type = request_type_find(viommu, body->head.type);
-	if (!type)
+	*type = request_type_find(viommu, body->head.type);
+	if (!*type)
 		return 0;
 	request->type = body->head.type;
-	if (size < type->size)
-		return 0;
-	request->status = type->execute(viommu, body, request);
-	request->answered = true;
+	if (size < (*type)->size)
+		*type = NULL;
 	return 0;
 }
 
 int request_execute(struct viommu *viommu, struct request *request)
 {
 	union request_body body = { 0 };
-	int ret = request_parse(viommu, request, &body);
+	const struct request_type *type;
+	int ret = request_parse(viommu, request, &body, &type);
 
-	if (!ret && !list_empty(&viommu->tracers))
+	request->answered = false;
+	request->tail = 0;
+	request->wait.what = WAIT_NOTHING;
+	if (ret)
+		return ret;
+	if (type) {
+		request->status = type->execute(viommu, &body, request);
+		request->answered = true;
+	}
+	if (!list_empty(&viommu->tracers))
 		request_trace(viommu, &body, request);
-	return ret;
+	return 0;
 }
 
-bool request_waits(const struct request *request)
+static bool domain_held(const struct domain *domain, iova_t start, iova_t last)
 {
-	const struct request_wait *wait = &request->wait;
 	const struct list_node *node;
 
-	if (wait->endpoint)
-		return dma_space_held_before(&wait->endpoint->space, wait->holds_put);
-	if (!wait->domain)
-		return false;
-	list_for_each(node, &wait->domain->endpoints) {
+	list_for_each(node, &domain->endpoints) {
 		const struct endpoint *endpoint = list_entry(node, struct endpoint, member);
 
-		if (dma_space_held(&endpoint->space, wait->start, wait->last))
+		if (dma_space_held(&endpoint->space, start, last))
 			return true;
 	}
 	return false;
+}
+
+bool request_waits(const struct viommu *viommu, const struct request *request)
+{
+	const struct request_wait *wait = &request->wait;
+	const struct domain *domain;
+
+	switch (wait->what) {
+	case WAIT_DOMAIN:
+		/* Looked up each time: it may die meanwhile, if a host refuses something. */
+		domain = domain_find(viommu, wait->domain);
+		return domain && domain_held(domain, wait->start, wait->last);
+	case WAIT_ENDPOINT:
+		return dma_space_held_before(&wait->endpoint->space, wait->holds_put);
+	default:
+		return false;
+	}
 }
 
 s64 request_answer(struct viommu *viommu, const struct request *request)
@@ -303,8 +314,6 @@ s64 request_answer(struct viommu *viommu, const struct request *request)
 	struct virtio_iommu_req_tail tail = { .status = request->status };
 	s64 written;
 
-	if (!request->answered || request->status)
-		viommu->counters.refused++;
 	viommu->stats
 		.requests[request->type][request->answered ? request->status : STATS_UNWRITTEN]++;
 	if (!request->answered)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <assert.h>
 #include <time.h>
 
 #include "private.h"
@@ -12,6 +13,8 @@ static u64 clock_ns(clockid_t clock)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
+static_assert(VIRTIO_IOMMU_S_OK == 0, "all others are refusals");
+
 u64 stats_now(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
@@ -23,6 +26,17 @@ void stats_latency(struct viommu_stats *stats, u64 ns, u64 count)
 	unsigned bucket = each ? 63 - __builtin_clzll(each) : 0;
 
 	stats->latency[MIN(bucket, STATS_BUCKETS - 1)] += count;
+}
+
+u64 stats_requests(const struct viommu_stats *stats, bool refused)
+{
+	u64 sum = 0;
+
+	for (unsigned type = 0; type < STATS_TYPES; type++) {
+		for (unsigned status = refused; status < STATS_STATUSES; status++)
+			sum += stats->requests[type][status];
+	}
+	return sum;
 }
 
 void tracer_start(struct tracer *tracer, struct viommu *viommu)

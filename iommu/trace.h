@@ -29,6 +29,8 @@ struct viommu_stats {
 
 /* Of CLOCK_MONOTONIC. */
 u64 stats_now(void);
+/* How many there were, or how many of them were refused. */
+u64 stats_requests(const struct viommu_stats *stats, bool refused);
 /* @count requests took @ns together. */
 void stats_latency(struct viommu_stats *stats, u64 ns, u64 count);
 

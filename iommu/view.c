@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * iommu-show, and what the commands share. A million mappings take a while to walk:
+ * iommu-show, and the table of the commands. A million mappings take a while to walk:
  * it is done in pieces, between which the guest goes on; so a place in the lists is
  * an address or an ID, never a pointer.
  */
@@ -14,40 +14,6 @@
 
 /* Mappings looked at before others have their turn: tens of microseconds. */
 #define VIEW_WALK 1024
-
-const char *const view_types[STATS_TYPES] = {
-	[0] = "unknown",
-	[VIRTIO_IOMMU_T_ATTACH] = "ATTACH",
-	[VIRTIO_IOMMU_T_DETACH] = "DETACH",
-	[VIRTIO_IOMMU_T_MAP] = "MAP",
-	[VIRTIO_IOMMU_T_UNMAP] = "UNMAP",
-	[VIRTIO_IOMMU_T_PROBE] = "PROBE",
-};
-
-const char *const view_statuses[STATS_STATUSES] = {
-	[VIRTIO_IOMMU_S_OK] = "OK",	    [VIRTIO_IOMMU_S_IOERR] = "IOERR",
-	[VIRTIO_IOMMU_S_UNSUPP] = "UNSUPP", [VIRTIO_IOMMU_S_DEVERR] = "DEVERR",
-	[VIRTIO_IOMMU_S_INVAL] = "INVAL",   [VIRTIO_IOMMU_S_RANGE] = "RANGE",
-	[VIRTIO_IOMMU_S_NOENT] = "NOENT",   [VIRTIO_IOMMU_S_FAULT] = "FAULT",
-	[VIRTIO_IOMMU_S_NOMEM] = "NOMEM",   [STATS_UNWRITTEN] = "unwritten",
-};
-
-json_t *view_hex(u64 value)
-{
-	return json_sprintf("0x%llx", (unsigned long long)value);
-}
-
-json_int_t view_number(u64 value)
-{
-	return MIN(value, (u64)INT64_MAX);
-}
-
-int view_check(const struct viommu *viommu, struct error *err)
-{
-	return viommu ? 0 : error_set(err, -ENODEV, "this VM has no IOMMU: --viommu gives it one");
-}
-
-/* ---- iommu-show ---- */
 
 enum show_stage { SHOW_DEVICE, SHOW_ENDPOINTS, SHOW_DOMAINS, SHOW_MAPPINGS, SHOW_END };
 

@@ -37,7 +37,6 @@ static bool viommu_next(struct viommu *viommu)
 
 	if (!virtio_device_pop(&viommu->device, VIOMMU_REQUEST_QUEUE, &request->chain))
 		return false;
-	viommu->counters.requests++;
 	request->busy = true;
 	if (!request_execute(viommu, request))
 		return true;
@@ -73,7 +72,7 @@ static enum virtio_step viommu_step(struct virtio_device *device, unsigned index
 
 	if (!viommu->request.busy && !viommu_next(viommu))
 		return VIRTIO_IDLE;
-	if (request_waits(&viommu->request))
+	if (request_waits(viommu, &viommu->request))
 		return VIRTIO_IDLE;
 	viommu_answer(viommu);
 	return VIRTIO_DONE;
@@ -90,9 +89,12 @@ static void viommu_serve(struct viommu *viommu)
 	viommu_time(viommu, begin, answered, waited);
 }
 
-void viommu_resume(struct viommu *viommu)
+/* A hold was dropped: serve the request that waited for it, and those behind it. */
+static void viommu_dropped(struct dma_space *space)
 {
-	if (viommu->request.busy && !request_waits(&viommu->request))
+	struct viommu *viommu = container_of(space, struct endpoint, space)->viommu;
+
+	if (viommu->request.busy && !request_waits(viommu, &viommu->request))
 		viommu_serve(viommu);
 }
 
@@ -198,7 +200,7 @@ static void viommu_destroy(struct virtio_device *device)
 	struct viommu *viommu = viommu_of(device);
 	struct list_node *node, *next;
 
-	/* The transport has reset us: nobody is attached. Listeners' owners may be gone. */
+	/* The transport has reset us: no endpoint is attached, and no group in a domain. */
 	list_for_each_safe(node, next, &viommu->endpoints)
 		endpoint_destroy(list_entry(node, struct endpoint, node));
 	list_for_each_safe(node, next, &viommu->groups)
@@ -271,8 +273,7 @@ struct virtio_device *viommu_device(struct viommu *viommu)
 
 /* ---- endpoints ---- */
 
-/* What is behind @limits joins what is behind the others: the device has one granule and one range.
- */
+/* The device has one granule and one range of addresses: what all its endpoints can do. */
 static int viommu_narrow(struct viommu *viommu, const struct dma_limits *limits, const char *name,
 			 struct error *err)
 {
@@ -327,6 +328,7 @@ int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 	ret = endpoint_create(&endpoint, viommu, id, name, viommu->device.space->memory);
 	if (ret)
 		return ret;
+	endpoint->space.dropped = viommu_dropped;
 	endpoint->page_size_mask = limits->page_size_mask;
 	endpoint->aperture = limits->aperture;
 	ret = resv_init(&endpoint->resv, limits, viommu_msi_kind(viommu, listener), name, err);
@@ -346,9 +348,22 @@ int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 
 void viommu_get_counters(const struct viommu *viommu, struct viommu_counters *counters)
 {
+	const struct viommu_stats *stats = &viommu->stats;
 	const struct list_node *node;
 
-	*counters = viommu->counters;
+	*counters = (struct viommu_counters){
+		.requests = stats_requests(stats, false) + viommu->request.busy,
+		.maps = stats->requests[VIRTIO_IOMMU_T_MAP][VIRTIO_IOMMU_S_OK],
+		.unmaps = stats->requests[VIRTIO_IOMMU_T_UNMAP][VIRTIO_IOMMU_S_OK],
+		.attaches = stats->requests[VIRTIO_IOMMU_T_ATTACH][VIRTIO_IOMMU_S_OK],
+		.detaches = stats->requests[VIRTIO_IOMMU_T_DETACH][VIRTIO_IOMMU_S_OK],
+		.probes = stats->requests[VIRTIO_IOMMU_T_PROBE][VIRTIO_IOMMU_S_OK],
+		.refused = stats_requests(stats, true),
+		.mappings = viommu->mappings,
+		.mappings_peak = viommu->mappings_peak,
+		.host_refused = viommu->host_refused,
+		.reports_dropped = viommu->reports_dropped,
+	};
 	list_for_each(node, &viommu->endpoints) {
 		const struct endpoint *endpoint = list_entry(node, struct endpoint, node);
 

@@ -71,8 +71,8 @@ int viommu_passed_limits(struct dma_limits *limits, const struct dma_limits *hos
 
 /* Counters since the start, for --debug. */
 struct viommu_counters {
-	u64 requests;	  /* taken off the request queue */
-	u64 maps, unmaps; /* that succeeded */
+	u64 requests;	  /* answered, and the one that waits */
+	u64 maps, unmaps; /* that were answered with OK */
 	u64 attaches, detaches, probes;
 	u64 refused;  /* requests answered with another status than OK, or unwritten */
 	u64 mappings; /* now */
