@@ -23,34 +23,6 @@ static void put_le16(u8 *bytes, u16 value)
 	memcpy(bytes, &le, sizeof(le));
 }
 
-u16 pci_get16(const struct pci_function *function, u32 offset)
-{
-	le16 value;
-
-	memcpy(&value, function->config + offset, sizeof(value));
-	return le16_to_cpu(value);
-}
-
-u32 pci_get32(const struct pci_function *function, u32 offset)
-{
-	le32 value;
-
-	memcpy(&value, function->config + offset, sizeof(value));
-	return le32_to_cpu(value);
-}
-
-void pci_set16(struct pci_function *function, u32 offset, u16 value)
-{
-	put_le16(function->config + offset, value);
-}
-
-void pci_set32(struct pci_function *function, u32 offset, u32 value)
-{
-	const le32 le = cpu_to_le32(value);
-
-	memcpy(function->config + offset, &le, sizeof(le));
-}
-
 static void function_destroy(struct device *device)
 {
 	struct pci_function *function = container_of(device, struct pci_function, device);
