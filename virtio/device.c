@@ -96,6 +96,29 @@ void virtio_device_push(struct virtio_device *device, unsigned index,
 		virtio_device_broken(device, queue_complaint(ret));
 }
 
+void virtio_device_fill(struct virtio_device *device, unsigned index,
+			const struct virtq_chain *chain, u32 written)
+{
+	int ret;
+
+	if (!started(device))
+		return;
+	ret = virtq_fill(&device->queues[index], chain, written);
+	if (ret)
+		virtio_device_broken(device, queue_complaint(ret));
+}
+
+void virtio_device_flush(struct virtio_device *device, unsigned index)
+{
+	int ret;
+
+	if (!started(device))
+		return;
+	ret = virtq_flush(&device->queues[index]);
+	if (ret)
+		virtio_device_broken(device, queue_complaint(ret));
+}
+
 unsigned virtio_device_serve(struct virtio_device *device, unsigned index, unsigned budget,
 			     enum virtio_step (*step)(struct virtio_device *device, unsigned index))
 {

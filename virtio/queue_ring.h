@@ -24,8 +24,12 @@ struct virtq_ring_ops {
 	int (*pop)(struct virtq_ring *ring, struct virtq_chain *chain);
 	/* What pop would answer, without taking anything; a chain that breaks the rules counts. */
 	int (*has_more)(struct virtq_ring *ring);
-	/* @token: of a chain that is in flight; it is so no more. */
+	/* Give back the chain of @token, which is in flight and is so no more: fill and flush. */
 	int (*push)(struct virtq_ring *ring, u64 token, u32 written);
+	/* Write what gives it back, but do not show it to the driver. */
+	int (*fill)(struct virtq_ring *ring, u64 token, u32 written);
+	/* Show all that was filled, at once. */
+	int (*flush)(struct virtq_ring *ring);
 	/* 1: the driver wants an interrupt for what was pushed since this was last asked; or 0. */
 	int (*should_interrupt)(struct virtq_ring *ring);
 };
@@ -110,6 +114,22 @@ static inline int virtq_push(struct virtq *queue, const struct virtq_chain *chai
 		return 0;
 	assert(queue->ring->in_flight);
 	return virtq_answer(queue, queue->ring->ops->push(queue->ring, chain->token, written));
+}
+
+/* The same in two steps, so that the driver sees several chains at once or not at all. */
+static inline int virtq_fill(struct virtq *queue, const struct virtq_chain *chain, u32 written)
+{
+	if (!virtq_usable(queue))
+		return 0;
+	assert(queue->ring->in_flight);
+	return virtq_answer(queue, queue->ring->ops->fill(queue->ring, chain->token, written));
+}
+
+static inline int virtq_flush(struct virtq *queue)
+{
+	if (!virtq_usable(queue))
+		return 0;
+	return virtq_answer(queue, queue->ring->ops->flush(queue->ring));
 }
 
 /*

@@ -22,6 +22,7 @@ struct split {
 	u16 next_avail; /* avail index of the next chain to take */
 	u16 seen_avail; /* avail index up to which the driver was seen to have come */
 	u16 next_used;	/* used index as we wrote it last */
+	u16 filled;	/* used elements from there on that the driver has not been shown */
 	u16 signalled;	/* used index when we last looked whether to interrupt */
 	/*
 	 * Host addresses of the rings while the space's generation is this; NULL
@@ -265,21 +266,41 @@ static inline int used_store32(struct split *split, u32 at, u32 value)
 	return 0;
 }
 
-static int split_push(struct virtq_ring *ring, u64 token, u32 written)
+static inline int split_fill(struct virtq_ring *ring, u64 token, u32 written)
 {
 	struct split *split = split_of(ring);
-	u32 at = RING_ENTRIES +
-		 sizeof(struct vring_used_elem) * (split->next_used & (ring->size - 1));
+	u32 at = RING_ENTRIES + sizeof(struct vring_used_elem) *
+					((split->next_used + split->filled) & (ring->size - 1));
 
 	find_rings(split);
 	/* The ring is aligned to 4, not to an element's 8: its two fields may be on two pages. */
 	if (used_store32(split, at + offsetof(struct vring_used_elem, id), token) ||
 	    used_store32(split, at + offsetof(struct vring_used_elem, len), written))
 		return -EFAULT;
-	/* "The Virtqueue Used Ring": the device sets len prior to updating the used idx. */
-	split->next_used++;
+	split->filled++;
 	ring->in_flight--;
+	return 0;
+}
+
+/* "The Virtqueue Used Ring": the device sets len prior to updating the used idx. */
+static inline int show(struct split *split)
+{
+	split->next_used += split->filled;
+	split->filled = 0;
 	return used_store(split, offsetof(struct vring_used, idx), split->next_used);
+}
+
+static int split_flush(struct virtq_ring *ring)
+{
+	find_rings(split_of(ring));
+	return show(split_of(ring));
+}
+
+static int split_push(struct virtq_ring *ring, u64 token, u32 written)
+{
+	int ret = split_fill(ring, token, written);
+
+	return ret ? ret : show(split_of(ring));
 }
 
 static int split_should_interrupt(struct virtq_ring *ring)
@@ -308,6 +329,8 @@ static const struct virtq_ring_ops split_ops = {
 	.pop = split_pop,
 	.has_more = split_has_more,
 	.push = split_push,
+	.fill = split_fill,
+	.flush = split_flush,
 	.should_interrupt = split_should_interrupt,
 };
 

@@ -126,6 +126,14 @@ bool virtio_device_has_more(struct virtio_device *device, unsigned index);
  */
 void virtio_device_push(struct virtio_device *device, unsigned index,
 			const struct virtq_chain *chain, u32 written);
+/*
+ * The same in two steps, for chains that the driver must see at once or not at all, such as those
+ * of one packet, or that were done in one batch: fill each, then flush. Until then it sees none of
+ * them.
+ */
+void virtio_device_fill(struct virtio_device *device, unsigned index,
+			const struct virtq_chain *chain, u32 written);
+void virtio_device_flush(struct virtio_device *device, unsigned index);
 
 /* What one step of serving a queue came to. */
 enum virtio_step {

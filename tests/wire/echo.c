@@ -19,7 +19,9 @@ static void serve(struct echo *echo, unsigned index)
 	if (len < 0)
 		echo->faults++;
 	echo->served++;
-	if (!echo->keep)
+	if (echo->fill)
+		virtio_device_fill(&echo->device, index, &echo->last, len > 0 ? len : 0);
+	else if (!echo->keep)
 		virtio_device_push(&echo->device, index, &echo->last, len > 0 ? len : 0);
 }
 

@@ -15,6 +15,7 @@ struct echo {
 	struct virtq queues[ECHO_QUEUES];
 	bool keep;	 /* take chains, give none back */
 	unsigned budget; /* chains per kick; 0: all there are */
+	bool fill;	 /* give chains back, but do not let the driver see them */
 	int start_result;
 	bool busy; /* resets are not over before the loop clears it */
 	unsigned starts, kicks, resets, queue_resets, served, faults;

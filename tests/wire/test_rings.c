@@ -312,6 +312,39 @@ static void a_queue_of_1024_entries_takes_chains_of_1024(void **state)
 	}
 }
 
+static void what_is_filled_is_seen_at_once_and_only_when_it_is_flushed(void **state)
+{
+	struct wire_segment pair[] = { { IN, 64, false }, { OUT, 64, true } };
+	struct plain *plain = *state;
+	u32 len;
+
+	/* Round the ring's end, too. */
+	for (unsigned round = 0; round < 3 * SIZE; round++) {
+		unsigned interrupts = wire_interrupts(WIRE_GSI);
+
+		plain->echo->fill = true;
+		for (unsigned i = 0; i < 3; i++)
+			wire_add(&plain->queue, pair, 2);
+		wire_kick(&plain->queue);
+		assert_false(wire_has_used(&plain->queue));
+		assert_int_equal(wire_interrupts(WIRE_GSI), interrupts);
+		virtio_device_flush(&plain->echo->device, 0);
+		virtio_device_interrupt(&plain->echo->device, 0);
+		assert_int_equal(wire_interrupts(WIRE_GSI), interrupts + 1);
+		for (unsigned i = 0; i < 3; i++) {
+			assert_true(wire_used(&plain->queue, NULL, &len));
+			assert_int_equal(len, 64);
+		}
+		assert_false(wire_has_used(&plain->queue));
+	}
+	/* What is pushed comes after what is filled, and shows it. */
+	wire_add(&plain->queue, pair, 2);
+	wire_kick(&plain->queue);
+	plain->echo->fill = false;
+	echoes(plain, 1);
+	assert_true(wire_used(&plain->queue, NULL, NULL));
+}
+
 #define MAPPED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define PLAIN(test)  cmocka_unit_test_setup_teardown(test, setup_plain, teardown_plain)
 
@@ -326,6 +359,7 @@ int main(void)
 		PLAIN(a_stopped_queue_may_be_laid_out_anew_in_part),
 		PLAIN(a_queue_that_is_reset_forgets_them),
 		PLAIN(a_queue_of_1024_entries_takes_chains_of_1024),
+		PLAIN(what_is_filled_is_seen_at_once_and_only_when_it_is_flushed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
