@@ -168,8 +168,7 @@ static void jobs_that_end_together_are_settled_once(void **state)
 	submit(f, &last, &wait);
 	while (!__atomic_load_n(&last.runs, __ATOMIC_SEQ_CST))
 		poll(NULL, 0, 1);
-	loop_poll(f->loop, 1000);
-	assert_int_equal(f->done, 3);
+	poll_until(f, 3);
 	assert_int_equal(f->batches, 1);
 	sem_post(&wait);
 	poll_until(f, 4);
