@@ -49,6 +49,16 @@ bench-pairs bench-dma: bench-%: $(BENCH)/%
 	@$<
 -include $(BENCH_RIG:.o=.d) $(BENCH)/obj/tests/bench/pairs.d $(BENCH)/obj/tests/bench/dma.d
 
+# make bench-blk             disk reads of 4 KiB through the ring, and their instructions
+$(BENCH)/blk: $(BENCH)/obj/tests/bench/blk.o $(BENCH)/librig.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+.PHONY: bench-blk
+bench: bench-blk
+bench-blk: $(BENCH)/blk
+	@$< 1; $< 32; tests/bench/blk-count $<
+-include $(BENCH)/obj/tests/bench/blk.d
+
 # make bench-lab             a stock guest's disk with the IOMMU and without, in emulated hosts
 .PHONY: bench-lab
 bench-lab: lab-programs
