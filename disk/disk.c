@@ -115,16 +115,13 @@ static void disk_performed(struct worker_job *job)
 	request_push(&request->disk->finished, request);
 }
 
-static void disk_complete(struct disk *disk);
-
-static void disk_settled(void *context)
-{
-	disk_complete(context);
-}
-
 static int disk_give(struct disk *disk, struct worker_job *job)
 {
-	const struct worker_options options = { "lkvm-disk", DISK_THREADS, disk_settled, disk };
+	const struct worker_options options = { .name = "lkvm-disk",
+						.threads = DISK_THREADS,
+						.files = { disk->file.fd },
+						.file_count = 1,
+						.event_fd = disk->source.fd };
 	int ret = 0;
 
 	if (!disk->worker)
@@ -298,6 +295,8 @@ static void disk_reap(struct disk *disk)
 	struct request_list reaped = { 0 };
 	struct disk_request *request;
 
+	if (disk->worker)
+		worker_reap(disk->worker);
 	if (disk->aio)
 		aio_reap(disk->aio, &reaped);
 	while ((request = request_pop(&reaped))) {
@@ -379,20 +378,15 @@ int disk_start(struct disk *disk, struct loop *loop)
 
 void disk_drain(struct disk *disk)
 {
-	struct pollfd ready[2] = { { .fd = disk->source.fd, .events = POLLIN },
-				   { .fd = -1, .events = POLLIN } };
+	struct pollfd ready = { .fd = disk->source.fd, .events = POLLIN };
 	eventfd_t count;
 
 	disk_flush_queue(disk);
 	while (disk->under_way) {
 		/* First: what an outer disk_complete() has gathered rings no more. */
 		eventfd_read(disk->source.fd, &count);
-		if (disk->worker)
-			worker_reap(disk->worker);
 		disk_complete(disk);
-		if (disk->worker)
-			ready[1].fd = worker_fd(disk->worker);
 		if (disk->under_way)
-			poll(ready, 2, -1);
+			poll(&ready, 1, -1);
 	}
 }

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "util/aside.h"
 #include "vmm/loop.h"
 #include "vmm/worker.h"
 
@@ -15,17 +16,25 @@ struct job_list {
 	struct worker_job *first, *last;
 };
 
+/* One or the other: worker_options.files. */
+struct worker_thread {
+	struct aside *aside; /* owned */
+	pthread_t thread;
+};
+
 struct worker {
 	struct worker_options options;
 	struct loop *loop;	   /* borrowed */
-	struct loop_source source; /* its fd is an eventfd, owned: jobs have ended */
-	pthread_t threads[WORKER_MAX_THREADS];
+	struct loop_source source; /* its fd is an eventfd, owned; -1: the caller has one */
+	int event_fd;		   /* that one: jobs have ended */
+	struct worker_thread threads[WORKER_MAX_THREADS];
 	unsigned thread_count;
 	pthread_mutex_t lock; /* protects what follows; held for list work only */
 	pthread_cond_t wake;
 	struct job_list waiting;
 	struct job_list finished;
-	unsigned waiting_count, idle;
+	unsigned waiting_count;
+	unsigned idle; /* threads without a job, or that are about to take one that waits */
 	bool stop;
 };
 
@@ -55,17 +64,17 @@ static struct worker_job *worker_next(struct worker *worker)
 	struct worker_job *job;
 
 	pthread_mutex_lock(&worker->lock);
-	worker->idle++;
 	while (!(job = job_pop(&worker->waiting)) && !worker->stop)
 		pthread_cond_wait(&worker->wake, &worker->lock);
-	worker->idle--;
-	if (job)
+	if (job) {
 		worker->waiting_count--;
+		worker->idle--;
+	}
 	pthread_mutex_unlock(&worker->lock);
 	return job;
 }
 
-static void *worker_main(void *arg)
+static void worker_main(void *arg)
 {
 	struct worker *worker = arg;
 	struct worker_job *job;
@@ -74,11 +83,12 @@ static void *worker_main(void *arg)
 		job->run(job);
 		pthread_mutex_lock(&worker->lock);
 		job_push(&worker->finished, job);
+		/* At once, so that whoever hears of it finds the thread free for the next job. */
+		worker->idle++;
 		pthread_mutex_unlock(&worker->lock);
 		/* Cannot fail but by overflow, and then it is readable already. */
-		eventfd_write(worker->source.fd, 1);
+		eventfd_write(worker->event_fd, 1);
 	}
-	return NULL;
 }
 
 /* ---- in the loop ---- */
@@ -87,9 +97,7 @@ void worker_reap(struct worker *worker)
 {
 	struct job_list finished;
 	struct worker_job *job;
-	eventfd_t count;
 
-	eventfd_read(worker->source.fd, &count);
 	pthread_mutex_lock(&worker->lock);
 	finished = worker->finished;
 	worker->finished.first = NULL;
@@ -104,30 +112,70 @@ void worker_reap(struct worker *worker)
 
 static void worker_handle_event(struct loop_source *source, u32 events)
 {
+	eventfd_t count;
+
+	eventfd_read(source->fd, &count);
 	worker_reap(container_of(source, struct worker, source));
 }
 
-int worker_fd(const struct worker *worker)
+static int worker_start_aside(struct worker *worker, struct worker_thread *thread)
 {
-	return worker->source.fd;
+	struct aside_config config = {
+		.name = worker->options.name,
+		.main = worker_main,
+		.arg = worker,
+		.keep = { worker->event_fd },
+		.keep_count = 1,
+		.dies_with_us = true,
+	};
+
+	for (unsigned i = 0; i < worker->options.file_count; i++)
+		config.keep[config.keep_count++] = worker->options.files[i];
+	return aside_start(&thread->aside, &config);
+}
+
+static void *thread_main(void *arg)
+{
+	worker_main(arg);
+	return NULL;
 }
 
 /* With every signal blocked: they are the main thread's, and SIGXFSZ must not kill us. */
-static int worker_add_thread(struct worker *worker)
+static int worker_start_thread(struct worker *worker, struct worker_thread *thread)
 {
-	pthread_t *thread = &worker->threads[worker->thread_count];
 	sigset_t all, old;
 	int ret;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(thread, NULL, worker_main, worker);
+	ret = -pthread_create(&thread->thread, NULL, thread_main, worker);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!ret)
+		pthread_setname_np(thread->thread, worker->options.name);
+	return ret;
+}
+
+static int worker_add_thread(struct worker *worker)
+{
+	struct worker_thread *thread = &worker->threads[worker->thread_count];
+	int ret = worker->options.file_count ? worker_start_aside(worker, thread)
+					     : worker_start_thread(worker, thread);
+
 	if (ret)
 		return ret;
 	worker->thread_count++;
-	pthread_setname_np(*thread, worker->options.name);
+	pthread_mutex_lock(&worker->lock);
+	worker->idle++;
+	pthread_mutex_unlock(&worker->lock);
 	return 0;
+}
+
+static void worker_join(struct worker_thread *thread)
+{
+	if (thread->aside)
+		aside_destroy(thread->aside);
+	else
+		pthread_join(thread->thread, NULL);
 }
 
 int worker_submit(struct worker *worker, struct worker_job *job)
@@ -151,23 +199,38 @@ int worker_submit(struct worker *worker, struct worker_job *job)
 	return 0;
 }
 
+static int worker_watch(struct worker *worker)
+{
+	int ret;
+
+	worker->source.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (worker->source.fd < 0)
+		return -errno;
+	worker->source.events = EPOLLIN;
+	worker->source.handle = worker_handle_event;
+	worker->event_fd = worker->source.fd;
+	ret = loop_add(worker->loop, &worker->source);
+	if (ret)
+		close(worker->source.fd);
+	return ret;
+}
+
 int worker_create(struct worker **out, struct loop *loop, const struct worker_options *options)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
-	int ret;
+	int ret = 0;
 
 	if (!worker)
 		return -ENOMEM;
 	assert(options->threads && options->threads <= WORKER_MAX_THREADS);
+	assert(options->file_count <= WORKER_KEEP);
 	worker->options = *options;
 	worker->loop = loop;
-	worker->source = (struct loop_source){ .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
-					       .events = EPOLLIN,
-					       .handle = worker_handle_event };
-	ret = worker->source.fd < 0 ? -errno : loop_add(loop, &worker->source);
+	worker->source.fd = -1;
+	worker->event_fd = options->event_fd;
+	if (!worker->event_fd)
+		ret = worker_watch(worker);
 	if (ret) {
-		if (worker->source.fd >= 0)
-			close(worker->source.fd);
 		free(worker);
 		return ret;
 	}
@@ -186,9 +249,11 @@ void worker_destroy(struct worker *worker)
 	pthread_cond_broadcast(&worker->wake);
 	pthread_mutex_unlock(&worker->lock);
 	for (unsigned i = 0; i < worker->thread_count; i++)
-		pthread_join(worker->threads[i], NULL);
-	loop_remove(worker->loop, &worker->source);
-	close(worker->source.fd);
+		worker_join(&worker->threads[i]);
+	if (worker->source.fd >= 0) {
+		loop_remove(worker->loop, &worker->source);
+		close(worker->source.fd);
+	}
 	pthread_cond_destroy(&worker->wake);
 	pthread_mutex_destroy(&worker->lock);
 	free(worker);

@@ -21,7 +21,7 @@ struct worker;
 
 /* Lives inside its owner until done() is called. */
 struct worker_job {
-	/* On one of the worker's threads, without any lock; may block. Owns what the job owns. */
+	/* On one of the worker's threads, without any lock; may block. */
 	void (*run)(struct worker_job *job);
 	/*
 	 * Afterwards, main thread, VM lock held, never from within worker_submit(). May submit
@@ -33,9 +33,24 @@ struct worker_job {
 
 #define WORKER_MAX_THREADS 8
 
+#define WORKER_KEEP 2
+
 struct worker_options {
 	const char *name; /* of the threads, at most 15 characters; borrowed */
 	unsigned threads; /* at most; each is made when there is a job and nobody to do it */
+	/*
+	 * The fds that run() uses, open now. Its threads are then processes aside (util/aside.h)
+	 * with these files and no others: a call that never returns does not keep lkvm from
+	 * ending. None: run() opens and closes what it likes, and its threads are threads, which
+	 * an ending lkvm waits for.
+	 */
+	int files[WORKER_KEEP];
+	unsigned file_count;
+	/*
+	 * The eventfd of a caller who waits for jobs and other things at once and calls
+	 * worker_reap() when it is readable, borrowed; 0: the worker has its own in the loop.
+	 */
+	int event_fd;
 	/* After the done() of each batch of jobs that have ended; may be NULL. As done(). */
 	void (*settled)(void *context);
 	void *context;
@@ -49,11 +64,7 @@ void worker_destroy(struct worker *worker);
 /* Never blocks. -errno: no thread could be had, and the job is the caller's again. */
 int worker_submit(struct worker *worker, struct worker_job *job);
 
-/*
- * Without the loop, for the end: an fd that becomes readable when jobs have ended, the
- * worker's; and what the loop does then.
- */
-int worker_fd(const struct worker *worker);
+/* Call done() for what has ended, as the loop does. */
 void worker_reap(struct worker *worker);
 
 #endif

@@ -52,7 +52,7 @@ fuzz check-fuzz: %:
 # follow fences, which here order us and the guest, and it clouds gcc's view of what is set.
 TSAN       := $(TEST)/tsan
 TSAN_C     := $(CFLAGS) -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan -Wno-maybe-uninitialized
-TSAN_TESTS := $(TSAN)/unit/test_disk $(TSAN)/unit/test_loop $(TSAN)/wire/test_blk_disk \
+TSAN_TESTS := $(TSAN)/unit/test_disk $(TSAN)/unit/test_worker $(TSAN)/unit/test_loop $(TSAN)/wire/test_blk_disk \
 	      $(TSAN)/wire/test_reset
 tsan_objects = $(patsubst %.c,$(TSAN)/obj/%.o,$(1))
 TSAN_CORE  := $(TSAN)/libcore.a
@@ -78,8 +78,9 @@ $(TSAN_TESTS):
 
 # make check-tsan            the tests that have threads, under ThreadSanitizer
 .PHONY: check-tsan
-# It wants its shadow memory at known addresses: not where the kernel likes to.
+# It wants its shadow memory at known addresses: not where the kernel likes to. A process aside
+# (util/aside.h) is a fork to it, though it is in the same memory, after which threads may start.
 check-tsan: $(TSAN_TESTS)
-	@setarch -R scripts/run-tests tsan $^
+	@TSAN_OPTIONS=die_after_fork=0 setarch -R scripts/run-tests tsan $^
 
 -include $(shell find $(FUZZ)/obj $(TSAN)/obj -name '*.d' 2>/dev/null)

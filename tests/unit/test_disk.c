@@ -346,6 +346,9 @@ static void a_file_that_may_not_grow_gives_an_error(void **state)
 	assert_int_equal(disk_do(f, DISK_WRITE, 4 * MIB - MIB / 2, data, MIB), -EFBIG);
 	assert_int_equal(disk_do(f, DISK_WRITE, 5 * MIB, data + 1, 4096), -EFBIG);
 	setrlimit(RLIMIT_FSIZE, &old);
+	/* The disk's threads have the limits that there were when they began. */
+	disk_close(f->disk);
+	assert_int_equal(open_disk(f, false), 0);
 	assert_int_equal(disk_do(f, DISK_WRITE, 5 * MIB, data, MIB), 0);
 	free(data);
 }

@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "cmocka_all.h"
 #include "vmm/loop.h"
@@ -67,7 +69,9 @@ static void settled(void *context)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const struct worker_options options = { "test", THREADS, settled, f };
+	const struct worker_options options = {
+		.name = "test", .threads = THREADS, .settled = settled, .context = f
+	};
 
 	pthread_mutex_init(&f->lock, NULL);
 	*state = f;
@@ -156,7 +160,9 @@ static void there_are_never_more_threads_than_asked_for(void **state)
 static void jobs_that_end_together_are_settled_once(void **state)
 {
 	struct fixture *f = *state;
-	const struct worker_options options = { "test", 1, settled, f };
+	const struct worker_options options = {
+		.name = "test", .threads = 1, .settled = settled, .context = f
+	};
 	struct test_job jobs[3] = { 0 }, last = { 0 };
 	sem_t wait;
 
@@ -176,18 +182,62 @@ static void jobs_that_end_together_are_settled_once(void **state)
 	sem_destroy(&wait);
 }
 
-static void reaping_without_the_loop_completes_jobs_too(void **state)
+static void a_caller_may_wait_on_an_eventfd_of_its_own(void **state)
 {
 	struct fixture *f = *state;
+	struct pollfd ready = { .fd = eventfd(0, EFD_NONBLOCK), .events = POLLIN };
+	const struct worker_options options = { .name = "test",
+						.threads = 1,
+						.event_fd = ready.fd,
+						.files = { ready.fd },
+						.file_count = 1,
+						.settled = settled,
+						.context = f };
 	struct test_job job = { .again = 3 };
-	struct pollfd ready = { .fd = worker_fd(f->worker), .events = POLLIN };
+	eventfd_t count;
 
+	worker_destroy(f->worker);
+	assert_int_equal(worker_create(&f->worker, f->loop, &options), 0);
 	submit(f, &job, NULL);
 	while (f->done < 4) {
 		assert_int_equal(poll(&ready, 1, 10000), 1);
+		eventfd_read(ready.fd, &count);
 		worker_reap(f->worker);
 	}
 	assert_int_equal(f->batches, 4);
+	worker_destroy(f->worker);
+	f->worker = NULL;
+	close(ready.fd);
+}
+
+/* A file that was not named is not there: whoever waits for its last copy does not wait for us. */
+static void a_thread_has_the_files_that_were_named_and_no_others(void **state)
+{
+	struct fixture *f = *state;
+	int named[2], other[2];
+	struct worker_options options = { .name = "test", .threads = 1, .file_count = 1 };
+	struct test_job stuck = { 0 };
+	struct pollfd end;
+	sem_t wait;
+
+	assert_int_equal(pipe(named), 0);
+	assert_int_equal(pipe(other), 0);
+	options.files[0] = named[1];
+	worker_destroy(f->worker);
+	assert_int_equal(worker_create(&f->worker, f->loop, &options), 0);
+	sem_init(&wait, 0, 0);
+	submit(f, &stuck, &wait);
+	close(named[1]);
+	close(other[1]);
+	end = (struct pollfd){ .fd = other[0], .events = POLLIN };
+	assert_int_equal(poll(&end, 1, 10000), 1);
+	end.fd = named[0];
+	assert_int_equal(poll(&end, 1, 0), 0);
+	sem_post(&wait);
+	poll_until(f, 1);
+	close(named[0]);
+	close(other[0]);
+	sem_destroy(&wait);
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -199,7 +249,8 @@ int main(void)
 		TEST(a_job_that_hangs_holds_up_no_other),
 		TEST(there_are_never_more_threads_than_asked_for),
 		TEST(jobs_that_end_together_are_settled_once),
-		TEST(reaping_without_the_loop_completes_jobs_too),
+		TEST(a_caller_may_wait_on_an_eventfd_of_its_own),
+		TEST(a_thread_has_the_files_that_were_named_and_no_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
