@@ -55,11 +55,11 @@ static void aio_prepare(struct aio *aio, struct iocb *iocb, const struct disk_re
 {
 	switch (request->op) {
 	case DISK_READ:
-		io_prep_preadv2(iocb, aio->fd, request->iov, request->iov_count, request->offset,
+		io_prep_preadv2(iocb, aio->fd, request->iov, request->iov_count, request->place,
 				flags);
 		break;
 	case DISK_WRITE:
-		io_prep_pwritev2(iocb, aio->fd, request->iov, request->iov_count, request->offset,
+		io_prep_pwritev2(iocb, aio->fd, request->iov, request->iov_count, request->place,
 				 flags);
 		break;
 	default:

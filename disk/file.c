@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "file.h"
-#include "format.h"
 #include "holder.h"
 #include "util/file.h"
 #include "util/range.h"
@@ -63,18 +62,18 @@ static int disk_file_measure_block_device(struct disk_file *file, const char *pa
 	int sector = 0, read_only = 0;
 
 	/* The kernel opens a write-protected one for writing, and refuses each write. */
-	if (!file->info.read_only && !ioctl(file->fd, BLKROGET, &read_only) && read_only)
+	if (!file->read_only && !ioctl(file->fd, BLKROGET, &read_only) && read_only)
 		return error_set(err, -EROFS,
 				 "disk %s: is write-protected; give it as %s,ro to only read it",
 				 path, path);
-	if (ioctl(file->fd, BLKGETSIZE64, &file->info.size) || ioctl(file->fd, BLKSSZGET, &sector))
+	if (ioctl(file->fd, BLKGETSIZE64, &file->size) || ioctl(file->fd, BLKSSZGET, &sector))
 		return error_set(err, -errno, "disk %s: cannot ask for its size: %s", path,
 				 strerror(errno));
 	if (sector < (int)DISK_SECTOR || sector > (int)PROBE_SIZE || sector & (sector - 1))
 		return error_set(err, -EINVAL, "disk %s: blocks of %d bytes are not supported",
 				 path, sector);
 	file->block_device = true;
-	file->info.block_size = sector;
+	file->block_size = sector;
 	return 0;
 }
 
@@ -101,27 +100,14 @@ static int disk_file_measure(struct disk_file *file, const char *path, const str
 {
 	int ret = 0;
 
-	file->info.block_size = DISK_SECTOR;
+	file->block_size = DISK_SECTOR;
 	if (S_ISBLK(st->st_mode))
 		ret = disk_file_measure_block_device(file, path, err);
 	else
-		file->info.size = st->st_size;
+		file->size = st->st_size;
 	if (ret)
 		return ret;
-	if (!file->info.size)
-		return error_set(err, -EINVAL,
-				 "disk %s: is empty; truncate -s SIZE gives it a size", path);
-	if (file->info.size < file->info.block_size)
-		return error_set(err, -EINVAL, "disk %s: is smaller than one sector of %u bytes",
-				 path, file->info.block_size);
-	if (!is_aligned(file->info.size, file->info.block_size))
-		return error_set(
-			err, -EINVAL,
-			"disk %s: %llu bytes are not whole sectors of %u, so its end would "
-			"be hidden; 'truncate -s %%%u' appends zeroes",
-			path, (unsigned long long)file->info.size, file->info.block_size,
-			file->info.block_size);
-	file->align = file->info.block_size;
+	file->align = file->block_size;
 	disk_file_name(file, st);
 	return 0;
 }
@@ -147,7 +133,7 @@ static int disk_file_refuse_locked(const struct disk_file *file, const char *pat
 		lock->l_pid = -1;
 	disk_file_find_link(file, link, sizeof(link));
 	holder_of_lock(HOST_ROOT, link, lock->l_pid, holder, sizeof(holder));
-	if (file->info.read_only)
+	if (file->read_only)
 		return error_set(err, -EBUSY,
 				 "disk %s: %s; share=on reads what is written meanwhile", path,
 				 holder);
@@ -165,11 +151,11 @@ static int disk_file_refuse_locked(const struct disk_file *file, const char *pat
 static int disk_file_lock(struct disk_file *file, const char *path,
 			  const struct disk_options *options, struct error *err)
 {
-	bool alone = !file->info.read_only && !options->share;
+	bool alone = !file->read_only && !options->share;
 	struct flock lock = { .l_type = alone ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
 
 	/* A reader that shares keeps nobody out, and nobody is asked. */
-	if (file->info.read_only && options->share)
+	if (file->read_only && options->share)
 		return 0;
 	if (!fcntl(file->fd, F_OFD_SETLK, &lock))
 		return 0;
@@ -187,7 +173,7 @@ static int disk_file_check_loop(const struct disk_file *file, const char *path,
 {
 	char link[PATH_MAX], holder[192];
 
-	if (file->block_device || file->info.read_only || options->share)
+	if (file->block_device || file->read_only || options->share)
 		return 0;
 	disk_file_find_link(file, link, sizeof(link));
 	if (!holder_is_loop(HOST_ROOT, link, holder, sizeof(holder)))
@@ -218,11 +204,11 @@ static int disk_file_set_direct(struct disk_file *file, const char *path,
 
 	if (flags < 0)
 		return error_set(err, -errno, "disk %s: %s", path, strerror(errno));
-	file->info.direct = !options->buffered && !fcntl(file->fd, F_SETFL, flags | O_DIRECT) &&
-			    disk_file_probe_direct(file);
-	if (!file->info.direct && fcntl(file->fd, F_SETFL, flags))
+	file->direct = !options->buffered && !fcntl(file->fd, F_SETFL, flags | O_DIRECT) &&
+		       disk_file_probe_direct(file);
+	if (!file->direct && fcntl(file->fd, F_SETFL, flags))
 		return error_set(err, -errno, "disk %s: %s", path, strerror(errno));
-	if (!file->info.direct && options->direct)
+	if (!file->direct && options->direct)
 		return error_set(err, -EINVAL,
 				 "disk %s: its file system does not take O_DIRECT with %u-byte "
 				 "blocks; leave \"direct\" out",
@@ -237,7 +223,7 @@ int disk_file_open(struct disk_file *file, const char *path, const struct disk_o
 	int ret;
 
 	memset(file, 0, sizeof(*file));
-	file->info.read_only = options->read_only;
+	file->read_only = options->read_only;
 	ret = disk_file_open_file(file, path, options, &st, err);
 	if (ret)
 		return ret;
@@ -252,12 +238,8 @@ int disk_file_open(struct disk_file *file, const char *path, const struct disk_o
 		ret = disk_file_check_loop(file, path, options, err);
 	if (!ret)
 		ret = disk_file_set_direct(file, path, options, err);
-	if (!ret && options->format == DISK_FORMAT_GUESS)
-		ret = format_check_raw(file, path, err);
 	if (ret)
 		disk_file_close(file);
-	/* Where the host cannot punch holes a discard does nothing and zeroes are written. */
-	file->info.can_discard = !file->info.read_only;
 	return ret;
 }
 

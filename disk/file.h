@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An image file or a block device: opening it, and doing one request with calls
- * that block. Everything in struct disk_file is constant after disk_file_open(), so the
- * worker's threads read it without a lock.
+ * An image file or a block device: opening it, and reading and writing it with
+ * calls that block, on any thread. Everything in struct disk_file is constant after
+ * disk_file_open(), so the worker's threads read it without a lock.
  */
 #ifndef DISK_FILE_H
 #define DISK_FILE_H
@@ -12,24 +12,39 @@
 struct disk_file {
 	int fd;	    /* owned; -1: not open */
 	char *path; /* owned: as the user gave it */
-	bool block_device;
+	bool block_device, read_only;
+	bool direct;	/* open with O_DIRECT */
+	u64 size;	/* bytes */
+	u32 block_size; /* logical: 512 or what a block device says */
 	/* With O_DIRECT, what offsets, lengths and addresses are multiples of. A power of two. */
 	u32 align;
-	struct disk_info info;
 	char id[20]; /* padded with zeroes, not terminated */
 };
 
+/* Open, lock and measure, as disk_open() says. -errno with a line. */
 int disk_file_open(struct disk_file *file, const char *path, const struct disk_options *options,
 		   struct error *err);
 void disk_file_close(struct disk_file *file);
 
-/* Whether the kernel takes the request's memory and offset as they are. */
-bool disk_file_is_aligned(const struct disk_file *file, const struct disk_request *request);
+/*
+ * Whether the kernel takes the request's memory, from byte @at of it on, for @offset of the file
+ * as it is.
+ */
+bool disk_file_is_aligned(const struct disk_file *file, const struct disk_request *request, u64 at,
+			  u64 offset);
+
+/* ---- what blocks; 0 or -errno ---- */
 
 /*
- * Do @request, from request->moved on, with calls that block, and return its result: 0 or
- * -errno. Any thread, no lock.
+ * Move @len bytes of the memory of a READ or WRITE, from byte @at of it on, from or to @offset of
+ * the file. -EIO at the end of the file.
  */
-int disk_file_perform(const struct disk_file *file, struct disk_request *request);
+int disk_file_move(const struct disk_file *file, const struct disk_request *request, u64 at,
+		   u64 len, u64 offset);
+int disk_file_flush(const struct disk_file *file);
+/* What the host cannot do is no error: a discard is a hint. */
+int disk_file_discard(const struct disk_file *file, u64 offset, u64 len);
+/* @may_unmap: a hole is welcome. */
+int disk_file_zero(const struct disk_file *file, u64 offset, u64 len, bool may_unmap);
 
 #endif

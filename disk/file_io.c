@@ -17,14 +17,13 @@
 /* Of a transfer that cannot use the guest's memory, at a time. */
 #define BUFFER_SIZE (256 * KIB)
 
-bool disk_file_is_aligned(const struct disk_file *file, const struct disk_request *request)
+bool disk_file_is_aligned(const struct disk_file *file, const struct disk_request *request, u64 at,
+			  u64 offset)
 {
-	u64 bits = request->offset + request->moved;
+	u64 bits = at | offset;
 
-	if (!file->info.direct)
+	if (!file->direct)
 		return true;
-	if (request->moved & (file->align - 1))
-		return false;
 	for (unsigned i = 0; i < request->iov_count; i++)
 		bits |= (uintptr_t)request->iov[i].iov_base | request->iov[i].iov_len;
 	return is_aligned(bits, file->align);
@@ -91,41 +90,48 @@ static void *buffer_alloc(u64 size)
 	return posix_memalign(&data, 4096, align_up(size, 4096)) ? NULL : data;
 }
 
-/* One call straight from or to the request's memory. Bytes moved or -1. */
-static ssize_t transfer_straight(const struct disk_file *file, const struct disk_request *request)
-{
-	struct iovec window[WINDOW];
-	int count = window_fill(request, request->moved, request->len - request->moved, window);
-	off_t offset = request->offset + request->moved;
+/* A transfer on its way: @at is how far into the request's memory it has come. */
+struct transfer {
+	const struct disk_file *file;
+	const struct disk_request *request;
+	u64 at, len, offset; /* what is left: from there, so many bytes, there in the file */
+	void *buffer;	     /* NULL: the request's own memory will do */
+};
 
-	return request->op == DISK_READ ? preadv(file->fd, window, count, offset)
-					: pwritev(file->fd, window, count, offset);
+/* One call straight from or to the request's memory. Bytes moved or -1. */
+static ssize_t transfer_straight(const struct transfer *transfer)
+{
+	const struct disk_request *request = transfer->request;
+	struct iovec window[WINDOW];
+	int count = window_fill(request, transfer->at, transfer->len, window);
+
+	return request->op == DISK_READ
+		       ? preadv(transfer->file->fd, window, count, transfer->offset)
+		       : pwritev(transfer->file->fd, window, count, transfer->offset);
 }
 
 /* One call through the buffer. */
-static ssize_t transfer_bounced(const struct disk_file *file, void *buffer,
-				const struct disk_request *request)
+static ssize_t transfer_bounced(const struct transfer *transfer)
 {
-	u64 len = MIN(request->len - request->moved, BUFFER_SIZE);
-	off_t offset = request->offset + request->moved;
+	const struct disk_request *request = transfer->request;
+	u64 len = MIN(transfer->len, BUFFER_SIZE);
 	ssize_t done;
 
 	if (request->op == DISK_WRITE) {
-		request_copy(request, request->moved, buffer, len, false);
-		return pwrite(file->fd, buffer, len, offset);
+		request_copy(request, transfer->at, transfer->buffer, len, false);
+		return pwrite(transfer->file->fd, transfer->buffer, len, transfer->offset);
 	}
-	done = pread(file->fd, buffer, len, offset);
+	done = pread(transfer->file->fd, transfer->buffer, len, transfer->offset);
 	if (done > 0)
-		request_copy(request, request->moved, buffer, done, true);
+		request_copy(request, transfer->at, transfer->buffer, done, true);
 	return done;
 }
 
-/* @buffer: NULL where the request's own memory will do. */
-static int transfer_all(const struct disk_file *file, void *buffer, struct disk_request *request)
+static int transfer_all(struct transfer *transfer)
 {
-	while (request->moved < request->len) {
-		ssize_t done = buffer ? transfer_bounced(file, buffer, request)
-				      : transfer_straight(file, request);
+	while (transfer->len) {
+		ssize_t done = transfer->buffer ? transfer_bounced(transfer)
+						: transfer_straight(transfer);
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -135,27 +141,30 @@ static int transfer_all(const struct disk_file *file, void *buffer, struct disk_
 			return -EIO;
 		if (done < 0)
 			return -errno;
-		request->moved += done;
+		transfer->at += done;
+		transfer->len -= done;
+		transfer->offset += done;
 	}
 	return 0;
 }
 
-static int disk_file_transfer(const struct disk_file *file, struct disk_request *request)
+int disk_file_move(const struct disk_file *file, const struct disk_request *request, u64 at,
+		   u64 len, u64 offset)
 {
-	void *buffer;
+	struct transfer transfer = { file, request, at, len, offset, NULL };
 	int ret;
 
-	if (disk_file_is_aligned(file, request))
-		return transfer_all(file, NULL, request);
-	buffer = buffer_alloc(MIN(request->len, BUFFER_SIZE));
-	if (!buffer)
+	if (disk_file_is_aligned(file, request, at, offset))
+		return transfer_all(&transfer);
+	transfer.buffer = buffer_alloc(MIN(len, BUFFER_SIZE));
+	if (!transfer.buffer)
 		return -ENOMEM;
-	ret = transfer_all(file, buffer, request);
-	free(buffer);
+	ret = transfer_all(&transfer);
+	free(transfer.buffer);
 	return ret;
 }
 
-static int disk_file_flush(const struct disk_file *file)
+int disk_file_flush(const struct disk_file *file)
 {
 	return fdatasync(file->fd) ? -errno : 0;
 }
@@ -165,11 +174,10 @@ static bool is_unsupported(int error)
 	return error == EOPNOTSUPP || error == ENOTTY || error == ENOSYS || error == EINVAL;
 }
 
-/* What the host cannot do is no error: a discard is a hint. */
-static int disk_file_discard(const struct disk_file *file, const struct disk_request *request)
+int disk_file_discard(const struct disk_file *file, u64 offset, u64 len)
 {
-	u64 start = align_up(request->offset, file->info.block_size);
-	u64 end = align_down(request->offset + request->len, file->info.block_size);
+	u64 start = align_up(offset, file->block_size);
+	u64 end = align_down(offset + len, file->block_size);
 	u64 range[2] = { start, end - start };
 	int ret;
 
@@ -183,70 +191,50 @@ static int disk_file_discard(const struct disk_file *file, const struct disk_req
 	return !ret || is_unsupported(errno) ? 0 : -errno;
 }
 
-static int write_all(const struct disk_file *file, const void *zeroes, u64 size,
-		     const struct disk_request *request)
+static int write_all(const struct disk_file *file, const void *zeroes, u64 size, u64 offset,
+		     u64 len)
 {
-	u64 moved = 0;
-
-	while (moved < request->len) {
-		ssize_t done = pwrite(file->fd, zeroes, MIN(request->len - moved, size),
-				      request->offset + moved);
+	while (len) {
+		ssize_t done = pwrite(file->fd, zeroes, MIN(len, size), offset);
 
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
 			return done ? -errno : -EIO;
-		moved += done;
+		offset += done;
+		len -= done;
 	}
 	return 0;
 }
 
-static int disk_file_write_zeroes_by_hand(const struct disk_file *file,
-					  const struct disk_request *request)
+static int zero_by_hand(const struct disk_file *file, u64 offset, u64 len)
 {
-	u64 size = MIN(request->len, BUFFER_SIZE);
+	u64 size = MIN(len, BUFFER_SIZE);
 	void *zeroes = buffer_alloc(size);
 	int ret;
 
 	if (!zeroes)
 		return -ENOMEM;
 	memset(zeroes, 0, size);
-	ret = write_all(file, zeroes, size, request);
+	ret = write_all(file, zeroes, size, offset, len);
 	free(zeroes);
 	return ret;
 }
 
-static int disk_file_write_zeroes(const struct disk_file *file, const struct disk_request *request)
+int disk_file_zero(const struct disk_file *file, u64 offset, u64 len, bool may_unmap)
 {
-	u64 range[2] = { request->offset, request->len };
-	int mode = request->may_unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	u64 range[2] = { offset, len };
+	int mode = may_unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 	int ret;
 
-	if (!request->len)
+	if (!len)
 		return 0;
 	/* BLKDISCARD would not do: what it leaves behind is the device's choice. */
 	if (file->block_device)
 		ret = ioctl(file->fd, BLKZEROOUT, range);
 	else
-		ret = fallocate(file->fd, mode | FALLOC_FL_KEEP_SIZE, request->offset,
-				request->len);
+		ret = fallocate(file->fd, mode | FALLOC_FL_KEEP_SIZE, offset, len);
 	if (!ret)
 		return 0;
-	return is_unsupported(errno) ? disk_file_write_zeroes_by_hand(file, request) : -errno;
-}
-
-int disk_file_perform(const struct disk_file *file, struct disk_request *request)
-{
-	switch (request->op) {
-	case DISK_READ:
-	case DISK_WRITE:
-		return disk_file_transfer(file, request);
-	case DISK_FLUSH:
-		return disk_file_flush(file);
-	case DISK_DISCARD:
-		return disk_file_discard(file, request);
-	case DISK_WRITE_ZEROES:
-		return disk_file_write_zeroes(file, request);
-	}
-	return -EINVAL;
+	return is_unsupported(errno) ? zero_by_hand(file, offset, len) : -errno;
 }

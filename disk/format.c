@@ -67,10 +67,10 @@ static int refuse(const struct magic *magic, const char *path, struct error *err
 /* Read, an ISO image is a disk like others. A stick may have been one before it was used anew. */
 static bool may_be_iso(const struct disk_file *file)
 {
-	return file->info.read_only || file->block_device;
+	return file->read_only || file->block_device;
 }
 
-static int check(const struct disk_file *file, char *header, const char *path, struct error *err)
+static int check(const struct disk_file *file, char *header, struct error *err)
 {
 	int ret = read_at(file, 0, header);
 
@@ -78,28 +78,29 @@ static int check(const struct disk_file *file, char *header, const char *path, s
 		const struct magic *magic = &magics[i];
 
 		if (!memcmp(header + magic->offset, magic->bytes, magic->len))
-			return refuse(magic, path, err);
+			return refuse(magic, file->path, err);
 	}
 	if (!ret && !may_be_iso(file))
 		ret = read_at(file, ISO_OFFSET, header);
 	if (ret)
-		return error_set(err, ret, "disk %s: cannot read it: %s", path, strerror(-ret));
+		return error_set(err, ret, "disk %s: cannot read it: %s", file->path,
+				 strerror(-ret));
 	if (may_be_iso(file) || memcmp(header + 1, ISO_MAGIC, strlen(ISO_MAGIC)))
 		return 0;
 	return error_set(err, -EINVAL,
 			 "disk %s: is an ISO 9660 image; give it as %s,ro, or with format=raw to "
 			 "let the guest write it",
-			 path, path);
+			 file->path, file->path);
 }
 
-int format_check_raw(const struct disk_file *file, const char *path, struct error *err)
+int format_check_raw(const struct disk_file *file, struct error *err)
 {
 	void *header;
 	int ret;
 
 	if (posix_memalign(&header, HEADER_SIZE, HEADER_SIZE))
-		return error_set(err, -ENOMEM, "disk %s: out of memory", path);
-	ret = check(file, header, path, err);
+		return error_set(err, -ENOMEM, "disk %s: out of memory", file->path);
+	ret = check(file, header, err);
 	free(header);
 	return ret;
 }

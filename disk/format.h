@@ -11,6 +11,6 @@
  * an ISO 9660 image in a file that the guest could write. -errno with a line where
  * it cannot be read.
  */
-int format_check_raw(const struct disk_file *file, const char *path, struct error *err);
+int format_check_raw(const struct disk_file *file, struct error *err);
 
 #endif

@@ -1,1 +1,1 @@
-disk-src := aio.c disk.c file.c file_io.c format.c holder.c
+disk-src := aio.c disk.c file.c file_io.c format.c holder.c raw.c submit.c

@@ -100,11 +100,17 @@ static u64 blk_features(const struct disk_info *info)
 	return features;
 }
 
+/* One decision for all requests that the disk has answered together. */
+static void blk_disk_settled(void *context)
+{
+	virtio_device_interrupt(&((struct blk *)context)->device, 0);
+}
+
 int virtio_blk_create(struct virtio_device **device, struct disk *disk, unsigned number,
 		      struct loop *loop, struct dma_space *space)
 {
 	struct blk *blk = calloc(1, sizeof(*blk));
-	int ret = blk ? disk_start(disk, loop) : -ENOMEM;
+	int ret = blk ? disk_start(disk, loop, blk_disk_settled, blk) : -ENOMEM;
 
 	if (ret) {
 		disk_close(disk);

@@ -159,12 +159,10 @@ static void disk_done(struct disk_request *disk, int result)
 	if (!blk->draining && !virtio_device_is_inert(&blk->device)) {
 		if (!result)
 			result = go_on(request);
-		if (result > 0) {
-			disk_flush_queue(blk->disk);
+		if (result > 0)
 			return;
-		}
+		/* The interrupt comes when the disk has settled. */
 		answer(request, result ? status_of(result) : VIRTIO_BLK_S_OK);
-		virtio_device_interrupt(&blk->device, 0);
 	}
 	if (!--blk->in_flight)
 		blk->draining = false;

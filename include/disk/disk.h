@@ -48,6 +48,7 @@ struct disk_request {
 	struct disk_request *next; /* the disk's, while it has the request; so are the others */
 	struct disk *disk;
 	struct worker_job job;
+	u64 place;    /* where in the file it begins */
 	u64 moved;    /* bytes that an interrupted transfer has behind it */
 	bool refused; /* by us: the host was not asked */
 	int result;
@@ -91,12 +92,17 @@ void disk_get_info(const struct disk *disk, struct disk_info *info);
 /* A name that stays the same for the same file: at most 20 bytes, for VIRTIO_BLK_T_GET_ID. */
 void disk_get_id(const struct disk *disk, char id[20]);
 
-/* Attach to the loop in which requests complete. Once, before the first request. */
-int disk_start(struct disk *disk, struct loop *loop);
+/*
+ * Attach to the loop in which requests complete. Once, before the first request. @settled is
+ * called there after the done() of each batch of requests that have ended, for what is done
+ * once for all of them; may be NULL.
+ */
+int disk_start(struct disk *disk, struct loop *loop, void (*settled)(void *context), void *context);
 
 /*
  * Queue a request; done() is called later, whatever happens. The kernel sees it
- * at the next disk_flush_queue(). What exceeds the disk's own depth waits inside.
+ * at the next disk_flush_queue(), or after a done() that submits. What exceeds the disk's own
+ * depth waits inside.
  */
 void disk_submit(struct disk *disk, struct disk_request *request);
 /* Hand what is queued to the kernel, many requests in one call. */

@@ -20,6 +20,8 @@ struct disk {
 	struct disk_info info;
 	struct list queued, running;
 	struct loop *loop;
+	void (*settled)(void *context);
+	void *context;
 	struct loop_source source; /* always ready */
 	u8 data[DISK_SIZE];
 };
@@ -93,12 +95,16 @@ static void carry_out(struct disk *disk, const struct disk_request *request)
 void fake_disk_complete(struct disk *disk, unsigned count, int result)
 {
 	struct disk_request *request;
+	bool any = count && disk->running.first;
 
 	while (count-- && (request = take(&disk->running))) {
 		if (!result)
 			carry_out(disk, request);
 		request->done(request, result);
 	}
+	if (any)
+		disk->settled(disk->context);
+	disk_flush_queue(disk);
 }
 
 void disk_get_info(const struct disk *disk, struct disk_info *info)
@@ -116,8 +122,10 @@ static void disk_ready(struct loop_source *source, u32 events)
 	fake_disk_complete(container_of(source, struct disk, source), 1, 0);
 }
 
-int disk_start(struct disk *disk, struct loop *loop)
+int disk_start(struct disk *disk, struct loop *loop, void (*settled)(void *context), void *context)
 {
+	disk->settled = settled;
+	disk->context = context;
 	disk->loop = loop;
 	disk->source = (struct loop_source){ eventfd(1, EFD_NONBLOCK), 0, disk_ready };
 	return loop_add(loop, &disk->source);

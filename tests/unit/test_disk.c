@@ -127,7 +127,7 @@ static int open_disk(struct fixture *f, bool read_only)
 	if (ret)
 		assert_string_not_equal(err.text, "");
 	else
-		assert_int_equal(disk_start(f->disk, f->loop), 0);
+		assert_int_equal(disk_start(f->disk, f->loop, NULL, NULL), 0);
 	return ret;
 }
 

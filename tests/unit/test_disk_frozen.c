@@ -129,7 +129,7 @@ static int setup(void **state)
 		return -1;
 	pthread_mutex_init(&f->lock, NULL);
 	return loop_create(&f->loop, &f->lock) || disk_open(&f->disk, f->path, &options, NULL) ||
-	       disk_start(f->disk, f->loop);
+	       disk_start(f->disk, f->loop, NULL, NULL);
 }
 
 static int teardown(void **state)

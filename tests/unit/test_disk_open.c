@@ -221,7 +221,7 @@ static void op_done(struct disk_request *request, int result)
 	assert_int_equal(result, request->result);
 }
 
-/* One write on a loop of its own, with stderr in @said. */
+/* One write on a loop of its own, with what is logged in @said. */
 static int write_and_listen(struct fixture *f, u64 offset, char *said, size_t size)
 {
 	static u8 data[4096] __attribute__((aligned(4096)));
@@ -236,7 +236,7 @@ static int write_and_listen(struct fixture *f, u64 offset, char *said, size_t si
 	struct loop *loop;
 
 	assert_int_equal(loop_create(&loop, &lock), 0);
-	assert_int_equal(disk_start(f->disk, loop), 0);
+	assert_int_equal(disk_start(f->disk, loop, NULL, NULL), 0);
 	catch_stderr();
 	disk_submit(f->disk, &request);
 	disk_drain(f->disk);

@@ -22,6 +22,8 @@ struct disk {
 	u8 data[DISK_SIZE];
 	struct disk_info info;
 	struct loop *loop;
+	void (*settled)(void *context);
+	void *context;
 	struct loop_source source;
 	struct disk_request *queued, *running; /* oldest first */
 	bool hold;			       /* complete nothing but what was released */
@@ -70,6 +72,7 @@ static void carry_out(struct disk *disk, struct disk_request *request)
 static void fake_disk_complete(struct disk *disk, unsigned count)
 {
 	struct disk_request *request;
+	bool any = count && disk->running;
 
 	while (count-- && (request = disk->running)) {
 		disk->running = request->next;
@@ -77,6 +80,11 @@ static void fake_disk_complete(struct disk *disk, unsigned count)
 			carry_out(disk, request);
 		request->done(request, disk->fault);
 	}
+	if (any)
+		disk->settled(disk->context);
+	/* What a done() has submitted. */
+	if (disk->queued)
+		disk_flush_queue(disk);
 }
 
 static void disk_ready(struct loop_source *source, u32 events)
@@ -108,8 +116,10 @@ void disk_get_id(const struct disk *disk, char id[20])
 	memcpy(id, "0123456789abcdefghij", 20);
 }
 
-int disk_start(struct disk *disk, struct loop *loop)
+int disk_start(struct disk *disk, struct loop *loop, void (*settled)(void *context), void *context)
 {
+	disk->settled = settled;
+	disk->context = context;
 	disk->loop = loop;
 	disk->source = (struct loop_source){ eventfd(0, EFD_NONBLOCK), EPOLLIN, disk_ready };
 	return loop_add(loop, &disk->source);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A disk from within: disk.c takes requests and answers them, submit.c finds their way. */
+#ifndef DISK_PRIVATE_H
+#define DISK_PRIVATE_H
+
+#include "aio.h"
+#include "driver.h"
+#include "request_list.h"
+#include "util/log.h"
+#include "vmm/loop.h"
+#include "vmm/worker.h"
+
+/* Threads for what blocks: some may wait for ever, on a frozen file system, and others go on. */
+#define DISK_THREADS 4
+/* Batches of writes under way to the kernel, each on a thread: fewer than threads. */
+#define DISK_BATCHES 2
+
+struct write_batch {
+	struct worker_job job;
+	struct disk *disk;
+	struct aio_batch aio;
+	bool busy; /* a thread's */
+};
+
+/*
+ * A request waits in @queue, or in @writes if its submission may block, until
+ * disk_flush_queue(), is then the kernel's or a thread's, and comes by way of
+ * @finished to its done(). The kernel's context and the worker are made when a
+ * request first needs them.
+ */
+struct disk {
+	struct disk_image image;
+	struct loop *loop;	   /* borrowed; NULL before disk_start() */
+	struct loop_source source; /* its fd is an eventfd, owned: something has completed */
+	void (*settled)(void *context);
+	void *context;
+	struct aio *aio;
+	bool aio_refused; /* the kernel gave us no context: the worker does it all */
+	struct worker *worker;
+	struct request_list queue, writes;
+	struct aio_batch batch;
+	struct write_batch write_batches[DISK_BATCHES];
+	struct request_list finished;
+	unsigned under_way; /* submitted, done() not called */
+	struct log_limit complaints;
+};
+
+/* submit.c: append what is complete to disk->finished; a transfer that was cut short goes on. */
+void disk_reap(struct disk *disk);
+/* @request is complete, without the host or because it cannot be asked. */
+void disk_finish(struct disk *disk, struct disk_request *request, int result);
+
+#endif

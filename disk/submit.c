@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How requests get to the host: by way of the kernel's AIO, or on the worker's threads. */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "private.h"
+
+/* Memory that is zeroed in the loop; more of it is a thread's. */
+#define ZERO_AT_ONCE (64 * KIB)
+
+void disk_finish(struct disk *disk, struct disk_request *request, int result)
+{
+	request->result = result;
+	request_push(&disk->finished, request);
+	/* Cannot fail but by overflow, and then it is readable already. */
+	eventfd_write(disk->source.fd, 1);
+}
+
+/* ---- on the worker's threads ---- */
+
+static void disk_perform(struct worker_job *job)
+{
+	struct disk_request *request = container_of(job, struct disk_request, job);
+	struct disk_image *image = &request->disk->image;
+
+	request->result = image->driver->work(image, request);
+}
+
+static void disk_performed(struct worker_job *job)
+{
+	struct disk_request *request = container_of(job, struct disk_request, job);
+
+	request_push(&request->disk->finished, request);
+}
+
+static int disk_give(struct disk *disk, struct worker_job *job)
+{
+	const struct worker_options options = { .name = "lkvm-disk",
+						.threads = DISK_THREADS,
+						.files = { disk->image.file.fd },
+						.file_count = 1,
+						.event_fd = disk->source.fd };
+	int ret = 0;
+
+	if (!disk->worker)
+		ret = worker_create(&disk->worker, disk->loop, &options);
+	return ret ? ret : worker_submit(disk->worker, job);
+}
+
+static void disk_use_worker(struct disk *disk, struct disk_request *request)
+{
+	int ret;
+
+	request->disk = disk;
+	request->job.run = disk_perform;
+	request->job.done = disk_performed;
+	ret = disk_give(disk, &request->job);
+	if (ret)
+		disk_finish(disk, request, ret);
+}
+
+/* ---- by way of the kernel ---- */
+
+/* Whether io_submit() takes the request without blocking us or refusing it. */
+static bool disk_wants_aio(const struct disk *disk, const struct disk_request *request)
+{
+	if (!disk->image.file.direct || disk->aio_refused)
+		return false;
+	switch (request->op) {
+	case DISK_READ:
+	case DISK_WRITE:
+		return request->iov_count <= IOV_MAX &&
+		       disk_file_is_aligned(&disk->image.file, request, 0, request->place);
+	case DISK_FLUSH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool disk_has_aio(struct disk *disk)
+{
+	if (!disk->aio && !disk->aio_refused &&
+	    aio_create(&disk->aio, disk->image.file.fd, disk->source.fd))
+		disk->aio_refused = true;
+	return disk->aio;
+}
+
+/* aio.h says why: a block device is never frozen. */
+static bool disk_may_wait(const struct disk *disk, const struct disk_request *request)
+{
+	return request->op == DISK_WRITE && !disk->image.file.block_device;
+}
+
+/* @request went DISK_WAY_FILE, and is there no more. */
+static void disk_unmap(struct disk *disk, struct disk_request *request)
+{
+	if (disk->image.driver->unmap)
+		disk->image.driver->unmap(&disk->image, request);
+}
+
+/* What the kernel refuses, a thread does the ordinary way and learns the true reason. */
+static void disk_take_refused(struct disk *disk, struct aio_batch *batch)
+{
+	struct disk_request *request;
+
+	while ((request = aio_take_refused(disk->aio, batch))) {
+		disk_unmap(disk, request);
+		disk_use_worker(disk, request);
+	}
+}
+
+static void write_batch_submit(struct worker_job *job)
+{
+	struct write_batch *batch = container_of(job, struct write_batch, job);
+
+	aio_submit(batch->disk->aio, &batch->aio);
+}
+
+static void write_batch_submitted(struct worker_job *job)
+{
+	struct write_batch *batch = container_of(job, struct write_batch, job);
+
+	batch->busy = false;
+	disk_take_refused(batch->disk, &batch->aio);
+}
+
+/* No thread is to be had: nobody may wait, so the requests fail. */
+static void write_batch_fail(struct write_batch *batch, int error)
+{
+	struct disk_request *request;
+
+	batch->aio.refused = batch->aio.count;
+	while ((request = aio_take_refused(batch->disk->aio, &batch->aio))) {
+		disk_unmap(batch->disk, request);
+		disk_finish(batch->disk, request, error);
+	}
+}
+
+static void disk_flush_writes(struct disk *disk)
+{
+	for (unsigned i = 0; i < DISK_BATCHES && disk->writes.first; i++) {
+		struct write_batch *batch = &disk->write_batches[i];
+		struct disk_request *request;
+		int ret;
+
+		if (batch->busy)
+			continue;
+		batch->disk = disk;
+		batch->job.run = write_batch_submit;
+		batch->job.done = write_batch_submitted;
+		while ((request = disk->writes.first) &&
+		       aio_add(disk->aio, &batch->aio, request, false))
+			request_pop(&disk->writes);
+		if (!batch->aio.count)
+			return;
+		batch->busy = true;
+		ret = disk_give(disk, &batch->job);
+		if (ret) {
+			batch->busy = false;
+			write_batch_fail(batch, ret);
+		}
+	}
+}
+
+static void request_zero(const struct disk_request *request)
+{
+	for (unsigned i = 0; i < request->iov_count; i++)
+		memset(request->iov[i].iov_base, 0, request->iov[i].iov_len);
+}
+
+/* False: the kernel has no room for it before something completes. */
+static bool disk_use_kernel(struct disk *disk, struct disk_request *request)
+{
+	if (disk_may_wait(disk, request)) {
+		request_push(&disk->writes, request);
+		return true;
+	}
+	return aio_add(disk->aio, &disk->batch, request, true);
+}
+
+/* Send @request on its way. False: not now, as above. */
+static bool disk_send(struct disk *disk, struct disk_request *request)
+{
+	enum disk_way way = disk->image.driver->map(&disk->image, request);
+	bool kernel = way == DISK_WAY_FILE && disk_wants_aio(disk, request) && disk_has_aio(disk);
+
+	if (kernel && disk_use_kernel(disk, request))
+		return true;
+	if (way == DISK_WAY_FILE)
+		disk_unmap(disk, request);
+	if (kernel)
+		return false;
+	if (way == DISK_WAY_ZERO && request->len <= ZERO_AT_ONCE) {
+		request_zero(request);
+		disk_finish(disk, request, 0);
+	} else {
+		disk_use_worker(disk, request);
+	}
+	return true;
+}
+
+static void disk_flush_others(struct disk *disk)
+{
+	struct disk_request *request;
+
+	while ((request = disk->queue.first)) {
+		request_pop(&disk->queue);
+		if (disk_send(disk, request))
+			continue;
+		request_push_front(&disk->queue, request);
+		return;
+	}
+}
+
+void disk_flush_queue(struct disk *disk)
+{
+	do {
+		disk_flush_others(disk);
+		if (!disk->batch.count)
+			break;
+		aio_submit(disk->aio, &disk->batch);
+		disk_take_refused(disk, &disk->batch);
+	} while (disk->queue.first);
+	if (disk->writes.first)
+		disk_flush_writes(disk);
+}
+
+/* Gather what has completed; an interrupted transfer goes on in the worker. */
+void disk_reap(struct disk *disk)
+{
+	struct request_list reaped = { 0 };
+	struct disk_request *request;
+
+	if (disk->worker)
+		worker_reap(disk->worker);
+	if (disk->aio)
+		aio_reap(disk->aio, &reaped);
+	while ((request = request_pop(&reaped))) {
+		disk_unmap(disk, request);
+		if (request->result == -EAGAIN)
+			disk_use_worker(disk, request);
+		else
+			request_push(&disk->finished, request);
+	}
+}
