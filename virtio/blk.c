@@ -18,12 +18,7 @@ static struct blk *to_blk(const struct virtio_device *device)
 
 static enum virtio_step blk_step(struct virtio_device *device, unsigned index)
 {
-	struct virtq_chain chain;
-
-	if (!virtio_device_pop(device, index, &chain))
-		return VIRTIO_IDLE;
-	blk_serve(to_blk(device), &chain);
-	return VIRTIO_DONE;
+	return blk_serve(to_blk(device)) ? VIRTIO_DONE : VIRTIO_IDLE;
 }
 
 static void blk_kick(struct virtio_device *device, unsigned index)
@@ -76,6 +71,7 @@ static void blk_destroy(struct virtio_device *device)
 	/* What a reset has let go must end before the machine's memory does. */
 	disk_drain(blk->disk);
 	disk_close(blk->disk);
+	blk_requests_destroy(blk);
 	free(blk);
 }
 
@@ -110,8 +106,13 @@ int virtio_blk_create(struct virtio_device **device, struct disk *disk, unsigned
 		      struct loop *loop, struct dma_space *space)
 {
 	struct blk *blk = calloc(1, sizeof(*blk));
-	int ret = blk ? disk_start(disk, loop, blk_disk_settled, blk) : -ENOMEM;
+	int ret = blk ? blk_requests_create(blk) : -ENOMEM;
 
+	if (!ret) {
+		ret = disk_start(disk, loop, blk_disk_settled, blk);
+		if (ret)
+			blk_requests_destroy(blk);
+	}
 	if (ret) {
 		disk_close(disk);
 		free(blk);

@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* virtio 1.4, "Block Device", "Device Operation". */
+#include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <linux/virtio_blk.h>
 
 #include "blk_request.h"
 #include "virtio/endian.h"
-
-/*
- * Larger transfers go to the disk in pieces of this size, one after the other. A
- * mapping is a page or more, so a piece is never in more than PIECE_IOVS places:
- * one per descriptor and one per page (the kernel takes 1024 in a call).
- */
-#define PIECE	   (2 * MIB)
-#define PIECE_IOVS (BLK_QUEUE_SIZE + PIECE / 4096 + 1)
-
-struct blk_request {
-	struct disk_request disk;
-	struct blk *blk;
-	struct dma_hold hold; /* of the whole chain, until it is answered */
-	u8 *status;	      /* host address of the last writable byte, under the hold */
-	u32 type;
-	u64 moved; /* data bytes behind us */
-	u64 total;
-	struct iovec *iov;	   /* owned: the piece under way */
-	struct virtq_chain *chain; /* owned: a copy as long as it needs to be */
-};
 
 /* ---- answering ---- */
 
@@ -81,15 +62,14 @@ static void answer(struct blk_request *request, u8 status)
 
 	*request->status = status;
 	count(&blk->counters, request, status);
-	virtio_device_push(&blk->device, 0, request->chain,
-			   written_len(request->chain, data, status));
+	virtio_device_push(&blk->device, 0, &request->chain,
+			   written_len(&request->chain, data, status));
 }
 
 static void free_request(struct blk_request *request)
 {
-	free(request->iov);
-	free(request->chain);
-	free(request);
+	request->next = request->blk->free;
+	request->blk->free = request;
 }
 
 /* ---- on the disk ---- */
@@ -103,20 +83,14 @@ static u8 status_of(int error)
 static int map_piece(struct blk_request *request)
 {
 	bool in = request->type == VIRTIO_BLK_T_IN;
-	u64 len = MIN(request->total - request->moved, PIECE);
+	u64 len = MIN(request->total - request->moved, BLK_PIECE);
 	u64 header = in ? 0 : sizeof(struct virtio_blk_outhdr);
-	struct iovec scratch[PIECE_IOVS];
 	int pieces;
 
-	pieces = virtq_chain_iov(request->chain, in ? DMA_WRITE : DMA_READ, header + request->moved,
-				 len, scratch, ARRAY_SIZE(scratch));
+	pieces = virtq_chain_iov(&request->chain, in ? DMA_WRITE : DMA_READ,
+				 header + request->moved, len, request->iov, BLK_PIECE_IOVS);
 	if (pieces < 0)
 		return pieces;
-	free(request->iov);
-	request->iov = malloc(MAX(pieces, 1) * sizeof(scratch[0]));
-	if (!request->iov)
-		return -ENOMEM;
-	memcpy(request->iov, scratch, pieces * sizeof(scratch[0]));
 	request->disk.iov = request->iov;
 	request->disk.iov_count = pieces;
 	request->disk.len = len;
@@ -175,11 +149,17 @@ static void submit(struct blk_request *request, enum disk_op op)
 {
 	request->disk.op = op;
 	request->disk.done = disk_done;
-	request->hold.segments = request->chain->segments;
-	request->hold.count = virtq_chain_segments(request->chain);
+	request->hold.segments = request->chain.segments;
+	request->hold.count = virtq_chain_segments(&request->chain);
 	dma_hold(request->blk->device.space, &request->hold);
 	request->blk->in_flight++;
 	disk_submit(request->blk->disk, &request->disk);
+}
+
+/* Whether it goes to the disk in several pieces. */
+static bool is_large(const struct virtq_chain *chain)
+{
+	return chain->readable_len + chain->writable_len > BLK_PIECE;
 }
 
 /* ---- what the driver asks for: a status to answer now, or SUBMITTED ---- */
@@ -205,7 +185,7 @@ static int transfer(struct blk_request *request, u64 sector, u64 len, enum disk_
 		return VIRTIO_BLK_S_OK;
 	request->total = len;
 	request->disk.offset = sector * DISK_SECTOR;
-	if (map_piece(request))
+	if (is_large(&request->chain) && map_piece(request))
 		return VIRTIO_BLK_S_IOERR;
 	submit(request, op);
 	return SUBMITTED;
@@ -219,8 +199,8 @@ static int clear_range(struct blk_request *request, enum disk_op op, unsigned fe
 
 	if (!virtio_has_feature(&blk->device, feature))
 		return VIRTIO_BLK_S_UNSUPP;
-	if (request->chain->readable_len != sizeof(struct virtio_blk_outhdr) + sizeof(range) ||
-	    virtq_chain_read(request->chain, sizeof(struct virtio_blk_outhdr), &range,
+	if (request->chain.readable_len != sizeof(struct virtio_blk_outhdr) + sizeof(range) ||
+	    virtq_chain_read(&request->chain, sizeof(struct virtio_blk_outhdr), &range,
 			     sizeof(range)) != sizeof(range))
 		return VIRTIO_BLK_S_IOERR;
 	/* "The device MUST set the status byte to UNSUPP ... if any unknown flag is set". */
@@ -243,33 +223,28 @@ static int get_id(struct blk_request *request)
 {
 	char id[VIRTIO_BLK_ID_BYTES] = "";
 
-	if (request->chain->writable_len - 1 < sizeof(id))
+	if (request->chain.writable_len - 1 < sizeof(id))
 		return VIRTIO_BLK_S_IOERR;
 	disk_get_id(request->blk->disk, id);
-	if (virtq_chain_write(request->chain, 0, id, sizeof(id)) < 0)
+	if (virtq_chain_write(&request->chain, 0, id, sizeof(id)) < 0)
 		return VIRTIO_BLK_S_IOERR;
 	request->moved = sizeof(id);
 	return VIRTIO_BLK_S_OK;
 }
 
-static int begin(struct blk_request *request)
+static int begin(struct blk_request *request, const struct virtio_blk_outhdr *header)
 {
-	const struct virtq_chain *chain = request->chain;
-	struct virtio_blk_outhdr header;
-	u64 sector;
+	const struct virtq_chain *chain = &request->chain;
+	u64 sector = virtio64_to_cpu(header->sector);
 
-	if (virtq_chain_read(chain, 0, &header, sizeof(header)) != sizeof(header)) {
-		request->type = UINT32_MAX;
-		return VIRTIO_BLK_S_IOERR;
-	}
-	request->type = virtio32_to_cpu(header.type);
-	sector = virtio64_to_cpu(header.sector);
+	request->type = virtio32_to_cpu(header->type);
 	switch (request->type) {
 	case VIRTIO_BLK_T_IN:
 		return transfer(request, sector, chain->writable_len - 1, DISK_READ);
 	case VIRTIO_BLK_T_OUT:
-		return transfer(request, sector, chain->readable_len - sizeof(header), DISK_WRITE);
+		return transfer(request, sector, chain->readable_len - sizeof(*header), DISK_WRITE);
 	case VIRTIO_BLK_T_FLUSH:
+		request->disk.len = 0;
 		submit(request, DISK_FLUSH);
 		return SUBMITTED;
 	case VIRTIO_BLK_T_GET_ID:
@@ -297,37 +272,158 @@ static u8 *find_status(const struct virtq_chain *chain)
 	return iov.iov_base;
 }
 
-static struct virtq_chain *copy_chain(const struct virtq_chain *chain)
+/* Take @len bytes off the front of the @count pieces at *iov, which have them. */
+static unsigned take_front(struct iovec **iov, unsigned count, void *data, u64 len)
 {
-	size_t size = offsetof(struct virtq_chain, segments[virtq_chain_segments(chain)]);
-	struct virtq_chain *copy = malloc(size);
+	char *to = data;
 
-	return copy ? memcpy(copy, chain, size) : NULL;
+	while (len) {
+		u64 piece = MIN((*iov)->iov_len, len);
+
+		memcpy(to, (*iov)->iov_base, piece);
+		to += piece;
+		len -= piece;
+		(*iov)->iov_base = (char *)(*iov)->iov_base + piece;
+		(*iov)->iov_len -= piece;
+		if ((*iov)->iov_len)
+			return count;
+		++*iov;
+		count--;
+	}
+	return count;
 }
 
-void blk_serve(struct blk *blk, const struct virtq_chain *chain)
+/* Take the last byte off the end of the pieces. */
+static u8 *take_last(struct iovec *iov, unsigned *count)
 {
-	u8 *status = find_status(chain);
-	struct blk_request *request;
-	int ret;
+	struct iovec *last = &iov[*count - 1];
 
-	if (!status) {
-		virtio_device_broken(&blk->device, "a request without a place for its status");
+	if (!--last->iov_len)
+		--*count;
+	return (u8 *)last->iov_base + last->iov_len;
+}
+
+/*
+ * One walk of a chain that is no larger than a piece: header and status come off its ends, and
+ * what is left is the data. -errno: something of it, but perhaps not the status, is not to be
+ * reached, or there is no header.
+ */
+static int lay_out(struct blk_request *request, struct virtio_blk_outhdr *header)
+{
+	const struct virtq_chain *chain = &request->chain;
+	struct iovec *readable = request->iov, *writable;
+	int in, out;
+
+	out = virtq_chain_iov(chain, DMA_READ, 0, chain->readable_len, readable, BLK_PIECE_IOVS);
+	if (out < 0)
+		return out;
+	writable = readable + out;
+	in = virtq_chain_iov(chain, DMA_WRITE, 0, chain->writable_len, writable,
+			     BLK_PIECE_IOVS - out);
+	if (in < 0)
+		return in;
+	request->disk.iov_count = in;
+	request->status = take_last(writable, &request->disk.iov_count);
+	request->disk.iov = writable;
+	if (chain->readable_len < sizeof(*header))
+		return -EINVAL;
+	out = take_front(&readable, out, header, sizeof(*header));
+	dma_copied();
+	/* A driver has data in one direction alone. */
+	if (header->type == cpu_to_virtio32(VIRTIO_BLK_T_IN)) {
+		request->disk.len = chain->writable_len - 1;
+		return 0;
+	}
+	request->disk.iov = readable;
+	request->disk.iov_count = out;
+	request->disk.len = chain->readable_len - sizeof(*header);
+	return 0;
+}
+
+/* What lay_out() finds, of one that goes to the disk in several pieces: they come later. */
+static int lay_out_large(struct blk_request *request, struct virtio_blk_outhdr *header)
+{
+	request->status = find_status(&request->chain);
+	if (!request->status ||
+	    virtq_chain_read(&request->chain, 0, header, sizeof(*header)) != sizeof(*header))
+		return -EFAULT;
+	return 0;
+}
+
+static void serve(struct blk_request *request)
+{
+	struct virtio_blk_outhdr header;
+	int ret = -EINVAL;
+
+	request->status = NULL;
+	request->type = UINT32_MAX;
+	request->moved = request->total = 0;
+	if (request->chain.writable_len)
+		ret = is_large(&request->chain) ? lay_out_large(request, &header)
+						: lay_out(request, &header);
+	if (ret && !request->status)
+		request->status = find_status(&request->chain);
+	if (!request->status) {
+		virtio_device_broken(&request->blk->device,
+				     "a request without a place for its status");
+		free_request(request);
 		return;
 	}
-	request = calloc(1, sizeof(*request));
-	if (!request || !(request->chain = copy_chain(chain))) {
-		free(request);
-		*status = VIRTIO_BLK_S_IOERR;
-		blk->counters.errors++;
-		virtio_device_push(&blk->device, 0, chain, 0);
-		return;
-	}
-	request->blk = blk;
-	request->status = status;
-	ret = begin(request);
+	ret = ret ? VIRTIO_BLK_S_IOERR : begin(request, &header);
 	if (ret == SUBMITTED)
 		return;
 	answer(request, ret);
 	free_request(request);
+}
+
+/* ---- the requests ---- */
+
+/* One more than can be out: the ring says when a driver has more out than it may. */
+#define REQUESTS      (BLK_QUEUE_SIZE + 1)
+#define REQUESTS_SIZE (REQUESTS * sizeof(struct blk_request))
+
+int blk_requests_create(struct blk *blk)
+{
+	void *memory = mmap(NULL, REQUESTS_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	/* Most of it is never touched: no pages of 2 MiB for the little that is. */
+	madvise(memory, REQUESTS_SIZE, MADV_NOHUGEPAGE);
+	blk->requests = memory;
+	return 0;
+}
+
+void blk_requests_destroy(struct blk *blk)
+{
+	munmap(blk->requests, REQUESTS_SIZE);
+}
+
+/* The one that was last in use, else one that never was: as little memory as can be. */
+static struct blk_request *take_request(struct blk *blk)
+{
+	struct blk_request *request = blk->free;
+
+	if (request) {
+		blk->free = request->next;
+		return request;
+	}
+	/* A reset waits for those under way. */
+	assert(blk->used < REQUESTS);
+	request = &blk->requests[blk->used++];
+	request->blk = blk;
+	return request;
+}
+
+bool blk_serve(struct blk *blk)
+{
+	struct blk_request *request = take_request(blk);
+
+	if (virtio_device_pop(&blk->device, 0, &request->chain)) {
+		serve(request);
+		return true;
+	}
+	free_request(request);
+	return false;
 }
