@@ -116,7 +116,7 @@ u8 listener_status(int error)
 	return VIRTIO_IOMMU_S_DEVERR;
 }
 
-/* @m as a listener takes it; false: memory that nobody may touch, which no IOMMU can say. */
+/* @m as a listener takes it. False: it has neither READ nor WRITE, which no IOMMU can express. */
 static bool mapping_mirrors(const struct mapping *m, struct dma_mapping *out)
 {
 	u32 access = m->flags & (DMA_READ | DMA_WRITE);
@@ -231,7 +231,7 @@ static u8 map_check_range(const struct viommu *viommu, const struct map_args *ar
 
 	if (args->last < args->start)
 		return VIRTIO_IOMMU_S_INVAL;
-	/* last + 1 may wrap, to the 0 that is aligned. */
+	/* last + 1 may wrap to 0, which is aligned, as it should be. */
 	if (!is_aligned(args->start | args->gpa | (args->last + 1), granule))
 		return VIRTIO_IOMMU_S_RANGE;
 	if (!range_contains(viommu->aperture.start, viommu->aperture.last, args->start, args->last))
@@ -257,7 +257,7 @@ static u8 map_into_table(struct domain *domain, const struct mapping *m)
 	}
 }
 
-/* @m, which is there. */
+/* Remove @m, which was just inserted. */
 static void map_undo(struct domain *domain, const struct mapping *m)
 {
 	struct store_range range;
@@ -280,8 +280,8 @@ static int map_into_listeners(struct domain *domain, const struct mapping *m)
 }
 
 /*
- * Mappings that are more than memory came (@by 1) or went (-1). Doorbells of the domain's endpoints
- * may lead elsewhere then.
+ * Count mappings of registers and inaccessible ones that were added (@by 1) or removed (-1). Where
+ * doorbells lead may have changed then, so the endpoints' MSIs are resolved again.
  */
 static void domain_count(struct domain *domain, u64 registers, u64 inaccessible, int by)
 {
@@ -374,7 +374,7 @@ static void count_special(const struct domain *domain, const struct store_range 
 	struct mapping m;
 
 	*registers = *inaccessible = 0;
-	/* As a rule there is none, and UNMAP need not walk. */
+	/* Most domains have none, and UNMAP need not walk its range. */
 	if (!domain->registers && !domain->inaccessible)
 		return;
 	while (store_step(&walk, &m) && m.start <= range->last) {

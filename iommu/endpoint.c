@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An endpoint's view of memory: its domain, or all of RAM in bypass, or nothing.
+ * An endpoint's view of memory: its domain's mappings, all of RAM in bypass, or nothing.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,14 +40,14 @@ static int endpoint_translate(struct dma_space *space, iova_t iova, enum dma_acc
 	struct endpoint *endpoint = endpoint_of(space);
 	struct mapping m;
 
-	/* In bypass a doorbell needs no look: it is no RAM, and so faults there. */
+	/* In bypass a doorbell needs no special case: it is not RAM, so an access there faults. */
 	if (endpoint_bypasses(endpoint)) {
 		*run = (struct dma_run){ 0, UINT64_MAX, 0, DMA_READ | DMA_WRITE };
 		return 0;
 	}
 	if (!endpoint->domain)
 		return endpoint_refuse(endpoint, iova, access, VIRTIO_IOMMU_FAULT_R_DOMAIN);
-	/* Nothing is ever mapped in a doorbell window: it faults like any hole. */
+	/* Nothing is ever mapped in a doorbell window: an access there faults like in any hole. */
 	if (!store_find(&endpoint->domain->store, iova, &m) || !(m.flags & access) ||
 	    m.flags & VIRTIO_IOMMU_MAP_F_MMIO)
 		return endpoint_refuse(endpoint, iova, access, VIRTIO_IOMMU_FAULT_R_MAPPING);

@@ -33,7 +33,7 @@ enum { VIOMMU_REQUEST_QUEUE, VIOMMU_EVENT_QUEUE, VIOMMU_QUEUES };
 /* Linux flushes up to as many UNMAPs at once; and as many are served under one hold of the lock. */
 #define VIOMMU_QUEUE_SIZE 256
 
-/* Properties for which there is always room: a host's group has two or three. */
+/* How many properties a PROBE answer always has room for: a host's group has two or three. */
 #define VIOMMU_PROBE_ROOM 8
 
 /* Guests number domains from 0; Linux keeps to the positive ints. */
@@ -52,9 +52,9 @@ struct domain {
 };
 
 /*
- * Endpoints that the host cannot tell apart, and the listener that mirrors their
- * domain: it holds what all of them agree on that are attached (or bypass). While they
- * disagree, as a guest moves one after the other, it holds nothing.
+ * Endpoints that the host cannot tell apart, and the listener that mirrors their domain. It holds
+ * the domain that all attached (or bypassing) members are in. While they are in different ones,
+ * because a guest moves them one after the other, it holds nothing.
  */
 struct group {
 	struct list_node node; /* viommu->groups */
@@ -63,7 +63,7 @@ struct group {
 	struct list_node endpoints;    /* endpoint.sibling */
 	struct list_node member;       /* domain->groups */
 	struct domain *domain;	       /* whose mappings it holds; NULL: none, or bypass */
-	bool bypass;		       /* it holds all RAM, as nobody is attached */
+	bool bypass;		       /* it holds all RAM: its endpoints bypass */
 	bool lost; /* its listener refused to undo a change: groups_isolate_lost() is due */
 };
 
@@ -76,11 +76,11 @@ struct endpoint {
 	struct group *group;	  /* NULL: emulated, needs no mirror */
 	struct list_node sibling; /* group->endpoints */
 	struct resv resv;
-	u64 page_size_mask; /* what stands behind it can do; for the view */
+	u64 page_size_mask; /* of the hardware behind it; for the view */
 	struct range aperture;
 	u32 id;
 	char *name; /* owned */
-	/* space.holds_put when a reset or a change of bypass took its translations away. */
+	/* Holds numbered below this are on translations that a reset or a change of bypass took. */
 	u64 lost_holds;
 	/* It reaches nothing, boot bypass or not: its listener could not follow, or a reset is on.
 	 */
@@ -118,7 +118,7 @@ struct viommu {
 	struct list_node domains;
 	struct list_node groups;
 	struct store_pool pool; /* of the domains' stores */
-	u64 page_size_mask;	/* what all endpoints can do */
+	u64 page_size_mask;	/* page sizes that all endpoints can map */
 	struct range aperture;
 	u32 probe_size;
 	bool bypass;   /* virtio_iommu_config.bypass */
@@ -183,12 +183,12 @@ void group_destroy(struct group *group);
 const char *group_name(const struct group *group);
 
 /*
- * Make the listener hold what it shall once @mover is in @target (NULL: not attached). All or
- * nothing: on -errno it holds what it held; if even that cannot be had back, -EIO, and all of its
- * endpoints are isolated.
+ * Fill the listener with what it must hold once @mover is in @target (NULL: not attached). On
+ * -errno it holds what it held before. If the old mappings cannot be restored either, the answer
+ * is -EIO and all of its endpoints are isolated.
  */
 int group_prepare_move(struct endpoint *mover, struct domain *target);
-/* Make it hold what its endpoints are in now. -errno: they are isolated. */
+/* Fill it with what its endpoints agree on now. -errno: they are isolated. */
 int group_settle(struct group *group);
 /* Make it hold nothing. Cannot fail. */
 void group_clear(struct group *group);
@@ -212,7 +212,7 @@ void endpoints_restart(struct viommu *viommu);
 /* @reason: VIRTIO_IOMMU_FAULT_R_*. */
 void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access access, u8 reason);
 /*
- * The same report, to a driver that is to be tried: no access was refused. -ENOBUFS: the
+ * The same report although no access was refused, to test the guest's driver. -ENOBUFS: the
  * event queue has no buffer for it.
  */
 int fault_inject(struct endpoint *endpoint, iova_t address, enum dma_access access);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The requests (virtio 1.4, "IOMMU Device", "Device operations"). A request is
- * its bytes, however the driver cuts them into descriptors: all that it says is
- * copied, then looked at.
+ * The requests (virtio 1.4, "IOMMU Device", "Device operations"). A request is a string of bytes,
+ * however the driver cuts it into descriptors. It is copied first and looked at then.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +36,7 @@ static bool all_zero(const u8 *bytes, size_t size)
 	return true;
 }
 
-/* Whatever @endpoint held before it moved must be let go. */
+/* Wait for all holds that @endpoint had when it moved. */
 static void wait_for_endpoint(struct request *request, struct endpoint *endpoint)
 {
 	request->wait = (struct request_wait){ .what = WAIT_ENDPOINT,
@@ -154,8 +153,8 @@ static u8 execute_unmap(struct viommu *viommu, const union request_body *body,
 
 /*
  * "PROBE request": the answer fills probe_size bytes, and the status follows
- * them. In a buffer that is too short for that no property is written; the
- * status ends it, where a driver that believes in a smaller size looks.
+ * them. In a buffer that is too short for that no property is written, and the
+ * status is its end, where a driver that assumes a smaller size looks for it.
  */
 static u8 execute_probe(struct viommu *viommu, const union request_body *body,
 			struct request *request)
@@ -168,7 +167,7 @@ static u8 execute_probe(struct viommu *viommu, const union request_body *body,
 	request->tail = MIN(room, viommu->probe_size);
 	if (endpoint && !short_buffer)
 		resv_write_properties(&endpoint->resv, properties);
-	/* Zeros too: the used length will say that all up to the status was written. */
+	/* The zeros are written, too: the used length covers all bytes up to the status. */
 	if (virtq_chain_write(&request->chain, 0, properties, request->tail) != request->tail)
 		return VIRTIO_IOMMU_S_DEVERR;
 	if (short_buffer)
@@ -202,7 +201,7 @@ static const struct request_type *request_type_find(const struct viommu *viommu,
 	return found;
 }
 
-/* What request_execute() carried out, for those who listen. */
+/* Tell the tracers what request_execute() carried out. */
 static void request_trace(struct viommu *viommu, const union request_body *body,
 			  const struct request *request)
 {

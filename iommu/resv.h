@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where an endpoint's guest may map nothing: what stands behind the endpoint, in
- * the words of the PROBE request's RESV_MEM properties.
+ * Reserved regions: where the guest may map nothing for an endpoint, as the RESV_MEM properties of
+ * a PROBE answer say it.
  */
 #ifndef IOMMU_RESV_H
 #define IOMMU_RESV_H
@@ -10,7 +10,7 @@
 #include "util/types.h"
 #include "vmm/dma_limits.h"
 
-/* Smaller pages than these no guest has. */
+/* No guest has smaller pages. */
 #define RESV_SMALLEST_PAGE 4096ULL
 
 struct resv_region {
@@ -24,7 +24,7 @@ struct resv {
 	struct resv_region regions[DMA_LIMITS_RANGES]; /* sorted, disjoint; <= 1 MSI */
 };
 
-/* What becomes of a range of kind DMA_RANGE_MSI. */
+/* What the guest is told of a range of kind DMA_RANGE_MSI. */
 enum resv_msi {
 	RESV_MSI_WINDOW,   /* an MSI property: doorbell writes pass untranslated */
 	RESV_MSI_RESERVED, /* the host needs it, the guest maps its doorbell elsewhere */

@@ -132,7 +132,7 @@ static void path_add(struct store *store, struct store_path *path, iova_t key, v
 			return;
 		}
 		right = inner_split(store, inner);
-		/* Never at right's first place, whose key is going up. */
+		/* Not for right's first place: its key goes to the parent. */
 		if (at <= inner->count)
 			inner_add(inner, at, key, child);
 		else
@@ -182,7 +182,7 @@ static int store_insert_first(struct store *store, const struct mapping *mapping
 	return 0;
 }
 
-/* Whether @mapping, whose place in @leaf is @at, runs into a neighbour. */
+/* Whether @mapping, to be inserted at @at of @leaf, overlaps a neighbour. */
 static bool leaf_refuses(const struct store_leaf *leaf, unsigned at, const struct mapping *mapping)
 {
 	if (at && leaf->extent[at - 1].last >= mapping->start)
@@ -206,11 +206,12 @@ int store_insert(struct store *store, const struct mapping *mapping)
 	if (leaf_refuses(leaf, at, mapping))
 		return -EEXIST;
 	if (leaf->count == LEAF_MAX) {
-		/* As many as can split: the leaf, all above it, and the root's new parent. */
+		/* The most nodes that an insertion makes: the leaf and all above it split, and the
+		 * root gets a parent. */
 		if (store_pool_reserve(store->pool, store->height + 2))
 			return -ENOMEM;
 		right = leaf_split(store, &path, leaf);
-		/* Never at right's first place, which the tree has a key of. */
+		/* Not for right's first place: the tree has that key. */
 		if (at > leaf->count) {
 			at -= leaf->count;
 			leaf = right;

@@ -20,7 +20,7 @@ struct store_spare {
 
 static_assert(sizeof(struct store_slab) <= STORE_NODE_SIZE, "it takes one node's place");
 
-/* Pages of the host's, not zeroed by us: what is never used is never there. */
+/* Pages from the host, untouched: what is never used takes no memory. */
 static void *pages_get(u64 size)
 {
 	void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

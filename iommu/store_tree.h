@@ -58,7 +58,7 @@ static inline unsigned keys_upto(const iova_t *keys, unsigned count, iova_t key)
 
 	if (!count)
 		return 0;
-	/* Without branches: nobody can predict what a guest looks for. */
+	/* Without branches: what a guest looks for cannot be predicted. */
 	while (count > 1) {
 		unsigned half = count / 2;
 

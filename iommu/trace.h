@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the live view (view.c) shows: requests counted by type and status, their
- * latencies, and events for whoever listens. With nobody listening an event costs
- * one look at an empty list.
+ * latencies, and events for tracers. Without a tracer an event costs one look at an
+ * empty list.
  */
 #ifndef IOMMU_TRACE_H
 #define IOMMU_TRACE_H
@@ -14,12 +14,12 @@
 
 struct viommu;
 
-/* Requests are counted by VIRTIO_IOMMU_T_*, and what is none of these as type 0; */
+/* Requests are counted by VIRTIO_IOMMU_T_*, unknown types as type 0; */
 #define STATS_TYPES (VIRTIO_IOMMU_T_PROBE + 1)
-/* and by VIRTIO_IOMMU_S_*, and what was returned unwritten as the last status. */
+/* and by VIRTIO_IOMMU_S_*, those returned without a status as the last one. */
 #define STATS_UNWRITTEN (VIRTIO_IOMMU_S_NOMEM + 1)
 #define STATS_STATUSES	(STATS_UNWRITTEN + 1)
-/* Bucket n counts what took 2^n to 2^(n+1) - 1 ns; the last one also what took longer. */
+/* Bucket n counts requests of 2^n to 2^(n+1) - 1 ns; the last one longer ones, too. */
 #define STATS_BUCKETS 40
 
 struct viommu_stats {
@@ -40,7 +40,7 @@ enum trace_kind {
 	TRACE_RESET,
 };
 
-/* An event; what a kind has no use for is 0. */
+/* An event; fields that its kind does not use are 0. */
 struct trace_event {
 	u64 time;	 /* ns of CLOCK_REALTIME; filled in by trace_send() */
 	u64 start, last; /* IOVAs; a fault's address is start */
@@ -48,7 +48,7 @@ struct trace_event {
 	u32 domain;
 	u32 endpoint;
 	u32 flags; /* of ATTACH and MAP; of a fault VIRTIO_IOMMU_FAULT_F_* */
-	u32 lost;  /* events before this one that had no room */
+	u32 lost;  /* how many events before this one found no room */
 	u8 kind;   /* enum trace_kind */
 	u8 status; /* as counted; of a fault VIRTIO_IOMMU_FAULT_R_* */
 	bool injected;
@@ -56,7 +56,7 @@ struct trace_event {
 
 #define TRACER_EVENTS 1024
 
-/* Somebody who listens. */
+/* A listener to events. */
 struct tracer {
 	struct list_node node; /* viommu->tracers */
 	/* There is an event, and there was none; on any thread that has the VM lock. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * iommu-show, and the table of the commands. A million mappings take a while to walk:
- * it is done in pieces, between which the guest goes on; so a place in the lists is
- * an address or an ID, never a pointer.
+ * iommu-show, and the table of the commands. A walk over a million mappings takes long, so it is
+ * done in pieces, and the guest goes on between them. A place in a list is therefore an address or
+ * an ID, never a pointer.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ struct show {
 	enum show_stage stage;
 	unsigned endpoint; /* the next one */
 	u64 domain;	   /* the smallest ID not done yet */
-	u64 walking;	   /* the domain that the rest is about; past the last ID: none */
+	u64 walking;	   /* the domain of the fields below; NO_DOMAIN: none */
 	iova_t iova;	   /* where its walk goes on */
 	u64 count, bytes;  /* found so far */
 };

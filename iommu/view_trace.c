@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* iommu-trace and iommu-fault: what happens, as it happens, and making it happen. */
+/* iommu-trace, which sends events as they happen, and iommu-fault, which injects a fault. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static const char *fault_reason(u8 reason)
 	return reason == VIRTIO_IOMMU_FAULT_R_DOMAIN ? "DOMAIN" : "MAPPING";
 }
 
-/* What an event says depends on its kind; what all have is time and name. */
+/* All events have time and name; the other fields depend on the kind. */
 static json_t *trace_json(const struct trace_event *event)
 {
 	json_t *json = json_pack("{sI}", "time", view_number(event->time));
@@ -126,7 +126,7 @@ int view_trace(void *arg, struct control_client *client, json_t *request, struct
 
 /* ---- iommu-fault ---- */
 
-/* With the ones that there are, as far as the line goes. */
+/* The line names the endpoints that there are, as many as fit. */
 static int say_no_endpoint(const struct viommu *viommu, u64 id, struct error *err)
 {
 	const struct list_node *node;

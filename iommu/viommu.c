@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The virtio device. A request that takes a translation away is carried out at
- * once, and answered when no device uses what it took; until then the request
- * queue stands, and nothing else does.
+ * The virtio device. A request that takes a translation away is carried out at once, and answered
+ * when no device uses the memory any more. Until then the request queue waits, and nothing else
+ * does.
  */
 #include <errno.h>
 #include <linux/virtio_ids.h>
@@ -46,8 +46,8 @@ static bool viommu_next(struct viommu *viommu)
 }
 
 /*
- * A batch of @answered requests began at @begin, with one that had @waited. One look at the
- * clock for all: each gets its share.
+ * Count the latencies of a batch of @answered requests that began at @begin; the first of them had
+ * @waited since an earlier batch. One look at the clock is for all of them: each gets its share.
  */
 static void viommu_time(struct viommu *viommu, u64 begin, unsigned answered, bool waited)
 {
@@ -128,7 +128,7 @@ static void viommu_config_read(struct virtio_device *device, u32 offset, void *d
 	memcpy(data, (const u8 *)&config + offset, len);
 }
 
-/* No request caused it, so nobody can be told in a status: the device needs a reset. */
+/* No request caused it, so no status can tell the guest of a failure: the device needs a reset. */
 static void viommu_set_bypass(struct viommu *viommu, bool bypass)
 {
 	struct list_node *node;
@@ -180,7 +180,7 @@ static void viommu_reset(struct virtio_device *device)
 		endpoints_restart(viommu);
 }
 
-/* I/O of all devices on what they have lost is over; what they began after that is no matter. */
+/* Whether all I/O on what the devices have lost is over. What they began later does not count. */
 static bool viommu_settled(const struct virtio_device *device)
 {
 	const struct viommu *viommu = container_of(device, struct viommu, device);
@@ -259,7 +259,7 @@ int viommu_create(struct viommu **out, const struct viommu_config *config, struc
 	viommu->irq = irq;
 	viommu->page_size_mask = -RESV_SMALLEST_PAGE;
 	viommu->aperture = (struct range){ 0, UINT64_MAX };
-	/* A driver reads it once: room for what an endpoint that comes later may have. */
+	/* A driver reads it once, so it has room for endpoints that are added later. */
 	viommu->probe_size = VIOMMU_PROBE_ROOM * sizeof(struct virtio_iommu_probe_resv_mem);
 	viommu_init_device(viommu, &ram->space);
 	*out = viommu;

@@ -100,7 +100,7 @@ static void viot_checksum(struct viot_table *table, u32 size)
 	table->header.checksum = -sum;
 }
 
-/* Whether @info goes on where @range ends, in addresses as in endpoints. */
+/* Whether @info follows @range directly, both in its address and in its endpoint ID. */
 static bool range_grows(const struct viot_pci_range *range, const struct device_info *info)
 {
 	u32 more = info->bdf - le16_to_cpu(range->bdf);
@@ -176,7 +176,7 @@ int viot_build(const struct device_info *const *devices, unsigned count, void **
 	}
 	if (!iommu || endpoints >= UINT16_MAX)
 		return -EINVAL;
-	/* The most that it can be: nodes of endpoints are all of one size. */
+	/* An upper bound: all nodes of endpoints have one size. */
 	viot = calloc(1, sizeof(*viot) + sizeof(struct viot_iommu) +
 				 endpoints * sizeof(struct viot_endpoint));
 	if (!viot)

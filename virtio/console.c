@@ -57,7 +57,7 @@ static void give_back(struct console *console, unsigned index, u32 written)
 	virtio_device_push(&console->device, index, &console->current[index].chain, written);
 }
 
-/* One go of output. A full terminal will call: the rest, and what the driver adds, waits for that.
+/* One go of output. If the terminal is full, it calls us when it has room: the rest waits for that.
  */
 static enum virtio_step transmit_some(struct virtio_device *device, unsigned index)
 {
@@ -76,7 +76,7 @@ static enum virtio_step transmit_some(struct virtio_device *device, unsigned ind
 		if (wrote < (size_t)len)
 			return VIRTIO_IDLE;
 	}
-	/* Memory that cannot be read is a text that cannot be shown; the fault was reported. */
+	/* Memory that cannot be read is skipped; the DMA space has reported the fault. */
 	if (len >= 0 && current->done < current->chain.readable_len)
 		return VIRTIO_PART;
 	give_back(console, index, 0);

@@ -79,7 +79,7 @@ bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virt
 	return ret == 1;
 }
 
-bool virtio_device_has_more(struct virtio_device *device, unsigned index)
+static bool has_more(struct virtio_device *device, unsigned index)
 {
 	return started(device) && virtq_has_more(&device->queues[index]);
 }
@@ -128,7 +128,7 @@ unsigned virtio_device_serve(struct virtio_device *device, unsigned index, unsig
 	while (done < budget && (last = step(device, index)) != VIRTIO_IDLE)
 		done++;
 	virtio_device_interrupt(device, index);
-	if (last == VIRTIO_PART || (last == VIRTIO_DONE && virtio_device_has_more(device, index)))
+	if (last == VIRTIO_PART || (last == VIRTIO_DONE && has_more(device, index)))
 		virtio_device_kick_again(device, index);
 	return done;
 }

@@ -78,7 +78,8 @@ void doorbell_close(struct doorbell *doorbell)
 	doorbell->source.fd = -1;
 }
 
-void doorbell_ring(struct doorbell *doorbell)
+/* The loop will serve the queue. */
+static void doorbell_ring(struct doorbell *doorbell)
 {
 	u64 one = 1;
 

@@ -134,7 +134,7 @@ static u32 read_register(struct mmio *mmio, u64 offset)
 
 static void write_register(struct mmio *mmio, u64 offset, u32 value)
 {
-	/* "The device stops": nothing but its reset, and the acknowledgement of its last word. */
+	/* It has stopped: the driver can reset it, and acknowledge its last interrupt. */
 	if (virtio_device_is_inert(mmio->transport.virtio) && offset != VIRTIO_MMIO_STATUS &&
 	    offset != VIRTIO_MMIO_INTERRUPT_ACK)
 		return;
@@ -203,7 +203,7 @@ static void mmio_interrupt(struct virtio_device *virtio, u32 cause, unsigned que
 {
 	struct mmio *mmio = mmio_of(virtio->transport_state);
 
-	/* An edge even if the bit is still set: the driver may be past its look at the rings. */
+	/* An edge even if the bit is still set: the driver may have looked at the rings already. */
 	mmio->interrupt_status |= cause;
 	irq_line_pulse(mmio->line);
 }
@@ -213,7 +213,7 @@ static const struct virtio_transport_ops mmio_transport_ops = {
 	.kick_again = transport_kick_again,
 };
 
-/* Without an ioevent the writes come to us: slower, not worse. */
+/* Without an ioevent kicks are exits that come to mmio_write(): slower, and as good. */
 static void mmio_arm(struct transport *transport, unsigned queue)
 {
 	gpa_t address = mmio_of(transport)->region.start + VIRTIO_MMIO_QUEUE_NOTIFY;

@@ -25,7 +25,7 @@ void virtio_pci_forget(struct virtio_pci *pci)
 	pci->isr = 0;
 }
 
-void virtio_pci_reset(struct virtio_pci *pci)
+static void virtio_pci_reset(struct virtio_pci *pci)
 {
 	if (!transport_reset(&pci->transport))
 		return;

@@ -43,9 +43,7 @@ struct virtio_pci {
 	struct virtio_pci_queue queues[]; /* queue_count of them */
 };
 
-/* The device's reset: all but what the function's configuration space has. May vm_wait(). */
-void virtio_pci_reset(struct virtio_pci *pci);
-/* Of that the registers alone: as at power-on. */
+/* The transport's registers are as at power-on; not the function's configuration space. */
 void virtio_pci_forget(struct virtio_pci *pci);
 /* INTx follows the ISR status and MSI-X Enable. */
 void virtio_pci_update_intx(struct virtio_pci *pci);

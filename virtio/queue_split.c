@@ -20,13 +20,13 @@ struct split {
 	struct virtq_ring ring;
 	iova_t desc, avail, used;
 	u16 next_avail; /* avail index of the next chain to take */
-	u16 seen_avail; /* avail index up to which the driver was seen to have come */
+	u16 seen_avail; /* the driver's avail index when we last read it */
 	u16 next_used;	/* used index as we wrote it last */
 	u16 filled;	/* used elements from there on that the driver has not been shown */
 	u16 signalled;	/* used index when we last looked whether to interrupt */
 	/*
-	 * Host addresses of the rings while the space's generation is this; NULL
-	 * where a ring is in several places, or was not met yet.
+	 * Host addresses of the rings, good while the space has this generation; NULL
+	 * where a ring is in several places, or not in the TLB.
 	 */
 	u64 generation;
 	bool found; /* all three */
@@ -230,7 +230,7 @@ static int split_pop(struct virtq_ring *ring, struct virtq_chain *chain)
 	ret = chains_available(split);
 	if (ret <= 0)
 		return ret;
-	/* More chains out than the queue has descriptors: some head is there twice. */
+	/* More chains are taken than the queue has descriptors: some head came twice. */
 	if (ring->in_flight >= ring->size)
 		return -EINVAL;
 	if (avail_load(split, RING_ENTRIES + 2 * (split->next_avail & (ring->size - 1)), &head))

@@ -41,7 +41,7 @@ void transport_write_features(struct transport *transport, u32 value)
 	if (transport->virtio->status & VIRTIO_CONFIG_S_FEATURES_OK)
 		return;
 	if (transport->driver_features_sel > 1) {
-		/* No feature is offered up there. */
+		/* No feature has such a number. */
 		transport->accepts_unknown |= value != 0;
 		return;
 	}
@@ -168,7 +168,10 @@ bool transport_queue_enabled(const struct virtq *queue)
 	return queue->ready || queue->stopping;
 }
 
-/* True: it is over, and nobody has drawn the conclusions yet. */
+/*
+ * Stop the queue and wait until the device has let go of it. True: it has, and the caller is to
+ * disable or reset the queue. False: the VM stops, or another vCPU has done that already.
+ */
 static bool let_go(struct transport *transport, struct virtq *queue)
 {
 	struct virtio_device *virtio = transport->virtio;

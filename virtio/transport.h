@@ -27,15 +27,15 @@ struct transport {
 	struct loop *loop;	      /* where kicks are waited for; borrowed */
 	struct virtio_device *virtio; /* owned; its transport_state is this */
 	/*
-	 * The doorbell of @queue is listened to from now on: have KVM ring it. May fail: kicks
-	 * then come to transport_notified(). Not called where kick_on_vcpu is set. Never NULL.
+	 * The loop listens to the doorbell of @queue from now on: have KVM ring it. If that fails,
+	 * kicks come to transport_notified(). Not called if kick_on_vcpu is set. Never NULL.
 	 */
 	void (*arm)(struct transport *transport, unsigned queue);
 	u64 offered;	      /* features, the transport's included */
-	u64 required;	      /* the driver does without these at its peril */
+	u64 required;	      /* FEATURES_OK is refused without these */
 	u64 driver_features;  /* as written, not yet accepted */
-	bool accepts_unknown; /* bits of the driver's past the 64 that are looked at */
-	bool paused;	      /* no queue is served: transport_pause() */
+	bool accepts_unknown; /* the driver wrote a bit past the first 64 */
+	bool paused;	      /* transport_pause(): no queue is served */
 	u32 device_features_sel, driver_features_sel, queue_sel;
 	struct doorbell *doorbells; /* queue_count of them, owned */
 };
@@ -53,7 +53,7 @@ void transport_destroy(struct transport *transport);
 
 /* ---- registers ---- */
 
-/* The half of the offered features, or of those that the driver wrote, that is selected. */
+/* The selected half of the features that are offered, or that the driver wrote. */
 u32 transport_device_features(const struct transport *transport);
 u32 transport_driver_features(const struct transport *transport);
 void transport_write_features(struct transport *transport, u32 value);
@@ -64,16 +64,18 @@ void transport_write_features(struct transport *transport, u32 value);
  */
 void transport_write_status(struct transport *transport, u8 value);
 /*
- * Done when it returns true, and the registers that are the transport's own are to be reset
- * then. It may vm_wait() for that, and the device is inert meanwhile. False: the VM stops, or
- * another vCPU, which wrote the same, has done it all.
+ * Reset the device. It may vm_wait() for the host's I/O, and the device is inert meanwhile. True:
+ * it is reset, and the caller resets the registers that are the transport's own. False: the VM
+ * stops, or another vCPU, which wrote the same, has done all of it.
  */
 bool transport_reset(struct transport *transport);
 
 /* The selected queue, or NULL if the device has no such queue. */
 struct virtq *transport_queue(struct transport *transport);
-/* "The driver MUST NOT" do so while the queue is enabled, before FEATURES_OK, with layouts that
- * cannot be: ignored, ignored, and the device asks for its reset. */
+/*
+ * Ignored while the queue is enabled, and before FEATURES_OK ("The driver MUST NOT"). With a size
+ * or an address that cannot work the device asks for its reset.
+ */
 void transport_enable_queue(struct transport *transport, struct virtq *queue);
 /*
  * The device lets go of this one queue. Both return, when, as transport_reset(). A queue that was
@@ -82,9 +84,9 @@ void transport_enable_queue(struct transport *transport, struct virtq *queue);
  */
 bool transport_stop_queue(struct transport *transport, struct virtq *queue);
 bool transport_reset_queue(struct transport *transport, struct virtq *queue);
-/* As the driver sees it: a queue is enabled until its reset is over ("Virtqueue Reset"). */
+/* As the driver reads it: a queue is enabled until its reset is over ("Virtqueue Reset"). */
 bool transport_queue_enabled(const struct virtq *queue);
-/* What no queue can have becomes 0, which transport_enable_queue() takes amiss. */
+/* A size that the queue cannot have becomes 0, for which transport_enable_queue() fails. */
 void transport_set_queue_size(struct virtq *queue, u32 size);
 /* Half of an address of the rings. */
 void transport_set_low(u64 *value, u32 half);
@@ -106,15 +108,13 @@ void transport_kick_again(struct virtio_device *virtio, unsigned queue);
 void transport_pause(struct transport *transport, bool paused);
 
 /*
- * Listen for kicks of a queue: from its first DRIVER_OK on, and through resets, since
- * what a guest never uses should cost nothing and an ioevent is dear to remove.
- * Idempotent. -errno: no eventfd to be had.
+ * Listen for kicks of a queue. It begins with the queue's first DRIVER_OK, because a queue that is
+ * never used should cost nothing, and outlasts resets, because an ioevent is expensive to remove.
+ * Idempotent. -errno: the host has no eventfd for it.
  */
 int doorbell_open(struct doorbell *doorbell);
 /* Forget kicks that were not served yet. */
 void doorbell_silence(struct doorbell *doorbell);
-/* The loop will serve the queue. */
-void doorbell_ring(struct doorbell *doorbell);
 void doorbell_close(struct doorbell *doorbell);
 
 #endif

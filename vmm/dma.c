@@ -36,7 +36,7 @@ void dma_space_forget(struct dma_space *space, iova_t start, iova_t last)
 		space->tlb_used = start || last != UINT64_MAX;
 		return;
 	}
-	/* A mapping goes as a whole, and so do all pages through which it was found. */
+	/* Mappings are removed as a whole, so all pages through which they were found are here. */
 	for (u64 i = 0; i <= pages; i++) {
 		unsigned index = tlb_index(start + i * DMA_TLB_PAGE);
 
@@ -45,7 +45,7 @@ void dma_space_forget(struct dma_space *space, iova_t start, iova_t last)
 	}
 }
 
-/* What of @run is in one piece of RAM around @iova; false: there is none. */
+/* The part of @run around @iova that is one piece of RAM; false: there is none. */
 static bool run_in_ram(const struct guest_memory *memory, const struct dma_run *run, iova_t iova,
 		       struct dma_tlb_slot *slot)
 {
@@ -191,14 +191,6 @@ int dma_read_slow(struct dma_space *space, iova_t iova, void *data, u64 len)
 int dma_write_slow(struct dma_space *space, iova_t iova, const void *data, u64 len)
 {
 	return dma_copy(space, iova, (char *)data, len, DMA_WRITE);
-}
-
-int dma_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id)
-{
-	struct msi_message msi = { .data = data, .device_id = device_id };
-	int ret = space->ops->resolve_msi(space, address, true, &msi.address);
-
-	return ret ? ret : irq_send_msi(space->irq, &msi);
 }
 
 void dma_space_changed(struct dma_space *space)

@@ -122,25 +122,6 @@ void irq_line_set(struct irq_line *line, bool level)
 	line_ioctl(line, level);
 }
 
-int irq_send_msi(struct irq *irq, const struct msi_message *msi)
-{
-	struct kvm_msi arg = {
-		.address_lo = msi->address,
-		.address_hi = msi->address >> 32,
-		.data = msi->data,
-		.flags = arch_msi_has_device_id ? KVM_MSI_VALID_DEVID : 0,
-		.devid = msi->device_id,
-	};
-	u32 pin;
-
-	if (arch_msi_pin(irq->vm, msi, &pin)) {
-		set_pin(irq, pin, true);
-		set_pin(irq, pin, false);
-		return 0;
-	}
-	return ioctl(irq->vm->fd, KVM_SIGNAL_MSI, &arg) < 0 ? -errno : 0;
-}
-
 /*
  * The table that replaces KVM's default one, which has all pins: ours must have
  * them too. From here on each change hands KVM the whole table.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The bus: who is where, and the two ways to configuration space. */
+/* The bus: its functions, and the two ways to their configuration space. */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ struct pci_function *pci_bus_find(const struct pci_bus *bus, unsigned slot, unsi
 	return slot < PCI_SLOTS && fn < PCI_FUNCTIONS ? at(bus, slot << 3 | fn) : NULL;
 }
 
-/* "Header Type": whether the guest shall look for others in the slot; function 0 is asked. */
+/* "Header Type": whether the slot has several functions. Guests read it from function 0. */
 static void tell_of_others(struct pci_bus *bus, unsigned slot)
 {
 	bool others = false;

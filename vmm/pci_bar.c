@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Base address registers (PCI Express Base 6.0, "Base Address Registers"). As behind any
- * host bridge, what lies outside the bridge's windows never reaches the bus: wherever the
- * guest puts a BAR, it is over nothing that is not PCI. Of two BARs that overlap, the first to be
- * decoded stands.
+ * Base address registers (PCI Express Base 6.0, "Base Address Registers"). A BAR is decoded only
+ * inside the host bridge's windows, so a guest cannot put one over anything that is not PCI. Of two
+ * BARs that overlap, the one that was decoded first stays.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -18,7 +17,8 @@
 /* The largest that a type can say: half of what it addresses. */
 #define BAR_32_MAX (1ULL << 31)
 
-u32 pci_bar_offset(unsigned n)
+/* Its place in configuration space. */
+static u32 bar_offset(unsigned n)
 {
 	return n == PCI_ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + n * 4;
 }
@@ -87,12 +87,12 @@ int pci_add_bar(struct pci_function *function, unsigned n, enum pci_bar_kind kin
 		return -EINVAL;
 	bar = &function->bars[n];
 	*bar = (struct pci_bar){ .kind = kind, .prefetchable = prefetchable, .size = size };
-	pci_set32(function, pci_bar_offset(n), bar_type(n, bar));
-	set_mask(function, pci_bar_offset(n),
+	pci_set32(function, bar_offset(n), bar_type(n, bar));
+	set_mask(function, bar_offset(n),
 		 (mask & bar_address_mask(n, kind)) | (n == PCI_ROM ? PCI_ROM_ADDRESS_ENABLE : 0));
 	if (bar_is_wide(bar)) {
-		pci_set32(function, pci_bar_offset(n + 1), 0);
-		set_mask(function, pci_bar_offset(n + 1), mask >> 32);
+		pci_set32(function, bar_offset(n + 1), 0);
+		set_mask(function, bar_offset(n + 1), mask >> 32);
 	}
 	return 0;
 }
@@ -100,22 +100,22 @@ int pci_add_bar(struct pci_function *function, unsigned n, enum pci_bar_kind kin
 static u64 bar_address(const struct pci_function *function, unsigned n)
 {
 	const struct pci_bar *bar = &function->bars[n];
-	u64 address = pci_get32(function, pci_bar_offset(n)) & bar_address_mask(n, bar->kind);
+	u64 address = pci_get32(function, bar_offset(n)) & bar_address_mask(n, bar->kind);
 
 	if (bar_is_wide(bar))
-		address |= (u64)pci_get32(function, pci_bar_offset(n + 1)) << 32;
-	/* Who writes configuration space itself (a passed device's) may leave low bits there. */
+		address |= (u64)pci_get32(function, bar_offset(n + 1)) << 32;
+	/* A passed device's configuration space may have low bits set here. */
 	return address & ~(bar->size - 1);
 }
 
 void pci_bar_set_address(struct pci_function *function, unsigned n, u64 address)
 {
 	const struct pci_bar *bar = &function->bars[n];
-	u32 low = pci_get32(function, pci_bar_offset(n)) & ~bar_address_mask(n, bar->kind);
+	u32 low = pci_get32(function, bar_offset(n)) & ~bar_address_mask(n, bar->kind);
 
-	pci_set32(function, pci_bar_offset(n), low | (u32)address);
+	pci_set32(function, bar_offset(n), low | (u32)address);
 	if (bar_is_wide(bar))
-		pci_set32(function, pci_bar_offset(n + 1), address >> 32);
+		pci_set32(function, bar_offset(n + 1), address >> 32);
 }
 
 static bool bar_is_enabled(const struct pci_function *function, unsigned n)
@@ -213,7 +213,7 @@ void pci_bars_update(struct pci_function *function)
 		return;
 	released = release_bars(function);
 	decode_bars(function);
-	/* Others may have waited for the place. */
+	/* A BAR of another function may have waited for the place. */
 	for (unsigned i = 0; released && i < PCI_PLACES; i++) {
 		if (bus->functions[i])
 			decode_bars(bus->functions[i]);

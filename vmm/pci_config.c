@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A function's configuration space (PCI Express Base 6.0, "PCI-Compatible Configuration
- * Registers"): what the guest reads and writes of it, and what follows from a write.
+ * Registers"): the guest's reads and writes, and what a write changes.
  */
 #include <linux/pci_regs.h>
 #include <string.h>
@@ -130,7 +130,7 @@ void pci_function_reset(struct pci_function *function)
 	apply(function, intx);
 }
 
-/* Nobody is told that INTx would be allowed again. */
+/* ops->intx_allowed is not called: INTx is not coming back. */
 void pci_function_release(struct pci_function *function)
 {
 	struct pci_bus *bus = function->bus;

@@ -75,8 +75,7 @@ int pci_add_msi(struct pci_function *function, u16 at, unsigned count, bool mask
 	return 0;
 }
 
-/* How many the guest has enabled: "encodings 110b and 111b are reserved", more than there are too.
- */
+/* How many the guest has enabled: at most as many as there are (110b and 111b are reserved). */
 static unsigned msi_enabled(const struct pci_function *function)
 {
 	u16 control = msi_control(function);
@@ -100,8 +99,7 @@ static void msi_program(struct pci_function *function, unsigned count)
 
 	if (msi_is_maskable(function))
 		mask = pci_get32(function, function->msi + PCI_MSI_MASK_64);
-	/* One for which the host has no room is as if masked, and tried again at the next change.
-	 */
+	/* A vector for which the host has no room stays masked; the next change tries again. */
 	for (unsigned n = 0; n < count; n++)
 		msi_vector_program(&function->msi_vectors[n], address, data | n, mask & 1u << n);
 }
@@ -205,7 +203,7 @@ void pci_msi_placed(struct pci_function *function)
 		msix_vector(function->msix, n)->device_id = pci_bdf(function);
 }
 
-/* All that the guest may write of [at, at + size) becomes 0. */
+/* The bits of [at, at + size) that the guest may write become 0. */
 static void clear_writable(struct pci_function *function, u32 at, u32 size)
 {
 	for (u32 i = at; i < at + size; i++)

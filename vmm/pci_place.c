@@ -5,7 +5,7 @@
 
 #include "pci_private.h"
 
-/* The windows, from what is free on. */
+/* The functions to place, and what is free of each window. */
 struct placer {
 	struct pci_function *functions[PCI_PLACES];
 	unsigned count;
@@ -30,7 +30,7 @@ static bool place_in(struct range *window, u64 size, u64 align, u64 *address)
 	return true;
 }
 
-/* Passed pages are whole ones: a page holds registers of one BAR alone. */
+/* The guest gets pages of a passed BAR whole, so no page may hold two BARs. */
 static bool place(struct placer *placer, const struct pci_bar *bar, u64 *address)
 {
 	u64 align = MAX(bar->size, placer->page);
@@ -89,7 +89,7 @@ static int place_size(struct placer *placer, enum pci_bar_kind kind, u64 size, s
 
 int pci_bus_place_bars(struct pci_bus *bus, struct error *err)
 {
-	/* Who can go but to one window first. */
+	/* BARs that fit into one window only come first. */
 	static const enum pci_bar_kind order[] = { PCI_BAR_IO, PCI_BAR_MEMORY32, PCI_BAR_MEMORY64 };
 	struct placer placer = {
 		.io = bus->layout.io,

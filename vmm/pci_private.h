@@ -34,11 +34,9 @@ void pci_function_write(struct pci_function *function, u32 offset, u32 value, un
 
 /* ---- pci_bar.c ---- */
 
-/* Offset of BAR @n in configuration space. */
-u32 pci_bar_offset(unsigned n);
-/* Write its address there; what follows is pci_bars_update()'s. */
+/* Write its address into the register; pci_bars_update() is to follow. */
 void pci_bar_set_address(struct pci_function *function, unsigned n, u64 address);
-/* The BARs or the Command register may have changed: decode what shall be. */
+/* The BARs or the Command register may have changed: decode what they say now. */
 void pci_bars_update(struct pci_function *function);
 /* As at power-on: no address. Not decoded any more: Command is 0. */
 void pci_bars_clear(struct pci_function *function);
@@ -55,7 +53,7 @@ void pci_intx_destroy(struct pci_bus *bus);
 
 /* ---- pci_msi.c ---- */
 
-/* @function has its place, by which interrupt controllers know who sends. */
+/* @function has its place on the bus, which is the device ID of its MSIs. */
 void pci_msi_placed(struct pci_function *function);
 /* The MSI capability's registers, or MSI-X's Message Control, may have changed. */
 void pci_msi_update(struct pci_function *function);

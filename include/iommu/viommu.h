@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The virtio-iommu device (virtio 1.4, "IOMMU Device"): endpoints are added
- * while the machine is built, each with what stands behind it; every endpoint
- * gets a DMA space, which is the endpoint's view of the domain that the guest
- * attaches it to.
+ * The virtio-iommu device (virtio 1.4, "IOMMU Device"). Endpoints are added while the machine is
+ * built, each with the limits of the hardware behind it. Every endpoint gets a DMA space: its view
+ * of the domain to which the guest attaches it.
  *
  * VM lock held for all calls that are made while the VM runs.
  */
@@ -62,9 +61,9 @@ void viommu_emulated_limits(struct dma_limits *limits, unsigned address_bits,
 
 /*
  * What a passed device can do in a machine whose doorbell is @doorbell (NULL: none): what the @host
- * says, with the host's window as the one MSI window if it has the doorbell in it; else
- * the doorbell's page is, and the host's is reserved. -EINVAL with a line naming @name: the host
- * reserves the doorbell's place for something else.
+ * says, with one MSI window. That is the host's if the doorbell lies in it; else it is the
+ * doorbell's page, and the host's is reserved. -EINVAL with a line naming @name: the host reserves
+ * the doorbell's place for something else.
  */
 int viommu_passed_limits(struct dma_limits *limits, const struct dma_limits *host,
 			 const struct range *doorbell, const char *name, struct error *err);

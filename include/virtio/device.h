@@ -26,16 +26,15 @@ struct virtio_device_ops {
 	int (*start)(struct virtio_device *device);
 	/*
 	 * Back to the state of power-on, for a device reset and at the end, also if
-	 * never started: at once, what is under way at the host's is let go and
-	 * nothing of the guest's is touched when it ends. Must not block. At the end
-	 * (device->ending) nothing is taken up for a next time. May be NULL.
+	 * never started. I/O that the host has is let go: when it ends, nothing of the
+	 * guest's is touched. Must not block. At the end (device->ending) nothing is
+	 * prepared for a next start. May be NULL.
 	 */
 	void (*reset)(struct virtio_device *device);
 	/*
-	 * Whether nothing is under way any more of what reset(), queue_reset() or config_write()
-	 * let go, and none of the guest's memory in use for it: only then is the driver told. The
-	 * loop will handle something before that changes; nothing that the guest does can put it
-	 * off for ever. NULL: always.
+	 * Whether everything that reset(), queue_reset() or config_write() let go has ended, and
+	 * uses none of the guest's memory: only then is the driver told. If it has not, the loop
+	 * will handle the end, which nothing that the guest does can delay for ever. NULL: always.
 	 */
 	bool (*settled)(const struct virtio_device *device);
 	/* The driver made chains available in queue @index, which is ready. */
@@ -48,7 +47,8 @@ struct virtio_device_ops {
 	 */
 	void (*config_read)(struct virtio_device *device, u32 offset, void *data, u32 len);
 	void (*config_write)(struct virtio_device *device, u32 offset, const void *data, u32 len);
-	/* It is reset and off the bus: wait for what is under way, which may block, and free. */
+	/* It is reset and off the bus: wait for I/O that is under way, which may block, and free.
+	 */
 	void (*destroy)(struct virtio_device *device);
 };
 
@@ -71,8 +71,8 @@ struct virtio_device {
 	struct virtq *queues;	 /* the device's array */
 	struct dma_space *space; /* through which it reaches memory */
 	/*
-	 * Kicks are served on the vCPU thread that makes them, within the exit,
-	 * and not by the loop: for a device whose driver spins until it is served.
+	 * Kicks are served within the exit, on the vCPU thread that makes them, and not by the
+	 * loop: for a device whose driver spins until it is served.
 	 */
 	bool kick_on_vcpu;
 
@@ -104,12 +104,12 @@ void virtio_device_config_changed(struct virtio_device *device);
  * nothing more until its reset.
  */
 void virtio_device_broken(struct virtio_device *device, const char *why);
-/* It is broken, or being reset: nothing but its reset comes of what anybody does to it. */
+/* Whether it is broken or being reset: it does nothing until the reset is over. */
 bool virtio_device_is_inert(const struct virtio_device *device);
 
 /*
- * The driver keeps the queue full faster than it can be served, or the device
- * has done its share under the lock: be kicked again when others had their turn.
+ * Have ops->kick() called again from the loop, soon: for a device that has done its share under the
+ * lock and lets others have their turn. virtio_device_serve() does it by itself.
  */
 void virtio_device_kick_again(struct virtio_device *device, unsigned index);
 
@@ -118,8 +118,6 @@ void virtio_device_kick_again(struct virtio_device *device, unsigned index);
  * kick when one comes; none comes from a device that is broken or not started.
  */
 bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virtq_chain *chain);
-/* Whether it would take one; if not, the driver has been asked for a kick, likewise. */
-bool virtio_device_has_more(struct virtio_device *device, unsigned index);
 /*
  * Give @chain, which came from queue @index, back with @written bytes in its writable part. Chains
  * may be given back in any order. Ignored once the device is broken or the queue is being reset.

@@ -10,10 +10,10 @@
  *   2. Host addresses are good until the caller gives up the VM lock. A device
  *      that needs them longer (asynchronous I/O) puts a struct dma_hold on the
  *      space *before* it gives up the lock and drops it when the I/O is done.
- *   3. Whoever takes a translation away (UNMAP, DETACH) removes it and has it
- *      forgotten (dma_space_forget()), so that nobody can find it any more, then
- *      waits until no hold covers it: it asks dma_space_held(), or for all of the space
- *      dma_space_held_before(), and is called back at each drop. It never blocks.
+ *   3. An IOMMU that takes a translation away (UNMAP, DETACH) removes it and calls
+ *      dma_space_forget(), so that no new access finds it. Then it waits, without
+ *      blocking, until no hold covers it: it asks dma_space_held(), or for all of the space
+ *      dma_space_held_before(), and is called back at each drop.
  *
  * All of this happens under the VM lock, on any thread that has it.
  */
@@ -44,10 +44,10 @@ struct dma_run {
 
 struct dma_space_ops {
 	/*
-	 * The run around @iova, whole, which allows @access. -EFAULT: refused; the
-	 * space has counted it and reported the fault, naming address and direction, to
-	 * whoever listens for the endpoint. The run need not be RAM: the caller checks.
-	 * What is RAM of it is remembered until dma_space_forget().
+	 * The whole run around @iova, which allows @access. -EFAULT: refused; the
+	 * space has counted and reported the fault, with address and direction.
+	 * The run need not be RAM: the caller checks. The part of it that is RAM is
+	 * remembered until dma_space_forget().
 	 */
 	int (*translate)(struct dma_space *space, iova_t iova, enum dma_access access,
 			 struct dma_run *run);
@@ -57,18 +57,17 @@ struct dma_space_ops {
 	 */
 	void (*bad_access)(struct dma_space *space, iova_t iova, enum dma_access access);
 	/*
-	 * A message-signalled interrupt is no memory access: where the doorbell @address
-	 * leads, as the interrupt controller sees it. -EFAULT: nowhere; counted and
-	 * reported as above if @send, as a message is on its way; not if this is but a
-	 * question, for a route that shall be ready for one.
+	 * A message-signalled interrupt is not a memory access: where the doorbell @address
+	 * leads, as the interrupt controller sees it. -EFAULT: nowhere. That is counted and
+	 * reported as above if @send, because a message is on its way, and not if a route is
+	 * only prepared.
 	 */
 	int (*resolve_msi)(struct dma_space *space, iova_t address, bool send, gpa_t *doorbell);
 };
 
 /*
- * A device's IOTLB: translations that lead to RAM, as host addresses. One stands in the
- * slot of each page through which it was found, so that what an UNMAP takes away can only be in
- * the slots of its pages.
+ * A device's IOTLB: translations that lead to RAM, as host addresses. A translation is in the slot
+ * of each page through which it was found, so an UNMAP looks only at the slots of its pages.
  */
 #define DMA_TLB_SLOTS 256
 #define DMA_TLB_PAGE  4096
@@ -88,7 +87,7 @@ struct dma_space {
 	struct list_node holds;	  /* dma_hold.node, oldest first */
 	u64 holds_put;		  /* how many there ever were */
 	struct list_node vectors; /* msi_vector.node: resolved again by dma_space_changed() */
-	/* Called after each dropped hold, lock held; NULL: nobody waits. */
+	/* Called after each dropped hold, lock held; may be NULL. */
 	void (*dropped)(struct dma_space *space);
 	u64 translations; /* accesses that were translated, for --debug */
 	u64 faults;	  /* and those that were refused */
@@ -104,7 +103,7 @@ struct dma_segment {
 	u32 len;
 };
 
-/* Buffers whose host addresses somebody keeps across a return to the loop. */
+/* Buffers whose host addresses a device keeps while it does not have the VM lock. */
 struct dma_hold {
 	struct list_node node;
 	u64 number;			    /* holds put before it: dma.c's */
@@ -117,9 +116,9 @@ void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
 		    const struct guest_memory *memory, struct irq *irq);
 
 /*
- * [start, last] may be translated otherwise from now on: nothing of it is found in the TLB
- * again. Whoever takes a translation away calls it, or dma_space_changed(), before it asks for
- * holds; what is added needs no call, as refusals are not remembered.
+ * Translations of [start, last] may be different from now on: the TLB forgets them. To be called,
+ * if not dma_space_changed(), when a translation was taken away and before holds are asked for. A
+ * new mapping needs no call, because refusals are not remembered.
  */
 void dma_space_forget(struct dma_space *space, iova_t start, iova_t last);
 
@@ -154,7 +153,7 @@ static inline void *dma_tlb_host(struct dma_space *space, iova_t iova, u64 len,
 {
 	const struct dma_tlb_slot *slot = dma_tlb_find(space, iova, access);
 
-	/* len 0 is as long as can be, here. */
+	/* A len of 0 wraps to the longest there is, and is not found. */
 	if (!slot || len - 1 > slot->last - iova)
 		return NULL;
 	space->translations++;
@@ -174,7 +173,7 @@ static inline void *dma_object(struct dma_space *space, iova_t iova, u64 len,
 	return host ? host : dma_object_slow(space, iova, len, access);
 }
 
-/* What was read from the guest is not read a second time: the compiler does not see it change. */
+/* Keep the compiler from reading guest memory a second time in place of the copy. */
 static inline void dma_copied(void)
 {
 	__asm__ volatile("" : : : "memory");
@@ -202,21 +201,20 @@ static inline int dma_write(struct dma_space *space, iova_t iova, const void *da
 	return 0;
 }
 
-/* Send an MSI now. -EFAULT: its doorbell leads nowhere, as the space has reported. */
-int dma_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id);
 /*
- * All of @space may lead elsewhere from now on: its TLB is forgotten and the routes of its MSI
- * vectors (vmm/msi.h) are resolved again, before whoever changed the space tells the guest so.
+ * All translations of @space may be different from now on: its TLB is forgotten and the routes of
+ * its MSI vectors (vmm/msi.h) are resolved again. To be called before the guest is told of the
+ * change.
  */
 void dma_space_changed(struct dma_space *space);
 
 void dma_hold(struct dma_space *space, struct dma_hold *hold);
-/* May call space->dropped, which may serve other requests: last thing a holder does. */
+/* May call space->dropped, which may serve other requests: the last thing that a holder does. */
 void dma_drop(struct dma_space *space, struct dma_hold *hold);
 /* Whether a hold covers a byte of [start, last]. */
 bool dma_space_held(const struct dma_space *space, iova_t start, iova_t last);
 
-/* Whether one is left of the holds that there were when space->holds_put was @put. */
+/* Whether a hold is left that was there when space->holds_put was @put. */
 bool dma_space_held_before(const struct dma_space *space, u64 put);
 
 /* The space of a machine without an IOMMU, and of the IOMMU itself: IOVA is GPA. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the hardware behind an endpoint can translate: the truth that the
- * IOMMU's PROBE tells the guest. Whoever registers an endpoint brings it: VFIO
- * reads the host's, an emulated device has only the machine's own doorbell.
+ * What the hardware behind an endpoint can translate, which the IOMMU's PROBE tells the guest. It
+ * comes with the endpoint's registration: a passed device's is read from the host, an emulated
+ * device has only the machine's own doorbell.
  */
 #ifndef VMM_DMA_LIMITS_H
 #define VMM_DMA_LIMITS_H

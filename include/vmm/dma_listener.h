@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Somebody who keeps a copy of an endpoint's address space outside this
- * process: VFIO's container, which mirrors it into the host's IOMMU. The IOMMU
- * model calls it *before* it answers the guest, and what it refuses the guest
- * is refused: the two tables never drift apart.
+ * A listener keeps a copy of an endpoint's address space outside this process: VFIO's container
+ * mirrors it into the host's IOMMU. The IOMMU model calls it *before* it answers the guest, and
+ * refuses the guest what the listener refuses, so the two tables never differ.
  *
  * All calls come with the VM lock held, on any thread.
  */
@@ -21,8 +20,8 @@ struct dma_mapping {
 	gpa_t gpa;   /* of start */
 	u32 access;  /* DMA_READ | DMA_WRITE; never 0 */
 	/*
-	 * Registers, not memory: a doorbell, which is none of a listener's business, or
-	 * another device's BAR, which it maps where the host can. It may leave either out.
+	 * Registers, not memory: a doorbell, which a listener need not map, or another
+	 * device's BAR, which it maps where the host can. It may leave either out.
 	 */
 	bool mmio;
 };
@@ -54,8 +53,8 @@ struct dma_listener_ops {
 };
 
 /*
- * Lives inside its owner. Endpoints that the host cannot tell apart, the members of one
- * group, have one listener: it holds what all of those agree on that are attached.
+ * Lives inside its owner. Endpoints that the host cannot tell apart, the members of one group, have
+ * one listener. It holds the domain that all attached members are in.
  */
 struct dma_listener {
 	const struct dma_listener_ops *ops;

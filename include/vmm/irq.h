@@ -45,10 +45,6 @@ void irq_line_pulse(struct irq_line *line);
 /* Drive a level line. VM lock held. Setting what is set costs nothing. */
 void irq_line_set(struct irq_line *line, bool level);
 
-/* Send one MSI now. Any thread. -errno of KVM_SIGNAL_MSI; 0 if the guest's controller took or
- * masked it. */
-int irq_send_msi(struct irq *irq, const struct msi_message *msi);
-
 /*
  * A GSI whose interrupt is @msi, for an irqfd. irq_update_route() changes it
  * in place with no interrupt lost; irq_free_route() gives the GSI back. VM lock

@@ -68,23 +68,27 @@ struct pci_bar {
 struct pci_function_ops {
 	/*
 	 * The guest reads or writes @len (1, 2, 4) bytes at @offset, aligned. Read: *value comes
-	 * in as configuration space has it, and may be changed. Write: configuration space, and
-	 * what depends on it, has been changed by what of @value is writable; this is for what else
-	 * shall happen. NULL: nothing.
+	 * in as configuration space has it, and may be changed. Write: the writable bits of @value
+	 * are in configuration space already, and BARs and interrupts follow them; this is for
+	 * everything else. NULL: nothing.
 	 */
 	void (*config_read)(struct pci_function *function, u32 offset, unsigned len, u32 *value);
 	void (*config_written)(struct pci_function *function, u32 offset, unsigned len, u32 value);
 	/*
-	 * BAR @n is decoded at bars[n].address from now on, or no longer: a BAR that moves is told
-	 * both, in turn. Never NULL in a function with BARs. One that lies outside the bus's
-	 * windows or over another decoded BAR is not decoded, until it does no longer.
+	 * BAR @n is decoded at bars[n].address from now on, or no longer; a BAR that moves gets
+	 * both calls, in turn. Never NULL in a function with BARs. A BAR outside the bus's windows
+	 * or over another decoded BAR is not decoded as long as that is so.
 	 */
 	void (*bar_changed)(struct pci_function *function, unsigned n);
-	/* Switch MSI on for @count vectors (1, 2, 4 ... 32), or off (0). For passed devices; else
-	 * NULL. */
+	/*
+	 * Switch MSI on for @count vectors (1, 2, 4 ... 32), or off (0). For passed devices; else
+	 * NULL.
+	 */
 	void (*msi_changed)(struct pci_function *function, unsigned count);
-	/* INTx Disable changed, or MSI took over: whether INTx may be asserted. NULL: the bus does
-	 * it. */
+	/*
+	 * INTx Disable changed, or MSI was switched: whether INTx may be asserted. NULL: the bus
+	 * drives the line.
+	 */
 	void (*intx_allowed)(struct pci_function *function, bool allowed);
 	/* Stop all activity and free. As device_ops.destroy. Never NULL. */
 	void (*destroy)(struct pci_function *function);
@@ -179,13 +183,13 @@ const struct pci_layout *pci_bus_layout(const struct pci_bus *bus);
 /* The function there; NULL. */
 struct pci_function *pci_bus_find(const struct pci_bus *bus, unsigned slot, unsigned fn);
 
-/* A guest's access by configuration ports or ECAM; @bdf of bus 0, all ones if there is nobody. */
+/* A guest's access by configuration ports or ECAM; @bdf of bus 0; no function: all ones. */
 u32 pci_config_read(struct pci_bus *bus, u16 bdf, u32 offset, unsigned len);
 void pci_config_write(struct pci_bus *bus, u16 bdf, u32 offset, u32 value, unsigned len);
 
 /*
  * Put a region of registers where BAR @n is decoded, @offset into it: on the MMIO or the port bus,
- * as the BAR is. For bar_changed(). A place that is taken is nobody's: -EEXIST.
+ * as the BAR is. For bar_changed(). -EEXIST: another region is there.
  */
 int pci_region_add(struct pci_function *function, unsigned n, u64 offset, u64 size,
 		   struct bus_region *region);

@@ -193,7 +193,7 @@ static void send_msi(struct play *play, struct input *in)
 	unsigned n = input_below(in, MODEL_ENDPOINTS);
 	iova_t address = take_iova(in);
 	unsigned before = wire_msis(NULL);
-	int ret = dma_signal_msi(play->spaces[n], address, 1, 2);
+	int ret = rig_signal_msi(play->spaces[n], address, 1, 2);
 	struct msi_message msi;
 	gpa_t gpa;
 

@@ -39,6 +39,8 @@ bool wire_ioevent(gpa_t address, unsigned len, u32 value);
 unsigned wire_interrupts(u32 gsi);
 struct msi_message;
 unsigned wire_msis(struct msi_message *last);
+/* Send one by message. */
+void wire_send_msi(struct irq *irq, const struct msi_message *msi);
 /* Whether a level line is high now, and how many MSI routes there are. */
 bool wire_level(u32 gsi);
 unsigned wire_routes(void);

@@ -70,12 +70,6 @@ void irq_line_set(struct irq_line *line, bool level)
 	line->irq->level[line->gsi] = level;
 }
 
-int irq_send_msi(struct irq *irq, const struct msi_message *msi)
-{
-	deliver(irq, msi);
-	return 0;
-}
-
 void irq_say_refused(struct irq *irq, u32 device_id, int error)
 {
 	irq->refusals++;

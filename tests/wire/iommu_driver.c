@@ -317,6 +317,16 @@ int rig_dma(struct dma_space *space, iova_t iova, enum dma_access access)
 				  : dma_write(space, iova, &byte, 1);
 }
 
+int rig_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id)
+{
+	struct msi_message msi = { .data = data, .device_id = device_id };
+	int ret = space->ops->resolve_msi(space, address, true, &msi.address);
+
+	if (!ret)
+		wire_send_msi(space->irq, &msi);
+	return ret;
+}
+
 struct viommu_counters rig_counters(const struct rig *rig)
 {
 	struct viommu_counters counters;

@@ -88,6 +88,9 @@ u32 rig_event(struct rig *rig, struct virtio_iommu_fault *event);
 /* One byte of DMA by an endpoint's device: 0 or -EFAULT. */
 int rig_dma(struct dma_space *space, iova_t iova, enum dma_access access);
 
+/* An endpoint's device sends an MSI. -EFAULT: its doorbell leads nowhere, as is reported. */
+int rig_signal_msi(struct dma_space *space, iova_t address, u32 data, u32 device_id);
+
 struct viommu_counters rig_counters(const struct rig *rig);
 
 #endif

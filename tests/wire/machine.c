@@ -282,11 +282,10 @@ void irq_line_set(struct irq_line *line, bool level)
 	line->irq->levels[line->gsi] = level;
 }
 
-int irq_send_msi(struct irq *irq, const struct msi_message *msi)
+void wire_send_msi(struct irq *irq, const struct msi_message *msi)
 {
 	irq->msis++;
 	irq->last_msi = *msi;
-	return 0;
 }
 
 static struct route *route_of(struct irq *irq, u32 gsi)

@@ -414,7 +414,7 @@ static void viommu_rule_45_a_write_to_the_doorbell_window_is_an_msi_and_no_dma(v
 {
 	struct msi_message msi;
 
-	assert_int_equal(dma_signal_msi(the_rig.a, DOORBELL + 0x40, 33, 7), 0);
+	assert_int_equal(rig_signal_msi(the_rig.a, DOORBELL + 0x40, 33, 7), 0);
 	assert_int_equal(wire_msis(&msi), 1);
 	assert_int_equal(msi.address, DOORBELL + 0x40);
 	assert_int_equal(msi.data, 33);
@@ -428,7 +428,7 @@ static void a_doorbell_that_is_not_mapped_is_refused(void **state)
 
 	assert_int_equal(rig_map(*state, 1, 0x1000, 0x1fff, 0x08020000, READ_WRITE), OK);
 	rig_offer_event(*state, sizeof(event));
-	assert_int_equal(dma_signal_msi(the_rig.a, 0x1040, 33, 7), -EFAULT);
+	assert_int_equal(rig_signal_msi(the_rig.a, 0x1040, 33, 7), -EFAULT);
 	assert_int_equal(rig_event(*state, &event), sizeof(event));
 	assert_int_equal(le64toh(event.address), 0x1040);
 	assert_int_equal(wire_msis(NULL), 0);
@@ -439,20 +439,20 @@ static void a_mapped_doorbell_is_translated_and_takes_no_other_dma(void **state)
 	struct msi_message msi;
 
 	assert_int_equal(rig_map(*state, 1, DOORBELL, DOORBELL + 0xfff, 0x100000, MMIO_WRITE), OK);
-	assert_int_equal(dma_signal_msi(the_rig.a, DOORBELL + 0x40, 33, 7), 0);
+	assert_int_equal(rig_signal_msi(the_rig.a, DOORBELL + 0x40, 33, 7), 0);
 	assert_int_equal(wire_msis(&msi), 1);
 	assert_int_equal(msi.address, 0x100040);
 	/* There happens to be RAM. */
 	assert_int_equal(rig_dma(the_rig.a, DOORBELL, DMA_WRITE), -EFAULT);
 	assert_int_equal(rig_unmap(*state, 1, DOORBELL, DOORBELL + 0xfff), OK);
-	assert_int_equal(dma_signal_msi(the_rig.a, DOORBELL + 0x40, 33, 7), -EFAULT);
+	assert_int_equal(rig_signal_msi(the_rig.a, DOORBELL + 0x40, 33, 7), -EFAULT);
 }
 
 static void in_bypass_a_doorbell_is_where_it_is(void **state)
 {
 	struct msi_message msi;
 
-	assert_int_equal(dma_signal_msi(the_rig.b, 0x08020040, 1, 2), 0);
+	assert_int_equal(rig_signal_msi(the_rig.b, 0x08020040, 1, 2), 0);
 	assert_int_equal(wire_msis(&msi), 1);
 	assert_int_equal(msi.address, 0x08020040);
 }

@@ -246,7 +246,7 @@ static void registers_are_told_from_memory_and_mappings_without_access_stay_with
 	assert_int_equal(host_1.count, 4);
 	for (unsigned i = 0; i < host_1.count; i++)
 		assert_int_equal(host_1.maps[i].mmio, host_1.maps[i].start == 0x10000);
-	assert_int_equal(dma_signal_msi(space_1, 0x10040, 1, 2), 0);
+	assert_int_equal(rig_signal_msi(space_1, 0x10040, 1, 2), 0);
 	assert_int_equal(rig_attach(*state, 2, HOST_1, 0), OK);
 	assert_int_equal(rig_attach(*state, 1, HOST_1, 0), OK);
 	assert_int_equal(host_1.count, 4);
