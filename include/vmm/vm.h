@@ -45,6 +45,8 @@ enum vm_stop {
 	VM_HOST_ERROR, /* KVM or the host failed us */
 };
 
+struct dma_windows;
+
 struct vm_config {
 	const char *name;
 	unsigned cpus; /* >= 1, within what vm_check_host() found */
@@ -52,6 +54,7 @@ struct vm_config {
 	unsigned ram_count;
 	unsigned panic_timeout; /* seconds, >= 1: how long a panicked guest may do nothing */
 	struct arch_options arch;
+	struct dma_windows *windows; /* asked by the caller, decided by arch_vm_create() */
 };
 
 /*
