@@ -150,3 +150,8 @@ void arch_vcpu_dump(const struct vcpu *vcpu)
 	log_debug("esr_el1 %016llx far_el1 %016llx elr_el1 %016llx", (unsigned long long)esr,
 		  (unsigned long long)far, (unsigned long long)elr);
 }
+
+/* Its watchdogs go by the architected counter, and KVM has no word for them. */
+void arch_vcpu_resumed(struct vcpu *vcpu)
+{
+}

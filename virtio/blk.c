@@ -39,6 +39,11 @@ static bool blk_settled(const struct virtio_device *device)
 	return !to_blk(device)->draining;
 }
 
+static bool blk_idle(const struct virtio_device *device)
+{
+	return !to_blk(device)->in_flight;
+}
+
 static void blk_queue_reset(struct virtio_device *device, unsigned index)
 {
 	blk_reset(device);
@@ -78,6 +83,7 @@ static void blk_destroy(struct virtio_device *device)
 static const struct virtio_device_ops blk_ops = {
 	.reset = blk_reset,
 	.settled = blk_settled,
+	.idle = blk_idle,
 	.kick = blk_kick,
 	.queue_reset = blk_queue_reset,
 	.config_read = blk_config_read,

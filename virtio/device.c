@@ -71,7 +71,7 @@ bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virt
 {
 	int ret;
 
-	if (!started(device))
+	if (!started(device) || device->paused)
 		return false;
 	ret = virtq_pop(&device->queues[index], chain);
 	if (ret < 0)
@@ -81,7 +81,7 @@ bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virt
 
 static bool has_more(struct virtio_device *device, unsigned index)
 {
-	return started(device) && virtq_has_more(&device->queues[index]);
+	return started(device) && !device->paused && virtq_has_more(&device->queues[index]);
 }
 
 void virtio_device_push(struct virtio_device *device, unsigned index,
@@ -125,6 +125,9 @@ unsigned virtio_device_serve(struct virtio_device *device, unsigned index, unsig
 	enum virtio_step last = VIRTIO_DONE;
 	unsigned done = 0;
 
+	/* All queues are kicked when it goes on. */
+	if (device->paused)
+		return 0;
 	while (done < budget && (last = step(device, index)) != VIRTIO_IDLE)
 		done++;
 	virtio_device_interrupt(device, index);

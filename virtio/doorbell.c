@@ -105,13 +105,16 @@ void transport_kick_again(struct virtio_device *virtio, unsigned queue)
 	doorbell_ring(&transport->doorbells[queue]);
 }
 
-void transport_pause(struct transport *transport, bool paused)
+void transport_pause(struct transport *transport, u32 why, bool paused)
 {
-	if (transport->paused == paused)
+	u32 old = transport->paused;
+
+	transport->paused = paused ? old | why : old & ~why;
+	transport->virtio->paused = transport->paused;
+	if (!old == !transport->paused)
 		return;
-	transport->paused = paused;
 	/* Kicks may have come and gone unserved: a ring that is looked at for nothing is no harm.
 	 */
-	for (unsigned i = 0; !paused && i < transport->virtio->queue_count; i++)
+	for (unsigned i = 0; !transport->paused && i < transport->virtio->queue_count; i++)
 		doorbell_ring(&transport->doorbells[i]);
 }

@@ -237,7 +237,29 @@ static void mmio_destroy(struct device *device)
 	free(mmio);
 }
 
-static const struct device_ops mmio_device_ops = { .destroy = mmio_destroy };
+static void mmio_pause(struct device *device)
+{
+	transport_pause(&container_of(device, struct mmio, device)->transport, TRANSPORT_VM_PAUSED,
+			true);
+}
+
+static void mmio_resume(struct device *device)
+{
+	transport_pause(&container_of(device, struct mmio, device)->transport, TRANSPORT_VM_PAUSED,
+			false);
+}
+
+static bool mmio_settled(const struct device *device)
+{
+	return transport_settled(&container_of(device, struct mmio, device)->transport);
+}
+
+static const struct device_ops mmio_device_ops = {
+	.pause = mmio_pause,
+	.resume = mmio_resume,
+	.settled = mmio_settled,
+	.destroy = mmio_destroy,
+};
 
 static void describe(struct mmio *mmio, const struct device_slot *slot, u32 endpoint, bool is_iommu)
 {

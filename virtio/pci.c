@@ -210,7 +210,8 @@ static void on_config_written(struct pci_function *function, u32 offset, unsigne
 	u32 data, at, width;
 
 	/* "Bus Master": without it a function accesses no memory. */
-	transport_pause(&pci->transport, !(pci_get16(function, PCI_COMMAND) & PCI_COMMAND_MASTER));
+	transport_pause(&pci->transport, TRANSPORT_NO_MASTER,
+			!(pci_get16(function, PCI_COMMAND) & PCI_COMMAND_MASTER));
 	/* MSI-X Enable may be what was written. */
 	virtio_pci_update_intx(pci);
 	if (!is_window(pci, offset) || !window_open(pci, &at, &width))
@@ -325,7 +326,25 @@ static void pci_destroy(struct pci_function *function)
 	free(pci);
 }
 
+static void on_pause(struct pci_function *function)
+{
+	transport_pause(&pci_of(function)->transport, TRANSPORT_VM_PAUSED, true);
+}
+
+static void on_resume(struct pci_function *function)
+{
+	transport_pause(&pci_of(function)->transport, TRANSPORT_VM_PAUSED, false);
+}
+
+static bool on_settled(const struct pci_function *function)
+{
+	return transport_settled(&container_of(function, struct virtio_pci, function)->transport);
+}
+
 static const struct pci_function_ops function_ops = {
+	.pause = on_pause,
+	.resume = on_resume,
+	.settled = on_settled,
 	.config_read = on_config_read,
 	.config_written = on_config_written,
 	.bar_changed = on_bar_changed,

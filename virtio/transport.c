@@ -62,6 +62,13 @@ static bool settled(const struct virtio_device *virtio)
 	return !virtio->ops->settled || virtio->ops->settled(virtio);
 }
 
+bool transport_settled(const struct transport *transport)
+{
+	const struct virtio_device *virtio = transport->virtio;
+
+	return settled(virtio) && (!virtio->ops->idle || virtio->ops->idle(virtio));
+}
+
 /* The first half of a reset: nothing more is begun, but something may still be under way. */
 static void shut(struct transport *transport)
 {

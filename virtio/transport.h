@@ -35,7 +35,7 @@ struct transport {
 	u64 required;	      /* FEATURES_OK is refused without these */
 	u64 driver_features;  /* as written, not yet accepted */
 	bool accepts_unknown; /* the driver wrote a bit past the first 64 */
-	bool paused;	      /* transport_pause(): no queue is served */
+	u32 paused;	      /* why no queue is served: transport_pause() */
 	u32 device_features_sel, driver_features_sel, queue_sel;
 	struct doorbell *doorbells; /* queue_count of them, owned */
 };
@@ -104,8 +104,15 @@ bool transport_live(const struct transport *transport);
 void transport_notified(struct transport *transport, u32 queue);
 /* For struct virtio_transport_ops. */
 void transport_kick_again(struct virtio_device *virtio, unsigned queue);
-/* Serve no queue while @paused; what was kicked meanwhile is served after. */
-void transport_pause(struct transport *transport, bool paused);
+/*
+ * Serve no queue while there is a reason not to: @why is one from now on, or no longer. What was
+ * kicked meanwhile is served after.
+ */
+#define TRANSPORT_NO_MASTER (1u << 0) /* it may not access memory */
+#define TRANSPORT_VM_PAUSED (1u << 1)
+void transport_pause(struct transport *transport, u32 why, bool paused);
+/* For device_ops.settled. */
+bool transport_settled(const struct transport *transport);
 
 /*
  * Listen for kicks of a queue. It begins with the queue's first DRIVER_OK, because a queue that is

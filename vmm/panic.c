@@ -23,7 +23,7 @@ static void look(struct loop_timer *timer)
 {
 	struct vm *vm = container_of(timer, struct vm, panic_timer);
 
-	if (vm->panic_activity != vm->activity) {
+	if (vm->panic_activity != vm->activity || vm_is_paused(vm)) {
 		vm->panic_activity = vm->activity;
 		vm->panic_quiet = 0;
 	} else if (++vm->panic_quiet == PANIC_LOOKS) {

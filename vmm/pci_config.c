@@ -30,7 +30,35 @@ static void function_destroy(struct device *device)
 	function->ops->destroy(function);
 }
 
-static const struct device_ops function_device_ops = { .destroy = function_destroy };
+static void function_pause(struct device *device)
+{
+	struct pci_function *function = container_of(device, struct pci_function, device);
+
+	if (function->ops->pause)
+		function->ops->pause(function);
+}
+
+static void function_resume(struct device *device)
+{
+	struct pci_function *function = container_of(device, struct pci_function, device);
+
+	if (function->ops->resume)
+		function->ops->resume(function);
+}
+
+static bool function_settled(const struct device *device)
+{
+	const struct pci_function *function = container_of(device, struct pci_function, device);
+
+	return !function->ops->settled || function->ops->settled(function);
+}
+
+static const struct device_ops function_device_ops = {
+	.pause = function_pause,
+	.resume = function_resume,
+	.settled = function_settled,
+	.destroy = function_destroy,
+};
 
 void pci_function_init(struct pci_function *function, struct vm *vm,
 		       const struct pci_function_ops *ops, struct dma_space *space, u16 vendor,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <linux/kvm.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "pause.h"
 #include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/vcpu.h"
@@ -41,27 +41,6 @@ void vcpu_destroy(struct vcpu *vcpu)
 		munmap(vcpu->run, vcpu->run_size);
 	if (vcpu->fd >= 0)
 		close(vcpu->fd);
-}
-
-/* It need do nothing: that it came ends KVM_RUN. */
-static void kick_handler(int signal)
-{
-}
-
-int vcpu_init_signal(void)
-{
-	struct sigaction action = { .sa_handler = kick_handler };
-
-	return sigaction(SIGRTMIN, &action, NULL) ? -errno : 0;
-}
-
-void vcpu_kick(struct vcpu *vcpu)
-{
-	/* For a signal that comes before KVM_RUN; the signal, for one that is in it. */
-	if (vcpu->run)
-		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	if (vcpu->started)
-		pthread_kill(vcpu->thread, SIGRTMIN);
 }
 
 static void handle_mmio(struct vcpu *vcpu)
@@ -200,8 +179,12 @@ static bool try_again(struct vcpu *vcpu, unsigned *failures)
 {
 	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE_MS * 1000000L };
 
-	if (errno == EINTR)
+	if (errno == EINTR) {
+		/* Whatever exit there was is finished. */
+		if (pause_park(vcpu))
+			arch_vcpu_resumed(vcpu);
 		return true;
+	}
 	if (errno != EAGAIN) {
 		vcpu_refused(vcpu, errno, strerror(errno));
 		return false;
@@ -217,7 +200,7 @@ static bool try_again(struct vcpu *vcpu, unsigned *failures)
 	return true;
 }
 
-void vcpu_run(struct vcpu *vcpu)
+static void run_guest(struct vcpu *vcpu)
 {
 	unsigned failures = 0;
 
@@ -231,4 +214,11 @@ void vcpu_run(struct vcpu *vcpu)
 		vcpu->exits++;
 		handle_exit(vcpu);
 	}
+}
+
+void vcpu_run(struct vcpu *vcpu)
+{
+	pause_begin(vcpu);
+	run_guest(vcpu);
+	pause_leave(vcpu);
 }

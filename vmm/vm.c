@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "panic.h"
+#include "pause.h"
 #include "util/log.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -153,6 +154,8 @@ static int create_structs(struct vm *vm)
 	if (!ret)
 		ret = panic_create(vm);
 	if (!ret)
+		ret = pause_create(vm);
+	if (!ret)
 		ret = bus_create(&vm->mmio);
 	if (!ret)
 		ret = bus_create(&vm->ports);
@@ -235,6 +238,7 @@ int vm_wait_kvm(struct vm *vm, struct error *err)
 
 static void stop_vcpus(struct vm *vm)
 {
+	pause_end(vm);
 	for (unsigned i = 0; vm->vcpus && i < vm->config->cpus; i++) {
 		if (vm->vcpus[i] && vm->vcpus[i]->started)
 			vcpu_kick(vm->vcpus[i]);
@@ -312,6 +316,7 @@ void vm_destroy(struct vm *vm)
 	irq_destroy(vm->irq);
 	bus_destroy(vm->ports);
 	bus_destroy(vm->mmio);
+	pause_destroy(vm);
 	panic_destroy(vm);
 	loop_destroy(vm->loop);
 	if (vm->fd >= 0)

@@ -214,3 +214,10 @@ void arch_vcpu_dump(const struct vcpu *vcpu)
 	dump_general(vcpu);
 	dump_special(vcpu);
 }
+
+void arch_vcpu_resumed(struct vcpu *vcpu)
+{
+	/* Else its watchdog takes the pause for a lock-up. It fails where the guest has no
+	 * kvmclock. */
+	ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+}

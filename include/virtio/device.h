@@ -37,6 +37,12 @@ struct virtio_device_ops {
 	 * will handle the end, which nothing that the guest does can delay for ever. NULL: always.
 	 */
 	bool (*settled)(const struct virtio_device *device);
+	/*
+	 * Whether nothing is under way, at the host's or in wait for another device, of the chains
+	 * that were taken: for a pause. A chain that waits for a reader or for input is not under
+	 * way. As settled(), the loop will handle something before that changes. NULL: always.
+	 */
+	bool (*idle)(const struct virtio_device *device);
 	/* The driver made chains available in queue @index, which is ready. */
 	void (*kick)(struct virtio_device *device, unsigned index);
 	/* The same as reset() for queue @index alone (VIRTIO_F_RING_RESET). May be NULL. */
@@ -83,6 +89,7 @@ struct virtio_device {
 	u8 status;
 	bool resetting; /* its reset has begun and is not over: status is still the old one */
 	bool ending;	/* and is its last: the device is about to be destroyed */
+	bool paused;	/* no chain is taken: virtio_device_pop() finds none until it is kicked */
 	u32 generation; /* of the configuration space */
 	struct log_limit complaints;
 };

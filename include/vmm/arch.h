@@ -31,6 +31,13 @@ extern const bool arch_has_device_tree;
 /* Options that only an architecture understands. */
 struct arch_options {
 	int irqchip; /* of arch_irqchip_parse(); 0: the best that the host has */
+	/*
+	 * Where the host's IOMMU leaves doorbells untranslated, if a device is passed through
+	 * (has_host_msi): the guest's own doorbell goes in there if the architecture
+	 * can place it (design: "What PROBE answers").
+	 */
+	bool has_host_msi;
+	struct range host_msi;
 };
 
 /*
@@ -87,9 +94,6 @@ u32 arch_irq_line_number(u32 gsi);
 extern const bool arch_msi_has_device_id;
 /* Whether guests can map a doorbell in their IOMMU's tables; x86's never do. */
 extern const bool arch_maps_doorbells;
-/* Where doorbells of this architecture are if they can be: of all its controllers. */
-extern const struct range arch_doorbells[];
-extern const unsigned arch_doorbell_count;
 
 struct msi_message;
 /*
@@ -106,8 +110,7 @@ struct kvm_irq_routing_entry;
 u32 arch_irq_pins(struct kvm_irq_routing_entry *entries, u32 max);
 
 /*
- * vm->fd is there, vCPUs are not: make the interrupt controller and the like, its doorbell where
- * dma_windows_decide() puts it for vm->config->windows.
+ * vm->fd is there, vCPUs are not: make the interrupt controller and the like.
  * On the first vCPU's thread; must not touch guest memory, devices or buses.
  * The error line names what the host lacks; -ENODEV: of what the user asked for.
  */
@@ -124,6 +127,8 @@ int arch_add_devices(struct vm *vm, struct error *err);
 
 /* ---- boot; vm_wait_kvm() has returned ---- */
 
+/* The doorbell to which the guest's devices send MSIs; false: this machine has none. */
+bool arch_msi_window(const struct vm *vm, struct range *window);
 /* Bits of a guest physical address, as the vCPUs have them. */
 unsigned arch_address_bits(const struct vm *vm);
 
@@ -148,6 +153,9 @@ int arch_vcpu_boot(struct vcpu *vcpu, const struct arch_image *image);
  * shutdown, internal errors). 0: handled, go on; -errno: the vCPU cannot go on.
  */
 int arch_vcpu_exit(struct vcpu *vcpu);
+
+/* It was paused and goes on: tell the guest's clock. On its own thread. */
+void arch_vcpu_resumed(struct vcpu *vcpu);
 
 /*
  * Whether a guest that shuts its processor down (KVM_EXIT_SHUTDOWN) had handed the machine over to

@@ -48,7 +48,24 @@ struct device_info {
 /* Platform endpoints are numbered from here; PCI ones are (segment << 16) | BDF, below. */
 #define DEVICE_PLATFORM_ENDPOINT 0x80000000u
 
+/*
+ * The life of a device: created, pause and resume any number of times, destroy. A save and a load
+ * of its state would go between pause and resume, when it is settled. VM lock held, on any thread,
+ * but for destroy.
+ */
 struct device_ops {
+	/*
+	 * Begin nothing new: no vCPU runs, and none will before resume(). What was begun goes on.
+	 * Must not block. NULL: it does nothing by itself.
+	 */
+	void (*pause)(struct device *device);
+	/* Go on where pause() came, kicks that were missed included. NULL if pause is. */
+	void (*resume)(struct device *device);
+	/*
+	 * Whether what was begun before pause() is over, so that nothing of the guest's changes
+	 * any more. NULL: always.
+	 */
+	bool (*settled)(const struct device *device);
 	/* Stop all activity and free; main thread, after the vCPUs and the loop ended. Never NULL.
 	 */
 	void (*destroy)(struct device *device);

@@ -90,6 +90,10 @@ struct pci_function_ops {
 	 * drives the line.
 	 */
 	void (*intx_allowed)(struct pci_function *function, bool allowed);
+	/* As those of device_ops, and like them NULL where there is nothing to do. */
+	void (*pause)(struct pci_function *function);
+	void (*resume)(struct pci_function *function);
+	bool (*settled)(const struct pci_function *function);
 	/* Stop all activity and free. As device_ops.destroy. Never NULL. */
 	void (*destroy)(struct pci_function *function);
 };

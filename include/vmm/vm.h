@@ -45,7 +45,16 @@ enum vm_stop {
 	VM_HOST_ERROR, /* KVM or the host failed us */
 };
 
-struct dma_windows;
+/* Who wants the VM to pause: it goes on when nobody does. */
+#define VM_PAUSE_USER (1u << 0) /* somebody who controls it */
+#define VM_PAUSE_HOST (1u << 1) /* a device that waits for the host: a disk that is full */
+
+/* Somebody who wants to know when the VM has paused. Lives inside its owner. */
+struct vm_pause_watch {
+	struct list_node node; /* pause.c's; zeroed or list_init()ed while it is not used */
+	/* VM lock held, any thread. @paused false: it was resumed before it came to that. */
+	void (*told)(struct vm_pause_watch *watch, bool paused);
+};
 
 struct vm_config {
 	const char *name;
@@ -54,7 +63,6 @@ struct vm_config {
 	unsigned ram_count;
 	unsigned panic_timeout; /* seconds, >= 1: how long a panicked guest may do nothing */
 	struct arch_options arch;
-	struct dma_windows *windows; /* asked by the caller, decided by arch_vm_create() */
 };
 
 /*
@@ -86,6 +94,14 @@ struct vm {
 	u64 panic_activity;   /* what activity was at the last look */
 	unsigned panic_quiet; /* looks since that changed */
 	struct log_limit panic_log;
+	/* pause.c's own. */
+	_Atomic u32 pause_wanted; /* VM_PAUSE_* */
+	bool devices_paused;	  /* no vCPU runs, and all devices were told */
+	bool paused;		  /* and have settled */
+	unsigned vcpus_running;	  /* threads in vcpu_run() that have not parked */
+	pthread_cond_t unpark;
+	struct loop_timer pause_timer; /* looks whether the devices have settled */
+	struct list_node pause_watches;
 	struct vm_setup *setup; /* vm.c's own */
 };
 
@@ -142,6 +158,19 @@ void vm_stop(struct vm *vm, enum vm_stop reason);
  * run has no such end, until the next call without. VM lock held.
  */
 void vm_panicked(struct vm *vm, bool crash_loaded);
+
+/*
+ * Pause at a consistent point: each vCPU has finished its exit, and no device has anything under
+ * way. @why: one of VM_PAUSE_*. Returns at once; @watch, if not NULL, is told, perhaps before this
+ * returns. VM lock held, any thread; also before vm_run(), whose vCPUs then do not start. Time goes
+ * on for the guest, and so does --timeout. What passed devices do by themselves goes on.
+ */
+void vm_pause(struct vm *vm, u32 why, struct vm_pause_watch *watch);
+/* @why: reasons that are none any more. It runs when none is left. VM lock held, any thread. */
+void vm_resume(struct vm *vm, u32 why);
+bool vm_is_paused(const struct vm *vm);
+/* @watch will not be told. */
+void vm_pause_forget(struct vm_pause_watch *watch);
 
 static inline void vm_lock(struct vm *vm)
 {

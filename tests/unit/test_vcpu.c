@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The loop around KVM_RUN, against a KVM of our own: how each end of it is taken. */
+#include "../../vmm/pause.h"
 #include "cmocka_all.h"
 
 #include <errno.h>
@@ -70,6 +71,10 @@ void arch_vcpu_describe(struct vcpu *v, char *line, size_t size)
 	line[0] = '\0';
 }
 
+void arch_vcpu_resumed(struct vcpu *v)
+{
+}
+
 void arch_vcpu_dump(const struct vcpu *v)
 {
 	dumps++;
@@ -85,11 +90,14 @@ static int setup(void **state)
 	calls = dumps = 0;
 	handed_over = false;
 	log_set_level(LOG_WARNING);
-	return loop_create(&vm.loop, &vm.lock);
+	if (loop_create(&vm.loop, &vm.lock))
+		return -1;
+	return pause_create(&vm);
 }
 
 static int teardown(void **state)
 {
+	pause_destroy(&vm);
 	loop_destroy(vm.loop);
 	pthread_mutex_destroy(&vm.lock);
 	return 0;

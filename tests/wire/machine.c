@@ -7,6 +7,7 @@
 
 #include "cmocka_all.h"
 #include "vmm/ioevent.h"
+#include "../../vmm/pause.h"
 #include "wire.h"
 
 #define GSIS	 256
@@ -79,6 +80,7 @@ struct vm *wire_create(void)
 	list_init(&vm->slots);
 	assert_int_equal(memory_create(&vm->memory, wire_ram, ARRAY_SIZE(wire_ram), NULL), 0);
 	assert_int_equal(loop_create(&vm->loop, &vm->lock), 0);
+	assert_int_equal(pause_create(vm), 0);
 	assert_int_equal(bus_create(&vm->mmio), 0);
 	assert_int_equal(bus_create(&vm->ports), 0);
 	dma_identity_init(&vm->ram, vm->memory, vm->irq);
@@ -97,6 +99,7 @@ void wire_destroy(struct vm *vm)
 	assert_true(list_empty(&vm->ram.space.holds));
 	bus_destroy(vm->ports);
 	bus_destroy(vm->mmio);
+	pause_destroy(vm);
 	loop_destroy(vm->loop);
 	memory_destroy(vm->memory);
 	pthread_mutex_destroy(&vm->lock);
