@@ -346,17 +346,25 @@ void machine_report(const struct machine *machine)
 		report_viommu(machine);
 }
 
-void machine_destroy(struct machine *machine)
+bool machine_destroy(struct machine *machine)
 {
+	bool gave_up;
+
 	control_destroy(machine->control);
 	vm_destroy_devices(machine->vm);
 	terminal_destroy(machine->terminal);
-	vm_destroy(machine->vm);
+	/* What the host still writes to is the guest's memory: it goes with the process. */
+	gave_up = machine->vm && loop_gave_up(machine->vm->loop);
+	if (!gave_up)
+		vm_destroy(machine->vm);
 	vfio_close(machine->vfio);
+	if (gave_up)
+		return false;
 	for (unsigned i = 0; i < RUN_MAX_DISKS; i++)
 		disk_close(machine->disks[i]);
 	arch_image_close(machine->image);
 	if (machine->initrd_fd >= 0)
 		close(machine->initrd_fd);
 	vm_host_close(&machine->host);
+	return true;
 }

@@ -53,6 +53,10 @@ int machine_build(struct machine *machine, struct error *err);
 void machine_hint(const struct machine *machine);
 /* After the run, for --debug: what the devices counted. */
 void machine_report(const struct machine *machine);
-void machine_destroy(struct machine *machine);
+/*
+ * False: the host did not finish a disk's I/O in time (loop_set_patience()). What that uses is
+ * left as it is, and the process must end without waiting for it.
+ */
+bool machine_destroy(struct machine *machine);
 
 #endif

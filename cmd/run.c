@@ -4,54 +4,23 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "cmd.h"
 #include "machine.h"
 #include "util/log.h"
 #include "vmm/terminal.h"
+#include "watch.h"
 
-/* What the process itself adds to the loop: signals and --timeout. */
+/* What the process itself adds to the loop: the signals that end nothing. */
 struct run {
+	const struct run_options *options;
 	struct machine machine;
+	struct watch *watch;
 	struct loop_source signals;
-	struct loop_source timer;
-	int signal; /* that ended the run; SIGINT for Ctrl-A x */
+	struct error err;
 };
-
-/* Before any thread starts: they inherit it, and the signals come by fd. */
-static void block_signals(sigset_t *set)
-{
-	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGHUP);
-	sigaddset(set, SIGQUIT);
-	sigaddset(set, SIGWINCH);
-	pthread_sigmask(SIG_BLOCK, set, NULL);
-	signal(SIGPIPE, SIG_IGN); /* a reader that goes away does not end the guest */
-	signal(SIGXFSZ, SIG_IGN); /* a disk at its ulimit is an I/O error of the guest's */
-}
-
-/* Our own crash must not leave the user's terminal in raw mode. */
-static void crash_handler(int number)
-{
-	terminal_restore();
-	signal(number, SIG_DFL);
-	raise(number);
-}
-
-static void catch_crashes(void)
-{
-	static const int signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
-	struct sigaction action = { .sa_handler = crash_handler };
-
-	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaction(signals[i], &action, NULL);
-}
 
 static void on_signal(struct loop_source *source, u32 events)
 {
@@ -60,22 +29,20 @@ static void on_signal(struct loop_source *source, u32 events)
 
 	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGWINCH) {
-		terminal_resize(run->machine.terminal);
-		return;
-	}
-	run->signal = info.ssi_signo;
-	vm_stop(run->machine.vm, VM_USER);
+	if (info.ssi_signo == SIGCONT)
+		terminal_continue(run->machine.terminal);
+	terminal_resize(run->machine.terminal);
 }
 
-static void on_timeout(struct loop_source *source, u32 events)
+/* SIGCONT, too: the window may have another size, and the terminal be somebody else's. */
+static int watch_window(struct run *run)
 {
-	vm_stop(container_of(source, struct run, timer)->machine.vm, VM_TIMEOUT);
-}
+	sigset_t set;
 
-static int watch_signals(struct run *run, const sigset_t *set)
-{
-	run->signals.fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
+	sigemptyset(&set);
+	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGCONT);
+	run->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (run->signals.fd < 0)
 		return -errno;
 	run->signals.events = EPOLLIN;
@@ -83,22 +50,10 @@ static int watch_signals(struct run *run, const sigset_t *set)
 	return loop_add(run->machine.vm->loop, &run->signals);
 }
 
-static int watch_timeout(struct run *run, unsigned seconds)
+static int exit_status(const struct run *run, enum vm_stop reason)
 {
-	struct itimerspec end = { .it_value.tv_sec = seconds };
+	int signal = SIGINT; /* Ctrl-A x */
 
-	if (!seconds)
-		return 0;
-	run->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (run->timer.fd < 0 || timerfd_settime(run->timer.fd, 0, &end, NULL))
-		return -errno;
-	run->timer.events = EPOLLIN;
-	run->timer.handle = on_timeout;
-	return loop_add(run->machine.vm->loop, &run->timer);
-}
-
-static int exit_status(const struct run *run, enum vm_stop reason, unsigned timeout)
-{
 	switch (reason) {
 	case VM_POWEROFF:
 	case VM_REBOOT:
@@ -107,56 +62,113 @@ static int exit_status(const struct run *run, enum vm_stop reason, unsigned time
 		log_warning("the guest's kernel panicked or crashed");
 		return EXIT_PANIC;
 	case VM_TIMEOUT:
-		log_warning("the guest still ran after %u seconds", timeout);
+		log_warning("the guest still ran after %u seconds", run->options->timeout);
 		return EXIT_TIMEOUT;
 	case VM_USER:
-		return EXIT_SIGNAL + run->signal;
+		watch_reason(run->watch, &signal);
+		return EXIT_SIGNAL + signal;
 	default:
 		return EXIT_HOST;
 	}
 }
 
-/* Build, run and report; the machine is the caller's to destroy. */
-static int run_machine(struct run *run, const struct run_options *options, const sigset_t *set,
-		       struct error *err)
+/* The guest ended well, but what it left did not: @why it was not waited for, if it was asked. */
+static int worse_status(const struct run *run, int status)
 {
-	enum vm_stop reason;
-	int ret = machine_build(&run->machine, err);
+	int signal;
 
-	if (!ret)
-		ret = watch_signals(run, set);
-	if (!ret)
-		ret = watch_timeout(run, options->timeout);
-	if (ret) {
-		error_set(err, ret, "cannot start: %s", strerror(-ret));
-		/* The user asked for what this host lacks: only a VM could tell. */
-		return ret == -ENODEV ? EXIT_USAGE : EXIT_HOST;
+	if (status != EXIT_OK)
+		return status;
+	switch (watch_reason(run->watch, &signal)) {
+	case VM_TIMEOUT:
+		return EXIT_TIMEOUT;
+	case VM_USER:
+		return EXIT_SIGNAL + signal;
+	default:
+		return EXIT_HOST;
 	}
-	reason = vm_run(run->machine.vm, run->machine.image, err);
-	if (reason != VM_HOST_ERROR)
-		machine_hint(&run->machine);
-	if (options->debug)
-		machine_report(&run->machine);
-	return exit_status(run, reason, options->timeout);
 }
 
-static void close_fd(int fd)
+static int finish_output(struct run *run, enum vm_stop reason, int status)
 {
-	if (fd >= 0)
-		close(fd);
+	int error;
+	u64 lost = terminal_finish(run->machine.terminal, watch_give_up_fd(run->watch),
+				   watch_output_patience(reason), &error);
+
+	if (!error)
+		return status;
+	log_error("%llu bytes of the guest's output are lost: %s", (unsigned long long)lost,
+		  error == -ETIMEDOUT ? "nobody took them in time" : strerror(-error));
+	return worse_status(run, status);
+}
+
+/* Run and report; the machine is the caller's to destroy. */
+static int run_machine(struct run *run)
+{
+	enum vm_stop reason;
+	int status;
+
+	watch_run(run->watch, run->machine.vm);
+	reason = vm_run(run->machine.vm, run->machine.image, &run->err);
+	/* Whatever is still to be waited for, the user has the terminal. */
+	terminal_restore();
+	watch_end(run->watch);
+	if (reason != VM_HOST_ERROR)
+		machine_hint(&run->machine);
+	if (run->options->debug)
+		machine_report(&run->machine);
+	status = exit_status(run, reason);
+	loop_set_patience(run->machine.vm->loop, watch_give_up_fd(run->watch),
+			  watch_disk_patience(reason));
+	return finish_output(run, reason, status);
+}
+
+static int build_machine(struct run *run)
+{
+	int ret = machine_build(&run->machine, &run->err);
+
+	if (!ret)
+		ret = watch_window(run);
+	if (!ret)
+		return EXIT_OK;
+	error_set(&run->err, ret, "cannot start: %s", strerror(-ret));
+	/* The user asked for what this host lacks: only a VM could tell. */
+	return ret == -ENODEV ? EXIT_USAGE : EXIT_HOST;
+}
+
+static int prepare_build_run(struct run *run)
+{
+	int status = EXIT_USAGE;
+	bool gone;
+
+	for (unsigned i = 0; i < run->options->passed_count; i++) {
+		if (run->options->passed[i].auto_bind)
+			watch_be_careful(run->watch);
+	}
+	if (!machine_prepare(&run->machine, run->options, &run->err)) {
+		status = build_machine(run);
+		if (status == EXIT_OK)
+			status = run_machine(run);
+	}
+	gone = machine_destroy(&run->machine);
+	if (run->err.text[0])
+		log_error("%s", run->err.text);
+	if (!gone)
+		watch_leave(worse_status(run, status));
+	if (run->signals.fd >= 0)
+		close(run->signals.fd);
+	return status;
 }
 
 int cmd_run(int argc, char **argv)
 {
-	struct run run = { .signals.fd = -1, .timer.fd = -1, .signal = SIGINT };
+	struct run run = { .signals.fd = -1, .err = { "" } };
 	struct run_options options;
-	struct error err = { "" };
 	char default_name[32];
-	sigset_t set;
-	int status = EXIT_USAGE;
+	int ret;
 
-	if (run_options_parse(&options, argc, argv, &err)) {
-		log_error("%s", err.text);
+	if (run_options_parse(&options, argc, argv, &run.err)) {
+		log_error("%s", run.err.text);
 		return EXIT_USAGE;
 	}
 	if (options.help) {
@@ -167,16 +179,13 @@ int cmd_run(int argc, char **argv)
 	options.is_named = options.name;
 	if (!options.is_named)
 		options.name = default_name;
-	block_signals(&set);
-	catch_crashes();
-	if (!machine_prepare(&run.machine, &options, &err))
-		status = run_machine(&run, &options, &set, &err);
-	machine_destroy(&run.machine);
-	close_fd(run.signals.fd);
-	close_fd(run.timer.fd);
-	if (err.text[0])
-		log_error("%s", err.text);
-	return status;
+	run.options = &options;
+	ret = watch_start(&run.watch, options.timeout);
+	if (ret) {
+		log_error("cannot start a thread: %s", strerror(-ret));
+		return EXIT_HOST;
+	}
+	return prepare_build_run(&run);
 }
 
 void cmd_run_help(void)

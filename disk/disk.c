@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -167,9 +166,8 @@ int disk_start(struct disk *disk, struct loop *loop, void (*settled)(void *conte
 	return ret;
 }
 
-void disk_drain(struct disk *disk)
+bool disk_drain(struct disk *disk)
 {
-	struct pollfd ready = { .fd = disk->source.fd, .events = POLLIN };
 	eventfd_t count;
 
 	disk_flush_queue(disk);
@@ -177,7 +175,8 @@ void disk_drain(struct disk *disk)
 		/* First: what an outer disk_complete() has gathered rings no more. */
 		eventfd_read(disk->source.fd, &count);
 		disk_complete(disk);
-		if (disk->under_way)
-			poll(&ready, 1, -1);
+		if (disk->under_way && !loop_await(disk->loop, disk->source.fd))
+			return false;
 	}
+	return true;
 }

@@ -145,6 +145,11 @@ void relay_end(struct relay *relay)
 	relay->ours = -1;
 }
 
+bool relay_done(const struct relay *relay)
+{
+	return aside_wait(relay->aside, 0);
+}
+
 int relay_done_fd(const struct relay *relay)
 {
 	return aside_done_fd(relay->aside);

@@ -74,7 +74,10 @@ static void blk_destroy(struct virtio_device *device)
 	struct blk *blk = to_blk(device);
 
 	/* What a reset has let go must end before the machine's memory does. */
-	disk_drain(blk->disk);
+	if (!disk_drain(blk->disk)) {
+		log_warning("%s: the host does not finish its I/O", blk->name);
+		return;
+	}
 	disk_close(blk->disk);
 	blk_requests_destroy(blk);
 	free(blk);

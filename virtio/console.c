@@ -14,7 +14,7 @@
 
 #define CONSOLE_QUEUE_SIZE 64
 #define CONSOLE_COPY	   4096 /* bytes moved in one go */
-#define CONSOLE_GOES	   32	/* and goes under one hold of the lock */
+#define CONSOLE_GOES	   8	/* and goes under one hold of the lock */
 
 enum { RECEIVE, TRANSMIT, QUEUES }; /* "Virtqueues" of the console: port 0's */
 

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <poll.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/loop.h"
 
-#define LOOP_BATCH 16
+#define LOOP_BATCH  16
+#define LOOP_YIELDS 100
 
 struct loop {
 	int epoll_fd;
@@ -27,6 +31,10 @@ struct loop {
 	pthread_t thread;	 /* whose loop it is */
 	pthread_cond_t progress; /* a handler has run: for loop_wait() */
 	unsigned waiters;
+	_Atomic unsigned wanted; /* threads that wait in loop_lock() */
+	int give_up;		 /* borrowed; loop_set_patience() */
+	u64 patience_end;	 /* ms of CLOCK_MONOTONIC; 0: none */
+	bool gave_up;
 };
 
 int loop_create(struct loop **out, pthread_mutex_t *lock)
@@ -39,6 +47,7 @@ int loop_create(struct loop **out, pthread_mutex_t *lock)
 		return -ENOMEM;
 	loop->lock = lock;
 	loop->thread = pthread_self();
+	loop->give_up = -1;
 	pthread_cond_init(&loop->progress, NULL);
 	loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -93,6 +102,27 @@ void loop_remove(struct loop *loop, struct loop_source *source)
 	}
 }
 
+void loop_lock(struct loop *loop)
+{
+	if (!pthread_mutex_trylock(loop->lock))
+		return;
+	atomic_fetch_add(&loop->wanted, 1);
+	pthread_mutex_lock(loop->lock);
+	atomic_fetch_sub(&loop->wanted, 1);
+}
+
+/*
+ * Lock held. Unlocking wakes who waits, but we would have the lock again before it runs: a device
+ * that has itself called again and again would keep it. Bounded, should ever more of them come.
+ */
+static void let_others(struct loop *loop)
+{
+	pthread_mutex_unlock(loop->lock);
+	for (unsigned i = 0; i < LOOP_YIELDS && atomic_load(&loop->wanted); i++)
+		sched_yield();
+	pthread_mutex_lock(loop->lock);
+}
+
 /* Lock held. Nearly always there is nobody to tell. */
 static void loop_tell(struct loop *loop)
 {
@@ -124,8 +154,7 @@ int loop_poll(struct loop *loop, int timeout_ms)
 		source->handle(source, event->events);
 		handled++;
 		loop_tell(loop);
-		pthread_mutex_unlock(loop->lock);
-		pthread_mutex_lock(loop->lock);
+		let_others(loop);
 	}
 	loop->next = loop->count = 0;
 	loop->removals_seen = loop->removals;
@@ -181,4 +210,41 @@ void loop_stop(struct loop *loop)
 	if (write(loop->stop_fd, &one, sizeof(one)) < 0) {
 	}
 	errno = saved;
+}
+
+static u64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
+void loop_set_patience(struct loop *loop, int give_up, int timeout_ms)
+{
+	loop->give_up = give_up;
+	loop->patience_end = timeout_ms < 0 ? 0 : now_ms() + timeout_ms;
+}
+
+bool loop_await(struct loop *loop, int fd)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = POLLIN },
+				{ .fd = loop->give_up, .events = POLLIN } };
+	u64 now = now_ms();
+	int left = loop->patience_end ? (int)(loop->patience_end - MIN(now, loop->patience_end))
+				      : -1;
+	int ret;
+
+	do
+		ret = poll(fds, 2, left);
+	while (ret < 0 && errno == EINTR);
+	if (ret > 0 && fds[0].revents)
+		return true;
+	loop->gave_up = true;
+	return false;
+}
+
+bool loop_gave_up(const struct loop *loop)
+{
+	return loop->gave_up;
 }

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,246 +11,115 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "vmm/loop.h"
-#include "vmm/terminal.h"
+#include "terminal_private.h"
+#include "util/relay.h"
 
 #define OUTPUT_SIZE (64 * KIB)
-#define INPUT_SIZE  1024
 /* Output goes out at the end of a line, when there is a lot of it, or after this. */
 #define OUTPUT_LOT   1024
 #define OUTPUT_DELAY 4 /* ms */
 
-#define ESCAPE 0x01 /* Ctrl-A */
-
-struct terminal {
-	struct loop *loop; /* borrowed */
-	struct terminal_events events;
-	struct terminal_client *client; /* borrowed */
-
-	struct loop_source in;
-	bool in_looped; /* in.fd can be waited for, and is in the loop */
-	bool in_owned;	/* in.fd was opened by us */
-	bool in_eof;
-	bool in_tty;
-	bool escaped; /* the last key was Ctrl-A */
-	u8 input[INPUT_SIZE];
-	unsigned in_count;
-
-	struct loop_source out;
-	bool out_looped; /* in the loop: waiting for room */
-	bool out_owned;
-	bool out_socket;
-	bool out_gone; /* the reader went away: output goes nowhere */
-	bool starved;  /* the client was told that the buffer is full */
-	char *output;  /* a ring of OUTPUT_SIZE bytes; made with the first byte */
-	unsigned out_start, out_count;
-
-	struct loop_source timer;
-	bool timer_set;
-	unsigned panic_matched; /* characters of panic_text that just went by */
-};
-
 static const char panic_text[] = "Kernel panic - not syncing";
-
-/*
- * What the tty was like. File-scope, because a signal handler and atexit() must
- * find it; written once, before raw_mode is set.
- */
-static struct termios cooked;
-static volatile sig_atomic_t raw_mode;
-
-void terminal_restore(void)
-{
-	if (!raw_mode)
-		return;
-	raw_mode = 0;
-	tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
-}
-
-static void set_raw(struct terminal *terminal)
-{
-	struct termios raw;
-
-	/* In the background tcsetattr() would stop us; whoever owns the tty decides how it looks.
-	 */
-	if (tcgetpgrp(STDIN_FILENO) != getpgrp() || tcgetattr(STDIN_FILENO, &cooked))
-		return;
-	raw = cooked;
-	cfmakeraw(&raw);
-	raw.c_oflag |= OPOST; /* our own messages end in a bare newline */
-	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw))
-		return;
-	terminal->in_tty = true;
-	raw_mode = 1;
-	atexit(terminal_restore);
-}
-
-/* ---- input ---- */
-
-/* Keys for us are taken out: Ctrl-A x quits, Ctrl-A twice is one Ctrl-A. Returns what is left. */
-static unsigned filter_keys(struct terminal *terminal, u8 *keys, unsigned count)
-{
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < count; i++) {
-		u8 key = keys[i];
-
-		if (!terminal->escaped && key == ESCAPE) {
-			terminal->escaped = true;
-			continue;
-		}
-		if (terminal->escaped && key == 'x')
-			terminal->events.quit(terminal->events.arg);
-		else
-			keys[kept++] = key;
-		terminal->escaped = false;
-	}
-	return kept;
-}
-
-/* Read what there is, as far as the buffer goes. */
-static void fill_input(struct terminal *terminal)
-{
-	u8 *end = terminal->input + terminal->in_count;
-	ssize_t count;
-
-	if (terminal->in_eof || terminal->in_count == INPUT_SIZE)
-		return;
-	count = read(terminal->in.fd, end, INPUT_SIZE - terminal->in_count);
-	if (count > 0)
-		terminal->in_count += terminal->in_tty ? filter_keys(terminal, end, count) : count;
-	else if (!count || (errno != EAGAIN && errno != EINTR))
-		terminal->in_eof = true;
-}
-
-/* Listen while there is room; a level-triggered event nobody takes would spin. */
-static void update_input(struct terminal *terminal)
-{
-	u32 events = terminal->in_count == INPUT_SIZE ? 0 : EPOLLIN;
-
-	if (!terminal->in_looped)
-		return;
-	if (terminal->in_eof) {
-		loop_remove(terminal->loop, &terminal->in);
-		terminal->in_looped = false;
-	} else if (terminal->in.events != events) {
-		loop_modify(terminal->loop, &terminal->in, events);
-	}
-}
-
-static void on_input(struct loop_source *source, u32 events)
-{
-	struct terminal *terminal = container_of(source, struct terminal, in);
-
-	fill_input(terminal);
-	/* Hung up and nothing to wait for: EPOLLHUP cannot be masked, only removed. */
-	if ((events & (EPOLLHUP | EPOLLERR)) && !(events & EPOLLIN))
-		terminal->in_eof = true;
-	update_input(terminal);
-	if (terminal->in_count && terminal->client)
-		terminal->client->readable(terminal->client);
-}
-
-size_t terminal_read(struct terminal *terminal, void *data, size_t len)
-{
-	/* A file is always ready, and no loop says so. */
-	if (!terminal->in_looped && !terminal->in_count)
-		fill_input(terminal);
-	len = MIN(len, terminal->in_count);
-	memcpy(data, terminal->input, len);
-	terminal->in_count -= len;
-	memmove(terminal->input, terminal->input + len, terminal->in_count);
-	update_input(terminal);
-	return len;
-}
 
 /* ---- output ---- */
 
-static ssize_t write_some(struct terminal *terminal, const char *data, size_t len)
+/* What may block is written by a relay. Without a thread for it, it is worth the risk. */
+static void start_relay(struct terminal_end *end)
 {
-	struct pollfd ready = { .fd = terminal->out.fd, .events = POLLOUT };
+	end->may_block = false;
+	if (!relay_to(&end->relay, end->source.fd))
+		end->source.fd = relay_fd(end->relay);
+}
 
-	if (terminal->out_socket)
-		return send(terminal->out.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	/* An fd that is not ours may be a blocking one: ask, and give it what must fit. */
-	if (!terminal->out_owned) {
-		if (poll(&ready, 1, 0) == 0) {
-			errno = EAGAIN;
-			return -1;
-		}
-		len = MIN(len, 512);
-	}
-	return write(terminal->out.fd, data, len);
+static ssize_t write_some(struct terminal_end *end, const char *data, size_t len)
+{
+	if (end->is_socket)
+		return send(end->source.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (end->may_block)
+		start_relay(end);
+	return write(end->source.fd, data, len);
+}
+
+/* EPIPE: the reader wants no more. EIO, of a terminal: it was hung up. The rest is a loss. */
+static void refused(struct terminal_output *out, int error)
+{
+	out->gone = true;
+	out->lost += out->count;
+	if (error != -EPIPE && !(error == -EIO && out->end.is_tty))
+		out->error = error;
+	out->count = 0;
 }
 
 /* Write until the buffer is empty or the reader is full. */
 static void flush_output(struct terminal *terminal)
 {
-	while (terminal->out_count && !terminal->out_gone) {
-		unsigned run = MIN(terminal->out_count, OUTPUT_SIZE - terminal->out_start);
-		ssize_t count = write_some(terminal, terminal->output + terminal->out_start, run);
+	struct terminal_output *out = &terminal->out;
+
+	while (out->count && !out->gone) {
+		unsigned run = MIN(out->count, OUTPUT_SIZE - out->start);
+		ssize_t count = write_some(&out->end, out->data + out->start, run);
 
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count < 0 && errno == EAGAIN)
 			return;
 		if (count < 0) {
-			terminal->out_gone = true;
-			break;
+			refused(out, -errno);
+			return;
 		}
-		terminal->out_start = (terminal->out_start + count) % OUTPUT_SIZE;
-		terminal->out_count -= count;
+		out->start = (out->start + count) % OUTPUT_SIZE;
+		out->count -= count;
+		out->sent += count;
 	}
-	if (terminal->out_gone)
-		terminal->out_count = 0;
 }
 
 static void stop_waiting(struct terminal *terminal)
 {
-	if (terminal->out_looped)
-		loop_remove(terminal->loop, &terminal->out);
-	terminal->out_looped = false;
+	if (terminal->out.looped)
+		loop_remove(terminal->loop, &terminal->out.end.source);
+	terminal->out.looped = false;
 }
 
 /* Flush, and have the loop come back if that was not all. */
 static void push_output(struct terminal *terminal)
 {
 	flush_output(terminal);
-	if (!terminal->out_count)
+	if (!terminal->out.count)
 		stop_waiting(terminal);
-	else if (!terminal->out_looped)
-		terminal->out_looped = !loop_add(terminal->loop, &terminal->out);
+	else if (!terminal->out.looped)
+		terminal->out.looped = !loop_add(terminal->loop, &terminal->out.end.source);
 }
 
 static void feed_client(struct terminal *terminal)
 {
-	if (!terminal->starved || terminal->out_count > OUTPUT_SIZE / 2)
+	if (!terminal->out.starved || terminal->out.count > OUTPUT_SIZE / 2)
 		return;
-	terminal->starved = false;
+	terminal->out.starved = false;
 	if (terminal->client)
 		terminal->client->writable(terminal->client);
 }
 
 static void on_room(struct loop_source *source, u32 events)
 {
-	struct terminal *terminal = container_of(source, struct terminal, out);
+	struct terminal *terminal = container_of(source, struct terminal, out.end.source);
 
 	if (events & (EPOLLERR | EPOLLHUP))
-		terminal->out_gone = true;
+		refused(&terminal->out, -EPIPE);
 	push_output(terminal);
 	feed_client(terminal);
 }
 
-static void on_timer(struct loop_source *source, u32 events)
+static void on_delay(struct loop_source *source, u32 events)
 {
-	struct terminal *terminal = container_of(source, struct terminal, timer);
+	struct terminal *terminal = container_of(source, struct terminal, out.timer);
 	u64 expirations;
 
-	if (read(terminal->timer.fd, &expirations, sizeof(expirations)) < 0)
+	if (read(terminal->out.timer.fd, &expirations, sizeof(expirations)) < 0)
 		return;
-	terminal->timer_set = false;
+	terminal->out.timer_set = false;
 	push_output(terminal);
 	feed_client(terminal);
 }
@@ -260,10 +128,10 @@ static void arm_timer(struct terminal *terminal)
 {
 	static const struct itimerspec delay = { .it_value.tv_nsec = OUTPUT_DELAY * 1000000L };
 
-	if (terminal->timer_set)
+	if (terminal->out.timer_set)
 		return;
-	timerfd_settime(terminal->timer.fd, 0, &delay, NULL);
-	terminal->timer_set = true;
+	timerfd_settime(terminal->out.timer.fd, 0, &delay, NULL);
+	terminal->out.timer_set = true;
 }
 
 static void look_for_panic(struct terminal *terminal, const char *data, size_t len)
@@ -283,38 +151,40 @@ static void look_for_panic(struct terminal *terminal, const char *data, size_t l
 
 static void buffer_output(struct terminal *terminal, const char *data, size_t len)
 {
-	unsigned end = (terminal->out_start + terminal->out_count) % OUTPUT_SIZE;
+	unsigned end = (terminal->out.start + terminal->out.count) % OUTPUT_SIZE;
 	size_t first = MIN(len, OUTPUT_SIZE - end);
 
-	memcpy(terminal->output + end, data, first);
-	memcpy(terminal->output, data + first, len - first);
-	terminal->out_count += len;
+	memcpy(terminal->out.data + end, data, first);
+	memcpy(terminal->out.data, data + first, len - first);
+	terminal->out.count += len;
 }
 
 size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 {
 	size_t taken;
 
-	if (!terminal->output)
-		terminal->output = malloc(OUTPUT_SIZE);
-	if (terminal->out_gone || !terminal->output)
+	if (!terminal->out.data)
+		terminal->out.data = malloc(OUTPUT_SIZE);
+	if (terminal->out.gone || !terminal->out.data) {
+		terminal->out.lost += len;
 		return len;
-	taken = MIN(len, OUTPUT_SIZE - terminal->out_count);
+	}
+	taken = MIN(len, OUTPUT_SIZE - terminal->out.count);
 	buffer_output(terminal, data, taken);
 	look_for_panic(terminal, data, taken);
-	terminal->starved = taken < len;
-	if (terminal->out_looped)
+	terminal->out.starved = taken < len;
+	if (terminal->out.looped)
 		return taken; /* the reader is full already */
-	if (terminal->out_count >= OUTPUT_LOT || memrchr(data, '\n', taken))
+	if (terminal->out.count >= OUTPUT_LOT || memrchr(data, '\n', taken))
 		push_output(terminal);
-	if (terminal->out_count)
+	if (terminal->out.count)
 		arm_timer(terminal);
 	return taken;
 }
 
 bool terminal_can_write(const struct terminal *terminal)
 {
-	return terminal->out_count < OUTPUT_SIZE;
+	return terminal->out.count < OUTPUT_SIZE;
 }
 
 /* ---- the window ---- */
@@ -324,7 +194,7 @@ void terminal_size(const struct terminal *terminal, u16 *columns, u16 *rows)
 	struct winsize size;
 
 	*columns = *rows = 0;
-	if (ioctl(terminal->out.fd, TIOCGWINSZ, &size))
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
 		return;
 	*columns = size.ws_col;
 	*rows = size.ws_row;
@@ -345,61 +215,131 @@ void terminal_set_client(struct terminal *terminal, struct terminal_client *clie
 	terminal->client = client;
 }
 
+/* ---- the end ---- */
+
+static u64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
+/* Wait for @events of @fd. False: @give_up is readable, or it is @end of now_ms(), 0 for never. */
+static bool wait_until(int fd, short events, int give_up, u64 end)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = events },
+				{ .fd = give_up, .events = POLLIN } };
+	u64 now = now_ms();
+	int left = end ? (int)(end - MIN(now, end)) : -1;
+	int ret = poll(fds, 2, left);
+
+	if (ret < 0)
+		return errno == EINTR;
+	return ret > 0 && !fds[1].revents;
+}
+
+/* How much of what the relay was given has not been written. */
+static u64 finish_relay(struct terminal_output *out, int give_up, u64 end)
+{
+	struct relay *relay = out->end.relay;
+	int error;
+
+	relay_end(relay);
+	out->end.source.fd = -1;
+	while (!relay_done(relay) && wait_until(relay_done_fd(relay), POLLIN, give_up, end))
+		;
+	error = relay_error(relay);
+	if (!out->error && error && error != -EPIPE)
+		out->error = error;
+	if (!out->error && !error && !relay_done(relay))
+		out->error = -ETIMEDOUT;
+	return out->sent - relay_written(relay);
+}
+
+u64 terminal_finish(struct terminal *terminal, int give_up, int timeout_ms, int *error)
+{
+	struct terminal_output *out = &terminal->out;
+	u64 end = timeout_ms < 0 ? 0 : now_ms() + timeout_ms;
+
+	stop_waiting(terminal);
+	flush_output(terminal);
+	while (out->count && wait_until(out->end.source.fd, POLLOUT, give_up, end))
+		flush_output(terminal);
+	if (out->count && !out->error)
+		out->error = -ETIMEDOUT;
+	out->lost += out->count;
+	out->count = 0;
+	out->gone = true;
+	if (out->end.relay)
+		out->lost += finish_relay(out, give_up, end);
+	*error = out->error;
+	return out->error ? out->lost : 0;
+}
+
 /* ---- life ---- */
 
 /*
  * O_NONBLOCK belongs to the open file, which a shell or another program shares
- * with us: open our own for terminals and pipes. Files never block, and would
- * lose their offset; a socket cannot be opened again. Returns @fd then.
+ * with us: open our own for terminals and pipes. A file would lose its offset, and its file
+ * system may hang; a socket cannot be opened again.
  */
-static int reopen(int fd, int flags, bool *owned, bool *is_socket)
+void terminal_open_end(struct terminal_end *end, int fd, int flags)
 {
 	char path[32];
 	struct stat st;
-	int own = -1;
+	int own;
 
-	*is_socket = false;
-	*owned = false;
+	end->source.fd = fd;
 	if (fstat(fd, &st))
-		return fd;
-	*is_socket = S_ISSOCK(st.st_mode);
-	if (S_ISREG(st.st_mode))
-		*owned = true; /* as good as ours: it does not block */
+		return;
+	end->is_tty = isatty(fd);
+	end->is_socket = S_ISSOCK(st.st_mode);
+	if (end->is_socket)
+		return;
+	end->may_block = true;
 	if (!S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode))
-		return fd;
+		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	*owned = own >= 0;
-	return *owned ? own : fd;
+	if (own < 0)
+		return;
+	end->source.fd = own;
+	end->owned = true;
+	end->may_block = false;
 }
 
-static int open_ends(struct terminal *terminal)
+void terminal_close_end(struct terminal_end *end)
 {
-	bool is_socket;
-	int ret;
+	relay_destroy(end->relay);
+	if (end->owned)
+		close(end->source.fd);
+}
 
-	if (isatty(STDIN_FILENO))
-		set_raw(terminal);
-	terminal->in.fd = reopen(STDIN_FILENO, O_RDONLY, &terminal->in_owned, &is_socket);
-	terminal->out.fd = reopen(STDOUT_FILENO, O_WRONLY, &terminal->out_owned,
-				  &terminal->out_socket);
-	terminal->in.events = EPOLLIN;
-	terminal->in.handle = on_input;
-	terminal->out.events = EPOLLOUT;
-	terminal->out.handle = on_room;
-	terminal->timer.events = EPOLLIN;
-	terminal->timer.handle = on_timer;
-	terminal->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (terminal->timer.fd < 0)
-		return -errno;
-	ret = loop_add(terminal->loop, &terminal->timer);
-	if (ret)
-		return ret;
-	/* Files cannot be waited for, and a closed stdin is no input. */
-	ret = loop_add(terminal->loop, &terminal->in);
-	terminal->in_looped = !ret;
-	terminal->in_eof = ret == -EBADF;
-	return ret == -EPERM || ret == -EBADF ? 0 : ret;
+static int open_output(struct terminal *terminal)
+{
+	struct terminal_output *out = &terminal->out;
+
+	terminal_open_end(&out->end, STDOUT_FILENO, O_WRONLY);
+	out->end.source.events = EPOLLOUT;
+	out->end.source.handle = on_room;
+	out->timer.events = EPOLLIN;
+	out->timer.handle = on_delay;
+	out->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	return out->timer.fd < 0 ? -errno : loop_add(terminal->loop, &out->timer);
+}
+
+static void close_output(struct terminal *terminal)
+{
+	struct terminal_output *out = &terminal->out;
+
+	stop_waiting(terminal);
+	if (out->timer.fd >= 0) {
+		loop_remove(terminal->loop, &out->timer);
+		close(out->timer.fd);
+	}
+	terminal_close_end(&out->end);
+	free(out->data);
 }
 
 int terminal_create(struct terminal **out, struct loop *loop, const struct terminal_events *events)
@@ -411,8 +351,10 @@ int terminal_create(struct terminal **out, struct loop *loop, const struct termi
 		return -ENOMEM;
 	terminal->loop = loop;
 	terminal->events = *events;
-	terminal->timer.fd = terminal->in.fd = terminal->out.fd = -1;
-	ret = open_ends(terminal);
+	terminal->in.timer.fd = terminal->out.timer.fd = -1;
+	ret = open_output(terminal);
+	if (!ret)
+		ret = terminal_input_open(terminal);
 	if (ret) {
 		terminal_destroy(terminal);
 		return ret;
@@ -421,37 +363,12 @@ int terminal_create(struct terminal **out, struct loop *loop, const struct termi
 	return 0;
 }
 
-/* The guest's last words, for at most a second: a reader that hangs must not hang us. */
-static void drain_output(struct terminal *terminal)
-{
-	struct pollfd ready = { .fd = terminal->out.fd, .events = POLLOUT };
-
-	flush_output(terminal);
-	while (terminal->out_count && poll(&ready, 1, 1000) > 0)
-		flush_output(terminal);
-}
-
-static void close_own(int fd, int standard)
-{
-	if (fd > STDERR_FILENO && fd != standard)
-		close(fd);
-}
-
 void terminal_destroy(struct terminal *terminal)
 {
 	if (!terminal)
 		return;
-	drain_output(terminal);
 	terminal_restore();
-	stop_waiting(terminal);
-	if (terminal->in_looped)
-		loop_remove(terminal->loop, &terminal->in);
-	if (terminal->timer.fd >= 0) {
-		loop_remove(terminal->loop, &terminal->timer);
-		close(terminal->timer.fd);
-	}
-	close_own(terminal->in.fd, STDIN_FILENO);
-	close_own(terminal->out.fd, STDOUT_FILENO);
-	free(terminal->output);
+	close_output(terminal);
+	terminal_input_close(terminal);
 	free(terminal);
 }

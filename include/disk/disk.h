@@ -108,7 +108,11 @@ void disk_submit(struct disk *disk, struct disk_request *request);
 /* Hand what is queued to the kernel, many requests in one call. */
 void disk_flush_queue(struct disk *disk);
 
-/* Wait until no request is under way, calling done() for each. Blocks: for the end alone. */
-void disk_drain(struct disk *disk);
+/*
+ * Wait until no request is under way, calling done() for each. Blocks: for the end alone. False:
+ * the loop's patience (loop_set_patience()) was over before that. Then the disk, the requests and
+ * the memory they name must be left as they are: no disk_close().
+ */
+bool disk_drain(struct disk *disk);
 
 #endif

@@ -37,7 +37,7 @@ bool aside_has_own_files(const struct aside *aside);
 /* Readable once main() has returned. The aside's. */
 int aside_done_fd(const struct aside *aside);
 /* Wait at most @timeout_ms (-1: for ever): whether main() has returned. */
-bool aside_wait(struct aside *aside, int timeout_ms);
+bool aside_wait(const struct aside *aside, int timeout_ms);
 /* main() has returned. NULL is fine. One whose main() has not is left as it is: no call. */
 void aside_destroy(struct aside *aside);
 

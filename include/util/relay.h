@@ -20,6 +20,7 @@ int relay_fd(const struct relay *relay);
 
 /* No more will be written: the rest goes out, and the relay is done. */
 void relay_end(struct relay *relay);
+bool relay_done(const struct relay *relay);
 /* Readable once it is done. */
 int relay_done_fd(const struct relay *relay);
 /* The first -errno that a write to @fd gave, 0 for none; and how many bytes were written. */

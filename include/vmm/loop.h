@@ -46,6 +46,12 @@ int loop_modify(struct loop *loop, struct loop_source *source, u32 events);
  */
 void loop_remove(struct loop *loop, struct loop_source *source);
 
+/*
+ * Take the VM lock, on a thread that is not the loop's: between two handlers the loop sees that
+ * somebody waits and lets it have its turn, which a mutex alone does not.
+ */
+void loop_lock(struct loop *loop);
+
 /* Serve until loop_stop(). Main thread, lock not held. 0, or -errno of epoll_wait(). */
 int loop_run(struct loop *loop);
 /* Any thread, with or without the lock, async-signal-safe; also before loop_run(). */
@@ -58,6 +64,16 @@ void loop_stop(struct loop *loop);
  * within a handler. False: the loop was stopped, and nothing more may come of it.
  */
 bool loop_wait(struct loop *loop);
+
+/*
+ * At the end, when nobody serves the loop any more: how long to wait for the host. Until
+ * @give_up, borrowed, is readable, or for @timeout_ms from now; -1 each for no such end.
+ */
+void loop_set_patience(struct loop *loop, int give_up, int timeout_ms);
+/* Wait for @fd to be readable. Main thread. False: patience is over. */
+bool loop_await(struct loop *loop, int fd);
+/* Something was waited for in vain: what it uses must be left as it is. */
+bool loop_gave_up(const struct loop *loop);
 
 /*
  * Handle what is ready now, waiting at most @timeout_ms (-1: for ever). Takes

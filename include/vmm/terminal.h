@@ -7,6 +7,9 @@
  * buffer of fixed size; when that is full the device is told to hold back, and
  * is called when there is room. Nothing is dropped.
  *
+ * Input waits for the guest likewise. A terminal is ours to read only in its foreground: in the
+ * background there is no input, until it is brought to the foreground.
+ *
  * All calls with the VM lock held (or before the VM runs), but for
  * terminal_restore().
  */
@@ -39,11 +42,22 @@ struct terminal_events {
  */
 int terminal_create(struct terminal **terminal, struct loop *loop,
 		    const struct terminal_events *events);
-/* Writes what is still in the buffer (for at most a second), restores the tty. */
+/*
+ * The VM has stopped: write what is left, and nothing later. Waits for a reader as long as it
+ * lives, but no longer than @timeout_ms (-1: for ever), nor once @give_up is readable. Returns
+ * how many bytes of all output were lost, with the reason in @error (-ETIMEDOUT: nobody read
+ * them); what a reader that went away does not want is no loss. Without the lock.
+ */
+u64 terminal_finish(struct terminal *terminal, int give_up, int timeout_ms, int *error);
+/* Restores the tty. What was not written by then is lost. */
 void terminal_destroy(struct terminal *terminal);
 
-/* Put the tty back as it was: legal at any time, twice, and in a signal handler. */
+/* Put the tty back as it was, for good: legal at any time, twice, and in a signal handler. */
 void terminal_restore(void);
+/* Put it back until terminal_continue(): we are about to be stopped. Any thread. */
+void terminal_lend(void);
+/* We were stopped and go on, or may have come to the foreground (SIGCONT). */
+void terminal_continue(struct terminal *terminal);
 
 /* The other end; NULL: nobody (output is taken by whoever writes, input waits). */
 void terminal_set_client(struct terminal *terminal, struct terminal_client *client);

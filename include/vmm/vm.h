@@ -174,7 +174,7 @@ void vm_pause_forget(struct vm_pause_watch *watch);
 
 static inline void vm_lock(struct vm *vm)
 {
-	pthread_mutex_lock(&vm->lock);
+	loop_lock(vm->loop);
 }
 
 static inline void vm_unlock(struct vm *vm)

@@ -149,12 +149,13 @@ void disk_flush_queue(struct disk *disk)
 		append(&disk->running, request);
 }
 
-void disk_drain(struct disk *disk)
+bool disk_drain(struct disk *disk)
 {
 	while (disk->queued.first || disk->running.first) {
 		disk_flush_queue(disk);
 		fake_disk_complete(disk, 1, 0);
 	}
+	return true;
 }
 
 void disk_close(struct disk *disk)

@@ -145,13 +145,14 @@ void disk_flush_queue(struct disk *disk)
 	assert_int_equal(write(disk->source.fd, &one, sizeof(one)), sizeof(one));
 }
 
-void disk_drain(struct disk *disk)
+bool disk_drain(struct disk *disk)
 {
 	disk->drains++;
 	while (disk->queued || disk->running) {
 		disk_flush_queue(disk);
 		fake_disk_complete(disk, ~0u);
 	}
+	return true;
 }
 
 void disk_close(struct disk *disk)

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "util/aside.h"
+#include "util/log.h"
+#include "vmm/terminal.h"
+#include "watch.h"
+
+#define STACK (64 * KIB)
+/*
+ * In ms. --timeout is a promise: the process is gone within a second, be it that main gives up
+ * the output and then the disks, or that it does nothing at all. After a signal the VM must stop
+ * soon, and has time then to write what the guest gave it.
+ */
+#define TIMEOUT_PATIENCE 250
+#define TIMEOUT_DEADLINE 700
+#define DISK_PATIENCE	 10000
+#define STOP_DEADLINE	 3000
+#define END_DEADLINE	 (DISK_PATIENCE + 2000)
+#define GIVE_UP_DEADLINE 300
+#define LEAVE_FLUSH	 100
+
+enum phase { STARTING, RUNNING, ENDING };
+
+struct watch {
+	sigset_t signals; /* what is waited for */
+	int give_up;	  /* an eventfd, owned */
+	unsigned timeout; /* seconds; 0: none */
+	pthread_mutex_t lock;
+	/* Under the lock. */
+	enum phase phase;
+	bool careful;
+	struct vm *vm; /* borrowed, while it runs */
+	unsigned asked;
+	enum vm_stop reason; /* the first one that was asked for */
+	int signal;
+	u64 timeout_at, deadline; /* ms of CLOCK_MONOTONIC; 0: none */
+};
+
+static u64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
+/* ---- signals ---- */
+
+/*
+ * A crash ends us by its own handler. SIGPIPE and SIGXFSZ are errors of a write(2); SIGTTIN and
+ * SIGTTOU would stop us for what the terminal refuses. SIGRTMIN kicks vCPUs; below it are the C
+ * library's.
+ */
+static bool is_not_ours(int signal)
+{
+	static const int others[] = { SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,
+				      SIGTRAP, SIGSYS,	SIGABRT, SIGPIPE, SIGXFSZ, SIGTTIN,
+				      SIGTTOU, SIGCHLD, SIGURG,	 SIGCONT, SIGWINCH };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+		if (signal == others[i])
+			return true;
+	}
+	return signal > 31 && signal <= SIGRTMIN;
+}
+
+/* nohup, and a shell without job control, ignore signals for us: it stays so. */
+static bool is_ignored(int signal)
+{
+	struct sigaction action;
+
+	return !sigaction(signal, NULL, &action) && action.sa_handler == SIG_IGN;
+}
+
+static void choose_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	for (int signal = 1; signal <= SIGRTMAX; signal++) {
+		if (!is_not_ours(signal) && !is_ignored(signal))
+			sigaddset(set, signal);
+	}
+}
+
+static void block_signals(const struct watch *watch)
+{
+	sigset_t set = watch->signals;
+
+	sigaddset(&set, SIGTTIN);
+	sigaddset(&set, SIGTTOU);
+	sigaddset(&set, SIGCONT);
+	sigaddset(&set, SIGWINCH);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN); /* a reader that goes away does not end the guest */
+	signal(SIGXFSZ, SIG_IGN); /* a disk at its ulimit is an I/O error of the guest's */
+}
+
+/* Our own crash must not leave the user's terminal in raw mode. */
+static void crash_handler(int number)
+{
+	terminal_restore();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void catch_crashes(void)
+{
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+	struct sigaction action = { .sa_handler = crash_handler };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &action, NULL);
+}
+
+/* SIGTSTP stops all of us, here; the shell has its terminal as it was meanwhile. */
+static void stop_for_a_while(void)
+{
+	sigset_t set;
+
+	terminal_lend();
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	raise(SIGTSTP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* ---- the end ---- */
+
+void watch_leave(int status)
+{
+	terminal_restore();
+	log_flush(LEAVE_FLUSH);
+	aside_inherit();
+	_exit(status);
+}
+
+/* Lock held; it stays so. */
+static void leave(struct watch *watch) __attribute__((noreturn));
+static void leave(struct watch *watch)
+{
+	terminal_restore();
+	if (watch->phase == STARTING && watch->reason == VM_TIMEOUT)
+		log_warning("the guest had not started after %u seconds", watch->timeout);
+	else if (watch->phase != STARTING)
+		log_warning("the host does not answer: what it still does is left behind");
+	watch_leave(watch->reason == VM_TIMEOUT ? EXIT_TIMEOUT : EXIT_SIGNAL + watch->signal);
+}
+
+static void give_up(struct watch *watch)
+{
+	eventfd_write(watch->give_up, 1);
+	watch->deadline = now_ms() + GIVE_UP_DEADLINE;
+}
+
+static void ask(struct watch *watch, enum vm_stop reason, int signal)
+{
+	if (!watch->asked++) {
+		watch->reason = reason;
+		watch->signal = signal;
+	}
+	if (watch->phase == ENDING || (watch->phase == RUNNING && watch->asked > 1)) {
+		give_up(watch);
+	} else if (watch->phase == STARTING && (!watch->careful || watch->asked > 1)) {
+		leave(watch);
+	} else {
+		watch->deadline = now_ms() +
+				  (reason == VM_TIMEOUT ? TIMEOUT_DEADLINE : END_DEADLINE);
+		if (watch->vm)
+			vm_stop(watch->vm, reason);
+	}
+}
+
+static void look_at_clock(struct watch *watch)
+{
+	u64 now = now_ms();
+
+	if (watch->deadline && now >= watch->deadline)
+		leave(watch);
+	if (watch->timeout_at && now >= watch->timeout_at) {
+		watch->timeout_at = 0;
+		ask(watch, VM_TIMEOUT, 0);
+	}
+}
+
+/* A signal, or 0: it is time to look at the clock. */
+static int wait_for_signal(const struct watch *watch, u64 until)
+{
+	u64 now = now_ms(), left = until - MIN(now, until);
+	struct timespec wait = { .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
+	int signal = sigtimedwait(&watch->signals, NULL, until ? &wait : NULL);
+
+	return MAX(signal, 0);
+}
+
+static void *watch_main(void *arg)
+{
+	struct watch *watch = arg;
+
+	pthread_mutex_lock(&watch->lock);
+	for (;;) {
+		u64 until = watch->deadline;
+		int signal;
+
+		if (!until || (watch->timeout_at && watch->timeout_at < until))
+			until = watch->timeout_at;
+		pthread_mutex_unlock(&watch->lock);
+		signal = wait_for_signal(watch, until);
+		if (signal == SIGTSTP)
+			stop_for_a_while();
+		pthread_mutex_lock(&watch->lock);
+		if (signal && signal != SIGTSTP)
+			ask(watch, VM_USER, signal);
+		look_at_clock(watch);
+	}
+	return NULL;
+}
+
+/* ---- main's side ---- */
+
+static int start_thread(struct watch *watch)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int ret;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	ret = -pthread_create(&thread, &attr, watch_main, watch);
+	pthread_attr_destroy(&attr);
+	return ret;
+}
+
+int watch_start(struct watch **out, unsigned timeout)
+{
+	struct watch *watch = calloc(1, sizeof(*watch));
+	int ret;
+
+	if (!watch)
+		return -ENOMEM;
+	pthread_mutex_init(&watch->lock, NULL);
+	watch->timeout = timeout;
+	watch->timeout_at = timeout ? now_ms() + timeout * 1000ULL : 0;
+	choose_signals(&watch->signals);
+	block_signals(watch);
+	catch_crashes();
+	watch->give_up = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = watch->give_up < 0 ? -errno : start_thread(watch);
+	/* The thread has it from here on, to the end of the process. */
+	if (!ret)
+		*out = watch;
+	return ret;
+}
+
+void watch_be_careful(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->careful = true;
+	pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_run(struct watch *watch, struct vm *vm)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->phase = RUNNING;
+	watch->vm = vm;
+	if (watch->asked)
+		vm_stop(vm, watch->reason);
+	pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_end(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->phase = ENDING;
+	watch->vm = NULL;
+	if (watch->asked && watch->reason != VM_TIMEOUT)
+		watch->deadline = now_ms() + END_DEADLINE;
+	pthread_mutex_unlock(&watch->lock);
+}
+
+int watch_give_up_fd(const struct watch *watch)
+{
+	return watch->give_up;
+}
+
+int watch_disk_patience(enum vm_stop reason)
+{
+	return reason == VM_TIMEOUT ? TIMEOUT_PATIENCE : DISK_PATIENCE;
+}
+
+int watch_output_patience(enum vm_stop reason)
+{
+	return reason == VM_TIMEOUT || reason == VM_USER ? TIMEOUT_PATIENCE : -1;
+}
+
+enum vm_stop watch_reason(struct watch *watch, int *signal)
+{
+	enum vm_stop reason;
+
+	pthread_mutex_lock(&watch->lock);
+	reason = watch->asked ? watch->reason : VM_RUNNING;
+	if (reason == VM_USER)
+		*signal = watch->signal;
+	pthread_mutex_unlock(&watch->lock);
+	return reason;
+}

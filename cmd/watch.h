@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What ends a run from outside: signals and --timeout, from the first moment to the last. A
+ * thread of its own waits for them, because the others may be busy with a host that does not
+ * answer.
+ *
+ *   starting  the process ends at once; with @careful main is asked to undo what it did
+ *   running   the VM is stopped
+ *   ending    what main waits for is given up
+ *
+ * Each end that is asked for has a deadline. Past it, and at the second one, the process
+ * ends whatever main is doing.
+ */
+#ifndef CMD_WATCH_H
+#define CMD_WATCH_H
+
+#include "vmm/vm.h"
+
+struct watch;
+
+/*
+ * First of all: signals are blocked in all threads from now on, for this one to take them. But
+ * for those that are ignored: they stay so. @timeout: seconds from now, 0 for none. -errno.
+ */
+int watch_start(struct watch **watch, unsigned timeout);
+/* Devices were promised to be given back: main must have its chance when it ends early. */
+void watch_be_careful(struct watch *watch);
+/* From now on it is @vm that is stopped; at once, if the end was asked for meanwhile. */
+void watch_run(struct watch *watch, struct vm *vm);
+/* The VM has stopped, and its struct is left alone from now on. */
+void watch_end(struct watch *watch);
+
+/* Readable once an end was asked for that main should not wait any longer for anything. */
+int watch_give_up_fd(const struct watch *watch);
+/*
+ * How long main may wait, after a VM that stopped for @reason, for its disks and for a reader of
+ * its output: in ms, -1 for as long as it lives.
+ */
+int watch_disk_patience(enum vm_stop reason);
+int watch_output_patience(enum vm_stop reason);
+
+/* Why an end was asked for from outside, with the signal's number for VM_USER; else VM_RUNNING. */
+enum vm_stop watch_reason(struct watch *watch, int *signal);
+
+/*
+ * The process ends now, with I/O that the host does not finish under way: nothing may be
+ * waited for, and what is in use is left to whom uses it.
+ */
+void watch_leave(int status) __attribute__((noreturn));
+
+#endif

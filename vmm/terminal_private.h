@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VMM_TERMINAL_PRIVATE_H
+#define VMM_TERMINAL_PRIVATE_H
+
+#include "vmm/loop.h"
+#include "vmm/terminal.h"
+
+struct relay;
+
+/* Standard input or output. */
+struct terminal_end {
+	struct loop_source source;
+	bool owned; /* source.fd was opened by us */
+	bool is_tty;
+	bool is_socket;
+	bool may_block;	     /* a relay reads or writes it, made when first needed */
+	struct relay *relay; /* owned; source.fd is its pipe then */
+};
+
+struct terminal_input {
+	struct terminal_end end;
+	struct loop_source timer; /* owned fd, -1 until needed: look for the foreground again */
+	bool background;	  /* the tty is not ours now: it is not read */
+	bool pollable;		  /* the loop can wait for it */
+	bool looped;		  /* it does */
+	bool eof;
+	bool keys;    /* a raw tty: some keys are for us */
+	bool escaped; /* the last key was Ctrl-A */
+	bool said_full;
+	u8 *data; /* what waits is data[start..start + count), of @size bytes */
+	size_t start, count, size;
+};
+
+struct terminal_output {
+	struct terminal_end end;
+	struct loop_source timer; /* owned fd: OUTPUT_DELAY is over */
+	bool timer_set;
+	bool looped;  /* in the loop: waiting for room */
+	bool gone;    /* the reader went away: output goes nowhere */
+	bool starved; /* the client was told that the buffer is full */
+	char *data;   /* a ring; made with the first byte */
+	unsigned start, count;
+	u64 sent;  /* bytes that end.source.fd has taken */
+	u64 lost;  /* bytes that it refused */
+	int error; /* the first -errno of those */
+};
+
+struct terminal {
+	struct loop *loop; /* borrowed */
+	struct terminal_events events;
+	struct terminal_client *client; /* borrowed */
+	struct terminal_input in;
+	struct terminal_output out;
+	unsigned panic_matched; /* characters of panic_text that just went by */
+};
+
+/* Find out what @fd is, and open what can be opened once more for ourselves. */
+void terminal_open_end(struct terminal_end *end, int fd, int flags);
+void terminal_close_end(struct terminal_end *end);
+
+/* 0 or -errno. terminal_input_close() is for both. */
+int terminal_input_open(struct terminal *terminal);
+void terminal_input_close(struct terminal *terminal);
+
+#endif

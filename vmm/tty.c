@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <signal.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "tty.h"
+#include "vmm/terminal.h"
+
+/*
+ * What the tty was like. File-scope, because a signal handler and atexit() must
+ * find it; written while raw_mode is not set.
+ */
+static struct termios cooked;
+static volatile sig_atomic_t raw_mode;
+static volatile sig_atomic_t over; /* terminal_restore() was called */
+
+static bool in_foreground(void)
+{
+	return tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+bool tty_is_ours(void)
+{
+	pid_t group = tcgetpgrp(STDIN_FILENO);
+
+	return group < 0 || group == getpgrp();
+}
+
+/* Whoever has the terminal now wants it as it is: in the background it is not put back. */
+void terminal_lend(void)
+{
+	if (!raw_mode)
+		return;
+	raw_mode = 0;
+	if (in_foreground())
+		tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
+}
+
+void terminal_restore(void)
+{
+	over = 1;
+	terminal_lend();
+}
+
+bool tty_make_raw(void)
+{
+	static bool at_exit;
+	struct termios raw;
+
+	if (over)
+		return false;
+	if (!in_foreground()) {
+		raw_mode = 0;
+		return false;
+	}
+	if (!raw_mode && tcgetattr(STDIN_FILENO, &cooked))
+		return false;
+	raw = cooked;
+	cfmakeraw(&raw);
+	raw.c_oflag |= OPOST; /* our own messages end in a bare newline */
+	if (!at_exit)
+		atexit(terminal_restore);
+	at_exit = true;
+	raw_mode = 1;
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	/* Another thread, or a signal handler, may have put it back a moment ago. */
+	if (over)
+		tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
+	return true;
+}
