@@ -137,7 +137,8 @@ static void bring_up(struct stage *stage, struct input *in)
 
 		if (slot == (i < ECHO_QUEUES ? SLOT_ECHO : SLOT_BLK))
 			wire_queue_init(&stage->queues[i], stage->vm, slot, index,
-					1u << input_below(in, 7), RINGS * (i + 1));
+					1u << input_below(in, slot == SLOT_ECHO ? 11 : 7),
+					RINGS * (i + 1));
 	}
 	wire_driver_ok(stage->vm, slot);
 }
@@ -247,6 +248,18 @@ static void upset_devices(struct stage *stage, struct input *in)
 		stage->fail_next = 1 + (what >> 5);
 }
 
+/* The echo gives chains back unseen from now on, or not; and shows those that it has. */
+static void flush(struct stage *stage, struct input *in)
+{
+	u8 what = input_u8(in);
+
+	stage->echo->fill = what & 1;
+	if (what & 2)
+		virtio_device_flush(&stage->echo->device, what >> 2 & 1);
+	if (what & 8)
+		virtio_device_interrupt(&stage->echo->device, what >> 2 & 1);
+}
+
 static void complete(struct stage *stage, struct input *in)
 {
 	static const int results[] = { 0, 0, -EIO, -EOPNOTSUPP };
@@ -263,7 +276,7 @@ static void step(struct stage *stage, struct input *in)
 	static void (*const steps[])(struct stage *, struct input *) = {
 		write_register, read_register, access_bus,    write_memory, bring_up, set_desc,
 		add_chain,	add_blk,       add_blk,	      publish,	    complete, complete,
-		add_chain,	reset_queue,   upset_devices, write_memory,
+		add_chain,	reset_queue,   upset_devices, flush,
 	};
 
 	alloc_fail(stage->fail_next);

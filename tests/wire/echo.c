@@ -19,7 +19,7 @@ static void serve(struct echo *echo, unsigned index)
 	if (len < 0)
 		echo->faults++;
 	echo->served++;
-	if (echo->fill)
+	if (echo->fill && !echo->keep)
 		virtio_device_fill(&echo->device, index, &echo->last, len > 0 ? len : 0);
 	else if (!echo->keep)
 		virtio_device_push(&echo->device, index, &echo->last, len > 0 ? len : 0);
