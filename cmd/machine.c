@@ -105,8 +105,7 @@ static int add_viommu(struct machine *machine, struct error *err)
 		return 0;
 	config.address_bits = arch_address_bits(machine->vm);
 	has_doorbell = arch_msi_window(machine->vm, &doorbell);
-	viommu_emulated_limits(&machine->endpoint, config.address_bits,
-			       has_doorbell ? &doorbell : NULL);
+	viommu_emulated_limits(&machine->endpoint, has_doorbell ? &doorbell : NULL);
 	ret = viommu_create(&machine->viommu, &config, &machine->vm->ram, machine->vm->irq);
 	if (ret)
 		return error_set(err, ret, "cannot make the IOMMU: %s", strerror(-ret));

@@ -104,8 +104,7 @@ void resv_write_properties(const struct resv *resv, void *data)
  * Our own table translates any 64-bit address, whatever the width of a guest-physical
  * one: a guest's DMA API hands out addresses from the top of its device's mask.
  */
-void viommu_emulated_limits(struct dma_limits *limits, unsigned address_bits,
-			    const struct range *doorbell)
+void viommu_emulated_limits(struct dma_limits *limits, const struct range *doorbell)
 {
 	*limits = (struct dma_limits){
 		.page_size_mask = (2 * GIB - 1) & -RESV_SMALLEST_PAGE,

@@ -56,8 +56,7 @@ int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 			struct dma_space **space, struct error *err);
 
 /* What an emulated endpoint can do: every page size up to 1 GiB; @doorbell NULL: none. */
-void viommu_emulated_limits(struct dma_limits *limits, unsigned address_bits,
-			    const struct range *doorbell);
+void viommu_emulated_limits(struct dma_limits *limits, const struct range *doorbell);
 
 /*
  * What a passed device can do in a machine whose doorbell is @doorbell (NULL: none): what the @host

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What somebody above the architecture adds to the firmware it writes. Wired in
- * cmd/run.c; today that is the IOMMU's part.
+ * What the composition root (cmd/machine.c) adds to the firmware that the architecture writes: the
+ * IOMMU's part of ACPI and device tree.
  */
 #ifndef VMM_FIRMWARE_H
 #define VMM_FIRMWARE_H

@@ -66,9 +66,9 @@ struct vm_config {
 };
 
 /*
- * A contract: devices and the architecture read these. All is set by
- * vm_create() but @arch (the architecture's, by arch_vm_create()) and is
- * constant from then on; what is behind the pointers has its own rules.
+ * A contract: devices and the architecture read these. vm_create() sets them, but for @fd, @arch
+ * and what is in @vcpus, which are there after vm_wait_kvm(), and @pci, by pci_bus_create().
+ * Pointers do not change then; what is behind them has its own rules.
  */
 struct vm {
 	int kvm_fd;			/* /dev/kvm; borrowed from struct vm_host */

@@ -110,7 +110,7 @@ static void print_attach(unsigned long mappings)
 	double seconds;
 
 	rig_create(&bench.rig, NULL);
-	viommu_emulated_limits(&limits, 40, NULL);
+	viommu_emulated_limits(&limits, NULL);
 	must(!viommu_add_endpoint(bench.rig.viommu, LISTENER, "listener", &limits,
 				  &counter.listener, &space, NULL),
 	     "there is no room for an endpoint");

@@ -79,9 +79,9 @@ static void an_emulated_endpoint_has_its_doorbell_page_alone(void **state)
 	const struct range doorbell = { 0x08020040, 0x08020043 };
 	struct dma_limits limits;
 
-	viommu_emulated_limits(&limits, 40, NULL);
+	viommu_emulated_limits(&limits, NULL);
 	assert_int_equal(limits.count, 0);
-	viommu_emulated_limits(&limits, 40, &doorbell);
+	viommu_emulated_limits(&limits, &doorbell);
 	assert_int_equal(limits.page_size_mask, 0x7ffff000);
 	assert_int_equal(limits.aperture.last, UINT64_MAX);
 	assert_int_equal(limits.count, 1);

@@ -125,7 +125,7 @@ static struct dma_space *add_emulated(struct rig *rig, u32 id, const struct rang
 	struct dma_limits limits;
 	struct dma_space *space;
 
-	viommu_emulated_limits(&limits, 40, doorbell);
+	viommu_emulated_limits(&limits, doorbell);
 	assert_int_equal(viommu_add_endpoint(rig->viommu, id, id == ENDPOINT_A ? "a" : "b", &limits,
 					     NULL, &space, NULL),
 			 0);
@@ -151,7 +151,7 @@ struct dma_space *rig_add_mirror(struct rig *rig, u32 id, struct mirror *mirror)
 	struct dma_limits limits;
 	struct dma_space *space;
 
-	viommu_emulated_limits(&limits, 40, NULL);
+	viommu_emulated_limits(&limits, NULL);
 	assert_int_equal(viommu_add_endpoint(rig->viommu, id, "mirrored", &limits,
 					     &mirror->listener, &space, NULL),
 			 0);
