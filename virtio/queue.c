@@ -47,7 +47,7 @@ int virtq_enable(struct virtq *queue, struct dma_space *space, u64 features)
 	};
 	int ret;
 
-	if (!queue->size || queue->size > queue->max || !is_aligned(queue->size, queue->size))
+	if (!queue->size || queue->size > queue->max)
 		return -EINVAL;
 	ret = virtq_split_begin(queue, &common);
 	queue->ready = !ret;

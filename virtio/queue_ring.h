@@ -47,9 +47,9 @@ struct virtq_ring {
 /* How large the split layout's state is. */
 size_t virtq_split_size(void);
 /*
- * Begin at the start of @queue, whose size is valid, with the state in queue->ring: of the part
- * that all layouts have, ->ops is the layout's and the rest @common. -EINVAL: its areas cannot be
- * where the driver has them.
+ * Begin at the start of @queue, whose size is not 0 and not above its maximum, with the state in
+ * queue->ring: of the part that all layouts have, ->ops is the layout's and the rest @common.
+ * -EINVAL: the layout cannot have this size, or its areas where they are.
  */
 int virtq_split_begin(const struct virtq *queue, const struct virtq_ring *common);
 

@@ -351,6 +351,9 @@ int virtq_split_begin(const struct virtq *queue, const struct virtq_ring *common
 {
 	struct split *split = split_of(queue->ring);
 
+	/* "Queue Size value is always a power of 2", of a split queue. */
+	if (!is_aligned(queue->size, queue->size))
+		return -EINVAL;
 	if (!ring_placed_well(queue->desc_area, DESC_SIZE(queue->size), 16) ||
 	    !ring_placed_well(queue->driver_area, AVAIL_SIZE(queue->size), 2) ||
 	    !ring_placed_well(queue->device_area, USED_SIZE(queue->size), 4))
