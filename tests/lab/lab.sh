@@ -9,8 +9,8 @@
 #   /dev/vda         DISK, if that is set
 #
 # and the functions of init. Its console comes out of stdout. Environment: LKVM the program to test, static
-# (build/ARCH/lkvm-static); KERNELS where fetch-kernels puts things (build/kernels); DISK an image file; OLD=1; MEM in
-# MiB; TIMEOUT in seconds; GIC=2 for an arm64 host with a GICv2; APPEND for the host's command line.
+# (build/ARCH/lkvm-static); KERNELS where fetch-kernels puts things (build/kernels), KERNEL_VERSION as there; DISK an
+# image file; OLD=1; MEM in MiB; TIMEOUT in seconds; GIC=2 for an arm64 host with a GICv2; APPEND for the host's command line.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -21,10 +21,11 @@ lkvm=${LKVM:-$top/build/$arch/lkvm-static}
 
 case $arch in
 # QEMU 7.2 corrupts the flags of a nested guest around cmpxchg16b now and then, hence cx16=off;
-# split irqchip, because its intel-iommu wants that for interrupt remapping.
+# split irqchip, because its intel-iommu wants that for interrupt remapping. clearcpuid=xsave, because a guest's CPUID 0xd
+# does not follow XCR0 in nested TCG, and Linux 7 dies of that.
 x86)	qemu=qemu-system-x86_64 tty=ttyS0 modules="kvm_amd"
 	machine="-M q35,kernel-irqchip=split -cpu max,+svm,la57=off,cx16=off -device intel-iommu,intremap=on"
-	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on" ;;
+	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on clearcpuid=xsave" ;;
 # neoverse-n1 has VHE, which makes KVM in TCG fast.
 arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
 	machine="-M virt,virtualization=on,gic-version=${GIC:-3},iommu=smmuv3 -cpu neoverse-n1"
@@ -32,9 +33,12 @@ arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
 *)	echo "lab.sh: $arch: x86 or arm64" >&2; exit 2 ;;
 esac
 
-new=$kernels/trixie-cloud/$arch old=$kernels/bookworm-cloud/$arch
-"$top/scripts/fetch-kernels" "$kernels" trixie cloud "$arch"
-[ -z "${OLD:-}" ] || "$top/scripts/fetch-kernels" "$kernels" bookworm cloud "$arch"
+fetch() {	# fetch SUITE: prints where its kernel is
+	"$top/scripts/fetch-kernels" "$kernels" "$1" cloud "$arch" >&2
+	echo "$("$top/scripts/fetch-kernels" --folder "$kernels" "$1" cloud)/$arch"
+}
+new=$(fetch trixie) old=
+[ -z "${OLD:-}" ] || old=$(fetch bookworm)
 
 out=$(mktemp -d "${TMPDIR:-/tmp}/lkvm-lab.XXXXXX")
 trap 'rm -rf "$out"' EXIT

@@ -9,9 +9,9 @@
 #                                                         0000:00:0c.0  lsi53c895a  copies from any address
 #
 # /bin has lkvm, vfio-edu and busybox; /guest/FLAVOUR/kernel and initrd are guests. Environment: LKVM and EDU, the
-# static programs; KERNELS where fetch-kernels puts things (build/kernels); FLAVOUR of the host's kernel (cloud, full,
-# 16k) and GUESTS, the flavours for guests (cloud); IOMMU: x86 intel, amd, noremap (intel, no interrupt
-# remapping), none; arm64 smmuv3, none; GIC=2|3; DISKS a folder with the files nvme, nvme2, blk; ADD files to put
+# static programs; KERNELS where fetch-kernels puts things (build/kernels), KERNEL_VERSION as there; FLAVOUR of the host's
+# kernel (cloud, full, 16k, of trixie, or SUITE-FLAVOUR) and GUESTS, those for guests (cloud); IOMMU: x86 intel, amd, noremap
+# (intel, no interrupt remapping), none; arm64 smmuv3, none; GIC=2|3; DISKS a folder with the files nvme, nvme2, blk; ADD files to put
 # into the host's /; MEM in MiB; TIMEOUT in seconds; APPEND for the host's command line.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -29,7 +29,7 @@ done
 case $arch in
 x86)	qemu=qemu-system-x86_64 tty=ttyS0 modules="kvm_amd"
 	machine="-M q35,kernel-irqchip=split -cpu max,+svm,la57=off,cx16=off"
-	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on" ;;
+	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on clearcpuid=xsave" ;;
 arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
 	machine="-M virt,virtualization=on,gic-version=${GIC:-3} -cpu neoverse-n1"
 	append="audit=0 lsm=" ;;
@@ -43,7 +43,12 @@ arm64-default | arm64-smmuv3)	machine=${machine/-M virt/-M virt,iommu=smmuv3} ;;
 *-none)				;;
 *)	echo "vfio-lab.sh: IOMMU=$IOMMU: no such thing on $arch" >&2; exit 2 ;;
 esac
-for name in $flavour $guests; do "$top/scripts/fetch-kernels" "$kernels" trixie "$name" "$arch"; done
+fetch() {	# fetch FLAVOUR: prints where its kernel is
+	local suite=trixie
+	[ "$1" = "${1%-*}" ] || suite=${1%-*}
+	"$top/scripts/fetch-kernels" "$kernels" "$suite" "${1##*-}" "$arch" >&2
+	echo "$("$top/scripts/fetch-kernels" --folder "$kernels" "$suite" "${1##*-}")/$arch"
+}
 
 out=$(mktemp -d "${TMPDIR:-/tmp}/lkvm-vfio.XXXXXX")
 trap 'rm -rf "$out"' EXIT
@@ -58,7 +63,7 @@ cp "$lkvm" "$out/add/bin/lkvm"
 for file in ${ADD:-}; do cp "$file" "$out/add/"; done
 vfio="vfio vfio_iommu_type1 vfio_pci"
 for name in $guests; do
-	fetched=$kernels/trixie-$name/$arch
+	fetched=$(fetch "$name")
 	mkdir -p "$out/add/guest/$name"
 	cp "$fetched/kernel" "$out/add/guest/$name/"
 	# The IOMMU last. Linux shuts devices down in the reverse of the order in which they came, where one that had to
@@ -66,9 +71,9 @@ for name in $guests; do
 	# a passed device whose driver was there before the IOMMU is shut down while its translations still stand.
 	# shellcheck disable=SC2086
 	"$here/initrd" "$out/add/guest/$name/initrd" "$fetched" "$guest" "$out/guest" virtio_pci virtio_blk virtio_net \
-		nvme e1000e? $vfio virtio_mmio virtio_iommu
+		nvme e1000e? $vfio virtio_mmio virtio_iommu?
 done
-fetched=$kernels/trixie-$flavour/$arch
+fetched=$(fetch "$flavour")
 # shellcheck disable=SC2086
 "$here/initrd" "$out/initrd" "$fetched" "$host" "$out/add" $modules virtio_pci virtio_blk virtio_net nvme e1000e? $vfio
 
