@@ -11,8 +11,8 @@
 # /bin has lkvm, vfio-edu and busybox; /guest/FLAVOUR/kernel and initrd are guests. Environment: LKVM and EDU, the
 # static programs; KERNELS where fetch-kernels puts things (build/kernels), KERNEL_VERSION as there; FLAVOUR of the host's
 # kernel (cloud, full, 16k, of trixie, or SUITE-FLAVOUR) and GUESTS, those for guests (cloud); IOMMU: x86 intel, amd, noremap
-# (intel, no interrupt remapping), none; arm64 smmuv3, none; GIC=2|3; DISKS a folder with the files nvme, nvme2, blk; ADD files to put
-# into the host's /; MEM in MiB; TIMEOUT in seconds; APPEND for the host's command line.
+# (intel, no interrupt remapping), none; arm64 smmuv3, none; GIC=2|3; DISKS a folder with the files nvme, nvme2, blk; ADD
+# files to put into the host's /; MEM in MiB; TIMEOUT in seconds; APPEND for the host's command line.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -66,6 +66,7 @@ for name in $guests; do
 	fetched=$(fetch "$name")
 	mkdir -p "$out/add/guest/$name"
 	cp "$fetched/kernel" "$out/add/guest/$name/"
+	[ -z "$(find "$fetched/modules" -name 'virtio[-_]iommu.ko*')" ] || : >"$out/add/guest/$name/has-iommu"
 	# The IOMMU last. Linux shuts devices down in the reverse of the order in which they came, where one that had to
 	# wait for its IOMMU counts as having come after it; and since 6.12.114 it resets a virtio device at power-off. So
 	# a passed device whose driver was there before the IOMMU is shut down while its translations still stand.

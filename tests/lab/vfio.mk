@@ -3,6 +3,10 @@
 check-lab-vfio: check-lab-vfio-x86 check-lab-vfio-arm64
 check-lab-vfio-x86 check-lab-vfio-arm64: check-lab-vfio-%: lab-vfio-programs
 	@tests/lab/vfio-run $*
+# make check-kernels         Debian's 6.1 and 6.12 as guests, with each type of domain: one table; LAB_ALL=1: the newest, too
+.PHONY: check-kernels
+check-kernels: lab-vfio-programs
+	@tests/lab/kernels
 lab-vfio-programs: lab-programs
 	@$(MAKE) --no-print-directory ARCH=x86 build/x86/vfio-edu
 	@$(MAKE) --no-print-directory ARCH=arm64 build/arm64/vfio-edu
