@@ -16,13 +16,35 @@ bool transport_live(const struct transport *transport)
 	       !virtio_device_is_inert(transport->virtio);
 }
 
+/*
+ * A guest that sleeps loses its devices' queues, since Linux resets a device when it wakes, and
+ * only some of its drivers set them up again: virtio_iommu does not. It then waits for an answer,
+ * with interrupts off. Nothing else tells the user why the guest stands still.
+ */
+static void say_dead(struct transport *transport, unsigned index)
+{
+	struct virtio_device *virtio = transport->virtio;
+
+	if (transport->said_dead)
+		return;
+	transport->said_dead = true;
+	log_limited(
+		&virtio->complaints, LOG_WARNING,
+		"%s: the guest notifies queue %u, which it has not enabled since it reset the "
+		"device, and may wait for ever: some of Linux's drivers do after the guest slept",
+		virtio->name, index);
+}
+
 static void serve(struct transport *transport, unsigned index)
 {
 	transport->vm->activity++;
+	if (!transport_live(transport) || transport->paused)
+		return;
 	/* A queue that is not enabled means: no access to the queue. */
-	if (transport_live(transport) && !transport->paused &&
-	    transport->virtio->queues[index].ready)
+	if (transport->virtio->queues[index].ready)
 		transport->virtio->ops->kick(transport->virtio, index);
+	else
+		say_dead(transport, index);
 }
 
 static void doorbell_rang(struct loop_source *source, u32 events)
@@ -115,6 +137,8 @@ void transport_pause(struct transport *transport, u32 why, bool paused)
 		return;
 	/* Kicks may have come and gone unserved: a ring that is looked at for nothing is no harm.
 	 */
-	for (unsigned i = 0; !transport->paused && i < transport->virtio->queue_count; i++)
-		doorbell_ring(&transport->doorbells[i]);
+	for (unsigned i = 0; !transport->paused && i < transport->virtio->queue_count; i++) {
+		if (transport->virtio->queues[i].ready)
+			doorbell_ring(&transport->doorbells[i]);
+	}
 }

@@ -102,6 +102,7 @@ static void forget(struct transport *transport)
 	virtio->accepted = 0;
 	transport->driver_features = 0;
 	transport->accepts_unknown = false;
+	transport->said_dead = false;
 	transport->device_features_sel = transport->driver_features_sel = 0;
 	transport->queue_sel = 0;
 }

@@ -35,6 +35,7 @@ struct transport {
 	u64 required;	      /* FEATURES_OK is refused without these */
 	u64 driver_features;  /* as written, not yet accepted */
 	bool accepts_unknown; /* the driver wrote a bit past the first 64 */
+	bool said_dead;	      /* a kick of a queue that is not enabled, since the last reset */
 	u32 paused;	      /* why no queue is served: transport_pause() */
 	u32 device_features_sel, driver_features_sel, queue_sel;
 	struct doorbell *doorbells; /* queue_count of them, owned */

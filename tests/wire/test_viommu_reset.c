@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the user is told when the guest resets its IOMMU under devices that are passed. */
+/* What the user is told when the guest resets its IOMMU, and does not need it or needs it still. */
+#include <linux/virtio_mmio.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,6 +116,37 @@ static void a_guest_that_resets_for_ever_does_not_fill_the_log(void **state)
 	assert_in_range(lines, 1, 4 * LOG_LIMIT_BURST);
 }
 
+/* What Linux does when it wakes: reset, features, DRIVER_OK, and for some drivers no queues. */
+static void wake(struct vm *vm)
+{
+	wire_reg_write(vm, 0, VIRTIO_MMIO_STATUS, 0);
+	assert_true(wire_negotiate(vm, 0, wire_features(vm, 0)));
+	wire_driver_ok(vm, 0);
+}
+
+static void a_guest_that_waits_for_a_queue_it_has_not_enabled_is_explained_once(void **state)
+{
+	struct rig *rig = *state;
+	char text[4096];
+
+	wake(rig->vm);
+	catch_stderr();
+	wire_kick(&rig->requests);
+	wire_kick(&rig->requests);
+	caught_stderr(text, sizeof(text));
+	assert_non_null(
+		strstr(text, "warning: virtio-iommu: the guest notifies queue 0, which it has not "
+			     "enabled"));
+	assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+	/* With its queues it works again, and if it loses them once more that is said once more. */
+	rig_restart(rig, ALL_FEATURES);
+	assert_int_equal(rig_attach(rig, 1, HOST, 0), VIRTIO_IOMMU_S_OK);
+	wake(rig->vm);
+	catch_stderr();
+	wire_kick(&rig->requests);
+	assert_true(caught_stderr(text, sizeof(text)) > 0);
+}
+
 #define TEST(name)	  cmocka_unit_test_setup_teardown(name, start, stop)
 #define TEST_BYPASS(name) cmocka_unit_test_setup_teardown(name, start_bypassing, stop)
 
@@ -126,6 +158,7 @@ int main(void)
 		TEST(a_reset_before_anything_is_attached_is_normal),
 		TEST_BYPASS(with_boot_bypass_the_line_says_what_the_device_reaches_then),
 		TEST(a_guest_that_resets_for_ever_does_not_fill_the_log),
+		TEST(a_guest_that_waits_for_a_queue_it_has_not_enabled_is_explained_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
