@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "util/list.h"
@@ -21,9 +20,9 @@ struct control {
 	bool wanted;	   /* the user chose the name */
 	struct control_socket socket;
 	struct loop_source listener; /* socket's fd */
-	struct loop_source timer;    /* owned fd */
-	struct list_node clients;    /* whose last sign of life is oldest, first */
-	unsigned client_count;	     /* those that follow included */
+	struct loop_timer timer;
+	struct list_node clients; /* whose last sign of life is oldest, first */
+	unsigned client_count;	  /* those that follow included */
 	unsigned follower_count;
 	struct {
 		const struct control_command *commands;
@@ -302,9 +301,7 @@ static void client_create(struct control *control, int fd)
 
 static void set_timer(struct control *control)
 {
-	const struct itimerspec soon = { .it_value.tv_nsec = CONTROL_DELAY_NS };
-
-	timerfd_settime(control->timer.fd, 0, &soon, NULL);
+	loop_timer_arm(&control->timer, CONTROL_DELAY_NS);
 }
 
 static void on_connection(struct loop_source *source, u32 events)
@@ -346,15 +343,12 @@ static int start_listening(struct control *control, struct error *err)
 	return ret;
 }
 
-static void on_timer(struct loop_source *source, u32 events)
+static void on_timer(struct loop_timer *timer)
 {
-	struct control *control = container_of(source, struct control, timer);
+	struct control *control = container_of(timer, struct control, timer);
 	struct error err = { "" };
-	u64 ticks;
 	int ret;
 
-	if (read(source->fd, &ticks, sizeof(ticks)) < 0)
-		return;
 	if (control->socket.fd >= 0) {
 		loop_modify(control->loop, &control->listener, EPOLLIN);
 		return;
@@ -379,24 +373,19 @@ int control_create(struct control **out, struct loop *loop, const char *name, bo
 		return ret;
 	control->loop = loop;
 	control->wanted = wanted;
-	control->socket.fd = control->timer.fd = -1;
+	control->socket.fd = -1;
 	list_init(&control->clients);
 	control->name = strdup(name);
 	if (!control->name)
 		goto free_control;
-	control->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	control->timer.events = EPOLLIN;
-	control->timer.handle = on_timer;
-	ret = control->timer.fd < 0 ? -errno : loop_add(loop, &control->timer);
+	ret = loop_timer_create(&control->timer, loop, on_timer);
 	if (ret)
-		goto close_timer;
+		goto free_name;
 	set_timer(control);
 	*out = control;
 	return 0;
 
-close_timer:
-	if (control->timer.fd >= 0)
-		close(control->timer.fd);
+free_name:
 	free(control->name);
 free_control:
 	free(control);
@@ -423,8 +412,7 @@ void control_destroy(struct control *control)
 	list_for_each_safe(node, next, &control->clients)
 		client_drop(list_entry(node, struct control_client, node));
 	control_unlisten(&control->socket);
-	loop_remove(control->loop, &control->timer);
-	close(control->timer.fd);
+	loop_timer_destroy(&control->timer);
 	free(control->name);
 	free(control);
 }

@@ -9,7 +9,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/timerfd.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -112,26 +111,18 @@ static void on_room(struct loop_source *source, u32 events)
 	feed_client(terminal);
 }
 
-static void on_delay(struct loop_source *source, u32 events)
+static void on_delay(struct loop_timer *timer)
 {
-	struct terminal *terminal = container_of(source, struct terminal, out.timer);
-	u64 expirations;
+	struct terminal *terminal = container_of(timer, struct terminal, out.timer);
 
-	if (read(terminal->out.timer.fd, &expirations, sizeof(expirations)) < 0)
-		return;
-	terminal->out.timer_set = false;
 	push_output(terminal);
 	feed_client(terminal);
 }
 
 static void arm_timer(struct terminal *terminal)
 {
-	static const struct itimerspec delay = { .it_value.tv_nsec = OUTPUT_DELAY * 1000000L };
-
-	if (terminal->out.timer_set)
-		return;
-	timerfd_settime(terminal->out.timer.fd, 0, &delay, NULL);
-	terminal->out.timer_set = true;
+	if (!terminal->out.timer.armed)
+		loop_timer_arm(&terminal->out.timer, OUTPUT_DELAY * 1000000ULL);
 }
 
 static void look_for_panic(struct terminal *terminal, const char *data, size_t len)
@@ -323,10 +314,7 @@ static int open_output(struct terminal *terminal)
 	terminal_open_end(&out->end, STDOUT_FILENO, O_WRONLY);
 	out->end.source.events = EPOLLOUT;
 	out->end.source.handle = on_room;
-	out->timer.events = EPOLLIN;
-	out->timer.handle = on_delay;
-	out->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	return out->timer.fd < 0 ? -errno : loop_add(terminal->loop, &out->timer);
+	return loop_timer_create(&out->timer, terminal->loop, on_delay);
 }
 
 static void close_output(struct terminal *terminal)
@@ -334,10 +322,7 @@ static void close_output(struct terminal *terminal)
 	struct terminal_output *out = &terminal->out;
 
 	stop_waiting(terminal);
-	if (out->timer.fd >= 0) {
-		loop_remove(terminal->loop, &out->timer);
-		close(out->timer.fd);
-	}
+	loop_timer_destroy(&out->timer);
 	terminal_close_end(&out->end);
 	free(out->data);
 }
@@ -351,7 +336,6 @@ int terminal_create(struct terminal **out, struct loop *loop, const struct termi
 		return -ENOMEM;
 	terminal->loop = loop;
 	terminal->events = *events;
-	terminal->in.timer.fd = terminal->out.timer.fd = -1;
 	ret = open_output(terminal);
 	if (!ret)
 		ret = terminal_input_open(terminal);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "terminal_private.h"
@@ -69,13 +68,6 @@ static void update_loop(struct terminal *terminal)
 	}
 }
 
-static void set_timer(struct terminal_input *in, long ns)
-{
-	const struct itimerspec delay = { .it_interval.tv_nsec = ns, .it_value.tv_nsec = ns };
-
-	timerfd_settime(in->timer.fd, 0, &delay, NULL);
-}
-
 /* The shell gives us the terminal when it likes, and need not tell us. */
 static void look_for_tty(struct terminal *terminal)
 {
@@ -84,18 +76,14 @@ static void look_for_tty(struct terminal *terminal)
 	in->background = !tty_is_ours();
 	if (!in->background)
 		in->keys |= tty_make_raw();
-	if (in->timer.fd >= 0)
-		set_timer(in, in->background ? FOREGROUND_DELAY : 0);
+	if (in->timer.loop && in->background)
+		loop_timer_arm(&in->timer, FOREGROUND_DELAY);
 	update_loop(terminal);
 }
 
-static void on_timer(struct loop_source *source, u32 events)
+static void on_timer(struct loop_timer *timer)
 {
-	struct terminal *terminal = container_of(source, struct terminal, in.timer);
-	u64 expirations;
-
-	if (read(source->fd, &expirations, sizeof(expirations)) > 0)
-		look_for_tty(terminal);
+	look_for_tty(container_of(timer, struct terminal, in.timer));
 }
 
 void terminal_continue(struct terminal *terminal)
@@ -225,18 +213,6 @@ size_t terminal_read(struct terminal *terminal, void *data, size_t len)
 
 /* ---- life ---- */
 
-static int open_timer(struct terminal *terminal)
-{
-	struct loop_source *timer = &terminal->in.timer;
-
-	timer->fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	if (timer->fd < 0)
-		return -errno;
-	timer->events = EPOLLIN;
-	timer->handle = on_timer;
-	return loop_add(terminal->loop, timer);
-}
-
 /* Whether the loop can wait for it; a closed stdin is no input. */
 static int try_loop(struct terminal *terminal)
 {
@@ -264,7 +240,7 @@ int terminal_input_open(struct terminal *terminal)
 	ret = in->data ? try_loop(terminal) : -ENOMEM;
 	if (ret || !in->end.is_tty)
 		return ret;
-	ret = open_timer(terminal);
+	ret = loop_timer_create(&in->timer, terminal->loop, on_timer);
 	if (!ret)
 		look_for_tty(terminal);
 	return ret;
@@ -276,10 +252,7 @@ void terminal_input_close(struct terminal *terminal)
 
 	if (in->looped)
 		loop_remove(terminal->loop, &in->end.source);
-	if (in->timer.fd >= 0) {
-		loop_remove(terminal->loop, &in->timer);
-		close(in->timer.fd);
-	}
+	loop_timer_destroy(&in->timer);
 	terminal_close_end(&in->end);
 	free(in->data);
 }

@@ -19,10 +19,10 @@ struct terminal_end {
 
 struct terminal_input {
 	struct terminal_end end;
-	struct loop_source timer; /* owned fd, -1 until needed: look for the foreground again */
-	bool background;	  /* the tty is not ours now: it is not read */
-	bool pollable;		  /* the loop can wait for it */
-	bool looped;		  /* it does */
+	struct loop_timer timer; /* of a terminal alone: look for the foreground again */
+	bool background;	 /* the tty is not ours now: it is not read */
+	bool pollable;		 /* the loop can wait for it */
+	bool looped;		 /* it does */
 	bool eof;
 	bool keys;    /* a raw tty: some keys are for us */
 	bool escaped; /* the last key was Ctrl-A */
@@ -33,12 +33,11 @@ struct terminal_input {
 
 struct terminal_output {
 	struct terminal_end end;
-	struct loop_source timer; /* owned fd: OUTPUT_DELAY is over */
-	bool timer_set;
-	bool looped;  /* in the loop: waiting for room */
-	bool gone;    /* the reader went away: output goes nowhere */
-	bool starved; /* the client was told that the buffer is full */
-	char *data;   /* a ring; made with the first byte */
+	struct loop_timer timer; /* OUTPUT_DELAY is over */
+	bool looped;		 /* in the loop: waiting for room */
+	bool gone;		 /* the reader went away: output goes nowhere */
+	bool starved;		 /* the client was told that the buffer is full */
+	char *data;		 /* a ring; made with the first byte */
 	unsigned start, count;
 	u64 sent;  /* bytes that end.source.fd has taken */
 	u64 lost;  /* bytes that it refused */
