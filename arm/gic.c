@@ -10,6 +10,7 @@
 #include "gic.h"
 #include "vmm/arch.h"
 #include "vmm/vm.h"
+#include "vmm/windows.h"
 
 /* GICv2 has eight CPU interfaces (GICv2 architecture, "GICD_ITARGETSRn"). */
 #define GIC_V2_MAX_CPUS 8
@@ -159,6 +160,38 @@ static int gic_create_v2(struct gic *gic, int vm_fd, struct error *err)
 	return ret;
 }
 
+/* What map_msi_base() has to know. */
+struct place {
+	const struct gic *gic;
+	const struct vm_config *config;
+	unsigned bits;
+};
+
+static bool move_doorbell(const void *arg, const struct range *window, struct range *at)
+{
+	const struct place *place = arg;
+	const struct vm_config *config = place->config;
+	u64 base = map_msi_base(place->gic->kind, window, config->cpus, config->ram,
+				config->ram_count, place->bits);
+
+	return map_msi_window(place->gic->kind, base, at);
+}
+
+static int gic_place_doorbell(struct gic *gic, const struct vm_config *config, unsigned bits,
+			      struct error *err)
+{
+	const struct place place = { gic, config, bits };
+	struct dma_doorbell offer = { .move = move_doorbell, .arg = &place };
+	u64 usual = map_msi_base(gic->kind, NULL, config->cpus, config->ram, config->ram_count,
+				 bits);
+	bool has_doorbell = map_msi_window(gic->kind, usual, &offer.at);
+	int ret = dma_windows_decide(config->windows, has_doorbell ? &offer : NULL, err);
+
+	if (!ret && has_doorbell)
+		gic->msi_base = map_msi_base_of(gic->kind, &config->windows->doorbell);
+	return ret;
+}
+
 int gic_create(struct gic *gic, int vm_fd, const struct vm_config *config, unsigned bits,
 	       struct error *err)
 {
@@ -169,8 +202,9 @@ int gic_create(struct gic *gic, int vm_fd, const struct vm_config *config, unsig
 	ret = gic_choose(gic, vm_fd, config->arch.irqchip, config->cpus, err);
 	if (ret)
 		return ret;
-	gic->msi_base = map_msi_base(gic->kind, &config->arch, config->cpus, config->ram,
-				     config->ram_count, bits);
+	ret = gic_place_doorbell(gic, config, bits, err);
+	if (ret)
+		return ret;
 	if (gic_is_v3(gic->kind))
 		ret = gic_create_v3(gic, vm_fd, config->cpus, err);
 	else

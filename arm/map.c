@@ -94,6 +94,12 @@ void arch_slot_pvpanic(struct device_slot *slot)
 
 /* ---- the doorbell ---- */
 
+const struct range arch_doorbells[] = {
+	{ MAP_V2M, MAP_V2M + MAP_V2M_SIZE - 1 },
+	{ MAP_ITS, MAP_ITS + MAP_ITS_SIZE - 1 },
+};
+const unsigned arch_doorbell_count = ARRAY_SIZE(arch_doorbells);
+
 /* From its base. */
 static u64 doorbell_offset(enum gic_kind kind)
 {
@@ -140,6 +146,11 @@ static u64 obstacle(u64 start, u64 last, unsigned cpus, const struct range *ram,
 	return 0;
 }
 
+u64 map_msi_base_of(enum gic_kind kind, const struct range *doorbell)
+{
+	return doorbell->start - doorbell_offset(kind);
+}
+
 static u64 default_base(enum gic_kind kind)
 {
 	return kind == GIC_V3_ITS ? MAP_ITS : kind == GIC_V2M ? MAP_V2M : 0;
@@ -149,18 +160,17 @@ static u64 default_base(enum gic_kind kind)
  * Only the doorbell's page must be inside: some hosts' windows are no larger than that. Each
  * step goes past an obstacle, of which there are few.
  */
-u64 map_msi_base(enum gic_kind kind, const struct arch_options *options, unsigned cpus,
+u64 map_msi_base(enum gic_kind kind, const struct range *host, unsigned cpus,
 		 const struct range *ram, unsigned ram_count, unsigned bits)
 {
 	const u64 page = MAP_DOORBELL_ALIGN, offset = doorbell_offset(kind);
-	const struct range *host = &options->host_msi;
-	u64 end = MIN(host->last, (1ULL << bits) - 1);
-	u64 base = default_base(kind);
+	u64 base = default_base(kind), end;
 	struct range doorbell;
 
-	if (!options->has_host_msi || !map_msi_window(kind, base, &doorbell) ||
+	if (!host || !map_msi_window(kind, base, &doorbell) ||
 	    range_contains(host->start, host->last, doorbell.start, doorbell.last))
 		return base;
+	end = MIN(host->last, (1ULL << bits) - 1);
 	for (u64 at = MAX(host->start, offset); at <= end;) {
 		u64 blocked;
 

@@ -57,16 +57,17 @@ enum gic_kind { GIC_BEST = 0, GIC_V3_ITS, GIC_V3, GIC_V2M, GIC_V2, GIC_KINDS };
 const char *gic_kind_name(enum gic_kind kind);
 
 struct range;
-struct arch_options;
 /*
- * Base of the ITS or the v2m frame of @kind: so that its doorbell is inside the host's window, if
- * there is one and room in it, else where it always is. With @cpus, @ram, and @bits of address. 0:
- * @kind has no doorbell.
+ * Base of the ITS or the v2m frame of @kind: so that its doorbell is inside the @host's window, if
+ * there is one (not NULL) and room in it, else where it always is. With @cpus, @ram, and @bits of
+ * address. 0: @kind has no doorbell.
  */
-u64 map_msi_base(enum gic_kind kind, const struct arch_options *options, unsigned cpus,
+u64 map_msi_base(enum gic_kind kind, const struct range *host, unsigned cpus,
 		 const struct range *ram, unsigned ram_count, unsigned bits);
 /* The doorbell of @kind at @base. false: it has none. */
 bool map_msi_window(enum gic_kind kind, u64 base, struct range *window);
+/* And back: the base of which @doorbell is the doorbell. */
+u64 map_msi_base_of(enum gic_kind kind, const struct range *doorbell);
 
 struct pci_layout;
 struct error;

@@ -125,11 +125,6 @@ int arch_add_devices(struct vm *vm, struct error *err)
 	return 0;
 }
 
-bool arch_msi_window(const struct vm *vm, struct range *window)
-{
-	return map_msi_window(vm->arch->gic.kind, vm->arch->gic.msi_base, window);
-}
-
 int arch_pci_layout(const struct vm *vm, struct pci_layout *layout, struct error *err)
 {
 	const struct vm_config *config = vm->config;

@@ -97,15 +97,11 @@ static int add_virtio(struct machine *machine, struct virtio_device *device, u32
 static int add_viommu(struct machine *machine, struct error *err)
 {
 	struct viommu_config config = machine->options->viommu_config;
-	struct range doorbell;
-	bool has_doorbell;
 	int ret;
 
 	if (!machine->options->viommu)
 		return 0;
 	config.address_bits = arch_address_bits(machine->vm);
-	has_doorbell = arch_msi_window(machine->vm, &doorbell);
-	viommu_emulated_limits(&machine->endpoint, has_doorbell ? &doorbell : NULL);
 	ret = viommu_create(&machine->viommu, &config, &machine->vm->ram, machine->vm->irq);
 	if (ret)
 		return error_set(err, ret, "cannot make the IOMMU: %s", strerror(-ret));
@@ -128,8 +124,8 @@ static int take_endpoint(struct machine *machine, const char *name, struct dma_s
 			    ? machine->pci_slots << 3
 			    : DEVICE_PLATFORM_ENDPOINT + machine->endpoints;
 	machine->endpoints++;
-	return viommu_add_endpoint(machine->viommu, *endpoint, name, &machine->endpoint, NULL,
-				   space, err);
+	return viommu_add_endpoint(machine->viommu, *endpoint, name, &machine->windows.emulated,
+				   NULL, space, err);
 }
 
 static int add_disk(struct machine *machine, unsigned n, struct error *err)

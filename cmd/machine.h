@@ -17,6 +17,7 @@
 #include "util/error.h"
 #include "vmm/firmware.h"
 #include "vmm/vm.h"
+#include "vmm/windows.h"
 
 struct control;
 struct viommu;
@@ -36,14 +37,15 @@ struct machine {
 	struct disk *disks[RUN_MAX_DISKS]; /* until a device owns them */
 	struct vm *vm;
 	struct terminal *terminal;
-	struct control *control;		   /* NULL: it could not be made */
-	struct viommu *viommu;			   /* the vm's; NULL: none */
-	struct dma_limits endpoint;		   /* of an emulated device */
-	struct vfio *vfio;			   /* NULL: nothing is passed */
-	unsigned slots;				   /* virtio-mmio slots taken */
-	unsigned pci_slots;			   /* of the bus, the host bridge's included */
-	u32 endpoints;				   /* platform endpoint IDs given */
-	struct virtio_device *blks[RUN_MAX_DISKS]; /* the vm's */
+	struct control *control;		    /* NULL: it could not be made */
+	struct viommu *viommu;			    /* the vm's; NULL: none */
+	struct dma_windows windows;		    /* where doorbells are, what PROBE answers */
+	struct dma_limits passed[VFIO_MAX_DEVICES]; /* windows.passed */
+	struct vfio *vfio;			    /* NULL: nothing is passed */
+	unsigned slots;				    /* virtio-mmio slots taken */
+	unsigned pci_slots;			    /* of the bus, the host bridge's included */
+	u32 endpoints;				    /* platform endpoint IDs given */
+	struct virtio_device *blks[RUN_MAX_DISKS];  /* the vm's */
 };
 
 /* -errno with a line in @err; machine_destroy() in any case. */

@@ -22,7 +22,7 @@ static int check_page_size(const struct machine *machine, struct error *err)
 	u64 page = arch_image_page_size(machine->image);
 
 	for (unsigned i = 0; machine->options->viommu && i < vfio_count(machine->vfio); i++) {
-		u64 mask = vfio_limits(machine->vfio, i)->page_size_mask;
+		u64 mask = vfio_hosts(machine->vfio)[i].page_size_mask;
 		u64 granule = mask & -mask;
 
 		if (page && page < granule)
@@ -38,24 +38,21 @@ static int check_page_size(const struct machine *machine, struct error *err)
 	return 0;
 }
 
-/* The machine is laid out around the host's MSI window, where the first device says that there is
- * one. */
-static void take_host_window(struct machine *machine)
+/* What vmm/windows.h is asked. A look for now, so that a host that fits no guest is refused before
+ * anything is made: the doorbell is not known before there is an interrupt controller. */
+static int ask_windows(struct machine *machine, struct error *err)
 {
-	struct arch_options *arch = &machine->config.arch;
-
-	for (unsigned n = 0; n < vfio_count(machine->vfio) && !arch->has_host_msi; n++) {
-		const struct dma_limits *limits = vfio_limits(machine->vfio, n);
-
-		for (unsigned i = 0; i < limits->count; i++) {
-			const struct dma_range *range = &limits->ranges[i];
-
-			if (range->kind != DMA_RANGE_MSI)
-				continue;
-			arch->has_host_msi = true;
-			arch->host_msi = (struct range){ range->start, range->last };
-		}
-	}
+	machine->config.windows = &machine->windows;
+	machine->windows = (struct dma_windows){
+		.usual = arch_doorbells,
+		.usual_count = arch_doorbell_count,
+		.hosts = machine->vfio ? vfio_hosts(machine->vfio) : NULL,
+		.host_count = machine->vfio ? vfio_count(machine->vfio) : 0,
+		.iommu = machine->options->viommu,
+		.msi_map = machine->options->viommu_config.msi_map,
+		.passed = machine->passed,
+	};
+	return dma_windows_decide(&machine->windows, NULL, err);
 }
 
 int machine_check_passed(struct machine *machine, struct error *err)
@@ -65,13 +62,14 @@ int machine_check_passed(struct machine *machine, struct error *err)
 	int ret;
 
 	if (!options->passed_count)
-		return 0;
+		return ask_windows(machine, err);
 	ret = vfio_open(&machine->vfio, &vfio_host_paths, options->passed, options->passed_count,
 			options->viommu, err);
 	if (ret)
 		return ret;
-	take_host_window(machine);
-	ret = machine_check_fds(machine, err);
+	ret = ask_windows(machine, err);
+	if (!ret)
+		ret = machine_check_fds(machine, err);
 	if (!ret)
 		ret = check_page_size(machine, err);
 	if (!ret)
@@ -105,22 +103,14 @@ static int take_passed_endpoint(struct machine *machine, unsigned n, u32 *endpoi
 				struct dma_space **space, struct error *err)
 {
 	const char *name = vfio_name(machine->vfio, n);
-	struct range doorbell;
-	struct dma_limits limits;
-	bool has_doorbell = arch_msi_window(machine->vm, &doorbell);
-	int ret;
 
 	if (!machine->viommu) {
 		*space = &machine->vm->ram.space;
 		*endpoint = DEVICE_NO_ENDPOINT;
 		return 0;
 	}
-	ret = viommu_passed_limits(&limits, vfio_limits(machine->vfio, n),
-				   has_doorbell ? &doorbell : NULL, name, err);
-	if (ret)
-		return ret;
 	machine->endpoints++;
-	return viommu_add_endpoint(machine->viommu, *endpoint, name, &limits,
+	return viommu_add_endpoint(machine->viommu, *endpoint, name, &machine->windows.passed[n],
 				   vfio_listener(machine->vfio, n), space, err);
 }
 

@@ -35,13 +35,13 @@ static const char *class_name(u32 class)
 	return classes[i].name;
 }
 
-static const char *kind_name(enum vfio_range_kind kind)
+static const char *kind_name(enum dma_range_kind kind)
 {
 	static const char *const names[] = {
-		[VFIO_RANGE_MSI] = "msi",
-		[VFIO_RANGE_RESERVED] = "reserved",
-		[VFIO_RANGE_DIRECT] = "direct",
-		[VFIO_RANGE_DIRECT_RELAXED] = "direct-relaxable",
+		[DMA_RANGE_MSI] = "msi",
+		[DMA_RANGE_RESERVED] = "reserved",
+		[DMA_RANGE_DIRECT] = "direct",
+		[DMA_RANGE_DIRECT_RELAXED] = "direct-relaxable",
 	};
 
 	return names[kind];
@@ -54,7 +54,7 @@ static void print_ranges(const struct vfio_host_device *device)
 	if (!device->range_count)
 		printf(" -");
 	for (unsigned i = 0; i < device->range_count; i++) {
-		const struct vfio_range *range = &device->ranges[i];
+		const struct dma_range *range = &device->ranges[i];
 
 		printf("%s0x%08llx-0x%08llx %s", i ? ", " : " ", (unsigned long long)range->start,
 		       (unsigned long long)range->last, kind_name(range->kind));

@@ -99,7 +99,7 @@ bool domain_is_last(const struct endpoint *endpoint)
 bool domain_suits(const struct domain *domain, const struct endpoint *endpoint)
 {
 	for (unsigned i = 0; i < endpoint->resv.count; i++) {
-		const struct resv_region *region = &endpoint->resv.regions[i];
+		const struct dma_range *region = &endpoint->resv.regions[i];
 
 		if (store_overlaps(&domain->store, region->start, region->last))
 			return false;

@@ -70,7 +70,7 @@ static int endpoint_resolve_msi(struct dma_space *space, iova_t address, bool se
 {
 	const u32 flags = VIRTIO_IOMMU_MAP_F_MMIO | VIRTIO_IOMMU_MAP_F_WRITE;
 	struct endpoint *endpoint = endpoint_of(space);
-	const struct resv_region *window = resv_doorbell(&endpoint->resv);
+	const struct dma_range *window = resv_doorbell(&endpoint->resv);
 	u8 reason = VIRTIO_IOMMU_FAULT_R_MAPPING;
 	struct mapping m;
 

@@ -87,8 +87,8 @@ static json_t *show_reserved(const struct resv *resv)
 	json_t *regions = json_array();
 
 	for (unsigned i = 0; i < resv->count; i++) {
-		const struct resv_region *region = &resv->regions[i];
-		bool msi = region->subtype == VIRTIO_IOMMU_RESV_MEM_T_MSI;
+		const struct dma_range *region = &resv->regions[i];
+		bool msi = region->kind == DMA_RANGE_MSI;
 
 		json_array_append_new(regions,
 				      json_pack("{so,so,ss}", "start", view_hex(region->start),

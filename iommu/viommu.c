@@ -264,7 +264,7 @@ int viommu_create(struct viommu **out, const struct viommu_config *config, struc
 		viommu->config.max_mappings = VIOMMU_DEFAULT_MAPPINGS;
 	viommu->bypass = config->bypass;
 	viommu->irq = irq;
-	viommu->page_size_mask = -RESV_SMALLEST_PAGE;
+	viommu->page_size_mask = -DMA_SMALLEST_PAGE;
 	viommu->aperture = (struct range){ 0, UINT64_MAX };
 	/* A driver reads it once, so it has room for endpoints that are added later. */
 	viommu->probe_size = VIOMMU_PROBE_ROOM * sizeof(struct virtio_iommu_probe_resv_mem);
@@ -301,14 +301,6 @@ static int viommu_narrow(struct viommu *viommu, const struct dma_limits *limits,
 	return 0;
 }
 
-static enum resv_msi viommu_msi_kind(const struct viommu *viommu,
-				     const struct dma_listener *listener)
-{
-	if (!viommu->config.msi_map)
-		return RESV_MSI_WINDOW;
-	return listener ? RESV_MSI_RESERVED : RESV_MSI_NONE;
-}
-
 static int join_group(struct endpoint *endpoint, struct dma_listener *listener, struct error *err)
 {
 	if (!listener)
@@ -338,7 +330,7 @@ int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 	endpoint->space.dropped = viommu_dropped;
 	endpoint->page_size_mask = limits->page_size_mask;
 	endpoint->aperture = limits->aperture;
-	ret = resv_init(&endpoint->resv, limits, viommu_msi_kind(viommu, listener), name, err);
+	ret = resv_init(&endpoint->resv, limits, name, err);
 	if (!ret)
 		ret = viommu_narrow(viommu, limits, name, err);
 	if (!ret)

@@ -60,9 +60,9 @@ static void check_reset(struct vfio_check *check)
 static void check_firmware(struct vfio_check *check)
 {
 	for (unsigned i = 0; i < check->device->range_count; i++) {
-		const struct vfio_range *range = &check->device->ranges[i];
+		const struct dma_range *range = &check->device->ranges[i];
 
-		if (range->kind != VFIO_RANGE_DIRECT)
+		if (range->kind != DMA_RANGE_DIRECT)
 			continue;
 		vfio_check_add(
 			check, false,

@@ -79,16 +79,16 @@ static int read_group(const struct vfio_paths *paths, const char *name)
 	return strcmp(text, "vfio-noiommu") ? (int)group : -1;
 }
 
-static enum vfio_range_kind range_kind(const char *word)
+static enum dma_range_kind range_kind(const char *word)
 {
 	if (!strcmp(word, "msi"))
-		return VFIO_RANGE_MSI;
+		return DMA_RANGE_MSI;
 	if (!strcmp(word, "direct"))
-		return VFIO_RANGE_DIRECT;
+		return DMA_RANGE_DIRECT;
 	if (!strcmp(word, "direct-relaxable"))
-		return VFIO_RANGE_DIRECT_RELAXED;
+		return DMA_RANGE_DIRECT_RELAXED;
 	/* "reserved", and whatever else a kernel may come to say: nobody maps there. */
-	return VFIO_RANGE_RESERVED;
+	return DMA_RANGE_RESERVED;
 }
 
 static int read_ranges(const struct vfio_paths *paths, struct vfio_host_device *device,
@@ -113,7 +113,7 @@ static int read_ranges(const struct vfio_paths *paths, struct vfio_host_device *
 					VFIO_MAX_RANGES);
 		else
 			device->ranges[device->range_count++] =
-				(struct vfio_range){ start, last, range_kind(kind) };
+				(struct dma_range){ start, last, range_kind(kind) };
 	}
 	fclose(file);
 	return ret;

@@ -19,7 +19,8 @@ struct vfio {
 	struct vfio_container *containers[VFIO_MAX_DEVICES]; /* owned */
 	struct vfio_group groups[VFIO_MAX_DEVICES];
 	struct vfio_device *devices[VFIO_MAX_DEVICES]; /* owned */
-	struct dma_limits limits[VFIO_MAX_DEVICES];
+	struct dma_host hosts[VFIO_MAX_DEVICES];
+	struct dma_range ranges[VFIO_MAX_DEVICES][VFIO_MAX_RANGES]; /* of hosts[] */
 	unsigned want_count;
 	struct vfio_want wants[VFIO_MAX_DEVICES];
 	int lock;		      /* of the bindings; owned; < 0: not held */

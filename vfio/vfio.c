@@ -149,15 +149,19 @@ static int open_all(struct vfio *vfio, struct vfio_host_device *hosts, struct er
 	return ret;
 }
 
-static int build_limits(struct vfio *vfio, unsigned n, const struct vfio_host_device *host,
-			struct error *err)
+static void note_facts(struct vfio *vfio, unsigned n, const struct vfio_host_device *host)
 {
 	const struct vfio_container_info *told = &vfio->devices[n]->group->container->told;
-	struct error reason = { "" };
-	int ret = vfio_limits_build(&vfio->limits[n], told->page_sizes, told->ranges,
-				    told->range_count, host->ranges, host->range_count, &reason);
 
-	return ret ? error_set(err, ret, "%s: %s", vfio->devices[n]->name, reason.text) : 0;
+	memcpy(vfio->ranges[n], host->ranges, sizeof(vfio->ranges[n]));
+	vfio->hosts[n] = (struct dma_host){
+		.name = vfio->devices[n]->name,
+		.page_size_mask = told->page_sizes,
+		.apertures = told->ranges,
+		.aperture_count = told->range_count,
+		.ranges = vfio->ranges[n],
+		.range_count = host->range_count,
+	};
 }
 
 /* When all groups are in: in a container that they share, each may narrow it. */
@@ -168,7 +172,7 @@ static int learn_all(struct vfio *vfio, const struct vfio_host_device *hosts, st
 	for (unsigned i = 0; i < vfio->container_count && !ret; i++)
 		ret = vfio_container_learn(vfio->containers[i], err);
 	for (unsigned i = 0; i < vfio->device_count && !ret; i++)
-		ret = build_limits(vfio, i, &hosts[i], err);
+		note_facts(vfio, i, &hosts[i]);
 	return ret;
 }
 
@@ -276,9 +280,9 @@ unsigned vfio_group_of(const struct vfio *vfio, unsigned n)
 	return vfio->devices[n]->group - vfio->groups;
 }
 
-const struct dma_limits *vfio_limits(const struct vfio *vfio, unsigned n)
+const struct dma_host *vfio_hosts(const struct vfio *vfio)
 {
-	return &vfio->limits[n];
+	return vfio->hosts;
 }
 
 struct dma_listener *vfio_listener(struct vfio *vfio, unsigned n)

@@ -20,6 +20,10 @@ int arch_irqchip_parse(const char *name, int *irqchip, struct error *err)
 	return 0;
 }
 
+/* The first page of the local APICs' window: a host whose window has that one has ours. */
+const struct range arch_doorbells[] = { { LAYOUT_LAPIC, LAYOUT_LAPIC + 0xfff } };
+const unsigned arch_doorbell_count = ARRAY_SIZE(arch_doorbells);
+
 int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *err)
 {
 	u64 low = MIN(size, LAYOUT_LOW_END);

@@ -9,6 +9,7 @@
 #include "machine.h"
 #include "vmm/pci.h"
 #include "vmm/vm.h"
+#include "vmm/windows.h"
 
 #define PIC_PINS    16 /* of both */
 #define IOAPIC_PINS 24
@@ -73,6 +74,11 @@ int arch_vm_create(struct vm *vm, struct error *err)
 		goto destroy;
 	}
 	ret = create_irqchip(vm, err);
+	/* The local APICs': nothing moves it. */
+	if (!ret)
+		ret = dma_windows_decide(
+			vm->config->windows,
+			&(struct dma_doorbell){ .at = { LAYOUT_LAPIC, LAYOUT_MSI_LAST } }, err);
 	if (!ret)
 		return 0;
 destroy:
@@ -125,12 +131,6 @@ int arch_pci_layout(const struct vm *vm, struct pci_layout *layout, struct error
 {
 	return layout_pci(vm->config->ram, vm->config->ram_count, vm->arch->address_bits, layout,
 			  err);
-}
-
-bool arch_msi_window(const struct vm *vm, struct range *window)
-{
-	*window = (struct range){ LAYOUT_LAPIC, LAYOUT_MSI_LAST };
-	return true;
 }
 
 unsigned arch_address_bits(const struct vm *vm)

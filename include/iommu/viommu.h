@@ -21,7 +21,7 @@ struct viommu;
 struct viommu_config {
 	bool bypass;	       /* boot bypass: endpoints reach all memory until attached */
 	u64 max_mappings;      /* in all domains together; 0: VIOMMU_DEFAULT_MAPPINGS */
-	bool msi_map;	       /* no MSI property: the guest maps doorbells itself (arm64) */
+	bool msi_map;	       /* no MSI property (arm64): vmm/windows.h's, not the IOMMU's */
 	unsigned address_bits; /* of a guest physical address */
 };
 
@@ -54,18 +54,6 @@ struct virtio_device *viommu_device(struct viommu *viommu);
 int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 			const struct dma_limits *limits, struct dma_listener *listener,
 			struct dma_space **space, struct error *err);
-
-/* What an emulated endpoint can do: every page size up to 1 GiB; @doorbell NULL: none. */
-void viommu_emulated_limits(struct dma_limits *limits, const struct range *doorbell);
-
-/*
- * What a passed device can do in a machine whose doorbell is @doorbell (NULL: none): what the @host
- * says, with one MSI window. That is the host's if the doorbell lies in it; else it is the
- * doorbell's page, and the host's is reserved. -EINVAL with a line naming @name: the host reserves
- * the doorbell's place for something else.
- */
-int viommu_passed_limits(struct dma_limits *limits, const struct dma_limits *host,
-			 const struct range *doorbell, const char *name, struct error *err);
 
 /* Counters since the start, for --debug. */
 struct viommu_counters {

@@ -40,19 +40,6 @@ void vfio_address_format(const struct vfio_address *address, char text[VFIO_ADDR
 #define VFIO_MAX_MEMBERS 64
 #define VFIO_MAX_RANGES	 DMA_LIMITS_RANGES
 
-enum vfio_range_kind {
-	VFIO_RANGE_MSI,		   /* "msi": doorbells pass untranslated */
-	VFIO_RANGE_RESERVED,	   /* "reserved" */
-	VFIO_RANGE_DIRECT,	   /* "direct": firmware's own mappings */
-	VFIO_RANGE_DIRECT_RELAXED, /* "direct-relaxable": dropped when the device is passed */
-};
-
-struct vfio_range {
-	iova_t start;
-	iova_t last; /* inclusive */
-	enum vfio_range_kind kind;
-};
-
 struct vfio_host_device {
 	struct vfio_address address;
 	u16 vendor, device, subsystem_vendor, subsystem_device;
@@ -62,7 +49,7 @@ struct vfio_host_device {
 	bool is_bridge;	 /* to other buses: hosts need it, vfio does not pass it */
 	char reset[64];	 /* reset_method: "flr", "pm bus"; "": none */
 	unsigned range_count;
-	struct vfio_range ranges[VFIO_MAX_RANGES]; /* of its group, as the host lists them */
+	struct dma_range ranges[VFIO_MAX_RANGES]; /* of its group, as the host lists them */
 	unsigned member_count;
 	struct vfio_address members[VFIO_MAX_MEMBERS]; /* of its group, itself included */
 };
@@ -99,15 +86,5 @@ struct vfio_problem {
  */
 int vfio_check(const struct vfio_paths *paths, const struct vfio_address *address, u64 ram_bytes,
 	       struct vfio_problem problems[VFIO_MAX_PROBLEMS], struct error *err);
-
-/*
- * The truth for PROBE from what a host says: @apertures (sorted IOVA ranges that type1 can map) and
- * the group's @ranges, normalised: widened outward to the granule of @page_size_mask; kinds never
- * merged with each other; RESERVED is (holes, direct, reserved) without MSI; one MSI window at
- * most, the others RESERVED; sorted and disjoint. -EINVAL with a line: it fits no guest. (Pure.)
- */
-int vfio_limits_build(struct dma_limits *limits, u64 page_size_mask, const struct range *apertures,
-		      unsigned aperture_count, const struct vfio_range *ranges,
-		      unsigned range_count, struct error *err);
 
 #endif

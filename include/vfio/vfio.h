@@ -3,7 +3,7 @@
  * Passed devices (Linux, Documentation/driver-api/vfio.rst). In the order of a run:
  *
  *   vfio_open()      containers, groups and devices, all checked; no VM yet
- *   vfio_limits(), vfio_check_ram(), vfio_group_of() ...   what the machine is laid out by
+ *   vfio_hosts(), vfio_check_ram(), vfio_group_of() ...   what the machine is laid out by
  *   vfio_plug()      the VM is there: KVM learns of the groups, untranslated containers of all RAM
  *   vfio_add()       each device becomes a PCI function
  *   (the functions belong to the VM, which destroys them)
@@ -20,8 +20,8 @@
 #include "util/range.h"
 #include "util/types.h"
 #include "vfio/host.h"
-#include "vmm/dma_limits.h"
 #include "vmm/dma_listener.h"
+#include "vmm/windows.h"
 
 struct vfio;
 struct vm;
@@ -54,8 +54,8 @@ unsigned vfio_vectors(const struct vfio *vfio);
 /* Which group the @n-th device is of, numbered from 0: one guest slot for each. */
 unsigned vfio_group_of(const struct vfio *vfio, unsigned n);
 
-/* What the host can translate for the @n-th device: read when it was opened. */
-const struct dma_limits *vfio_limits(const struct vfio *vfio, unsigned n);
+/* What the host says of the DMA of each device, as it was read when they were opened. */
+const struct dma_host *vfio_hosts(const struct vfio *vfio);
 /* Its group's container, which members of a group share. Only if translated. */
 struct dma_listener *vfio_listener(struct vfio *vfio, unsigned n);
 

@@ -31,13 +31,6 @@ extern const bool arch_has_device_tree;
 /* Options that only an architecture understands. */
 struct arch_options {
 	int irqchip; /* of arch_irqchip_parse(); 0: the best that the host has */
-	/*
-	 * Where the host's IOMMU leaves doorbells untranslated, if a device is passed through
-	 * (has_host_msi): the guest's own doorbell goes in there if the architecture
-	 * can place it (design: "What PROBE answers").
-	 */
-	bool has_host_msi;
-	struct range host_msi;
 };
 
 /*
@@ -94,6 +87,9 @@ u32 arch_irq_line_number(u32 gsi);
 extern const bool arch_msi_has_device_id;
 /* Whether guests can map a doorbell in their IOMMU's tables; x86's never do. */
 extern const bool arch_maps_doorbells;
+/* Where doorbells of this architecture are if they can be: of all its controllers. */
+extern const struct range arch_doorbells[];
+extern const unsigned arch_doorbell_count;
 
 struct msi_message;
 /*
@@ -110,7 +106,8 @@ struct kvm_irq_routing_entry;
 u32 arch_irq_pins(struct kvm_irq_routing_entry *entries, u32 max);
 
 /*
- * vm->fd is there, vCPUs are not: make the interrupt controller and the like.
+ * vm->fd is there, vCPUs are not: make the interrupt controller and the like, its doorbell where
+ * dma_windows_decide() puts it for vm->config->windows.
  * On the first vCPU's thread; must not touch guest memory, devices or buses.
  * The error line names what the host lacks; -ENODEV: of what the user asked for.
  */
@@ -127,8 +124,6 @@ int arch_add_devices(struct vm *vm, struct error *err);
 
 /* ---- boot; vm_wait_kvm() has returned ---- */
 
-/* The doorbell to which the guest's devices send MSIs; false: this machine has none. */
-bool arch_msi_window(const struct vm *vm, struct range *window);
 /* Bits of a guest physical address, as the vCPUs have them. */
 unsigned arch_address_bits(const struct vm *vm);
 

@@ -56,6 +56,8 @@ struct vm_pause_watch {
 	void (*told)(struct vm_pause_watch *watch, bool paused);
 };
 
+struct dma_windows;
+
 struct vm_config {
 	const char *name;
 	unsigned cpus; /* >= 1, within what vm_check_host() found */
@@ -63,6 +65,7 @@ struct vm_config {
 	unsigned ram_count;
 	unsigned panic_timeout; /* seconds, >= 1: how long a panicked guest may do nothing */
 	struct arch_options arch;
+	struct dma_windows *windows; /* asked by the caller, decided by arch_vm_create() */
 };
 
 /*

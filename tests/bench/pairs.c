@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "ring.h"
+#include "vmm/windows.h"
 
 #define SECONDS	 0.4
 #define RUNS	 5
@@ -105,13 +106,13 @@ static void print_attach(unsigned long mappings)
 {
 	struct counter counter = { .listener.ops = &counter_ops };
 	struct bench bench = { 0 };
-	struct dma_limits limits;
+	struct dma_windows windows = { .iommu = true };
 	struct dma_space *space;
 	double seconds;
 
 	rig_create(&bench.rig, NULL);
-	viommu_emulated_limits(&limits, NULL);
-	must(!viommu_add_endpoint(bench.rig.viommu, LISTENER, "listener", &limits,
+	must(!dma_windows_decide(&windows, NULL, NULL), "no limits");
+	must(!viommu_add_endpoint(bench.rig.viommu, LISTENER, "listener", &windows.emulated,
 				  &counter.listener, &space, NULL),
 	     "there is no room for an endpoint");
 	rig_start(&bench.rig, ALL_FEATURES);

@@ -35,14 +35,15 @@ static void machine_open(struct machine *machine, const char *address)
 	struct rig *rig = &machine->bench.rig;
 	struct error err = { "" };
 	struct dma_limits limits;
+	struct dma_windows windows = { .iommu = true, .host_count = 1, .passed = &limits };
 	struct dma_space *space;
 
 	rig_create(rig, NULL);
 	check(vfio_address_parse(&want.address, address, &err), &err);
 	check(vfio_open(&machine->vfio, &vfio_host_paths, &want, 1, true, &err), &err);
 	check(vfio_plug(machine->vfio, rig->vm, &err), &err);
-	check(viommu_passed_limits(&limits, vfio_limits(machine->vfio, 0), NULL, address, &err),
-	      &err);
+	windows.hosts = vfio_hosts(machine->vfio);
+	check(dma_windows_decide(&windows, NULL, &err), &err);
 	check(viommu_add_endpoint(rig->viommu, PASSED, address, &limits,
 				  vfio_listener(machine->vfio, 0), &space, &err),
 	      &err);

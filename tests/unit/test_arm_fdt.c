@@ -86,7 +86,7 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 		.cpus = cpus,
 		.mpidr = m->mpidr,
 		.gic = gic,
-		.msi_base = map_msi_base(gic, &(struct arch_options){ 0 }, cpus, m->ram, 1, 40),
+		.msi_base = map_msi_base(gic, NULL, cpus, m->ram, 1, 40),
 		.cmdline = "quiet panic=-1",
 		.devices = &m->list,
 		.firmware = &m->firmware,

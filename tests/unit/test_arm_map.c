@@ -132,19 +132,18 @@ static const struct range small_ram = { MAP_RAM, MAP_RAM + 256 * MIB - 1 };
 
 static u64 placed(enum gic_kind kind, u64 start, u64 last)
 {
-	const struct arch_options options = { .has_host_msi = true, .host_msi = { start, last } };
+	const struct range host = { start, last };
 
-	return map_msi_base(kind, &options, 4, &small_ram, 1, 40);
+	return map_msi_base(kind, &host, 4, &small_ram, 1, 40);
 }
 
 static void without_a_hosts_window_or_with_the_usual_one_nothing_moves(void **state)
 {
-	const struct arch_options none = { 0 };
 	struct range window;
 
-	assert_int_equal(map_msi_base(GIC_V3_ITS, &none, 4, &small_ram, 1, 40), MAP_ITS);
-	assert_int_equal(map_msi_base(GIC_V2M, &none, 4, &small_ram, 1, 40), MAP_V2M);
-	assert_int_equal(map_msi_base(GIC_V3, &none, 4, &small_ram, 1, 40), 0);
+	assert_int_equal(map_msi_base(GIC_V3_ITS, NULL, 4, &small_ram, 1, 40), MAP_ITS);
+	assert_int_equal(map_msi_base(GIC_V2M, NULL, 4, &small_ram, 1, 40), MAP_V2M);
+	assert_int_equal(map_msi_base(GIC_V3, NULL, 4, &small_ram, 1, 40), 0);
 	/* An SMMU's. */
 	assert_int_equal(placed(GIC_V3_ITS, 0x08000000, 0x080fffff), MAP_ITS);
 	assert_int_equal(placed(GIC_V2M, 0x08000000, 0x080fffff), MAP_V2M);
@@ -177,6 +176,7 @@ static void the_doorbell_moves_into_the_hosts_window(void **state)
 		assert_true(is_aligned(base, 0x10000));
 		assert_true(map_msi_window(kind, base, &window));
 		assert_true(range_contains(host->start, host->last, window.start, window.last));
+		assert_int_equal(map_msi_base_of(kind, &window), base);
 		assert_false(range_overlaps(base, window.last, MAP_SERIAL, MAP_SERIAL + 0xffff));
 		assert_false(range_overlaps(base, window.last, MAP_VIRTIO, MAP_VIRTIO + 0x1ffff));
 		assert_false(range_overlaps(base, window.last, MAP_RAM, small_ram.last));

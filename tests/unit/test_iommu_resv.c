@@ -21,26 +21,13 @@ static void holes_and_reservations_become_one_reserved_region(void **state)
 {
 	struct resv resv;
 
-	assert_int_equal(resv_init(&resv, &host, RESV_MSI_WINDOW, "x", NULL), 0);
+	assert_int_equal(resv_init(&resv, &host, "x", NULL), 0);
 	assert_int_equal(resv.count, 2);
 	assert_int_equal(resv.regions[0].start, 0x1000);
 	assert_int_equal(resv.regions[0].last, 0x2fff);
-	assert_int_equal(resv.regions[0].subtype, VIRTIO_IOMMU_RESV_MEM_T_RESERVED);
-	assert_int_equal(resv.regions[1].subtype, VIRTIO_IOMMU_RESV_MEM_T_MSI);
+	assert_int_equal(resv.regions[0].kind, DMA_RANGE_RESERVED);
+	assert_int_equal(resv.regions[1].kind, DMA_RANGE_MSI);
 	assert_ptr_equal(resv_doorbell(&resv), &resv.regions[1]);
-}
-
-static void the_msi_window_can_be_reserved_or_left_out(void **state)
-{
-	struct resv resv;
-
-	assert_int_equal(resv_init(&resv, &host, RESV_MSI_RESERVED, "x", NULL), 0);
-	assert_int_equal(resv.count, 2);
-	assert_null(resv_doorbell(&resv));
-	assert_true(resv_overlaps(&resv, 0x080fffff, 0x09000000));
-	assert_int_equal(resv_init(&resv, &host, RESV_MSI_NONE, "x", NULL), 0);
-	assert_int_equal(resv.count, 1);
-	assert_false(resv_overlaps(&resv, 0x3000, UINT64_MAX));
 }
 
 static void limits_that_break_their_contract_are_refused(void **state)
@@ -50,14 +37,14 @@ static void limits_that_break_their_contract_are_refused(void **state)
 	struct resv resv;
 
 	limits.ranges[1].start = 0x1fff;
-	assert_int_equal(resv_init(&resv, &limits, RESV_MSI_WINDOW, "vfio 1", &err), -EINVAL);
+	assert_int_equal(resv_init(&resv, &limits, "vfio 1", &err), -EINVAL);
 	assert_string_equal(err.text, "vfio 1: its reserved ranges overlap");
 	limits = host;
 	limits.ranges[0].kind = DMA_RANGE_MSI;
-	assert_int_equal(resv_init(&resv, &limits, RESV_MSI_WINDOW, "x", NULL), -EINVAL);
+	assert_int_equal(resv_init(&resv, &limits, "x", NULL), -EINVAL);
 	limits = host;
 	limits.count = DMA_LIMITS_RANGES + 1;
-	assert_int_equal(resv_init(&resv, &limits, RESV_MSI_WINDOW, "x", NULL), -EINVAL);
+	assert_int_equal(resv_init(&resv, &limits, "x", NULL), -EINVAL);
 }
 
 static void properties_are_byte_for_byte_as_specified(void **state)
@@ -68,26 +55,10 @@ static void properties_are_byte_for_byte_as_specified(void **state)
 	u8 bytes[sizeof(expected)];
 	struct resv resv;
 
-	assert_int_equal(resv_init(&resv, &host, RESV_MSI_WINDOW, "x", NULL), 0);
+	assert_int_equal(resv_init(&resv, &host, "x", NULL), 0);
 	assert_int_equal(resv_properties_size(&resv), sizeof(expected));
 	resv_write_properties(&resv, bytes);
 	assert_memory_equal(bytes, expected, sizeof(expected));
-}
-
-static void an_emulated_endpoint_has_its_doorbell_page_alone(void **state)
-{
-	const struct range doorbell = { 0x08020040, 0x08020043 };
-	struct dma_limits limits;
-
-	viommu_emulated_limits(&limits, NULL);
-	assert_int_equal(limits.count, 0);
-	viommu_emulated_limits(&limits, &doorbell);
-	assert_int_equal(limits.page_size_mask, 0x7ffff000);
-	assert_int_equal(limits.aperture.last, UINT64_MAX);
-	assert_int_equal(limits.count, 1);
-	assert_int_equal(limits.ranges[0].start, 0x08020000);
-	assert_int_equal(limits.ranges[0].last, 0x08020fff);
-	assert_int_equal(limits.ranges[0].kind, DMA_RANGE_MSI);
 }
 
 static void options_are_read(void **state)
@@ -118,71 +89,12 @@ static void options_that_are_none_are_refused_with_a_line(void **state)
 	assert_int_equal(viommu_parse_options(&config, zero, NULL), -EINVAL);
 }
 
-/* ---- passed devices ---- */
-
-static void a_doorbell_within_the_hosts_window_leaves_the_hosts_truth_as_it_is(void **state)
-{
-	const struct range doorbell = { 0x08090000, 0x0809ffff };
-	struct dma_limits limits;
-
-	assert_int_equal(viommu_passed_limits(&limits, &host, &doorbell, "x", NULL), 0);
-	assert_memory_equal(&limits, &host, sizeof(host));
-	assert_int_equal(viommu_passed_limits(&limits, &host, NULL, "x", NULL), 0);
-	assert_memory_equal(&limits, &host, sizeof(host));
-}
-
-static void a_doorbell_elsewhere_is_the_window_and_the_hosts_is_reserved(void **state)
-{
-	const struct range doorbell = { 0x04000040, 0x04000043 };
-	struct dma_limits limits;
-	struct resv resv;
-
-	assert_int_equal(viommu_passed_limits(&limits, &host, &doorbell, "x", NULL), 0);
-	assert_int_equal(limits.count, 4);
-	assert_int_equal(limits.ranges[3].kind, DMA_RANGE_RESERVED);
-	assert_int_equal(limits.ranges[3].start, 0x08000000);
-	assert_int_equal(resv_init(&resv, &limits, RESV_MSI_WINDOW, "x", NULL), 0);
-	assert_int_equal(resv_doorbell(&resv)->start, 0x04000000);
-	assert_int_equal(resv_doorbell(&resv)->last, 0x04000fff);
-	assert_true(resv_overlaps(&resv, 0x08000000, 0x080fffff));
-}
-
-static void a_doorbells_page_is_one_of_the_hosts_pages(void **state)
-{
-	const struct range doorbell = { 0x04010000, 0x04010fff };
-	struct dma_limits large = host, limits;
-
-	large.page_size_mask = 0x2004000;
-	assert_int_equal(viommu_passed_limits(&limits, &large, &doorbell, "x", NULL), 0);
-	assert_int_equal(limits.ranges[2].start, 0x04010000);
-	assert_int_equal(limits.ranges[2].last, 0x04013fff);
-}
-
-static void a_doorbell_that_the_host_reserves_is_refused_with_a_line(void **state)
-{
-	const struct range doorbell = { 0x1000, 0x1fff };
-	struct error err = { "" };
-	struct dma_limits limits;
-
-	assert_int_equal(viommu_passed_limits(&limits, &host, &doorbell, "vfio 1", &err), -EINVAL);
-	assert_string_equal(
-		err.text,
-		"vfio 1: its host reserves the place of the guest's MSI doorbell, 0x1000");
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holes_and_reservations_become_one_reserved_region),
-		cmocka_unit_test(the_msi_window_can_be_reserved_or_left_out),
 		cmocka_unit_test(limits_that_break_their_contract_are_refused),
 		cmocka_unit_test(properties_are_byte_for_byte_as_specified),
-		cmocka_unit_test(an_emulated_endpoint_has_its_doorbell_page_alone),
-		cmocka_unit_test(
-			a_doorbell_within_the_hosts_window_leaves_the_hosts_truth_as_it_is),
-		cmocka_unit_test(a_doorbell_elsewhere_is_the_window_and_the_hosts_is_reserved),
-		cmocka_unit_test(a_doorbells_page_is_one_of_the_hosts_pages),
-		cmocka_unit_test(a_doorbell_that_the_host_reserves_is_refused_with_a_line),
 		cmocka_unit_test(options_are_read),
 		cmocka_unit_test(options_that_are_none_are_refused_with_a_line),
 	};

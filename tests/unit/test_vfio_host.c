@@ -122,13 +122,13 @@ static void reserved_regions_keep_their_kinds(void **state)
 		       "sys/kernel/iommu_groups/7/reserved_regions");
 	assert_int_equal(vfio_host_read(&tree->paths, &address, &d, NULL), 0);
 	assert_int_equal(d.range_count, 5);
-	assert_int_equal(d.ranges[0].kind, VFIO_RANGE_DIRECT_RELAXED);
-	assert_int_equal(d.ranges[1].kind, VFIO_RANGE_DIRECT);
+	assert_int_equal(d.ranges[0].kind, DMA_RANGE_DIRECT_RELAXED);
+	assert_int_equal(d.ranges[1].kind, DMA_RANGE_DIRECT);
 	assert_int_equal(d.ranges[1].start, 0x7b000000);
 	assert_int_equal(d.ranges[1].last, 0x7fffffff);
-	assert_int_equal(d.ranges[2].kind, VFIO_RANGE_MSI);
-	assert_int_equal(d.ranges[3].kind, VFIO_RANGE_RESERVED);
-	assert_int_equal(d.ranges[4].kind, VFIO_RANGE_RESERVED);
+	assert_int_equal(d.ranges[2].kind, DMA_RANGE_MSI);
+	assert_int_equal(d.ranges[3].kind, DMA_RANGE_RESERVED);
+	assert_int_equal(d.ranges[4].kind, DMA_RANGE_RESERVED);
 	assert_true(d.ranges[4].last == UINT64_MAX);
 }
 

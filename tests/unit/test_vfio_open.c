@@ -123,7 +123,7 @@ static void translated_groups_have_one_each(void **state)
 	assert_int_equal(vfio_group_of(vfio, 2), 1);
 	assert_ptr_equal(vfio_listener(vfio, 1), vfio_listener(vfio, 2));
 	assert_ptr_not_equal(vfio_listener(vfio, 0), vfio_listener(vfio, 1));
-	assert_int_equal(vfio_limits(vfio, 0)->page_size_mask, 0x40201000);
+	assert_int_equal(vfio_hosts(vfio)[0].page_size_mask, 0x40201000);
 }
 
 static void vectors_are_counted_up_to_what_kvm_routes(void **state)

@@ -4,6 +4,7 @@
 
 #include "cmocka_all.h"
 #include "iommu_driver.h"
+#include "vmm/windows.h"
 #include "virtio/mmio.h"
 
 /* ---- the host behind an endpoint ---- */
@@ -120,14 +121,18 @@ void mirror_fail(struct mirror *mirror, unsigned nth, int error)
 
 /* ---- the machine ---- */
 
-static struct dma_space *add_emulated(struct rig *rig, u32 id, const struct range *doorbell)
+static struct dma_space *add_endpoint(struct rig *rig, u32 id, const char *name,
+				      struct dma_windows *windows, const struct range *doorbell,
+				      struct dma_listener *listener)
 {
-	struct dma_limits limits;
+	struct dma_doorbell offer = { { 0, 0 }, NULL, NULL };
 	struct dma_space *space;
 
-	viommu_emulated_limits(&limits, doorbell);
-	assert_int_equal(viommu_add_endpoint(rig->viommu, id, id == ENDPOINT_A ? "a" : "b", &limits,
-					     NULL, &space, NULL),
+	if (doorbell)
+		offer.at = *doorbell;
+	assert_int_equal(dma_windows_decide(windows, doorbell ? &offer : NULL, NULL), 0);
+	assert_int_equal(viommu_add_endpoint(rig->viommu, id, name, &windows->emulated, listener,
+					     &space, NULL),
 			 0);
 	return space;
 }
@@ -136,26 +141,22 @@ void rig_create(struct rig *rig, const struct viommu_config *config)
 {
 	static const struct range doorbell = { DOORBELL, DOORBELL_LAST };
 	struct viommu_config defaults = { .address_bits = 40 };
+	struct dma_windows windows = { .iommu = true, .msi_map = config && config->msi_map };
 
 	memset(rig, 0, sizeof(*rig));
 	rig->vm = wire_create();
 	assert_int_equal(viommu_create(&rig->viommu, config ? config : &defaults, &rig->vm->ram,
 				       rig->vm->irq),
 			 0);
-	rig->a = add_emulated(rig, ENDPOINT_A, &doorbell);
-	rig->b = add_emulated(rig, ENDPOINT_B, NULL);
+	rig->a = add_endpoint(rig, ENDPOINT_A, "a", &windows, &doorbell, NULL);
+	rig->b = add_endpoint(rig, ENDPOINT_B, "b", &windows, NULL, NULL);
 }
 
 struct dma_space *rig_add_mirror(struct rig *rig, u32 id, struct mirror *mirror)
 {
-	struct dma_limits limits;
-	struct dma_space *space;
+	struct dma_windows windows = { .iommu = true };
 
-	viommu_emulated_limits(&limits, NULL);
-	assert_int_equal(viommu_add_endpoint(rig->viommu, id, "mirrored", &limits,
-					     &mirror->listener, &space, NULL),
-			 0);
-	return space;
+	return add_endpoint(rig, id, "mirrored", &windows, NULL, &mirror->listener);
 }
 
 static void rig_bring_up(struct rig *rig, u64 features)
