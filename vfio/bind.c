@@ -14,6 +14,7 @@
 #include "binding.h"
 #include "check.h"
 #include "host_sysfs.h"
+#include "problem.h"
 
 /* ---- one device ---- */
 
@@ -372,7 +373,7 @@ static int check_open(const struct vfio_paths *paths, const struct vfio_record *
 	vfio_address_format(&record->address, name);
 	fd = vfio_host_open_group(paths, device.group);
 	if (fd == -EBUSY) {
-		vfio_check_group_opener(paths, device.group, opener);
+		vfio_find_group_opener(paths, device.group, opener);
 		return error_set(err, -EBUSY,
 				 "%s: its group is open in %s (%s/vfio/%d): end that first", name,
 				 opener[0] ? opener : "a VM or another program", paths->dev,

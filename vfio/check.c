@@ -1,35 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "check.h"
 #include "host_sysfs.h"
-
-void vfio_check_add(struct vfio_check *check, bool fatal, const char *what, ...)
-{
-	struct vfio_problem *problem;
-	va_list args;
-
-	if (check->count == VFIO_MAX_PROBLEMS)
-		check->count--;
-	problem = &check->problems[check->count++];
-	problem->fatal = fatal;
-	problem->remedy[0] = '\0';
-	va_start(args, what);
-	vsnprintf(problem->what, sizeof(problem->what), what, args);
-	va_end(args);
-}
-
-void vfio_check_remedy(struct vfio_check *check, const char *remedy, ...)
-{
-	struct vfio_problem *problem = &check->problems[check->count - 1];
-	va_list args;
-
-	va_start(args, remedy);
-	vsnprintf(problem->remedy, sizeof(problem->remedy), remedy, args);
-	va_end(args);
-}
+#include "problem.h"
 
 static bool check_kind(struct vfio_check *check)
 {
@@ -93,10 +67,16 @@ static void check_use(struct vfio_check *check)
 {
 	struct vfio_problem problem;
 
-	if (!vfio_check_use(check->paths, &check->device->address, &problem))
-		return;
-	vfio_check_add(check, problem.fatal, "%s", problem.what);
-	vfio_check_remedy(check, "%s", problem.remedy);
+	if (vfio_check_use(check->paths, &check->device->address, &problem))
+		vfio_check_add_problem(check, &problem);
+}
+
+static void check_memlock(struct vfio_check *check)
+{
+	struct vfio_problem problem;
+
+	if (check->ram_bytes && !vfio_problem_memlock(&problem, check->ram_bytes))
+		vfio_check_add_problem(check, &problem);
 }
 
 int vfio_check(const struct vfio_paths *paths, const struct vfio_address *address, u64 ram_bytes,
@@ -117,7 +97,7 @@ int vfio_check(const struct vfio_paths *paths, const struct vfio_address *addres
 	check_use(&check);
 	if (vfio_check_is_translated(paths, &device))
 		vfio_check_group(&check);
-	vfio_check_memlock(&check);
+	check_memlock(&check);
 	check_firmware(&check);
 	check_console(&check);
 	check_reset(&check);

@@ -14,12 +14,21 @@ struct vfio_check {
 	unsigned count;
 };
 
-/* One more; what does not fit is left out: others are there to be solved before. */
+/* ---- check_add.c ---- */
+
+/*
+ * One more problem. When there are as many as fit, it takes the place of the last: those before it
+ * are to be solved first.
+ */
 void vfio_check_add(struct vfio_check *check, bool fatal, const char *what, ...)
 	__attribute__((format(printf, 3, 4)));
 /* What to do about the one added last. */
 void vfio_check_remedy(struct vfio_check *check, const char *remedy, ...)
 	__attribute__((format(printf, 2, 3)));
+/* One more, whose text a run has as well. */
+void vfio_check_add_problem(struct vfio_check *check, const struct vfio_problem *problem);
+
+/* ---- the parts ---- */
 
 /*
  * Whether @device has a group, or may get one when vfio-pci takes it: for a device tree's or IORT's
@@ -36,12 +45,6 @@ void vfio_check_iommu(struct vfio_check *check);
 bool vfio_check_isolation(struct vfio_check *check, bool refused);
 /* Who else is in its group, and has the group. */
 void vfio_check_group(struct vfio_check *check);
-/* Who has @node open, as "process 77 (lkvm)"; "" if that is nobody whom we may see. */
-void vfio_check_opener(const struct vfio_paths *paths, const char *node, char text[64]);
-void vfio_check_group_opener(const struct vfio_paths *paths, int group, char text[64]);
-/* Whether its user may lock that much memory. */
-void vfio_check_memlock(struct vfio_check *check);
-
 /*
  * Whether the host works with it right now: a file system, swap, another block device
  * that is made of it, a network interface that is up, virtual functions, a display that shows

@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "host_sysfs.h"
+#include "problem.h"
 #include "use.h"
 
 /* Whether @entry is @name and a number, and nothing else: "card0", not "card0-HDMI-A-1". */
@@ -28,7 +29,7 @@ static int look_for_opener(struct vfio_use *use, const char *node)
 {
 	char opener[64];
 
-	vfio_check_opener(use->paths, node, opener);
+	vfio_find_opener(use->paths, node, opener);
 	if (!opener[0])
 		return 0;
 	vfio_use_remedy(use, "end that first; a desktop: systemctl isolate multi-user.target");

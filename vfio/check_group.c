@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "host_sysfs.h"
+#include "problem.h"
 
 /* ---- the members' drivers ---- */
 
@@ -64,54 +65,6 @@ static int check_member(void *opaque, const char *name)
 
 /* ---- opening it ---- */
 
-static void say_no_permission(struct vfio_check *check)
-{
-	vfio_check_add(check, true, "%s/vfio/%d: permission denied", check->paths->dev,
-		       check->device->group);
-	vfio_check_remedy(check,
-			  "as root: chown %u %s/vfio/%d; for good, a udev rule: "
-			  "SUBSYSTEM==\"vfio\", OWNER=\"%u\"",
-			  geteuid(), check->paths->dev, check->device->group, geteuid());
-}
-
-static void say_in_use(struct vfio_check *check)
-{
-	char opener[64];
-
-	vfio_check_group_opener(check->paths, check->device->group, opener);
-	vfio_check_add(check, true, "%s is in use: its group %d is open in %s", check->name,
-		       check->device->group, opener[0] ? opener : "another VM or program");
-	if (opener[0])
-		vfio_check_remedy(check, "end that first");
-	else
-		vfio_check_remedy(check, "end that first: as root, 'fuser -v %s/vfio/%d' names it",
-				  check->paths->dev, check->device->group);
-}
-
-static void say_cannot_open(struct vfio_check *check, int code)
-{
-	const char *dev = check->paths->dev;
-	const int group = check->device->group;
-
-	switch (code) {
-	case -EBUSY:
-		say_in_use(check);
-		return;
-	case -EACCES:
-	case -EPERM:
-		say_no_permission(check);
-		return;
-	case -ENOENT:
-		vfio_check_add(check, true, "there is no %s/vfio/%d, though vfio-pci has %s", dev,
-			       group, check->name);
-		vfio_check_remedy(check, "give it to this container, if this is one; else look for "
-					 "udev's or vfio's complaint in dmesg");
-		return;
-	}
-	vfio_check_add(check, true, "%s/vfio/%d: %s", dev, group, strerror(-code));
-	vfio_check_remedy(check, "dmesg may say more");
-}
-
 /*
  * What type1 says when it gets the group, which it does for a moment: no device of it is
  * open, so nothing is mapped for anybody, and it goes with our descriptors. -ENOTTY: it is none.
@@ -159,6 +112,7 @@ static void check_type1(struct vfio_check *check, int group)
 
 static void check_open(struct vfio_check *check)
 {
+	struct vfio_problem problem;
 	unsigned turns = 0;
 	int fd;
 
@@ -167,7 +121,8 @@ static void check_open(struct vfio_check *check)
 	while (vfio_host_busy_again(fd, &turns));
 	if (fd < 0) {
 		vfio_check_isolation(check, false);
-		say_cannot_open(check, fd);
+		vfio_problem_group(&problem, check->paths, check->device->group, check->name, fd);
+		vfio_check_add_problem(check, &problem);
 		return;
 	}
 	/* With strangers in the group type1 would refuse it for that. */

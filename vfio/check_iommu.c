@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "host_sysfs.h"
+#include "problem.h"
 
 /* ---- the IOMMU ---- */
 
@@ -130,6 +131,7 @@ static bool unsafe_allowed(const struct vfio_check *check)
 bool vfio_check_isolation(struct vfio_check *check, bool refused)
 {
 	struct chips chips = { .sys = check->paths->sys };
+	struct vfio_problem problem;
 
 	vfio_sysfs_each(look_at_chip, &chips, "%s/kernel/irq", check->paths->sys);
 	if (unsafe_allowed(check)) {
@@ -144,14 +146,7 @@ bool vfio_check_isolation(struct vfio_check *check, bool refused)
 	}
 	if (chips.remapped || (!chips.plain && !refused))
 		return true;
-	vfio_check_add(check, true,
-		       "the host does not remap interrupts: a guest could have %s send "
-		       "any of them",
-		       check->name);
-	vfio_check_remedy(check,
-			  "x86: switch on interrupt remapping (firmware's set-up, no "
-			  "intremap=off); or, for guests that you trust: echo Y >%s/module/"
-			  "vfio_iommu_type1/parameters/allow_unsafe_interrupts",
-			  check->paths->sys);
+	vfio_problem_not_remapped(&problem, check->name);
+	vfio_check_add_problem(check, &problem);
 	return false;
 }

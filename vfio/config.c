@@ -21,7 +21,8 @@ static u32 all_ones(unsigned len)
 	return ~0u >> (32 - 8 * len);
 }
 
-u32 vfio_config_get(const struct vfio_device *device, u32 offset, unsigned len)
+/* Of the hardware, @len 1, 2 or 4: all ones if it does not answer. */
+static u32 config_get(const struct vfio_device *device, u32 offset, unsigned len)
 {
 	le32 value = cpu_to_le32(0);
 	u64 at = device->config_offset + offset;
@@ -31,7 +32,7 @@ u32 vfio_config_get(const struct vfio_device *device, u32 offset, unsigned len)
 	return le32_to_cpu(value);
 }
 
-void vfio_config_put(const struct vfio_device *device, u32 offset, unsigned len, u32 value)
+static void config_put(const struct vfio_device *device, u32 offset, unsigned len, u32 value)
 {
 	le32 bytes = cpu_to_le32(value);
 
@@ -57,7 +58,7 @@ void vfio_config_read(struct pci_function *function, u32 offset, unsigned len, u
 	if (device->gone)
 		*value = all_ones(len);
 	else if (mask)
-		*value = (*value & ~mask) | (vfio_config_get(device, offset, len) & mask);
+		*value = (*value & ~mask) | (config_get(device, offset, len) & mask);
 }
 
 /* One register of the hardware's, of which the guest may have but some bits. */
@@ -66,15 +67,15 @@ static void forward(struct vfio_device *device, u32 offset, unsigned len, u32 va
 	u32 mask = mask_of(device->writes, offset, len);
 
 	if (mask != all_ones(len))
-		value = (vfio_config_get(device, offset, len) & ~mask) | (value & mask);
-	vfio_config_put(device, offset, len, value);
+		value = (config_get(device, offset, len) & ~mask) | (value & mask);
+	config_put(device, offset, len, value);
 }
 
 /* As wide as the guest's write where all of it is the hardware's, else byte by byte. */
 static void forward_all(struct vfio_device *device, u32 offset, unsigned len, u32 value)
 {
 	if (mask_of(device->writes, offset, len) == all_ones(len)) {
-		vfio_config_put(device, offset, len, value);
+		config_put(device, offset, len, value);
 		return;
 	}
 	for (unsigned i = 0; i < len; i++) {
@@ -97,7 +98,7 @@ void vfio_config_command(struct vfio_device *device)
 	if (device->gone)
 		command = 0;
 	vfio_device_set_master(device, command & PCI_COMMAND_MASTER);
-	vfio_config_put(device, PCI_COMMAND, 2, command | PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	config_put(device, PCI_COMMAND, 2, command | PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 }
 
 static bool touches(u32 offset, unsigned len, u32 at, unsigned size)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "container.h"
+#include "problem.h"
 #include "sys.h"
 #include "vmm/memory.h"
 #include "vmm/vm.h"
@@ -268,16 +269,14 @@ int vfio_container_attach(struct vfio_container *container, int group_fd, const 
 			  struct error *err)
 {
 	int ret = vfio_sys_ioctl(group_fd, VFIO_GROUP_SET_CONTAINER, &container->fd);
+	struct vfio_problem problem;
 
 	if (!ret && !container->has_iommu)
 		ret = vfio_sys_ioctl_value(container->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU);
-	if (ret == -EPERM)
-		return error_set(
-			err, ret,
-			"%s: the host's IOMMU does not remap interrupts: enable that in its "
-			"firmware, or trust the guest: modprobe vfio_iommu_type1 "
-			"allow_unsafe_interrupts=1",
-			name);
+	if (ret == -EPERM) {
+		vfio_problem_not_remapped(&problem, "the device");
+		return vfio_problem_error(&problem, name, ret, err);
+	}
 	if (ret)
 		return error_set(err, ret, "%s: the host's IOMMU does not take its group: %s", name,
 				 strerror(-ret));

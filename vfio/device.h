@@ -4,7 +4,7 @@
  *
  *   config.c      configuration space: which bits are the hardware's
  *   regions.c     BARs: shown to the guest, or trapped
- *   interrupts.c  which of the three kinds is on; intx.c, msi.c how
+ *   interrupts.c  which of the three kinds is on; intx.c, msi.c how, irqs.c the host's call for it
  *   reset.c       as new, before and after a guest
  *   errors.c      the hardware dies, or the host wants it back
  *
@@ -98,7 +98,7 @@ static inline struct vfio_device *vfio_device_of(struct pci_function *function)
 	return container_of(function, struct vfio_device, function);
 }
 
-/* ---- device.c ---- */
+/* ---- device_open.c ---- */
 
 /* Get device->address from its group and learn what it has. -errno with a line. */
 int vfio_device_open(struct vfio_device *device, struct vfio_group *group, struct error *err);
@@ -106,6 +106,9 @@ int vfio_device_open(struct vfio_device *device, struct vfio_group *group, struc
 void vfio_device_close(struct vfio_device *device);
 /* Whether its bus mastering is on, for those who ask its container. */
 void vfio_device_set_master(struct vfio_device *device, bool master);
+
+/* ---- device.c ---- */
+
 /* As vfio_add() in vfio/vfio.h. On -errno nothing of it is left in the VM. */
 int vfio_device_add(struct vfio_device *device, struct pci_bus *bus, struct vm *vm, unsigned slot,
 		    unsigned fn, struct dma_space *space, u32 endpoint, struct error *err);
@@ -119,9 +122,6 @@ int vfio_config_build(struct vfio_device *device, struct error *err);
 void vfio_config_command(struct vfio_device *device);
 void vfio_config_read(struct pci_function *function, u32 offset, unsigned len, u32 *value);
 void vfio_config_written(struct pci_function *function, u32 offset, unsigned len, u32 value);
-/* Of the hardware, @len 1, 2 or 4: all ones if it does not answer. */
-u32 vfio_config_get(const struct vfio_device *device, u32 offset, unsigned len);
-void vfio_config_put(const struct vfio_device *device, u32 offset, unsigned len, u32 value);
 
 /* ---- capabilities.c ---- */
 
@@ -144,6 +144,12 @@ void vfio_regions_unmap(struct vfio_device *device);
 
 /* Switch to the kind of interrupt that the guest wants now. */
 void vfio_interrupts_update(struct vfio_device *device);
+/* The guest's MSI-X table: struct msix_ops. */
+void vfio_msix_enabled(struct msix *msix, void *arg, bool on);
+void vfio_msix_vector_used(struct msix *msix, void *arg, unsigned n);
+
+/* ---- irqs.c ---- */
+
 /* VFIO_DEVICE_SET_IRQS for [start, start + count): signal @fds from now on, -1: none. */
 int vfio_set_irqs(struct vfio_device *device, u32 index, u32 action, u32 start, u32 count,
 		  const int *fds);
@@ -159,8 +165,8 @@ void vfio_intx_stop(struct vfio_device *device);
 
 int vfio_msi_start(struct vfio_device *device);
 int vfio_msix_start(struct vfio_device *device);
-void vfio_msix_enabled(struct msix *msix, void *arg, bool on);
-void vfio_msix_vector_used(struct msix *msix, void *arg, unsigned n);
+/* One more vector, which the guest uses for the first time. */
+int vfio_msix_vector_start(struct vfio_device *device, unsigned n);
 /* How many of @count vectors the host would give. Nothing is on, before or after. */
 unsigned vfio_msi_probe(struct vfio_device *device, unsigned count);
 

@@ -6,27 +6,8 @@
 
 #include "group.h"
 #include "host_sysfs.h"
+#include "problem.h"
 #include "sys.h"
-
-static int cannot_open(const char *path, const char *name, int ret, struct error *err)
-{
-	switch (ret) {
-	case -EBUSY:
-		return error_set(err, ret, "%s: %s is in use by another program: stop that first",
-				 name, path);
-	case -EACCES:
-	case -EPERM:
-		return error_set(err, ret,
-				 "%s: this user may not open %s: run as root, or chown it to you",
-				 name, path);
-	case -ENOENT:
-		return error_set(err, ret,
-				 "%s: no %s: give it to vfio-pci ('lkvm vfio bind', or ,auto)",
-				 name, path);
-	default:
-		return error_set(err, ret, "%s: %s: %s", name, path, strerror(-ret));
-	}
-}
 
 /* "0000:00:08.0 (nvme), 0000:00:08.1 (vfio-pci)", as much as there is room for. */
 static void list_members(const struct vfio_paths *paths, const struct vfio_host_device *host,
@@ -69,6 +50,18 @@ static int check_viable(const struct vfio_group *group, const struct vfio_paths 
 	return 0;
 }
 
+/* A check has opened it just now: somebody was faster. */
+static int cannot_open(const struct vfio_group *group, const struct vfio_paths *paths,
+		       const struct vfio_host_device *host, const char *name, struct error *err)
+{
+	struct vfio_problem problem;
+	char address[VFIO_ADDRESS_TEXT];
+
+	vfio_address_format(&host->address, address);
+	vfio_problem_group(&problem, paths, group->number, address, group->fd);
+	return vfio_problem_error(&problem, name, group->fd, err);
+}
+
 int vfio_group_open(struct vfio_group *group, const struct vfio_paths *paths,
 		    const struct vfio_host_device *host, const char *name, struct error *err)
 {
@@ -87,7 +80,7 @@ int vfio_group_open(struct vfio_group *group, const struct vfio_paths *paths,
 		group->fd = vfio_sys_open(path);
 	while (vfio_host_busy_again(group->fd, &turns));
 	if (group->fd < 0)
-		return cannot_open(path, name, group->fd, err);
+		return cannot_open(group, paths, host, name, err);
 	ret = check_viable(group, paths, host, name, err);
 	if (ret)
 		vfio_group_close(group);

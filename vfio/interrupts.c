@@ -5,45 +5,9 @@
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "device.h"
-#include "sys.h"
-
-int vfio_set_irqs(struct vfio_device *device, u32 index, u32 action, u32 start, u32 count,
-		  const int *fds)
-{
-	size_t size = sizeof(struct vfio_irq_set) + count * sizeof(*fds);
-	struct vfio_irq_set *set = calloc(1, size);
-	int ret;
-
-	if (!set)
-		return -ENOMEM;
-	*set = (struct vfio_irq_set){
-		.argsz = size,
-		.flags = action | VFIO_IRQ_SET_DATA_EVENTFD,
-		.index = index,
-		.start = start,
-		.count = count,
-	};
-	memcpy(set->data, fds, count * sizeof(*fds));
-	ret = vfio_sys_ioctl(device->fd, VFIO_DEVICE_SET_IRQS, set);
-	free(set);
-	return ret;
-}
-
-/* It needs no memory, so that it cannot fail: the eventfds are closed next. */
-void vfio_irqs_off(struct vfio_device *device, u32 index)
-{
-	struct vfio_irq_set none = {
-		.argsz = sizeof(none),
-		.flags = VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_NONE,
-		.index = index,
-	};
-
-	vfio_sys_ioctl(device->fd, VFIO_DEVICE_SET_IRQS, &none);
-}
 
 /*
  * INTx waits for the driver's first sign of life: before a device decodes or masters it has nothing
@@ -124,4 +88,28 @@ void vfio_interrupts_update(struct vfio_device *device)
 		log_limited(&device->log, LOG_ERROR,
 			    "%s: the host does not switch its %s interrupts on: %s", device->name,
 			    names[mode], strerror(-ret));
+}
+
+/* ---- what the guest's MSI-X table says (vmm/msix.h) ---- */
+
+void vfio_msix_enabled(struct msix *msix, void *arg, bool on)
+{
+	struct vfio_device *device = arg;
+
+	device->msix_wanted = on;
+	vfio_interrupts_update(device);
+}
+
+void vfio_msix_vector_used(struct msix *msix, void *arg, unsigned n)
+{
+	struct vfio_device *device = arg;
+	int ret;
+
+	if (device->mode != VFIO_IRQ_MSIX || device->gone)
+		return;
+	ret = vfio_msix_vector_start(device, n);
+	if (ret)
+		log_limited(&device->log, LOG_ERROR,
+			    "%s: the host has no interrupt for its MSI-X vector %u: %s",
+			    device->name, n, strerror(-ret));
 }

@@ -118,7 +118,7 @@ static int msix_regrow(struct vfio_device *device, unsigned n)
 	return ret;
 }
 
-static int vector_enable(struct vfio_device *device, unsigned n)
+int vfio_msix_vector_start(struct vfio_device *device, unsigned n)
 {
 	bool fixed = device->irq_flags[VFIO_PCI_MSIX_IRQ_INDEX] & VFIO_IRQ_INFO_NORESIZE;
 	int ret;
@@ -130,26 +130,4 @@ static int vector_enable(struct vfio_device *device, unsigned n)
 	if (!ret)
 		device->enabled = MAX(device->enabled, n + 1);
 	return ret;
-}
-
-void vfio_msix_enabled(struct msix *msix, void *arg, bool on)
-{
-	struct vfio_device *device = arg;
-
-	device->msix_wanted = on;
-	vfio_interrupts_update(device);
-}
-
-void vfio_msix_vector_used(struct msix *msix, void *arg, unsigned n)
-{
-	struct vfio_device *device = arg;
-	int ret;
-
-	if (device->mode != VFIO_IRQ_MSIX || device->gone)
-		return;
-	ret = vector_enable(device, n);
-	if (ret)
-		log_limited(&device->log, LOG_ERROR,
-			    "%s: the host has no interrupt for its MSI-X vector %u: %s",
-			    device->name, n, strerror(-ret));
 }

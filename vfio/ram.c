@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Whether the guest's RAM can be mapped for devices, and this user may lock it. */
 #include <errno.h>
-#include <linux/capability.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "passthrough.h"
+#include "problem.h"
 
 /* The first byte of @ram that @container cannot map; false: there is none. */
 static bool find_hole(const struct vfio_container *container, const struct range *ram, u64 *hole)
@@ -52,32 +49,14 @@ static int check_holes(const struct vfio_container *container, const struct rang
 		translated ? "--viommu without bypass=on" : "an IOMMU of its own (--viommu)");
 }
 
-/* root, in other words: the limit does not bind it. */
-static bool may_lock_all(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-
-	return !syscall(SYS_capget, &header, data) &&
-	       data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK);
-}
-
 /* Each container locks what it maps, be it the same memory: at worst all of RAM. */
 static int check_locked(const struct vfio *vfio, u64 bytes, struct error *err)
 {
-	struct rlimit limit;
+	struct vfio_problem problem;
 
-	bytes *= vfio->container_count;
-	if (may_lock_all() || getrlimit(RLIMIT_MEMLOCK, &limit) ||
-	    limit.rlim_cur == RLIM_INFINITY || bytes <= limit.rlim_cur)
+	if (vfio_problem_memlock(&problem, bytes * vfio->container_count))
 		return 0;
-	return error_set(err, -EPERM,
-			 "%s: devices of the guest need up to %llu MiB of locked memory, and this "
-			 "user may lock %llu MiB: raise the limit (ulimit -l %llu, or memlock in "
-			 "/etc/security/limits.conf), or give the guest less memory",
-			 vfio->devices[0]->name, (unsigned long long)((bytes + MIB - 1) / MIB),
-			 (unsigned long long)(limit.rlim_cur / MIB),
-			 (unsigned long long)((bytes + KIB - 1) / KIB));
+	return vfio_problem_error(&problem, vfio->devices[0]->name, -EPERM, err);
 }
 
 int vfio_check_ram(const struct vfio *vfio, const struct range *ram, unsigned ram_count, bool all,

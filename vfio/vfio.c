@@ -7,6 +7,7 @@
 
 #include "host_sysfs.h"
 #include "passthrough.h"
+#include "problem.h"
 #include "sys.h"
 #include "util/log.h"
 #include "vmm/irq.h"
@@ -37,16 +38,6 @@ static int check_twins(const struct vfio_want *wants, unsigned count, struct err
 	return 0;
 }
 
-/* Some problems begin with the address of the device that has them: this one's is said once. */
-static int say_problem(const char *name, const struct vfio_problem *problem, struct error *err)
-{
-	const char *address = name + strlen("vfio ");
-	bool named = !strncmp(problem->what, address, strlen(address));
-
-	return error_set(err, -ENODEV, "%s%s%s: %s", named ? "vfio " : name, named ? "" : ": ",
-			 problem->what, problem->remedy);
-}
-
 /* All that people can do something about, in their words, before anything is opened. */
 static int check_one(const struct vfio *vfio, const struct vfio_address *address, struct error *err)
 {
@@ -61,7 +52,7 @@ static int check_one(const struct vfio *vfio, const struct vfio_address *address
 	ret = MIN(count, 0);
 	for (int i = 0; i < count && !ret; i++) {
 		if (problems[i].fatal)
-			ret = say_problem(name, &problems[i], err);
+			ret = vfio_problem_error(&problems[i], name, -ENODEV, err);
 	}
 	free(problems);
 	return ret;

@@ -227,7 +227,7 @@ static void a_host_without_type1_or_remapping_is_told_of(void **state)
 	vfio_fake.attach_error = -EPERM;
 	err.text[0] = '\0';
 	assert_int_equal(vfio_container_attach(container, group, "vfio y", &err), -EPERM);
-	assert_non_null(strstr(err.text, "allow_unsafe_interrupts=1"));
+	assert_non_null(strstr(err.text, "parameters/allow_unsafe_interrupts"));
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, start, stop)

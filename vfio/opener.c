@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "host_sysfs.h"
+#include "problem.h"
 
 struct search {
 	const struct vfio_paths *paths;
@@ -44,7 +44,7 @@ static int look_at_process(void *opaque, const char *process)
 	return 1;
 }
 
-void vfio_check_opener(const struct vfio_paths *paths, const char *node, char text[64])
+void vfio_find_opener(const struct vfio_paths *paths, const char *node, char text[64])
 {
 	struct search search = { .paths = paths, .node = node, .text = text };
 
@@ -53,10 +53,10 @@ void vfio_check_opener(const struct vfio_paths *paths, const char *node, char te
 		vfio_sysfs_each(look_at_process, &search, "%s", paths->proc);
 }
 
-void vfio_check_group_opener(const struct vfio_paths *paths, int group, char text[64])
+void vfio_find_group_opener(const struct vfio_paths *paths, int group, char text[64])
 {
 	char node[PATH_MAX];
 
 	snprintf(node, sizeof(node), "%s/vfio/%d", paths->dev, group);
-	vfio_check_opener(paths, node, text);
+	vfio_find_opener(paths, node, text);
 }
