@@ -59,7 +59,7 @@ int vfio_auto_bind(struct vfio *vfio, struct error *err)
 	vfio->lock = vfio_state_lock(vfio->paths, todo ? err : &unheard);
 	if (vfio->lock >= 0)
 		return bind_all(vfio, err);
-	/* A user who may not bind has no need to if vfio-pci has all of them. */
+	/* A user who may not bind devices can still pass those that vfio-pci has already. */
 	if (!todo && vfio->lock != -EAGAIN)
 		return 0;
 	return todo ? vfio->lock : error_set(err, vfio->lock, "%s", unheard.text);
@@ -94,10 +94,10 @@ static void release_one(const struct vfio *vfio, unsigned n)
 	struct error err = { "" };
 	int ret = vfio_release_locked(vfio->paths, address, &err);
 
-	/* What was taken with another one's group is given back with that. */
+	/* A device that was taken for another one of its group is given back with that one. */
 	if (!ret || ret == -ENOENT)
 		return;
-	/* It was another run's from first to last, as this one's refusal has said. */
+	/* Another run had it before and after this one, as the error of this run says. */
 	if (ret == -EBUSY && !vfio->opened && !vfio->took[n])
 		return;
 	vfio_address_format(address, name);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * driver_override says who alone may drive a device; then its driver lets go, and the bus looks
- * for one again (Linux, Documentation/ABI/testing/sysfs-bus-pci and -bus-pci-drivers-...). The
- * kernel's "yes" to these says little, so we look who has the device at the end.
+ * driver_override names the one driver that may have a device; then its driver is unbound, and the
+ * bus looks for a driver again (Linux, Documentation/ABI/testing/sysfs-bus-pci and
+ * sysfs-bus-pci-drivers-...). These writes may succeed although the driver does not take the
+ * device, so we read its driver at the end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +73,7 @@ static int take(const struct vfio_paths *paths, const struct vfio_record *record
 			 ret ? ": " : "", ret ? strerror(-ret) : "");
 }
 
-/* Its former driver and no other: by name, or as the bus finds it. */
+/* Bind it to its former driver: by name, or, if that fails, by a probe of the bus. */
 static int rebind(const struct vfio_paths *paths, const char *name, const char *driver,
 		  struct error *err)
 {
@@ -99,7 +100,10 @@ static int rebind(const struct vfio_paths *paths, const char *name, const char *
 			 name, driver, ret ? ": " : "", ret ? strerror(-ret) : "");
 }
 
-/* As it was before, whatever of take() has been done. The record goes when it is so. */
+/*
+ * Restore the device's former state, however far take() came. The record is removed when that has
+ * succeeded.
+ */
 static int give_back(const struct vfio_paths *paths, const struct vfio_record *record,
 		     struct error *err)
 {
@@ -108,7 +112,7 @@ static int give_back(const struct vfio_paths *paths, const struct vfio_record *r
 
 	vfio_address_format(&record->address, name);
 	if (!vfio_sysfs_exists("%s/bus/pci/devices/%s", paths->sys, name))
-		goto forget; /* unplugged: there is nothing to give */
+		goto forget; /* it has been unplugged */
 	read_override(paths, name, override);
 	if (strcmp(override, record->override))
 		/* A line feed alone takes the override away. */
@@ -124,7 +128,7 @@ static int give_back(const struct vfio_paths *paths, const struct vfio_record *r
 					 strerror(-ret));
 		now[0] = '\0';
 	}
-	/* Whoever gave it to yet another driver meanwhile wanted that. */
+	/* If it has another driver by now, a person has bound it there: leave it. */
 	if (!now[0] && record->driver[0])
 		ret = rebind(paths, name, record->driver, err);
 forget:
@@ -182,7 +186,7 @@ static int check_device(const struct vfio_paths *paths, const struct vfio_host_d
 	return check_may_write(paths, name, err);
 }
 
-/* Add a member to the plan, if it is one that has to be taken. */
+/* Add a member of the group to the plan if it has to be taken from its driver. */
 static int plan_member(struct plan *plan, const struct vfio_address *address, struct error *err)
 {
 	struct vfio_record *record = plan->records + plan->count;
@@ -197,7 +201,10 @@ static int plan_member(struct plan *plan, const struct vfio_address *address, st
 		return ret;
 	if (plan->count == VFIO_MAX_MEMBERS)
 		return error_set(err, -E2BIG, "its group changes while we look");
-	/* A former bind that was killed may have left it without a driver: that knows which. */
+	/*
+	 * An earlier bind may have been killed and have left it without a driver: its record has
+	 * the driver's name.
+	 */
 	known = !vfio_record_read(plan->paths, address, record);
 	if (!member.driver[0] && !known && !asked_for)
 		return 0;
@@ -207,7 +214,10 @@ static int plan_member(struct plan *plan, const struct vfio_address *address, st
 	if (!known || member.driver[0]) {
 		read_override(plan->paths, name, override);
 		strcpy(record->driver, member.driver);
-		/* Else it is that of a bind that was killed before it unbound. */
+		/*
+		 * Otherwise this override was written by a bind that was killed before it unbound
+		 * the device.
+		 */
 		if (!known || strcmp(override, "vfio-pci"))
 			strcpy(record->override, override);
 	}
@@ -217,7 +227,7 @@ static int plan_member(struct plan *plan, const struct vfio_address *address, st
 	return 0;
 }
 
-/* All or none: what has been written down is given back, also if nothing came of it yet. */
+/* Give back all devices that have a record, also those that were not taken yet. */
 static int undo(struct plan *plan, unsigned written, struct error *err, int ret)
 {
 	struct error again = { "" };
@@ -230,7 +240,7 @@ static int undo(struct plan *plan, unsigned written, struct error *err, int ret)
 	return ret;
 }
 
-/* What was planned from the @first on. */
+/* Take the devices of the plan from number @first on. */
 static int carry_out(struct plan *plan, unsigned first, struct error *err)
 {
 	int ret;
@@ -259,8 +269,8 @@ static int plan_group(struct plan *plan, struct error *err)
 }
 
 /*
- * Where a device gets its group only with its driver (arm64), it is in company only once it has
- * been taken: we look again until there is nobody new.
+ * On arm64 a device gets its group when a driver binds, so new members may appear when it has been
+ * taken: we look again until there are no new ones.
  */
 int vfio_bind_locked(const struct vfio_paths *paths, const struct vfio_address *address,
 		     struct error *err)
@@ -279,7 +289,7 @@ int vfio_bind_locked(const struct vfio_paths *paths, const struct vfio_address *
 	return ret ? ret : plan.count > 0;
 }
 
-/* A bind that was killed left it between two drivers. */
+/* Whether a bind was killed after it had unbound the device and before vfio-pci took it. */
 static bool is_left_over(const struct vfio_paths *paths, const struct vfio_host_device *device)
 {
 	struct vfio_record record;
@@ -287,7 +297,7 @@ static bool is_left_over(const struct vfio_paths *paths, const struct vfio_host_
 	return !device->driver[0] && !vfio_record_read(paths, &device->address, &record);
 }
 
-/* Whether all that has to be vfio-pci's is so already. */
+/* Whether vfio-pci already has all devices that it has to have. */
 static bool nothing_to_do(const struct vfio_paths *paths, const struct vfio_host_device *device)
 {
 	struct vfio_host_device member;
@@ -357,8 +367,8 @@ static int say_not_remembered(const struct vfio_paths *paths, const struct vfio_
 }
 
 /*
- * To unbind a device that is open would wait until it is not. Somebody who opens it after we have
- * looked is asked by vfio-pci to let go.
+ * Unbinding a device that is open waits until it is closed. If a process opens it after this look,
+ * vfio-pci asks that process to close it.
  */
 static int check_open(const struct vfio_paths *paths, const struct vfio_record *record,
 		      struct error *err)
@@ -399,7 +409,7 @@ int vfio_release_locked(const struct vfio_paths *paths, const struct vfio_addres
 		ret = check_open(paths, &records[i], err);
 	if (ret)
 		return ret;
-	/* One that does not want does not keep the others. */
+	/* If one of them fails, the others are given back all the same. */
 	for (unsigned i = 0; i < count; i++) {
 		int one = give_back(paths, &records[i], err);
 
@@ -414,7 +424,10 @@ int vfio_release(const struct vfio_paths *paths, const struct vfio_address *addr
 	struct vfio_record record;
 	int ret, lock;
 
-	/* Who may not write there need not be told so if there is nothing anyway. */
+	/*
+	 * Without a record there is nothing to do, and no need to take the lock, which other users
+	 * may not.
+	 */
 	if (vfio_record_read(paths, address, &record) == -ENOENT &&
 	    !vfio_records_of(paths, address, (struct vfio_record[VFIO_MAX_MEMBERS]){ 0 }))
 		return say_not_remembered(paths, address, err);

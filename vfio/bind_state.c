@@ -12,7 +12,7 @@
 #include "bind_state.h"
 #include "host_sysfs.h"
 
-/* Unbinding a disk that does not answer takes its driver's timeout. */
+/* Unbinding a disk that does not answer takes as long as its driver's timeout. */
 #define LOCK_SECONDS 60
 
 /* ---- the folder and its lock ---- */
@@ -23,7 +23,7 @@ static int say_no_folder(const char *path, struct error *err)
 			 errno == EACCES ? ": only root may bind and release devices" : "");
 }
 
-/* With those above it, which on a host as small as an initrd may be missing too. */
+/* Make the folders above it too: in an initrd they may be missing. */
 static int make_folder(const char *path, struct error *err)
 {
 	char above[PATH_MAX];
@@ -142,7 +142,7 @@ int vfio_record_write(const struct vfio_paths *paths, const struct vfio_record *
 	return ret ? error_set(err, ret, "%s: %s", path, strerror(-ret)) : 0;
 }
 
-/* What stands behind @key on a line of its own. */
+/* The rest of the line that begins with @key. */
 static void take_word(const char *text, const char *key, char *word, size_t size)
 {
 	const char *at = strstr(text, key);
@@ -203,7 +203,7 @@ static int add_record(void *opaque, const char *name)
 	struct vfio_address address;
 	struct vfio_record *record = &search->records[search->count];
 
-	/* The lock, and what a kill left half written. */
+	/* Skip the lock, and a file that a killed process left half written. */
 	if (search->count == VFIO_MAX_MEMBERS || vfio_address_parse(&address, name, NULL) ||
 	    vfio_record_read(search->paths, &address, record))
 		return 0;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which of the hardware's capabilities the guest sees. They stay where they are, as drivers may
- * know the place by heart; those that are left out are left out of the list, and their
- * registers are neither read nor written. On our root bus a device has no link and no port above
- * it: PCI Express shows it as a Root Complex Integrated Endpoint, and what speaks of links,
- * of address translation and of virtual functions is not there (PCI Express Base 6.0,
- * "PCI Express Capability Structure").
+ * Which of the hardware's capabilities the guest sees. They keep their offsets, as drivers may rely
+ * on them; a capability that is hidden is not in the list, and its registers are neither read nor
+ * written. On our root bus a device has no link and no port above it: its PCI Express capability
+ * shows a Root Complex Integrated Endpoint, and capabilities of links, address translation and
+ * virtual functions are hidden (PCI Express Base 6.0, "PCI Express Capability Structure").
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -14,7 +13,7 @@
 #include "capability_list.h"
 #include "device.h"
 
-/* ID and link; the bus has them. */
+/* ID and next pointer, which the bus keeps. */
 #define CAPABILITY_HEADER 2
 #define EXTENDED_HEADER	  4
 
@@ -98,7 +97,10 @@ static void clear(struct vfio_device *device, const struct capability *place, u3
 		       MIN(size, place->size - offset));
 }
 
-/* No link, no slot, no root: these registers "must be hardwired to 0" in what has none. */
+/*
+ * Registers of the link, the slot and the root "must be hardwired to 0" in a function that has
+ * none.
+ */
 static void special_pcie(struct vfio_device *device, const struct capability *place)
 {
 	struct pci_function *function = &device->function;
@@ -114,7 +116,7 @@ static void special_pcie(struct vfio_device *device, const struct capability *pl
 	clear(device, place, PCI_EXP_RTCTL, 8);
 	clear(device, place, PCI_EXP_LNKCAP2, 8);
 	clear(device, place, PCI_EXP_SLTCAP2, 8);
-	/* Control but for the reset, which config.c sees; Status. */
+	/* Device Control without the reset bit, which config.c handles; Device Status. */
 	pass(device, at + PCI_EXP_DEVCTL, 4, 0xff, 0xff);
 	device->writes[at + PCI_EXP_DEVCTL + 1] = 0x7f;
 	if (place->size < PCI_EXP_DEVCTL2 + 2)
@@ -140,7 +142,7 @@ static void special(struct vfio_device *device, const struct capability *place)
 		special_pcie(device, place);
 		break;
 	case PCI_CAP_ID_AF:
-		device->af = place->at; /* its reset is seen by config.c; the rest constant */
+		device->af = place->at; /* config.c handles its reset; the rest is constant */
 		break;
 	}
 }
@@ -197,7 +199,10 @@ static int add_msi(struct vfio_device *device, const u8 *hardware, const struct 
 	count = vfio_msi_probe(device, MIN(count, device->irq_counts[VFIO_PCI_MSI_IRQ_INDEX]));
 	if (!count)
 		return 0;
-	/* Ours has 64-bit addresses always, for which the hardware's place may be too small. */
+	/*
+	 * Our MSI capability always has 64-bit addresses; there may be no room for it at the
+	 * hardware's offset.
+	 */
 	ret = pci_add_msi(&device->function, place->at, count, maskable);
 	if (ret == -ENOSPC)
 		ret = pci_add_msi(&device->function, 0, count, maskable);
@@ -278,7 +283,7 @@ static void pass_unclaimed(struct vfio_device *device, const struct capability_l
 		pass(device, extended->all[i].at, extended->all[i].size, 0, 0);
 }
 
-/* The bus's own structures, wherever they ended up, are no hardware's. */
+/* The structures that the bus keeps are not read from the hardware, wherever they were placed. */
 static void take_ours(struct vfio_device *device)
 {
 	const struct pci_function *function = &device->function;

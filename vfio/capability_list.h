@@ -23,8 +23,8 @@ u16 capability_get16(const u8 *hardware, u32 offset);
 u32 capability_get32(const u8 *hardware, u32 offset);
 
 /*
- * @hardware: all 4096 bytes. A list that loops ends where it meets itself; none of the structures
- * reaches into the next one.
+ * @hardware: all 4096 bytes. A list that loops ends at the first capability that was seen before;
+ * sizes are cut so that no structure reaches into the next one.
  */
 void capability_list_read(struct capability_list *list, const u8 *hardware);
 void capability_list_read_extended(struct capability_list *list, const u8 *hardware);

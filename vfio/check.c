@@ -17,7 +17,10 @@ static bool check_kind(struct vfio_check *check)
 	return false;
 }
 
-/* What its guest leaves in it, the host or the next guest finds. */
+/*
+ * Without a reset, the host or the next guest finds the device in the state in which a guest left
+ * it.
+ */
 static void check_reset(struct vfio_check *check)
 {
 	if (check->device->reset[0])
@@ -30,7 +33,10 @@ static void check_reset(struct vfio_check *check)
 				 "pass all of its bus");
 }
 
-/* Kernels refuse what has such a range, from some version on, each IOMMU's driver for itself. */
+/*
+ * Newer kernels refuse to pass a device with such a range; from which version on depends on the
+ * IOMMU's driver.
+ */
 static void check_firmware(struct vfio_check *check)
 {
 	for (unsigned i = 0; i < check->device->range_count; i++) {

@@ -31,24 +31,25 @@ void vfio_check_add_problem(struct vfio_check *check, const struct vfio_problem 
 /* ---- the parts ---- */
 
 /*
- * Whether @device has a group, or may get one when vfio-pci takes it: for a device tree's or IORT's
- * IOMMU Linux looks only when a driver does.
+ * Whether @device has a group, or may get one when vfio-pci takes it: with a device tree or IORT
+ * Linux assigns the group only when a driver binds.
  */
 bool vfio_check_is_translated(const struct vfio_paths *paths,
 			      const struct vfio_host_device *device);
 /* Whether the host has an IOMMU for it, and vfio's modules. */
 void vfio_check_iommu(struct vfio_check *check);
 /*
- * Whether a device can make interrupts that are not its own: by several signs, none of which every
- * host shows. @refused: type1 has refused the group with EPERM. False: this is what stops it.
+ * Whether interrupts are remapped, so that a device cannot send those of others. No single sign is
+ * there on every host, so several are read. @refused: type1 has refused the group with EPERM.
+ * False: this prevents passing the device, and has been added.
  */
 bool vfio_check_isolation(struct vfio_check *check, bool refused);
-/* Who else is in its group, and has the group. */
+/* The other members of its group, and whether the group can be opened. */
 void vfio_check_group(struct vfio_check *check);
 /*
- * Whether the host works with it right now: a file system, swap, another block device
- * that is made of it, a network interface that is up, virtual functions, a display that shows
- * something. The first that is found, in @problem. Nobody uses what vfio-pci has.
+ * Whether the host uses the device now: a file system, swap, another block device that is made of
+ * it, a network interface that is up, virtual functions, a display that shows something. @problem
+ * is the first use that is found. False for a device that vfio-pci has.
  */
 bool vfio_check_use(const struct vfio_paths *paths, const struct vfio_address *address,
 		    struct vfio_problem *problem);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A display that shows something: the host's console on its framebuffer, or a program that has its
- * card open (Linux, Documentation/ABI/testing/sysfs-class-drm and fb/fbcon.rst, "Attaching,
- * Detaching and Unloading"). To take it away would leave the one without a screen, and crash the
- * other.
+ * A display is in use if the host's console is on its framebuffer, or if a program has its card
+ * open (Linux, Documentation/ABI/testing/sysfs-class-drm and fb/fbcon.rst, "Attaching, Detaching
+ * and Unloading"). To take the device would leave the console without a screen, or crash the
+ * program.
  */
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static int look_at_card(void *opaque, const char *entry)
 	snprintf(node, sizeof(node), "%s/dri/%s", use->paths->dev, entry);
 	if (look_for_opener(use, node))
 		return 1;
-	/* One that may not be seen: of another user, or in a container. */
+	/* The program may be one that we cannot see: of another user, or in a container. */
 	if (!card || vfio_host_card_has_master(use->paths, n) != 1)
 		return 0;
 	vfio_use_remedy(use, "end it first: as root, 'fuser -v %s' may name it", node);
@@ -83,7 +83,7 @@ static int look_at_framebuffer(void *opaque, const char *entry)
 	snprintf(node, sizeof(node), "%s/%s", use->paths->dev, entry);
 	if (look_for_opener(use, node))
 		return 1;
-	/* A host that does not say which framebuffer it is on may be on this one. */
+	/* If the host does not say which framebuffer its console is on, assume this one. */
 	if (vfio_host_console_on(use->paths, n) == 0 ||
 	    vfio_sysfs_each(look_at_console, use, "%s/class/vtconsole", use->paths->sys) != 1)
 		return 0;

@@ -66,8 +66,8 @@ static int check_member(void *opaque, const char *name)
 /* ---- opening it ---- */
 
 /*
- * What type1 says when it gets the group, which it does for a moment: no device of it is
- * open, so nothing is mapped for anybody, and it goes with our descriptors. -ENOTTY: it is none.
+ * Attach the group to a type1 container for a moment and return its answer. No device of the group
+ * is open, so nothing is mapped; closing the descriptors undoes it. -ENOTTY: this is no VFIO group.
  */
 static int try_type1(const char *path, int group)
 {
@@ -125,7 +125,9 @@ static void check_open(struct vfio_check *check)
 		vfio_check_add_problem(check, &problem);
 		return;
 	}
-	/* With strangers in the group type1 would refuse it for that. */
+	/*
+	 * If members of the group have other drivers, type1 would refuse the group for that reason.
+	 */
 	if (check->count)
 		vfio_check_isolation(check, false);
 	else

@@ -18,7 +18,7 @@ static bool has_table(const struct vfio_check *check, const char *table)
 	return vfio_sysfs_exists("%s/firmware/acpi/tables/%s", check->paths->sys, table);
 }
 
-/* The tables tell what the firmware has switched on; a kernel may still leave it off. */
+/* The tables show which IOMMU the firmware has enabled; the kernel may still not use it. */
 static void say_no_iommu(struct vfio_check *check)
 {
 	vfio_check_add(check, true,
@@ -101,8 +101,9 @@ struct chips {
 };
 
 /*
- * What an interrupt passes on its way, by the names that the kernel's drivers give (intel and amd:
- * "IR-PCI-MSI..." if it is remapped; Arm's ITS knows its devices, a v2m frame does not).
+ * The interrupt chips, by the names that the kernel's drivers give them: Intel's and AMD's are
+ * "IR-PCI-MSI..." if interrupts are remapped; Arm's ITS checks which device sends, a v2m frame does
+ * not.
  */
 static int look_at_chip(void *opaque, const char *irq)
 {

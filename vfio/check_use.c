@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A device that the host works with must not be taken from under it: what is under its folder in
- * sysfs as a block device, network interface or display, and whether somebody has that.
+ * Whether the host uses a device, so that it must not be taken: the block devices, network
+ * interfaces and displays below its folder in sysfs, and whether these are in use.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -65,7 +65,7 @@ static int keep_name(void *opaque, const char *name)
 	return 1;
 }
 
-/* A mounted disk, or one of which a part is, cannot be opened so: open(2), O_EXCL. */
+/* Opening a disk with O_EXCL fails with EBUSY if it, or a partition of it, is mounted: open(2). */
 static bool is_claimed(const struct vfio_paths *paths, const char *name)
 {
 	char path[PATH_MAX];
@@ -129,7 +129,7 @@ static int look_at_block(void *opaque, const char *entry)
 
 /* ---- network interfaces, virtual functions ---- */
 
-#define IS_UP 1 /* IFF_UP of linux/if.h, which does not go together with net/if.h */
+#define IS_UP 1 /* IFF_UP of linux/if.h, which conflicts with net/if.h */
 
 static int look_at_interface(void *opaque, const char *name)
 {

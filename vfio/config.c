@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Configuration space of a passed device. The bus has what it must decide itself: BARs, Command,
- * MSI, MSI-X, which capabilities there are. Of the rest, device->reads says which bits come from
- * the hardware and device->writes which go to it. The host's driver checks again what reaches it,
- * so that nothing here can reach another device.
+ * Configuration space of a passed device. The bus emulates BARs, Command, MSI, MSI-X and the list
+ * of capabilities. For all other registers device->reads has the bits that are read from the
+ * hardware, and device->writes those that are written to it. The host's driver checks each access
+ * again, so nothing here can reach another device.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -12,7 +12,7 @@
 #include "device.h"
 #include "sys.h"
 
-/* Of the upper byte of Status: what the hardware has seen go wrong, cleared by writing 1. */
+/* In the upper byte of Status: errors that the hardware has seen, cleared by writing 1. */
 #define STATUS_ERRORS 0xf9
 #define LAST_PIN      4
 
@@ -36,7 +36,7 @@ static void config_put(const struct vfio_device *device, u32 offset, unsigned le
 {
 	le32 bytes = cpu_to_le32(value);
 
-	/* A device that does not take it is as dead as one that does not answer. */
+	/* A failed write is not reported: the device is dead, and its reads return all ones. */
 	if (device->fd >= 0)
 		vfio_sys_write(device->fd, &bytes, len, device->config_offset + offset);
 }
@@ -61,7 +61,7 @@ void vfio_config_read(struct pci_function *function, u32 offset, unsigned len, u
 		*value = (*value & ~mask) | (config_get(device, offset, len) & mask);
 }
 
-/* One register of the hardware's, of which the guest may have but some bits. */
+/* Write those bits of a hardware register that the guest may write. */
 static void forward(struct vfio_device *device, u32 offset, unsigned len, u32 value)
 {
 	u32 mask = mask_of(device->writes, offset, len);
@@ -87,8 +87,8 @@ static void forward_all(struct vfio_device *device, u32 offset, unsigned len, u3
 /* ---- what a write does beyond that ---- */
 
 /*
- * The hardware decodes from first to last: whoever touched a mapped BAR that it does not decode
- * would be killed by the host. Whether the guest sees its BARs is the bus's business.
+ * The hardware decodes its BARs all the time: a process that touches a mapped BAR which is not
+ * decoded is killed by the host (SIGBUS). Whether the guest sees a BAR is decided by the bus.
  */
 void vfio_config_command(struct vfio_device *device)
 {
@@ -118,7 +118,10 @@ static bool sets(u32 offset, unsigned len, u32 value, u32 at, u8 bit)
 	return touches(offset, len, at, 1) && byte_of(offset, value, at) & bit;
 }
 
-/* Function Level Reset, in either capability: the host does it, and saves what must survive. */
+/*
+ * Function Level Reset, in either capability: the host does it, and restores the registers that
+ * have to survive.
+ */
 static bool asks_reset(const struct vfio_device *device, u32 offset, unsigned len, u32 value)
 {
 	u32 pcie = device->pcie + PCI_EXP_DEVCTL + 1, af = device->af + PCI_AF_CTRL;
@@ -131,7 +134,7 @@ static bool asks_reset(const struct vfio_device *device, u32 offset, unsigned le
 
 static void guest_reset(struct vfio_device *device)
 {
-	/* The function forgets first: its BARs, which the hardware is about to lose, are hidden. */
+	/* The function first: that hides the BARs, which the hardware is about to lose. */
 	pci_function_reset(&device->function);
 	vfio_config_command(device);
 	if (!vfio_device_reset(device))
@@ -154,7 +157,7 @@ static void write_power(struct vfio_device *device, u32 offset, unsigned len, u3
 	forward_all(device, offset, len, value);
 	if (!asleep && device->asleep) {
 		device->asleep = false;
-		/* Without "No Soft Reset" it has lost all on its way. */
+		/* Without "No Soft Reset" it has lost its state on the way to D0. */
 		vfio_config_command(device);
 		vfio_regions_update(device);
 	}
@@ -213,7 +216,7 @@ int vfio_config_build(struct vfio_device *device, struct error *err)
 	copy(device, hardware, PCI_MIN_GNT, 2);
 	device->reads[PCI_STATUS] = PCI_STATUS_INTERRUPT;
 	device->reads[PCI_STATUS + 1] = device->writes[PCI_STATUS + 1] = STATUS_ERRORS;
-	/* INTA to INTD; hardware that says otherwise has none that could be wired. */
+	/* INTA to INTD. A pin with another number cannot be wired: the guest sees none. */
 	if (device->irq_counts[VFIO_PCI_INTX_IRQ_INDEX] && hardware[PCI_INTERRUPT_PIN] <= LAST_PIN)
 		pci_set_interrupt_pin(&device->function, hardware[PCI_INTERRUPT_PIN]);
 	ret = vfio_regions_build(device, hardware, err);

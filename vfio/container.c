@@ -17,8 +17,8 @@ static struct vfio_container *container_of_listener(struct dma_listener *listene
 }
 
 /*
- * All devices behind it have died or been recalled, and their groups may have left it: nobody is
- * there to reach memory, and the host knows no table to change. The guest may go on as it likes.
+ * All devices behind it have died or been recalled, and their groups may have left it. No device
+ * reaches memory, and the host may have no table to change, so that all changes succeed.
  */
 static bool is_deserted(const struct vfio_container *container)
 {
@@ -96,7 +96,10 @@ static int container_unmap(struct dma_listener *listener, const struct dma_mappi
 {
 	struct vfio_container *container = container_of_listener(listener);
 	u64 len = m->last - m->start + 1;
-	/* Nobody has mapped all 2^64. What was left out unmaps as nothing. */
+	/*
+	 * A mapping of all 2^64 addresses was refused or left out. Unmapping what was left out
+	 * succeeds.
+	 */
 	int ret = len && !is_deserted(container) ? vfio_type1_unmap(container->fd, m->start, len)
 						 : 0;
 

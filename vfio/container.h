@@ -37,7 +37,7 @@ int vfio_container_open(struct vfio_container **container, const struct vfio_pat
 /* All of its devices and groups are closed. NULL is fine. */
 void vfio_container_close(struct vfio_container *container);
 
-/* Devices behind it reach the registers of those of @peers, which outlive it. */
+/* Devices behind it may reach registers of the devices of @peers, which outlives the container. */
 void vfio_container_join(struct vfio_container *container, struct vfio_peers *peers);
 /* A device in one of its groups is opened, or is about to be closed. */
 void vfio_container_enter(struct vfio_container *container);

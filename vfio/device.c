@@ -23,7 +23,7 @@ static void intx_allowed(struct pci_function *function, bool allowed)
 	vfio_interrupts_update(vfio_device_of(function));
 }
 
-/* Nothing of it reaches the VM any more. It stays open, to be reset with the others. */
+/* Disconnect it from the VM. It stays open, to be reset with the others. */
 static void device_stop(struct vfio_device *device)
 {
 	vfio_errors_unwatch(device);
@@ -79,7 +79,7 @@ int vfio_device_add(struct vfio_device *device, struct pci_bus *bus, struct vm *
 	struct pci_function *function = &device->function;
 	int ret;
 
-	/* Its identity is read with the rest. */
+	/* Its IDs are read with the rest of configuration space. */
 	pci_function_init(function, vm, &function_ops, space, 0, 0, 0, 0);
 	function->device.info.name = device->name;
 	function->device.info.endpoint = endpoint;

@@ -36,7 +36,10 @@ struct vfio_piece {
 	struct vfio_pages pages; /* for other devices */
 };
 
-/* A BAR, or the ROM. The bus region is all of it, below the pieces: what is no piece traps. */
+/*
+ * A BAR, or the ROM. The bus region covers all of it, below the pieces: accesses outside the pieces
+ * exit.
+ */
 struct vfio_region {
 	struct bus_region bus;
 	struct vfio_device *device;
@@ -60,14 +63,14 @@ struct vfio_notice {
 struct vfio_device {
 	struct pci_function function;
 	struct vfio_group *group; /* borrowed */
-	struct vfio_peers *peers; /* who reach its registers; borrowed; NULL: nobody */
+	struct vfio_peers *peers; /* devices that may reach its registers; borrowed; NULL: none */
 	struct vfio_address address;
 	char name[32];
 	int fd; /* owned; -1: given back */
 	bool has_reset;
 	bool on_bus; /* the VM has the function */
 	bool gone;   /* it died or was recalled: answers all ones */
-	bool asleep; /* D3: its registers do not answer, and the host kills who tries */
+	bool asleep; /* D3: its registers do not answer, and an access would be a SIGBUS */
 	bool master; /* the guest has its bus mastering on: one of container->masters */
 	u32 config_size;
 	u64 config_offset;
@@ -102,9 +105,9 @@ static inline struct vfio_device *vfio_device_of(struct pci_function *function)
 
 /* Get device->address from its group and learn what it has. -errno with a line. */
 int vfio_device_open(struct vfio_device *device, struct vfio_group *group, struct error *err);
-/* The host has it back. Idempotent. */
+/* Close it, which gives it back to the host. Idempotent. */
 void vfio_device_close(struct vfio_device *device);
-/* Whether its bus mastering is on, for those who ask its container. */
+/* Note whether its bus mastering is on, for the container's count. */
 void vfio_device_set_master(struct vfio_device *device, bool master);
 
 /* ---- device.c ---- */
@@ -117,8 +120,10 @@ int vfio_device_add(struct vfio_device *device, struct pci_bus *bus, struct vm *
 
 /* Build function->config from the hardware's: identity, capabilities; BARs come from regions.c. */
 int vfio_config_build(struct vfio_device *device, struct error *err);
-/* The hardware's Command as the guest's is now: it decodes always, and is master if the guest says
- * so. */
+/*
+ * Write the hardware's Command: it always decodes, and is a bus master if the guest's Command says
+ * so.
+ */
 void vfio_config_command(struct vfio_device *device);
 void vfio_config_read(struct pci_function *function, u32 offset, unsigned len, u32 *value);
 void vfio_config_written(struct pci_function *function, u32 offset, unsigned len, u32 value);
@@ -132,12 +137,12 @@ int vfio_capabilities_build(struct vfio_device *device, const u8 *hardware, stru
 
 /* Learn of the BARs and the ROM, and add them to the function. -errno with a line. */
 int vfio_regions_build(struct vfio_device *device, const u8 *hardware, struct error *err);
-/* Map what of them can be mapped. The MSI-X table is known by now. */
+/* Map those parts of them that can be mapped. The MSI-X table is known by now. */
 void vfio_regions_map(struct vfio_device *device);
 /* Show or hide BAR @n, or all of them, as decoding, sleep and death have it now. */
 void vfio_region_update(struct vfio_device *device, unsigned n);
 void vfio_regions_update(struct vfio_device *device);
-/* Nothing of the device stays mapped here. Idempotent. */
+/* Unmap all of the device's registers. Idempotent. */
 void vfio_regions_unmap(struct vfio_device *device);
 
 /* ---- interrupts.c ---- */
@@ -172,12 +177,12 @@ unsigned vfio_msi_probe(struct vfio_device *device, unsigned count);
 
 /* ---- reset.c ---- */
 
-/* As new. False: the host cannot, alone. */
+/* Reset it. False: the host cannot reset it alone. */
 bool vfio_device_reset(struct vfio_device *device);
 
 /* ---- errors.c ---- */
 
-/* Hear of it when the device dies or the host wants it back. -errno. */
+/* Watch for the device's death and for the host's request to have it back. -errno. */
 int vfio_errors_watch(struct vfio_device *device);
 /* Idempotent. */
 void vfio_errors_unwatch(struct vfio_device *device);

@@ -29,7 +29,7 @@ void vfio_errors_unwatch(struct vfio_device *device)
 	unwatch(&device->request, loop);
 }
 
-/* The notices' own source may be what calls us: the loop allows that. */
+/* This may run in the handler of a notice's own source: the loop allows to remove it there. */
 static void give_back(struct vfio_device *device)
 {
 	device->gone = true;

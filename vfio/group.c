@@ -50,7 +50,7 @@ static int check_viable(const struct vfio_group *group, const struct vfio_paths 
 	return 0;
 }
 
-/* A check has opened it just now: somebody was faster. */
+/* Another process has opened the group since it was checked. */
 static int cannot_open(const struct vfio_group *group, const struct vfio_paths *paths,
 		       const struct vfio_host_device *host, const char *name, struct error *err)
 {

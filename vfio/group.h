@@ -15,8 +15,8 @@ struct vfio_group {
 };
 
 /*
- * Open the group of @host, for the device that messages call @name. -errno with a line: somebody
- * has it, this user may not, or other drivers have members of it, all of which it names.
+ * Open the group of @host; @name is the device's name in messages. -errno with a line: the group is
+ * in use, this user may not open it, or other drivers have members of it, which the line names.
  */
 int vfio_group_open(struct vfio_group *group, const struct vfio_paths *paths,
 		    const struct vfio_host_device *host, const char *name, struct error *err);

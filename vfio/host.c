@@ -73,7 +73,7 @@ static int read_group(const struct vfio_paths *paths, const char *name)
 			    name) ||
 	    parse_u64(text, INT32_MAX, &group))
 		return -1;
-	/* vfio makes these for devices without an IOMMU, if it is asked to be unsafe. */
+	/* vfio makes such groups for devices without an IOMMU, if its unsafe mode is on. */
 	vfio_sysfs_read(text, sizeof(text), "%s/kernel/iommu_groups/%d/name", paths->sys,
 			(int)group);
 	return strcmp(text, "vfio-noiommu") ? (int)group : -1;
@@ -87,7 +87,7 @@ static enum dma_range_kind range_kind(const char *word)
 		return DMA_RANGE_DIRECT;
 	if (!strcmp(word, "direct-relaxable"))
 		return DMA_RANGE_DIRECT_RELAXED;
-	/* "reserved", and whatever else a kernel may come to say: nobody maps there. */
+	/* "reserved", and any word that this version does not know: such a range is not mapped. */
 	return DMA_RANGE_RESERVED;
 }
 

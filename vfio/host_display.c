@@ -38,8 +38,9 @@ int vfio_host_console_on(const struct vfio_paths *paths, unsigned n)
 }
 
 /*
- * Who opens a card that has no master becomes it, until the descriptor is closed; another's stays
- * (Linux, drivers/gpu/drm/drm_auth.c).
+ * If the card has no master, this open makes us its master until the descriptor is closed. If it
+ * has one, that does not change, and SET_MASTER fails with EBUSY (Linux,
+ * drivers/gpu/drm/drm_auth.c).
  */
 int vfio_host_card_has_master(const struct vfio_paths *paths, unsigned n)
 {

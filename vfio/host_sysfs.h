@@ -21,8 +21,8 @@ int vfio_sysfs_each(int (*each)(void *opaque, const char *name), void *opaque, c
 		    ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * What changes something, or asks a driver: each in host_touch.c, which a test leaves out and
- * puts a kernel of its own in its place. 0 or an fd, or -errno.
+ * These change something, or ask a driver. They are in host_touch.c, which tests replace by a fake
+ * kernel. 0 or an fd, or -errno.
  */
 int vfio_sysfs_write(const char *path, const char *text);
 int vfio_host_open_group(const struct vfio_paths *paths, int group);

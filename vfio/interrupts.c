@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A device has one kind of interrupt on at a time: so says PCI, and so does VFIO. The guest
- * switches between them in steps; we look at where it stands and follow.
+ * A device has one kind of interrupt on at a time (PCI and VFIO require that). The guest switches
+ * between kinds in several register writes; after each of them we work out which kind it wants and
+ * switch to that.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -10,8 +11,8 @@
 #include "device.h"
 
 /*
- * INTx waits for the driver's first sign of life: before a device decodes or masters it has nothing
- * to say, and a guest that takes MSI-X at once need not pay for it.
+ * INTx is switched on when the driver first enables decoding or bus mastering: before that the
+ * device has no interrupt to send, and a guest that uses MSI-X from the start is spared the cost.
  */
 static bool wants_intx(const struct vfio_device *device)
 {
@@ -82,7 +83,10 @@ void vfio_interrupts_update(struct vfio_device *device)
 		return;
 	mode_stop(device);
 	ret = mode_start(device, mode);
-	/* Also on failure: it was what the guest wanted, and is not tried at each of its writes. */
+	/*
+	 * Set on failure too, so that the same switch is not tried again at each write of the
+	 * guest.
+	 */
 	device->mode = mode;
 	if (ret)
 		log_limited(&device->log, LOG_ERROR,

@@ -27,7 +27,7 @@ static void close_eventfds(struct vfio_device *device)
 	device->intx_trigger = device->intx_unmask = -1;
 }
 
-/* The host is told of the trigger first: the other makes sense to it only then. */
+/* The trigger first: the host takes an unmask eventfd only after that. */
 static int tell_host(struct vfio_device *device)
 {
 	int ret = vfio_set_irqs(device, VFIO_PCI_INTX_IRQ_INDEX, VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1,

@@ -29,7 +29,7 @@ int vfio_set_irqs(struct vfio_device *device, u32 index, u32 action, u32 start, 
 	return ret;
 }
 
-/* It needs no memory, so that it cannot fail: the eventfds are closed next. */
+/* It allocates no memory, so it cannot fail: the caller closes the eventfds next. */
 void vfio_irqs_off(struct vfio_device *device, u32 index)
 {
 	struct vfio_irq_set none = {

@@ -26,7 +26,7 @@ static int add_address(void *opaque, const char *name)
 	return 0;
 }
 
-/* One that goes away while we look is left out. */
+/* A device that is removed meanwhile is left out. */
 static int read_all(const struct vfio_paths *paths, const struct addresses *addresses,
 		    struct vfio_host_device **devices, unsigned *count, struct error *err)
 {

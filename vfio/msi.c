@@ -11,7 +11,7 @@
 
 #include "device.h"
 
-/* VFIO answers with a number if that is all the vectors it has. */
+/* VFIO returns a positive number if it has only so many vectors. */
 static int set_trigger(struct vfio_device *device, u32 index, u32 start, u32 count, const int *fds)
 {
 	int ret = vfio_set_irqs(device, index, VFIO_IRQ_SET_ACTION_TRIGGER, start, count, fds);
@@ -27,7 +27,10 @@ unsigned vfio_msi_probe(struct vfio_device *device, unsigned count)
 	int ret = -ENOSPC;
 
 	memset(fds, 0xff, sizeof(fds)); /* -1: no eventfd yet */
-	/* All or a power of two of them. With one nothing can be wrong but the device itself. */
+	/*
+	 * Try @count vectors and then smaller powers of two. One vector is not tried: it could fail
+	 * only if the device itself is broken.
+	 */
 	for (count = MIN(count, 32u); count > 1; count /= 2) {
 		if (count & (count - 1))
 			continue;
@@ -75,7 +78,10 @@ int vfio_msix_start(struct vfio_device *device)
 	struct msix *msix = device->function.msix;
 	unsigned count = 1;
 
-	/* One at least: the device shall know that MSI-X is on, as some look different then. */
+	/*
+	 * At least one, so that MSI-X is on in the hardware: the registers of some devices look
+	 * different then.
+	 */
 	for (unsigned i = 1; i < msix_count(msix); i++) {
 		if (msix_vector_is_used(msix, i))
 			count = i + 1;
@@ -83,7 +89,10 @@ int vfio_msix_start(struct vfio_device *device)
 	return msix_enable(device, count);
 }
 
-/* What came while the host had MSI-X off is lost to it: drivers look again if they are woken. */
+/*
+ * Interrupts that came while the host had MSI-X off are lost, so all used vectors are raised: a
+ * driver then looks at its device.
+ */
 static void raise_used(struct vfio_device *device)
 {
 	struct msix *msix = device->function.msix;

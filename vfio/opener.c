@@ -36,7 +36,7 @@ static int look_at_process(void *opaque, const char *process)
 	if (!isdigit((unsigned char)process[0]))
 		return 0;
 	search->process = process;
-	/* Others' descriptors are root's to see. */
+	/* Only root sees the descriptors of other users' processes. */
 	if (vfio_sysfs_each(look_at_fd, search, "%s/%s/fd", search->paths->proc, process) != 1)
 		return 0;
 	vfio_sysfs_read(command, sizeof(command), "%s/%s/comm", search->paths->proc, process);

@@ -15,7 +15,7 @@ struct vfio {
 	int kvm_device;			/* KVM_DEV_TYPE_VFIO; owned; -1: none */
 	struct vfio_peers peers;
 	unsigned container_count, group_count, device_count;
-	/* A group moves no more: devices point at theirs. */
+	/* Not reallocated: devices point to their groups. */
 	struct vfio_container *containers[VFIO_MAX_DEVICES]; /* owned */
 	struct vfio_group groups[VFIO_MAX_DEVICES];
 	struct vfio_device *devices[VFIO_MAX_DEVICES]; /* owned */
@@ -43,8 +43,8 @@ void vfio_auto_release(struct vfio *vfio);
 /* ---- reset.c ---- */
 
 /*
- * Devices that the host cannot reset alone, as new, together with their buses. @say: name those
- * that stay as they are.
+ * Reset devices that cannot be reset alone together with their buses. @say: warn of each that
+ * cannot be reset at all.
  */
 void vfio_reset_buses(const struct vfio *vfio, bool say);
 

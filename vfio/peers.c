@@ -83,7 +83,10 @@ static int map_part(struct vfio_reach *reach, const struct dma_mapping *m,
 	return size ? map_pages(reach, pages, iova, host, size, m->access) : 0;
 }
 
-/* Nobody may reach the pages of a device that is given back: rather nothing at all. */
+/*
+ * No device may reach the pages of one that is given back. If the host cannot unmap them,
+ * everything is unmapped.
+ */
 static void unmap_pages(struct vfio_reach *reach, const struct vfio_pages *pages, iova_t iova,
 			u64 size)
 {
@@ -119,7 +122,7 @@ int vfio_reach_map(struct vfio_reach *reach, const struct dma_mapping *m)
 	struct list_node *node;
 	int ret = 0;
 
-	/* All 2^64 are no registers. */
+	/* A mapping of all 2^64 addresses is none of registers. */
 	if (!reach->peers || m->last - m->start == UINT64_MAX)
 		return 0;
 	if (!reach_grow(reach)) {
@@ -206,7 +209,7 @@ void vfio_peers_show(struct vfio_peers *peers, struct vfio_pages *pages)
 		reach_show(reach_of(node), pages);
 }
 
-/* Of a device that has many pages it is said once. */
+/* Said once for each device, which may have many pages. */
 static void say_gone(struct vfio_reach *reach, const struct vfio_pages *pages)
 {
 	if (reach->said == pages->device)

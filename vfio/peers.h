@@ -58,7 +58,9 @@ struct vfio_peers {
 void vfio_peers_init(struct vfio_peers *peers);
 /* The guest sees @pages from now on; peers NULL: no device shall reach them. */
 void vfio_peers_show(struct vfio_peers *peers, struct vfio_pages *pages);
-/* It does no longer. @gone: the device is given back, for good. Idempotent. */
+/*
+ * The guest no longer sees @pages. @gone: their device is being given back to the host. Idempotent.
+ */
 void vfio_peers_hide(struct vfio_peers *peers, struct vfio_pages *pages, bool gone);
 
 /* Part of no VM, and empty. */

@@ -49,7 +49,10 @@ static int check_holes(const struct vfio_container *container, const struct rang
 		translated ? "--viommu without bypass=on" : "an IOMMU of its own (--viommu)");
 }
 
-/* Each container locks what it maps, be it the same memory: at worst all of RAM. */
+/*
+ * Each container locks the memory that it maps, also if another has locked it already: all of RAM
+ * at worst.
+ */
 static int check_locked(const struct vfio *vfio, u64 bytes, struct error *err)
 {
 	struct vfio_problem problem;

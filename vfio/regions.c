@@ -26,7 +26,7 @@ static u64 all_ones(unsigned len)
 	return ~0ULL >> (64 - 8 * len);
 }
 
-/* How an access meets a structure of @size bytes at @start: none, all or part of it is inside. */
+/* Whether none, all or part of an access lies in a structure of @size bytes at @start. */
 enum meets { BESIDE, INSIDE, ACROSS };
 
 static enum meets meets(u64 offset, unsigned len, u64 start, u64 size)
@@ -264,7 +264,10 @@ static void pieces_show(struct vfio_region *region)
 		if (!piece->host || piece->shown)
 			continue;
 		piece->shown = true;
-		/* KVM's refusal (no slots left) costs speed: it traps. */
+		/*
+		 * If KVM has no slot left, the guest's accesses exit to the bus region: slower, but
+		 * they work.
+		 */
 		page_slot_map(device->function.vm, &piece->slot, address + piece->offset,
 			      piece->host, piece->size);
 		piece->pages = (struct vfio_pages){ .device = device->name,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest shall find its devices as new, and leave nothing in them. vfio-pci itself resets a
- * function when it is opened and when it is closed (and says VFIO_DEVICE_FLAGS_RESET only if that
- * worked): doing it once more would cost 100 ms for each. What is left to us are the guest's own
- * wishes, and functions that have no reset alone: for those the bus or slot that they are
- * on, if all that hangs there is ours (VFIO_DEVICE_PCI_HOT_RESET).
+ * Devices are reset before and after a guest has them. vfio-pci itself resets a function when it is
+ * opened and when it is closed (and sets VFIO_DEVICE_FLAGS_RESET only if that worked): another
+ * reset would cost 100 ms for each. Here are the resets that the guest asks for, and those of
+ * functions that cannot be reset alone: for these the bus or slot is reset, if all devices on it
+ * are passed to this guest (VFIO_DEVICE_PCI_HOT_RESET).
  */
 #include <errno.h>
 #include <stdlib.h>

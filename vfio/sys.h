@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every call to the host's VFIO goes through these, so that tests put a driver of
- * their own in its place. All return -errno, or what the system call does.
+ * Every call to the host's VFIO goes through these functions, which tests replace by a fake driver.
+ * All return -errno, or the system call's result.
  */
 #ifndef VFIO_SYS_H
 #define VFIO_SYS_H

@@ -38,7 +38,7 @@ static int check_twins(const struct vfio_want *wants, unsigned count, struct err
 	return 0;
 }
 
-/* All that people can do something about, in their words, before anything is opened. */
+/* Check the device before anything is opened: these errors name a remedy. */
 static int check_one(const struct vfio *vfio, const struct vfio_address *address, struct error *err)
 {
 	struct vfio_problem *problems = calloc(VFIO_MAX_PROBLEMS, sizeof(*problems));
@@ -76,7 +76,7 @@ static struct vfio_group *find_group(struct vfio *vfio, int number)
 	return NULL;
 }
 
-/* Its own, or the one that all share. */
+/* A container of its own, or the one that all groups share. */
 static int take_container(struct vfio *vfio, const char *name, struct vfio_container **container,
 			  struct error *err)
 {
@@ -225,7 +225,7 @@ void vfio_close(struct vfio *vfio)
 		return;
 	vfio_auto_lock(vfio);
 	vfio_reset_buses(vfio, false);
-	/* In this order: the host counts who uses what. */
+	/* In this order: devices, then groups, then containers. */
 	for (unsigned i = 0; i < vfio->device_count; i++) {
 		vfio_device_close(vfio->devices[i]);
 		free(vfio->devices[i]);
@@ -300,8 +300,8 @@ void vfio_describe(const struct vfio *vfio, unsigned n, char *line, size_t size)
 /* ---- in the machine ---- */
 
 /*
- * KVM's own list of groups, which tells it of DMA that goes past the caches. One without it
- * does well where there is none.
+ * Tell KVM of the groups: it has to know of devices whose DMA is not coherent with the caches. A
+ * KVM without that list works where all DMA is coherent.
  */
 static void tell_kvm(struct vfio *vfio)
 {
@@ -331,7 +331,10 @@ int vfio_plug(struct vfio *vfio, struct vm *vm, struct error *err)
 	for (unsigned i = 0; i < vfio->container_count; i++)
 		vfio->containers[i]->vm = vm;
 	tell_kvm(vfio);
-	/* Not before all that could be refused has been: what it has to say would come first. */
+	/*
+	 * After all checks that may refuse the run, whose line would otherwise come after this
+	 * one's warnings.
+	 */
 	vfio_reset_buses(vfio, true);
 	if (vfio->translated || !vfio->container_count)
 		return 0;

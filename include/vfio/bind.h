@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Devices from their driver to vfio-pci and back. What drove a device before is remembered in
- * a file under paths->state, so that whoever comes later gives it back, also after a kill -9.
+ * Give devices to vfio-pci and back to their drivers. The former driver of a device is written to a
+ * file under paths->state, so that a later process can give the device back, also after a kill -9.
  */
 #ifndef VFIO_BIND_H
 #define VFIO_BIND_H
@@ -20,9 +20,9 @@
 int vfio_bind(const struct vfio_paths *paths, const struct vfio_address *address,
 	      struct error *err);
 /*
- * Give back to its former driver what vfio_bind() took for @address, in whatever process: members
- * of its group too, and what a bind left that was killed. -ENOENT with a line: nothing is
- * remembered of it. -EBUSY: somebody has it open.
+ * Give back to their former drivers all devices that vfio_bind() took for @address: members of its
+ * group too. That bind may have run in another process, and may have been killed. -ENOENT with a
+ * line: there is no record of it. -EBUSY: a process has it open.
  */
 int vfio_release(const struct vfio_paths *paths, const struct vfio_address *address,
 		 struct error *err);

@@ -20,8 +20,9 @@
 struct vfio_paths {
 	const char *sys;
 	const char *dev;
-	const char *state; /* in its folder "vfio" vfio/bind.h remembers; made when first needed */
-	const char *proc;  /* for what is mounted; NULL: nobody looks */
+	const char *state; /* vfio/bind.h keeps its records in the folder "vfio"; made when first
+			      needed */
+	const char *proc;  /* for what is mounted; NULL: that is not checked */
 };
 
 extern const struct vfio_paths vfio_host_paths;
@@ -46,7 +47,7 @@ struct vfio_host_device {
 	u32 class;	 /* 24 bits */
 	char driver[64]; /* "": none */
 	int group;	 /* -1: no IOMMU translates it */
-	bool is_bridge;	 /* to other buses: hosts need it, vfio does not pass it */
+	bool is_bridge;	 /* to another bus: the host needs it, and vfio does not pass it */
 	char reset[64];	 /* reset_method: "flr", "pm bus"; "": none */
 	unsigned range_count;
 	struct dma_range ranges[VFIO_MAX_RANGES]; /* of its group, as the host lists them */
@@ -57,18 +58,15 @@ struct vfio_host_device {
 /* -ENOENT with a line: there is no such device. -errno with a line. */
 int vfio_host_read(const struct vfio_paths *paths, const struct vfio_address *address,
 		   struct vfio_host_device *device, struct error *err);
-/*
- * Whether vfio-pci drives it, or a driver that is one for some device (mlx5_vfio_pci). A "driver"
- * that is "" does not.
- */
+/* Whether @driver is vfio-pci, or its variant for some device (mlx5_vfio_pci). False for "". */
 bool vfio_host_is_vfio_driver(const char *driver);
-/* All of the host's, by address, into malloc()ed memory that becomes the caller's. */
+/* All PCI devices of the host, sorted by address, in malloc()ed memory that the caller frees. */
 int vfio_host_list(const struct vfio_paths *paths, struct vfio_host_device **devices,
 		   unsigned *count, struct error *err);
 
 /* One thing that would stop a passthrough, and what to do about it. */
 struct vfio_problem {
-	bool fatal; /* else: it works, but somebody should know */
+	bool fatal; /* false: a warning; the device can be passed */
 	char what[256];
 	char remedy[256];
 };
@@ -76,13 +74,13 @@ struct vfio_problem {
 #define VFIO_MAX_PROBLEMS 80
 
 /*
- * All that stands between @address and a guest with @ram_bytes of RAM: no IOMMU, no vfio-pci,
- * members of its group that other drivers have, interrupts that are not remapped, who may open
- * /dev/vfio/GROUP, locked memory (@ram_bytes; 0: not asked), no reset, in use. Returns the number
- * of problems, or -errno with a line (no such device).
+ * All that prevents @address from being passed to a guest with @ram_bytes of RAM: no IOMMU, no
+ * vfio-pci, members of its group that other drivers have, interrupts that are not remapped,
+ * permissions of /dev/vfio/GROUP, locked memory (@ram_bytes; 0: not checked), no reset, in use.
+ * Returns the number of problems, or -errno with a line (no such device).
  *
- * It opens the group for a moment if it can, to ask the host itself: a caller that has it open
- * is told that somebody has.
+ * It opens the group for a moment if it can, to ask the host itself: to a caller that has the group
+ * open it reports that the group is in use.
  */
 int vfio_check(const struct vfio_paths *paths, const struct vfio_address *address, u64 ram_bytes,
 	       struct vfio_problem problems[VFIO_MAX_PROBLEMS], struct error *err);

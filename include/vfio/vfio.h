@@ -37,9 +37,9 @@ struct vfio_want {
 };
 
 /*
- * Open the @count devices that are wanted. @translated: a guest IOMMU is in front of them. What
- * stops one of them is said in one line that names the device, the reason and the remedy, and
- * nothing is left bound or open. -EBUSY, -ENODEV, -EPERM, -ENOMEM, ...
+ * Open the @count devices of @wants. @translated: a guest IOMMU is in front of them. If one of them
+ * cannot be opened, nothing is left bound or open, and the error is one line that names the device,
+ * the reason and the remedy. -EBUSY, -ENODEV, -EPERM, -ENOMEM, ...
  */
 int vfio_open(struct vfio **vfio, const struct vfio_paths *paths, const struct vfio_want *wants,
 	      unsigned count, bool translated, struct error *err);
