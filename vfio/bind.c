@@ -200,7 +200,7 @@ static int plan_member(struct plan *plan, const struct vfio_address *address, st
 	if (ret || member.is_bridge || vfio_host_is_vfio_driver(member.driver))
 		return ret;
 	if (plan->count == VFIO_MAX_MEMBERS)
-		return error_set(err, -E2BIG, "its group changes while we look");
+		return error_set(err, -E2BIG, "its group has more devices than lkvm can bind");
 	/*
 	 * An earlier bind may have been killed and have left it without a driver: its record has
 	 * the driver's name.

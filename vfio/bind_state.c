@@ -72,8 +72,8 @@ int vfio_state_lock(const struct vfio_paths *paths, struct error *err)
 	close(fd);
 	if (ret == -EAGAIN)
 		return error_set(err, ret,
-				 "another lkvm binds or releases devices, and does not "
-				 "come to an end: 'fuser -v %s' names it",
+				 "another lkvm has been binding or releasing devices for too "
+				 "long: 'fuser -v %s' names it",
 				 path);
 	return error_set(err, ret, "%s: %s", path, strerror(-ret));
 }

@@ -122,7 +122,7 @@ static int look_at_block(void *opaque, const char *entry)
 	if (is_claimed(use->paths, name)) {
 		vfio_use_remedy(use, "stop what uses it: 'lsblk' and 'fuser -v %s' may name it",
 				node);
-		return vfio_use_say(use, "somebody has claimed %s", name);
+		return vfio_use_say(use, "a process has %s open exclusively", name);
 	}
 	return 0;
 }

@@ -129,7 +129,7 @@ static int container_check(struct dma_listener *listener, u64 count)
 	if (!info_is_same(&now, &container->told)) {
 		log_limited(&container->log, LOG_ERROR,
 			    "%s: the host's IOMMU can no longer map what the guest was told it can "
-			    "(a device has come to the group?): start the guest anew",
+			    "(a device has come to the group?): restart the guest",
 			    container->name);
 		return -ESTALE;
 	}

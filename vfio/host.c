@@ -107,7 +107,8 @@ static int read_ranges(const struct vfio_paths *paths, struct vfio_host_device *
 		unsigned long long start, last;
 
 		if (sscanf(line, "%llx %llx %31s", &start, &last, kind) != 3 || start > last)
-			ret = error_set(err, -EIO, "%s: a line that says nothing", path);
+			ret = error_set(err, -EIO, "%s: a line that lkvm does not understand",
+					path);
 		else if (device->range_count == VFIO_MAX_RANGES)
 			ret = error_set(err, -E2BIG, "%s: more than %u ranges", path,
 					VFIO_MAX_RANGES);

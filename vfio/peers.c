@@ -215,7 +215,7 @@ static void say_gone(struct vfio_reach *reach, const struct vfio_pages *pages)
 	if (reach->said == pages->device)
 		return;
 	reach->said = pages->device;
-	log_warning("%s: the guest had it reach registers of %s, which is gone: its DMA to them is "
+	log_warning("%s: registers of %s that the guest mapped for it are gone: its DMA to them is "
 		    "refused from now on",
 		    reach->name, pages->device);
 }
