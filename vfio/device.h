@@ -2,11 +2,13 @@
 /*
  * A passed device: what of it is the host's and what the guest sees instead.
  *
- *   config.c      configuration space: which bits are the hardware's
- *   regions.c     BARs: shown to the guest, or trapped
- *   interrupts.c  which of the three kinds is on; intx.c, msi.c how, irqs.c the host's call for it
- *   reset.c       as new, before and after a guest
- *   errors.c      the hardware dies, or the host wants it back
+ *   device_open.c  opened, described by VFIO, closed
+ *   device.c       as a function of the guest's PCI bus
+ *   config.c       configuration space: which bits are the hardware's; capabilities.c
+ *   regions.c      BARs: shown to the guest, or trapped; peers.c for other devices' DMA
+ *   interrupts.c   which of the three kinds is on; intx.c, msi.c how, irqs.c the host's call for it
+ *   reset.c        resets before, after and by a guest
+ *   errors.c       the hardware dies, or the host wants it back
  *
  * VM lock held for all calls, or before the vCPUs run.
  */
@@ -74,13 +76,12 @@ struct vfio_device {
 	bool master; /* the guest has its bus mastering on: one of container->masters */
 	u32 config_size;
 	u64 config_offset;
-	/* Bits of configuration space that are read from the hardware, and that are written to it.
-	 */
+	/* Bits of configuration space that are read from, or written to, the hardware. */
 	u8 reads[PCI_CONFIG_SIZE];
 	u8 writes[PCI_CONFIG_SIZE];
 	u16 pm, pcie, af; /* capabilities; 0: none */
 	struct vfio_region regions[PCI_BARS + 1];
-	/* The MSI-X table and pending bits, where they are in the BARs; size 0: none. */
+	/* Where the MSI-X table and the pending bits are, if there is function.msix. */
 	unsigned table_bar, pba_bar;
 	u32 table_offset, pba_offset;
 	u32 irq_counts[VFIO_PCI_NUM_IRQS];
