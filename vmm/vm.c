@@ -110,7 +110,7 @@ static void *vcpu_thread(void *arg)
 /* A vCPU's thread needs no more stack than its calls: what is not asked for is not touched. */
 #define VCPU_STACK (256 * KIB)
 
-static int start_thread(struct vcpu *vcpu, void *(*body)(void *), void *arg)
+static int start_thread(struct vcpu *vcpu, void *(*body)(void *), void *arg, struct error *err)
 {
 	char name[16];
 	pthread_attr_t attr;
@@ -121,7 +121,10 @@ static int start_thread(struct vcpu *vcpu, void *(*body)(void *), void *arg)
 	ret = pthread_create(&vcpu->thread, &attr, body, arg);
 	pthread_attr_destroy(&attr);
 	if (ret)
-		return -ret;
+		return error_set(err, -ret, "cannot start a vCPU's thread: %s%s", strerror(ret),
+				 ret != EAGAIN ? ""
+					       : "; raise the limit of processes (ulimit -u, or "
+						 "pids.max of the cgroup)");
 	vcpu->started = true;
 	snprintf(name, sizeof(name), "vcpu-%u", vcpu->index % 1000);
 	pthread_setname_np(vcpu->thread, name);
@@ -196,7 +199,7 @@ static int vm_build(struct vm *vm, struct error *err)
 	if (ret)
 		return ret;
 	dma_identity_init(&vm->ram, vm->memory, vm->irq);
-	return start_thread(vm->vcpus[0], first_vcpu_thread, vm);
+	return start_thread(vm->vcpus[0], first_vcpu_thread, vm, err);
 }
 
 int vm_create(struct vm **out, const struct vm_host *host, const struct vm_config *config,
@@ -260,11 +263,9 @@ enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error 
 		return VM_HOST_ERROR;
 	vm->setup->image = image;
 	for (unsigned i = 1; !ret && i < vm->config->cpus; i++)
-		ret = start_thread(vm->vcpus[i], vcpu_thread, vm->vcpus[i]);
-	if (ret) {
-		error_set(err, ret, "cannot start a vCPU's thread: %s", strerror(-ret));
+		ret = start_thread(vm->vcpus[i], vcpu_thread, vm->vcpus[i], err);
+	if (ret)
 		vm_stop(vm, VM_HOST_ERROR);
-	}
 	sem_post(&vm->setup->go);
 	ret = loop_run(vm->loop);
 	if (ret) {
