@@ -17,7 +17,15 @@
 
 /* "Fixed ACPI Description Table (FADT)", revision 6: offsets and bits that we set. */
 #define FADT_SIZE	   276
+#define FADT_FACS	   36
 #define FADT_DSDT	   40
+#define FADT_SCI	   46
+#define FADT_PM1_EVENT	   56
+#define FADT_PM1_CONTROL   64
+#define FADT_PM1_EVENT_LEN 88
+#define FADT_PM1_CTRL_LEN  89
+#define FADT_C2_LATENCY	   96 /* more than 100: there is no C2; and C3, 1000 */
+#define FADT_C3_LATENCY	   98
 #define FADT_CENTURY	   108
 #define FADT_BOOT_ARCH	   109
 #define FADT_FLAGS	   112
@@ -35,6 +43,7 @@
 #define FLAG_FIX_RTC	   (1 << 6) /* the alarm is no event of fixed registers */
 #define FLAG_RESET_REG	   (1 << 10)
 #define FLAG_HW_REDUCED	   (1 << 20)
+#define FACS_SIZE	   64 /* and alignment */
 #define GAS_SYSTEM_IO	   1
 #define GAS_BYTE	   1
 
@@ -135,11 +144,44 @@ static void put_port(u8 *gas, u16 port)
 	bp_put64(gas, 4, port);
 }
 
-static int build_fadt(struct acpi *acpi, u64 dsdt)
+/* "Firmware ACPI Control Structure (FACS)": nothing is in it but its name. */
+static u8 *build_facs(struct acpi *acpi)
+{
+	u8 *facs;
+
+	acpi->used = align_up(acpi->used, FACS_SIZE);
+	facs = reserve(acpi, FACS_SIZE);
+	if (!facs)
+		return NULL;
+	memcpy(facs, "FACS", 4);
+	bp_put32(facs, 4, FACS_SIZE);
+	facs[32] = 2;
+	return facs;
+}
+
+/* What a machine has whose hardware is not reduced: the least of it. */
+static int put_fixed_hardware(struct acpi *acpi, u8 *fadt)
+{
+	u8 *facs = build_facs(acpi);
+
+	if (!facs)
+		return -ENOSPC;
+	bp_put32(fadt, FADT_FACS, address_of(acpi, facs));
+	bp_put16(fadt, FADT_SCI, GSI_SCI);
+	bp_put32(fadt, FADT_PM1_EVENT, PORT_PM1);
+	bp_put32(fadt, FADT_PM1_CONTROL, PORT_PM1 + 4);
+	fadt[FADT_PM1_EVENT_LEN] = 4;
+	fadt[FADT_PM1_CTRL_LEN] = 2;
+	bp_put16(fadt, FADT_C2_LATENCY, 0xfff);
+	bp_put16(fadt, FADT_C3_LATENCY, 0xfff);
+	return 0;
+}
+
+static int build_fadt(struct acpi *acpi, u64 dsdt, bool reduced)
 {
 	u8 *table = reserve(acpi, FADT_SIZE);
 
-	if (!table)
+	if (!table || (!reduced && put_fixed_hardware(acpi, table)))
 		return -ENOSPC;
 	bp_put32(table, FADT_DSDT, dsdt);
 	bp_put64(table, FADT_X_DSDT, dsdt);
@@ -147,7 +189,7 @@ static int build_fadt(struct acpi *acpi, u64 dsdt)
 	bp_put16(table, FADT_BOOT_ARCH, BOOT_ARCH_NO_VGA);
 	bp_put32(table, FADT_FLAGS,
 		 FLAG_WBINVD | FLAG_NO_PWR_BUTTON | FLAG_NO_SLP_BUTTON | FLAG_FIX_RTC |
-			 FLAG_RESET_REG | FLAG_HW_REDUCED);
+			 FLAG_RESET_REG | (reduced ? FLAG_HW_REDUCED : 0));
 	put_port(table + FADT_RESET_REG, PORT_RESET);
 	table[FADT_RESET_VALUE] = RESET_VALUE;
 	table[FADT_MINOR] = 5;
@@ -253,7 +295,7 @@ static int build_tables(struct acpi *acpi, const struct acpi_machine *machine)
 	dsdt = rsdp ? build_dsdt(acpi, machine) : NULL;
 	if (!dsdt)
 		return -ENOSPC;
-	ret = build_fadt(acpi, address_of(acpi, dsdt));
+	ret = build_fadt(acpi, address_of(acpi, dsdt), !machine->no_ioapic);
 	if (!ret)
 		ret = build_madt(acpi, machine->cpus);
 	if (!ret && machine->pci)

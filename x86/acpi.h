@@ -16,6 +16,11 @@ struct acpi_machine {
 	unsigned cpus;			 /* APIC IDs 0 to cpus - 1 */
 	const struct list_node *devices; /* struct device.node */
 	const struct pci_layout *pci;	 /* NULL: this machine has no PCI */
+	/*
+	 * The guest was told to leave the IOAPIC alone. It takes the PIC then, which Linux does not
+	 * do if ACPI says that the hardware is reduced.
+	 */
+	bool no_ioapic;
 	const struct firmware_table *tables;
 	unsigned table_count;
 };

@@ -194,6 +194,27 @@ int boot_write(const struct arch_image *image, const struct guest_memory *memory
 		   : 0;
 }
 
+/*
+ * Words of the kernel's command line that take the IOAPIC away (Linux,
+ * admin-guide/kernel-parameters): by name, or because one processor alone needs none.
+ */
+bool boot_has_no_ioapic(const char *cmdline)
+{
+	static const char *const words[] = { "noapic",	  "nolapic",	"disableapic", "nosmp",
+					     "maxcpus=0", "acpi=noirq", "pci=noacpi" };
+
+	while (*cmdline) {
+		size_t len = strcspn(cmdline, " ");
+
+		for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+			if (len == strlen(words[i]) && !memcmp(cmdline, words[i], len))
+				return true;
+		}
+		cmdline += len + strspn(cmdline + len, " ");
+	}
+	return false;
+}
+
 int arch_firmware_write(struct vm *vm, const struct arch_image *image,
 			const struct firmware *firmware, struct error *err)
 {
@@ -202,6 +223,7 @@ int arch_firmware_write(struct vm *vm, const struct arch_image *image,
 		.cpus = vm->config->cpus,
 		.devices = &vm->devices,
 		.pci = pci,
+		.no_ioapic = boot_has_no_ioapic(image->cmdline),
 		.tables = firmware->tables,
 		.table_count = firmware->table_count,
 	};

@@ -20,4 +20,7 @@ struct range;
 int boot_write(const struct arch_image *image, const struct guest_memory *memory,
 	       const struct range *ecam, struct error *err);
 
+/* Whether the kernel is told to leave the IOAPIC alone. */
+bool boot_has_no_ioapic(const char *cmdline);
+
 #endif

@@ -52,6 +52,7 @@
 #define PORT_SERIAL  0x3f8
 #define PORT_PVPANIC 0x505
 #define PORT_SLEEP   0x600 /* ACPI sleep control; + 1: sleep status */
+#define PORT_PM1     0x604 /* ACPI's PM1 status, enable and control: 16 bits each */
 #define PORT_CONFIG  0xcf8 /* PCI's configuration ports: address, and data 4 above */
 #define PORT_RESET   0xcf9 /* a byte in the middle of them, as chipsets have it */
 #define PORT_PCI     0x1000
@@ -59,6 +60,7 @@
 
 #define GSI_SERIAL     4
 #define GSI_RTC	       8
+#define GSI_SCI	       9  /* of tables for a machine without IOAPIC; nothing raises it */
 #define GSI_INTX       16 /* GSI_INTX_LINES of them */
 #define GSI_INTX_LINES 4
 
@@ -68,6 +70,10 @@
 #define SLEEP_TYPE_S5	 5
 #define SLEEP_TYPE_SHIFT 2
 #define SLEEP_ENABLE	 0x20
+/* "PM1 Control Registers": always in ACPI mode; the sleep type is that of the sleep register. */
+#define PM1_SCI_ENABLE	     0x0001
+#define PM1_SLEEP_TYPE_SHIFT 10
+#define PM1_SLEEP_ENABLE     0x2000
 
 enum e820_type { E820_RAM = 1, E820_RESERVED = 2 };
 

@@ -16,7 +16,7 @@
 #include "vmm/device.h"
 #include "vmm/vm.h"
 
-enum { REGION_I8042_DATA, REGION_I8042_COMMAND, REGION_SLEEP, REGION_CONFIG, REGIONS };
+enum { REGION_I8042_DATA, REGION_I8042_COMMAND, REGION_SLEEP, REGION_PM1, REGION_CONFIG, REGIONS };
 
 #define I8042_STATUS	  0x14 /* self-test passed, not locked, both buffers empty */
 #define I8042_PULSE	  0xf0 /* and above: pulse the output lines whose bits are clear ... */
@@ -27,6 +27,7 @@ struct legacy {
 	struct vm *vm;
 	struct bus_region regions[REGIONS];
 	struct config_ports config;
+	u16 pm1_enable;
 };
 
 static u64 i8042_read_data(struct bus_region *region, u64 offset, unsigned len)
@@ -66,6 +67,32 @@ static void sleep_write(struct bus_region *region, u64 offset, u64 value, unsign
 		vm_stop(legacy->vm, VM_POWEROFF);
 }
 
+/*
+ * ACPI 6.5, "PM1 Event Grouping" and "PM1 Control Grouping": no event ever comes, so only the
+ * enable bits are kept. The tables name these registers to guests without an IOAPIC.
+ */
+enum { PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4 };
+
+static u64 pm1_read(struct bus_region *region, u64 offset, unsigned len)
+{
+	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_PM1]);
+	u64 registers = (u64)legacy->pm1_enable << 8 * PM1_ENABLE | (u64)PM1_SCI_ENABLE
+									    << 8 * PM1_CONTROL;
+
+	return registers >> 8 * offset;
+}
+
+static void pm1_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
+{
+	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_PM1]);
+
+	if (offset == PM1_ENABLE)
+		legacy->pm1_enable = value;
+	if (offset == PM1_CONTROL && (value & PM1_SLEEP_ENABLE) &&
+	    ((value >> PM1_SLEEP_TYPE_SHIFT) & 7) == SLEEP_TYPE_S5)
+		vm_stop(legacy->vm, VM_POWEROFF);
+}
+
 /* One byte of the configuration address is the reset register, to who writes one byte. */
 static bool is_reset(u64 offset, unsigned len)
 {
@@ -94,12 +121,14 @@ static void config_write(struct bus_region *region, u64 offset, u64 value, unsig
 static const struct bus_ops i8042_data_ops = { i8042_read_data, i8042_write_data };
 static const struct bus_ops i8042_command_ops = { i8042_read_status, i8042_write_command };
 static const struct bus_ops sleep_ops = { sleep_read, sleep_write };
+static const struct bus_ops pm1_ops = { pm1_read, pm1_write };
 static const struct bus_ops config_ops = { config_read, config_write };
 
 static const struct bus_region regions[REGIONS] = {
 	[REGION_I8042_DATA] = { PORT_I8042, PORT_I8042, &i8042_data_ops },
 	[REGION_I8042_COMMAND] = { PORT_I8042 + 4, PORT_I8042 + 4, &i8042_command_ops },
 	[REGION_SLEEP] = { PORT_SLEEP, PORT_SLEEP + 1, &sleep_ops },
+	[REGION_PM1] = { PORT_PM1, PORT_PM1 + 5, &pm1_ops },
 	[REGION_CONFIG] = { PORT_CONFIG, PORT_CONFIG + 7, &config_ops },
 };
 

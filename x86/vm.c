@@ -13,6 +13,9 @@
 
 #define PIC_PINS    16 /* of both */
 #define IOAPIC_PINS 24
+/* Where a PC's firmware has their interrupts. */
+#define PIC_MASTER_VECTORS 0x08
+#define PIC_SLAVE_VECTORS  0x70
 
 /*
  * Old Intel processors run real mode as a task of virtual-8086 mode, for which
@@ -24,6 +27,21 @@ static int place_tss(int vm_fd)
 	return ioctl(vm_fd, KVM_SET_TSS_ADDR, LAYOUT_TSS) ? -errno : 0;
 }
 
+/*
+ * As firmware leaves it: interrupts have vectors of their own, and all are masked. After a reset
+ * they would come as exceptions 0 to 7 in a kernel that does not know that there is a PIC.
+ */
+static int mask_pic(int vm_fd, u32 which, u8 vectors)
+{
+	struct kvm_irqchip chip = { .chip_id = which };
+
+	if (ioctl(vm_fd, KVM_GET_IRQCHIP, &chip))
+		return -errno;
+	chip.chip.pic.irq_base = vectors;
+	chip.chip.pic.imr = 0xff;
+	return ioctl(vm_fd, KVM_SET_IRQCHIP, &chip) ? -errno : 0;
+}
+
 static int create_irqchip(struct vm *vm, struct error *err)
 {
 	const struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
@@ -31,6 +49,11 @@ static int create_irqchip(struct vm *vm, struct error *err)
 	if (ioctl(vm->fd, KVM_CREATE_IRQCHIP))
 		return error_set(err, -errno, "this host's KVM has no interrupt controller: %s",
 				 strerror(errno));
+	if (mask_pic(vm->fd, KVM_IRQCHIP_PIC_MASTER, PIC_MASTER_VECTORS) ||
+	    mask_pic(vm->fd, KVM_IRQCHIP_PIC_SLAVE, PIC_SLAVE_VECTORS))
+		return error_set(err, -EIO,
+				 "KVM does not let its interrupt controller (PIC) be "
+				 "masked");
 	if (ioctl(vm->fd, KVM_CREATE_PIT2, &pit))
 		return error_set(err, -errno, "this host's KVM has no timer (PIT): %s",
 				 strerror(errno));

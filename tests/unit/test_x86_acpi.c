@@ -107,6 +107,30 @@ static void every_table_sums_to_zero(void **state)
 	assert_int_equal(sum(dsdt, bp_get32(dsdt, 4)), 0);
 }
 
+static void without_an_ioapic_the_fadt_is_that_of_a_whole_pc(void **state)
+{
+	static struct bench bench;
+	const struct acpi_machine machine = { .cpus = 1,
+					      .devices = &bench.devices,
+					      .no_ioapic = true };
+	const u8 *fadt, *facs;
+
+	setup(&bench);
+	assert_int_equal(acpi_build(&machine, bench.area, AREA, LAYOUT_TABLES, NULL), 0);
+	fadt = find_table(&bench, "FACP");
+	assert_int_equal(bp_get32(fadt, 112) & 1 << 20, 0); /* HW_REDUCED_ACPI */
+	assert_int_equal(bp_get32(fadt, 48), 0);	    /* no SMI: always in ACPI mode */
+	assert_int_equal(bp_get16(fadt, 46), 9);
+	assert_int_equal(bp_get32(fadt, 56), 0x604);
+	assert_int_equal(bp_get32(fadt, 64), 0x608);
+	assert_int_equal(fadt[88], 4);
+	assert_int_equal(fadt[89], 2);
+	assert_int_equal(bp_get32(fadt, 36) % 64, 0);
+	facs = at(&bench, bp_get32(fadt, 36));
+	assert_memory_equal(facs, "FACS", 4);
+	assert_int_equal(bp_get32(facs, 4), 64);
+}
+
 static void the_fadt_names_ports_for_sleep_and_reset(void **state)
 {
 	static const u8 reset[] = { 1, 8, 0, 1, 0xf9, 0x0c, 0, 0, 0, 0, 0, 0, 6 };
@@ -257,6 +281,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_root_pointer_is_first_and_sums_to_zero),
 		cmocka_unit_test(every_table_sums_to_zero),
+		cmocka_unit_test(without_an_ioapic_the_fadt_is_that_of_a_whole_pc),
 		cmocka_unit_test(the_fadt_names_ports_for_sleep_and_reset),
 		cmocka_unit_test(the_madt_has_each_cpu_once_and_the_ioapic),
 		cmocka_unit_test(each_virtio_device_has_its_registers_first_and_an_edge_interrupt),

@@ -179,6 +179,27 @@ static void the_reset_vector_resets(void **state)
 	memory_destroy(memory);
 }
 
+static void words_that_take_the_ioapic_away_are_found_whole(void **state)
+{
+	static const char *const taking[] = { "noapic",	       "quiet  nolapic", "nosmp quiet",
+					      "a maxcpus=0 b", "acpi=noirq",	 "pci=noacpi",
+					      "disableapic " };
+	static const char *const keeping[] = { "",
+					       " ",
+					       "quiet",
+					       "noapics",
+					       "xnoapic",
+					       "maxcpus=01",
+					       "apic=verbose",
+					       "nosmpx",
+					       "init=/noapic" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(taking); i++)
+		assert_true(boot_has_no_ioapic(taking[i]));
+	for (unsigned i = 0; i < ARRAY_SIZE(keeping); i++)
+		assert_false(boot_has_no_ioapic(keeping[i]));
+}
+
 /* 2026-11-22 23:59:58 UTC, a Sunday. */
 static const struct timespec evening = { .tv_sec = 1795391998 };
 
@@ -266,6 +287,7 @@ int main(void)
 		cmocka_unit_test(page_tables_map_4_gib_onto_themselves),
 		cmocka_unit_test(the_pvh_start_info_carries_map_cmdline_and_initrd),
 		cmocka_unit_test(the_reset_vector_resets),
+		cmocka_unit_test(words_that_take_the_ioapic_away_are_found_whole),
 		cmocka_unit_test(the_clock_shows_utc_in_bcd),
 		cmocka_unit_test(the_clock_shows_binary_and_12_hours_on_request),
 		cmocka_unit_test(a_clock_that_was_set_runs_on),
