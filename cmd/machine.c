@@ -37,9 +37,16 @@ static void on_panic(void *arg)
 	vm_panicked(arg, false);
 }
 
+static void on_restart(void *arg)
+{
+	vm_restarting(arg);
+}
+
 static int add_console(struct machine *machine, struct error *err)
 {
-	struct terminal_events events = { .quit = on_quit, .panic = on_panic, .arg = machine->vm };
+	struct terminal_events events = {
+		.quit = on_quit, .panic = on_panic, .restart = on_restart, .arg = machine->vm
+	};
 	bool serial = machine->options->console == CONSOLE_SERIAL;
 	struct device_slot slot;
 	int ret = terminal_create(&machine->terminal, machine->vm->loop, &events);

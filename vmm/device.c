@@ -15,3 +15,17 @@ void vm_stop(struct vm *vm, enum vm_stop reason)
 		return;
 	loop_stop(vm->loop);
 }
+
+/* Accesses to devices between the words and the reset: enough for another line on the console. */
+#define RESTART_ACTIVITY 2000
+
+void vm_restarting(struct vm *vm)
+{
+	vm->restarting = true;
+	vm->restart_activity = vm->activity;
+}
+
+bool vm_is_restarting(const struct vm *vm)
+{
+	return vm->restarting && vm->activity - vm->restart_activity < RESTART_ACTIVITY;
+}

@@ -21,7 +21,11 @@
 #define OUTPUT_LOT   1024
 #define OUTPUT_DELAY 4 /* ms */
 
-static const char panic_text[] = "Kernel panic - not syncing";
+/* The first letter of each comes once in it: after a mismatch only that can match. */
+static const char *const words[TERMINAL_WORDS] = {
+	[WORD_PANIC] = "Kernel panic - not syncing",
+	[WORD_RESTART] = ": Restarting system",
+};
 
 /* ---- output ---- */
 
@@ -125,18 +129,26 @@ static void arm_timer(struct terminal *terminal)
 		loop_timer_arm(&terminal->out.timer, OUTPUT_DELAY * 1000000ULL);
 }
 
-static void look_for_panic(struct terminal *terminal, const char *data, size_t len)
+static void word_said(struct terminal *terminal, unsigned word)
 {
-	for (size_t i = 0; i < len; i++) {
-		/* Its first letter comes once in it: after a mismatch only that can match. */
-		if (data[i] == panic_text[terminal->panic_matched])
-			terminal->panic_matched++;
-		else
-			terminal->panic_matched = data[i] == panic_text[0];
-		if (terminal->panic_matched == sizeof(panic_text) - 1) {
-			terminal->panic_matched = 0;
-			terminal->events.panic(terminal->events.arg);
-		}
+	if (word == WORD_PANIC)
+		terminal->events.panic(terminal->events.arg);
+	else
+		terminal->events.restart(terminal->events.arg);
+}
+
+static void look_for_words(struct terminal *terminal, const char *data, size_t len)
+{
+	for (size_t i = 0; i < len * TERMINAL_WORDS; i++) {
+		unsigned *matched = &terminal->matched[i % TERMINAL_WORDS];
+		const char *word = words[i % TERMINAL_WORDS];
+		char c = data[i / TERMINAL_WORDS];
+
+		*matched = c == word[*matched] ? *matched + 1 : c == word[0];
+		if (word[*matched])
+			continue;
+		*matched = 0;
+		word_said(terminal, i % TERMINAL_WORDS);
 	}
 }
 
@@ -158,11 +170,12 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 		terminal->out.data = malloc(OUTPUT_SIZE);
 	if (terminal->out.gone || !terminal->out.data) {
 		terminal->out.lost += len;
+		look_for_words(terminal, data, len);
 		return len;
 	}
 	taken = MIN(len, OUTPUT_SIZE - terminal->out.count);
 	buffer_output(terminal, data, taken);
-	look_for_panic(terminal, data, taken);
+	look_for_words(terminal, data, taken);
 	terminal->out.starved = taken < len;
 	if (terminal->out.looped)
 		return taken; /* the reader is full already */

@@ -44,13 +44,16 @@ struct terminal_output {
 	int error; /* the first -errno of those */
 };
 
+/* What a kernel says that is to be known. */
+enum { WORD_PANIC, WORD_RESTART, TERMINAL_WORDS };
+
 struct terminal {
 	struct loop *loop; /* borrowed */
 	struct terminal_events events;
 	struct terminal_client *client; /* borrowed */
 	struct terminal_input in;
 	struct terminal_output out;
-	unsigned panic_matched; /* characters of panic_text that just went by */
+	unsigned matched[TERMINAL_WORDS]; /* characters of each of the words that just went by */
 };
 
 /* Find out what @fd is, and open what can be opened once more for ourselves. */

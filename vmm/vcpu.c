@@ -107,10 +107,18 @@ static void vcpu_refused(struct vcpu *vcpu, int error, const char *why)
 	vcpu_died(vcpu, arch_vcpu_blames_guest(vcpu, error) ? VM_PANIC : VM_HOST_ERROR, why);
 }
 
-/* A triple fault is how some kernels reset a PC (Linux's reboot=t), and how others crash. */
+/*
+ * A triple fault is how some kernels reset a PC (Linux's reboot=t), and how others crash. On AMD
+ * KVM has reset the processor before we see it, so what the guest said counts as well.
+ */
 static void handle_shutdown(struct vcpu *vcpu)
 {
-	if (!arch_vcpu_handed_over(vcpu)) {
+	bool said_so;
+
+	vm_lock(vcpu->vm);
+	said_so = vm_is_restarting(vcpu->vm);
+	vm_unlock(vcpu->vm);
+	if (!said_so && !arch_vcpu_handed_over(vcpu)) {
 		vcpu_died(vcpu, VM_PANIC, "the guest crashed (triple fault)");
 		return;
 	}

@@ -31,8 +31,10 @@ struct terminal_client {
 };
 
 struct terminal_events {
-	void (*quit)(void *arg);  /* Ctrl-A x */
-	void (*panic)(void *arg); /* "Kernel panic - not syncing" went by, which is a guess */
+	void (*quit)(void *arg); /* Ctrl-A x */
+	/* Linux's words went by, which a guess is built on: "Kernel panic - not syncing" ... */
+	void (*panic)(void *arg);
+	void (*restart)(void *arg); /* ... and "reboot: Restarting system" */
 	void *arg;
 };
 

@@ -105,6 +105,8 @@ struct vm {
 	pthread_cond_t unpark;
 	struct loop_timer pause_timer; /* looks whether the devices have settled */
 	struct list_node pause_watches;
+	bool restarting;	/* vm_restarting() was called ... */
+	u64 restart_activity;	/* ... when activity was this */
 	struct vm_setup *setup; /* vm.c's own */
 };
 
@@ -174,6 +176,11 @@ void vm_resume(struct vm *vm, u32 why);
 bool vm_is_paused(const struct vm *vm);
 /* @watch will not be told. */
 void vm_pause_forget(struct vm_pause_watch *watch);
+
+/* The guest said that it restarts the machine, which its kernel does at once. VM lock held. */
+void vm_restarting(struct vm *vm);
+/* Whether that was just now: the guest has done next to nothing since. VM lock held. */
+bool vm_is_restarting(const struct vm *vm);
 
 static inline void vm_lock(struct vm *vm)
 {

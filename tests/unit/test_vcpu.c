@@ -208,6 +208,20 @@ static void a_triple_fault_after_the_machine_was_handed_over_is_a_reset(void **s
 	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_SHUTDOWN }), VM_REBOOT);
 }
 
+static void so_is_one_after_the_guest_said_that_it_restarts(void **state)
+{
+	vm_restarting(&vm);
+	vm.activity += 1000;
+	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_SHUTDOWN }), VM_REBOOT);
+}
+
+static void but_not_when_it_did_other_things_since(void **state)
+{
+	vm_restarting(&vm);
+	vm.activity += 10000;
+	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_SHUTDOWN }), VM_PANIC);
+}
+
 static void registers_are_shown_under_debug_alone(void **state)
 {
 	RUN({ .exit_reason = KVM_EXIT_SHUTDOWN });
@@ -237,6 +251,8 @@ int main(void)
 		TEST(else_the_host_failed),
 		TEST(a_triple_fault_is_a_crash),
 		TEST(a_triple_fault_after_the_machine_was_handed_over_is_a_reset),
+		TEST(so_is_one_after_the_guest_said_that_it_restarts),
+		TEST(but_not_when_it_did_other_things_since),
 		TEST(registers_are_shown_under_debug_alone),
 	};
 
