@@ -54,9 +54,28 @@ $(CONFORMANCE).bios: $(CONFORMANCE) tests/guest/viommu/x86/bios.S
 
 GUESTS += $(CONFORMANCE_ALL)
 
+# Tiny guests of the lab: on arm64 there are no others.
+ifeq ($(ARCH),arm64)
+LAB_GUESTS := $(TEST)/guest/abort
+$(TEST)/guest/abort: tests/guest/arm64/abort.S
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -Wl,-Ttext=0,--build-id=none,-z,noexecstack -o $@.elf $<
+	$(Q)$(CROSS)objcopy -O binary -j .text $@.elf $@
+	$(Q)rm $@.elf
+else
+LAB_GUESTS := $(addprefix $(TEST)/guest/,jump_mmio exception_mmio)
+endif
+
+# What loads a crash kernel in a guest of the lab.
+$(BUILD)/kexec-load: tests/lab/kexec-load.c Makefile
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -static -o $@ $<
+
 # What the lab's hosts run besides stock kernels: once for each architecture, before check-lab.
 .PHONY: conformance lab-guests
-conformance: $(CONFORMANCE_ALL)
+conformance: $(CONFORMANCE_ALL) $(LAB_GUESTS) $(BUILD)/kexec-load
 lab-guests:
 	@$(MAKE) --no-print-directory ARCH=x86 conformance
 	@$(MAKE) --no-print-directory ARCH=arm64 conformance
