@@ -30,6 +30,7 @@ struct pl031 {
 	u32 offset; /* guest's time minus host's, modulo 2^32 */
 	u32 load, match;
 	bool enabled, matched;
+	bool waiting; /* for alarm.seconds, the match */
 };
 
 static u32 guest_time(const struct pl031 *rtc, s64 *host)
@@ -51,6 +52,7 @@ static void on_alarm(struct alarm *alarm)
 	struct pl031 *rtc = container_of(alarm, struct pl031, alarm);
 
 	rtc->matched = true;
+	rtc->waiting = false;
 	update_line(rtc);
 }
 
@@ -60,6 +62,7 @@ static void wait_for_match(struct pl031 *rtc)
 	s64 host;
 	u32 left = rtc->match - guest_time(rtc, &host);
 
+	rtc->waiting = true;
 	alarm_set(&rtc->alarm, host + left);
 }
 
@@ -142,7 +145,25 @@ static void pl031_destroy(struct device *device)
 	free(rtc);
 }
 
-static const struct device_ops pl031_ops = { .destroy = pl031_destroy };
+static void pl031_pause(struct device *device)
+{
+	alarm_clear(&container_of(device, struct pl031, device)->alarm);
+}
+
+/* What came meanwhile comes now. */
+static void pl031_resume(struct device *device)
+{
+	struct pl031 *rtc = container_of(device, struct pl031, device);
+
+	if (rtc->waiting)
+		alarm_set(&rtc->alarm, rtc->alarm.seconds);
+}
+
+static const struct device_ops pl031_ops = {
+	.pause = pl031_pause,
+	.resume = pl031_resume,
+	.destroy = pl031_destroy,
+};
 
 int pl031_create(struct vm *vm)
 {

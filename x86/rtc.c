@@ -78,7 +78,22 @@ static void rtc_destroy(struct device *device)
 	free(rtc);
 }
 
-static const struct device_ops rtc_ops = { .destroy = rtc_destroy };
+static void rtc_pause(struct device *device)
+{
+	alarm_clear(&container_of(device, struct rtc, device)->alarm);
+}
+
+/* What came meanwhile comes now. */
+static void rtc_resume(struct device *device)
+{
+	on_alarm(&container_of(device, struct rtc, device)->alarm);
+}
+
+static const struct device_ops rtc_ops = {
+	.pause = rtc_pause,
+	.resume = rtc_resume,
+	.destroy = rtc_destroy,
+};
 
 int rtc_create(struct vm *vm)
 {

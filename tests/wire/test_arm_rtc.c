@@ -3,6 +3,7 @@
 #include "cmocka_all.h"
 
 #include <sys/timerfd.h>
+#include <time.h>
 
 #include "../../arm/map.h"
 #include "../../arm/pl031.h"
@@ -47,6 +48,14 @@ static void turn(void)
 {
 	while (!loop_poll(vm->loop, 1000))
 		;
+}
+
+/* Longer than host_clock_almost() leaves. */
+static void pause_a_while(void)
+{
+	const struct timespec time = { .tv_nsec = 1000000 };
+
+	nanosleep(&time, NULL);
 }
 
 static void linux_knows_it_by_its_id(void **state)
@@ -126,6 +135,33 @@ static void an_alarm_in_the_past_is_for_when_the_counter_has_wrapped(void **stat
 	assert_int_equal(get(RIS), 0);
 }
 
+static void an_alarm_that_is_due_in_a_pause_comes_after_it(void **state)
+{
+	struct device *device = list_entry(vm->devices.next, struct device, node);
+
+	host_clock_almost(NOW);
+	set(IMSC, 1);
+	set(MR, NOW);
+	device->ops->pause(device);
+	host_clock_set(NOW + 1);
+	pause_a_while();
+	assert_int_equal(loop_poll(vm->loop, 0), 0);
+	device->ops->resume(device);
+	turn();
+	assert_true(wire_level(MAP_SPI_RTC));
+}
+
+static void a_pause_brings_no_alarm_that_was_not_set(void **state)
+{
+	struct device *device = list_entry(vm->devices.next, struct device, node);
+
+	set(IMSC, 1);
+	device->ops->pause(device);
+	device->ops->resume(device);
+	assert_int_equal(loop_poll(vm->loop, 0), 0);
+	assert_false(wire_level(MAP_SPI_RTC));
+}
+
 static void any_value_in_any_register_in_any_width_is_harmless(void **state)
 {
 	static const u64 values[] = { 0, 1, UINT32_MAX, UINT64_MAX, 1ULL << 63 };
@@ -197,6 +233,8 @@ int main(void)
 		TEST(an_alarm_that_is_masked_is_seen_and_not_heard),
 		TEST(the_alarm_is_in_the_guests_time),
 		TEST(an_alarm_in_the_past_is_for_when_the_counter_has_wrapped),
+		TEST(an_alarm_that_is_due_in_a_pause_comes_after_it),
+		TEST(a_pause_brings_no_alarm_that_was_not_set),
 		TEST(any_value_in_any_register_in_any_width_is_harmless),
 		TEST(an_alarm_looks_at_the_hosts_clock_again_and_again),
 	};

@@ -161,6 +161,20 @@ static void each_second_interrupts_where_it_is_enabled(void **state)
 	assert_true(wire_level(8));
 }
 
+static void an_alarm_that_is_due_in_a_pause_comes_after_it(void **state)
+{
+	struct device *device = list_entry(vm->devices.next, struct device, node);
+
+	set_alarm(0x23, 0x59, 0x59);
+	set(B, HOURS_24 | ALARM);
+	device->ops->pause(device);
+	host_clock_set(NOW + 1);
+	assert_int_equal(loop_poll(vm->loop, 0), 0);
+	assert_false(wire_level(8));
+	device->ops->resume(device);
+	assert_true(wire_level(8));
+}
+
 static void any_byte_in_any_register_is_harmless(void **state)
 {
 	for (unsigned round = 0; round < 64; round++) {
@@ -189,6 +203,7 @@ int main(void)
 		TEST(the_alarm_is_in_the_guests_time),
 		TEST(while_the_clock_is_set_nothing_comes),
 		TEST(each_second_interrupts_where_it_is_enabled),
+		TEST(an_alarm_that_is_due_in_a_pause_comes_after_it),
 		TEST(any_byte_in_any_register_is_harmless),
 	};
 
