@@ -11,6 +11,7 @@
 #include "machine.h"
 #include "util/log.h"
 #include "vmm/terminal.h"
+#include "vmm/vcpu.h"
 #include "watch.h"
 
 /* What the process itself adds to the loop: the signals that end nothing. */
@@ -182,7 +183,8 @@ int cmd_run(int argc, char **argv)
 	run.options = &options;
 	ret = watch_start(&run.watch, options.timeout);
 	if (ret) {
-		log_error("cannot start a thread: %s", strerror(-ret));
+		log_error("cannot start a thread: %s%s", strerror(-ret),
+			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");
 		return EXIT_HOST;
 	}
 	return prepare_build_run(&run);

@@ -199,8 +199,8 @@ static bool try_again(struct vcpu *vcpu, unsigned *failures)
 	}
 	if (++*failures > AGAIN_MAX) {
 		vcpu_died(vcpu, VM_HOST_ERROR,
-			  "KVM cannot run it: this host's kernel starts no more threads for us; "
-			  "raise the limit of processes (ulimit -u, or pids.max of the cgroup)");
+			  "KVM cannot run it: this host's kernel starts no more threads for "
+			  "us; " THREADS_REMEDY);
 		return false;
 	}
 	if (*failures > 1)

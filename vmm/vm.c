@@ -122,9 +122,7 @@ static int start_thread(struct vcpu *vcpu, void *(*body)(void *), void *arg, str
 	pthread_attr_destroy(&attr);
 	if (ret)
 		return error_set(err, -ret, "cannot start a vCPU's thread: %s%s", strerror(ret),
-				 ret != EAGAIN ? ""
-					       : "; raise the limit of processes (ulimit -u, or "
-						 "pids.max of the cgroup)");
+				 ret == EAGAIN ? "; " THREADS_REMEDY : "");
 	vcpu->started = true;
 	snprintf(name, sizeof(name), "vcpu-%u", vcpu->index % 1000);
 	pthread_setname_np(vcpu->thread, name);

@@ -15,6 +15,9 @@
 struct vm;
 struct kvm_run;
 
+/* What to do about a thread that the kernel does not start (EAGAIN). */
+#define THREADS_REMEDY "raise the limit of processes (ulimit -u, or pids.max of the cgroup)"
+
 struct vcpu {
 	struct vm *vm;
 	unsigned index;	     /* 0 boots */
