@@ -12,7 +12,7 @@ enum { ENTRY_ADDRESS, ENTRY_ADDRESS_UPPER, ENTRY_DATA, ENTRY_CONTROL };
 
 struct msix_entry {
 	u32 dwords[ENTRY_DWORDS];
-	bool used; /* unmasked since MSI-X is on, and whoever listens was told */
+	bool used; /* unmasked since MSI-X is on, and the listener was told */
 	struct msi_vector vector;
 };
 
@@ -122,7 +122,7 @@ static void tell_enabled(struct msix *msix, bool on)
 		msix->ops->enabled(msix, msix->arg, on);
 }
 
-/* Who signals is told first: nothing is signalled behind what is forgotten here. */
+/* The listener, which signals, is told first: it must not signal what is forgotten here. */
 static void switch_off(struct msix *msix)
 {
 	msix->enabled = false;

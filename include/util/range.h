@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Ranges are [start, last], both inside, so that the whole 64-bit space can be
- * written down; an empty range cannot. Whoever gets a start and a length from
- * outside turns them into a range here, where the sum is checked.
+ * written down; an empty range cannot. A start and a length that come from
+ * outside are turned into a range here, where the sum is checked.
  */
 #ifndef UTIL_RANGE_H
 #define UTIL_RANGE_H

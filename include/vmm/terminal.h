@@ -61,7 +61,7 @@ void terminal_lend(void);
 /* We were stopped and go on, or may have come to the foreground (SIGCONT). */
 void terminal_continue(struct terminal *terminal);
 
-/* The other end; NULL: nobody (output is taken by whoever writes, input waits). */
+/* The other end; NULL: none (anybody may write output, and input waits). */
 void terminal_set_client(struct terminal *terminal, struct terminal_client *client);
 
 /* Input at hand, 0 if none. Asking for less than there is leaves the rest for the next call. */
