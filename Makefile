@@ -93,12 +93,32 @@ $(SYSROOT_DONE): scripts/sysroot
 
 include tests/tests.mk
 
+# The manual page's options and bash's completion come from the option tables of an lkvm that
+# runs here, which for another architecture is this machine's own.
+NATIVE := build/$(HOST_ARCH)/lkvm
+ifneq ($(ARCH),$(HOST_ARCH))
+$(NATIVE): FORCE
+	$(Q)$(MAKE) --no-print-directory ARCH=$(HOST_ARCH) lkvm
+endif
+
+# make docs                  build/<arch>/lkvm.1, and bash's completion
+.PHONY: docs
+docs: $(BUILD)/lkvm.1 $(BUILD)/lkvm.bash
+$(BUILD)/lkvm.1: docs/lkvm.1 $(NATIVE)
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D); $(NATIVE) help --man >$@.options
+	$(Q)sed -e '/^\.\\" OPTIONS/{r $@.options' -e 'd}' docs/lkvm.1 >$@.new; mv $@.new $@
+$(BUILD)/lkvm.bash: $(NATIVE)
+	$(call say,BASH,$@)
+	$(Q)mkdir -p $(@D); $(NATIVE) completion bash >$@.new; mv $@.new $@
+
 # make install               to PREFIX (/usr/local), under DESTDIR
 PREFIX ?= /usr/local
 .PHONY: install
-install: $(BUILD)/lkvm
+install: $(BUILD)/lkvm docs
 	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/lkvm
-	install -D -m 644 docs/lkvm.1 $(DESTDIR)$(PREFIX)/share/man/man1/lkvm.1
+	install -D -m 644 $(BUILD)/lkvm.1 $(DESTDIR)$(PREFIX)/share/man/man1/lkvm.1
+	install -D -m 644 $(BUILD)/lkvm.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lkvm
 
 # make format                lay the sources out as .clang-format says
 .PHONY: format

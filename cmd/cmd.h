@@ -13,9 +13,13 @@ enum exit_status {
 	EXIT_SIGNAL = 128, /* plus the signal's number; Ctrl-A x counts as SIGINT */
 };
 
+struct verb_family;
+
 struct command {
 	const char *name;
-	const char *summary;		   /* half a line, for "lkvm help" */
+	const char *summary; /* half a line, for "lkvm help" */
+	/* Of a command that is a family of verbs (cmd/verbs.h), instead of the other two. */
+	const struct verb_family *family;
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 	void (*help)(void);
 };
@@ -27,14 +31,14 @@ int cmd_run(int argc, char **argv);
 void cmd_run_help(void);
 int cmd_list(int argc, char **argv);
 void cmd_list_help(void);
-int cmd_iommu(int argc, char **argv);
-void cmd_iommu_help(void);
-int cmd_vfio(int argc, char **argv);
-void cmd_vfio_help(void);
+int cmd_completion(int argc, char **argv);
+void cmd_completion_help(void);
 int cmd_version(int argc, char **argv);
 void cmd_version_help(void);
 int cmd_help(int argc, char **argv);
 void cmd_help_help(void);
+
+extern const struct verb_family iommu_family, vfio_family;
 
 /* NULL if there is none of that name. */
 const struct command *find_command(const char *name);

@@ -1,27 +1,52 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd.h"
+#include "options_print.h"
+#include "run_options.h"
+#include "verbs.h"
+
+/* What the build puts into docs/lkvm.1. */
+static void print_manual(void)
+{
+	options_print_manual(run_option_specs);
+	printf(".SS Devices\n");
+	for (unsigned row = 0; device_classes[row]; row++) {
+		if (device_classes[row]->options)
+			options_print_manual(device_classes[row]->options);
+	}
+}
 
 int cmd_help(int argc, char **argv)
 {
 	const struct command *command;
 
+	if (argc == 2 && !strcmp(argv[1], "--man")) {
+		print_manual();
+		return EXIT_OK;
+	}
 	if (argc > 1) {
 		command = find_command(argv[1]);
 		if (!command)
 			return unknown_command(argv[1]);
-		command->help();
+		if (command->family)
+			verbs_help(command->family);
+		else
+			command->help();
 		return EXIT_OK;
 	}
 	printf("usage: lkvm COMMAND [ARGS]\n\nThe most commonly used lkvm commands are:\n");
 	for (command = commands; command->name; command++)
-		printf("   %-10s %s\n", command->name, command->summary);
+		printf("   %-11s %s\n", command->name, command->summary);
 	printf("\n'lkvm help COMMAND' explains a command.\n");
 	return EXIT_OK;
 }
 
 void cmd_help_help(void)
 {
-	printf("usage: lkvm help [COMMAND]\n\nList the commands, or explain one.\n");
+	printf("usage: lkvm help [COMMAND]\n"
+	       "       lkvm help --man\n\n"
+	       "List the commands, or explain one. --man prints the options of 'lkvm run' as the\n"
+	       "manual page has them.\n");
 }

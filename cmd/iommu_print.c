@@ -195,7 +195,7 @@ static bool is_end(const json_t *line)
 	return json_is_true(json_object_get(line, "end"));
 }
 
-int iommu_print_table(struct iommu_query *query, const struct iommu_options *options)
+int iommu_print_table(struct query *query, const struct iommu_options *options)
 {
 	const struct part *last = NULL;
 	json_t *line;
@@ -248,7 +248,7 @@ static void document_add(struct document *document, const struct part *part, con
 	document->follows = true;
 }
 
-int iommu_print_json(struct iommu_query *query, const struct iommu_options *options)
+int iommu_print_json(struct query *query, const struct iommu_options *options)
 {
 	/* The list of mappings, which is the last, is there if it was asked for. */
 	struct document document = { .count = ARRAY_SIZE(parts) - !options->mappings };
@@ -307,7 +307,7 @@ static void print_event(const json_t *event)
 	printf("%s\n", json_is_true(json_object_get(event, "injected")) ? " (injected)" : "");
 }
 
-int iommu_print_trace(struct iommu_query *query)
+int iommu_print_trace(struct query *query)
 {
 	json_t *line;
 

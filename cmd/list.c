@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "list.h"
 #include "options.h"
+#include "options_print.h"
 #include "util/log.h"
 #include "vmm/control.h"
 
@@ -92,14 +93,8 @@ struct list_options {
 	bool help;
 };
 
-static int set_help(void *target, char *value, struct error *err)
-{
-	((struct list_options *)target)->help = true;
-	return 0;
-}
-
 static const struct option_spec specs[] = {
-	{ 'h', "help", OPTION_FLAG, NULL, "this text", set_help },
+	{ 'h', "help", OPTION_FLAG, .help = "this text", OPTION_FIELD(struct list_options, help) },
 	{ 0 },
 };
 
@@ -111,11 +106,12 @@ static int set_word(void *target, char *word, struct error *err)
 int cmd_list(int argc, char **argv)
 {
 	struct list_options options = { 0 };
+	const struct option_group groups[] = { { specs, &options }, { 0 } };
 	struct error err = { "" };
 	struct running_vm *vms;
 	int count;
 
-	if (options_parse(specs, argc, argv, &options, set_word, &err)) {
+	if (options_parse(groups, argc, argv, set_word, NULL, &err)) {
 		log_error("%s", err.text);
 		return EXIT_USAGE;
 	}
@@ -143,5 +139,5 @@ int cmd_list(int argc, char **argv)
 void cmd_list_help(void)
 {
 	printf("usage: lkvm list\n\nList the VMs that you run, with their process IDs.\n\n");
-	options_print(specs);
+	options_print_help(specs);
 }

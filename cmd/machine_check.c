@@ -10,13 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "disk/disk.h"
-#include "machine_parts.h"
+#include "machine.h"
 #include "util/fds.h"
 #include "util/file.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
-#include "vmm/pci.h"
 
 static int open_initrd(struct machine *machine, u64 *size, struct error *err)
 {
@@ -42,13 +40,15 @@ static int open_initrd(struct machine *machine, u64 *size, struct error *err)
 static int write_cmdline(struct machine *machine, struct error *err)
 {
 	const struct run_options *options = machine->options;
-	const char *ours = options->console == CONSOLE_VIRTIO ? "console=hvc0 panic=-1"
-							      : "console=ttyS0 panic=-1";
 	const char *theirs = options->params ? options->params : "";
+	char words[ARCH_MAX_CMDLINE + 1] = "";
 	int len;
 
-	len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s%s%s",
-		       options->no_defaults ? "" : ours,
+	/* Words that do not fit are cut, and so too long for the kernel's command line as well. */
+	if (!options->no_defaults)
+		devices_kernel_words(&options->devices, words, sizeof(words));
+	len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s%s%s%s%s", words,
+		       *words ? " " : "", options->no_defaults ? "" : "panic=-1",
 		       options->no_defaults || !*theirs ? "" : " ", theirs);
 	if (len >= (int)sizeof(machine->cmdline))
 		return error_set(err, -EINVAL, "--params: %d characters, the kernel takes %d", len,
@@ -78,40 +78,6 @@ static int check_kernel(struct machine *machine, struct error *err)
 		ret = arch_image_plan(machine->image, machine->ram, machine->config.ram_count,
 				      initrd_size, machine->cmdline, err);
 	return ret;
-}
-
-/* The rng and the console take slots as well; the IOMMU always sits on virtio-mmio. */
-static int check_slots(const struct machine *machine, struct error *err)
-{
-	const struct run_options *options = machine->options;
-	unsigned virtio = options->disk_count + options->rng + (options->console == CONSOLE_VIRTIO);
-	unsigned on_pci = options->passed_count, on_mmio = options->viommu;
-	struct device_slot slot;
-
-	*(options->transport == TRANSPORT_PCI ? &on_pci : &on_mmio) += virtio;
-	/* Slot 0 is the host bridge's. */
-	if (on_pci >= PCI_SLOTS)
-		return error_set(err, -EINVAL, "%u PCI devices: this machine has room for %u",
-				 on_pci, PCI_SLOTS - 1);
-	if (!on_mmio || !arch_slot_virtio(on_mmio - 1, &slot))
-		return 0;
-	return error_set(err, -EINVAL,
-			 "%u virtio devices: this machine has room for fewer, or --transport pci",
-			 on_mmio);
-}
-
-static int check_disks(struct machine *machine, struct error *err)
-{
-	const struct run_options *options = machine->options;
-
-	for (unsigned i = 0; i < options->disk_count; i++) {
-		int ret = disk_open(&machine->disks[i], options->disks[i].path,
-				    &options->disks[i].options, err);
-
-		if (ret)
-			return ret;
-	}
-	return 0;
 }
 
 static int check_host(struct machine *machine, struct error *err)
@@ -172,18 +138,9 @@ static int check_name(const struct machine *machine, struct error *err)
 	return 0;
 }
 
-/* Who never maps a doorbell would have no MSIs without a window. */
-static int check_viommu(const struct machine *machine, struct error *err)
-{
-	if (!machine->options->viommu_config.msi_map || arch_maps_doorbells)
-		return 0;
-	return error_set(err, -EINVAL,
-			 "--viommu msi=map: %s guests never map their MSI doorbell; leave it out",
-			 arch_name);
-}
-
 int machine_prepare(struct machine *machine, const struct run_options *options, struct error *err)
 {
+	const struct devices *devices = &options->devices;
 	int ret;
 
 	memset(machine, 0, sizeof(*machine));
@@ -194,6 +151,13 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->config.cpus = options->cpus;
 	machine->config.panic_timeout = options->panic_timeout;
 	machine->config.arch = options->arch;
+	machine->config.windows = machine->plan.windows = &machine->windows;
+	machine->windows.usual = arch_doorbells;
+	machine->windows.usual_count = arch_doorbell_count;
+	machine->places.plan = &machine->plan;
+	machine->places.mmio_slot = arch_slot_virtio;
+	machine->places.any = options->transport == TRANSPORT_PCI ? DEVICE_BUS_PCI
+								  : DEVICE_BUS_MMIO;
 	fds_raise_limit();
 	ret = machine_check_fds(machine, err);
 	if (!ret)
@@ -201,17 +165,25 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	if (!ret)
 		ret = check_dump(machine, err);
 	if (!ret)
-		ret = check_viommu(machine, err);
-	if (!ret)
 		ret = check_kernel(machine, err);
 	if (!ret)
-		ret = check_slots(machine, err);
+		ret = devices_check_places(devices, &machine->places, err);
+	machine->plan.ram = machine->ram;
+	machine->plan.ram_count = machine->config.ram_count;
 	if (!ret)
-		ret = check_disks(machine, err);
+		machine->plan.page_size = arch_image_page_size(machine->image);
+	if (!ret)
+		ret = devices_prepare(devices, &machine->plan, err);
 	if (!ret)
 		ret = check_host(machine, err);
-	/* Last: it may take devices from their drivers. */
 	if (!ret)
-		ret = machine_check_passed(machine, err);
-	return ret;
+		ret = devices_claim(devices, &machine->plan, err);
+	/*
+	 * A look for now, so that a host that fits no guest is refused before anything is made: the
+	 * doorbell is not known before there is an interrupt controller.
+	 */
+	if (!ret)
+		ret = dma_windows_decide(&machine->windows, NULL, err);
+	/* Once more: what is passed has as many interrupts as its hardware says. */
+	return ret ? ret : machine_check_fds(machine, err);
 }

@@ -8,14 +8,17 @@
 #include "cmd.h"
 #include "util/log.h"
 #include "util/parse.h"
+#include "verbs.h"
 
 const struct command commands[] = {
-	{ "run", "Start a virtual machine", cmd_run, cmd_run_help },
-	{ "list", "List the running VMs", cmd_list, cmd_list_help },
-	{ "iommu", "Look into a running VM's IOMMU", cmd_iommu, cmd_iommu_help },
-	{ "vfio", "See, check, bind and release the host's PCI devices", cmd_vfio, cmd_vfio_help },
-	{ "version", "Print the version", cmd_version, cmd_version_help },
-	{ "help", "Explain a command", cmd_help, cmd_help_help },
+	{ "run", "Start a virtual machine", .run = cmd_run, .help = cmd_run_help },
+	{ "list", "List the running VMs", .run = cmd_list, .help = cmd_list_help },
+	{ "iommu", "Look into a running VM's IOMMU", &iommu_family },
+	{ "vfio", "See, check, bind and release the host's PCI devices", &vfio_family },
+	{ "completion", "Print the shell's completion", .run = cmd_completion,
+	  .help = cmd_completion_help },
+	{ "version", "Print the version", .run = cmd_version, .help = cmd_version_help },
+	{ "help", "Explain a command", .run = cmd_help, .help = cmd_help_help },
 	{ 0 },
 };
 
@@ -68,7 +71,10 @@ static int run_command(int argc, char **argv)
 	if (!strcmp(argv[1], "--version"))
 		return cmd_version(1, argv);
 	command = find_command(argv[1]);
-	return command ? command->run(argc - 1, argv + 1) : unknown_command(argv[1]);
+	if (!command)
+		return unknown_command(argv[1]);
+	return command->family ? verbs_run(command->family, argc - 1, argv + 1)
+			       : command->run(argc - 1, argv + 1);
 }
 
 /* What a command printed has not arrived before this says so: /dev/full, a disk without room. */

@@ -6,34 +6,47 @@
 #include "options.h"
 #include "util/parse.h"
 
-static const struct option_spec *find_letter(const struct option_spec *specs, char letter)
+#define OPTIONS_MAX 128
+
+struct parser {
+	const struct option_group *groups;
+	int argc, index; /* of the word that is looked at */
+	char **argv;
+	const struct option_spec *given[OPTIONS_MAX]; /* with values, and not to be repeated */
+	unsigned given_count;
+};
+
+/* An option, and the group that it is in. */
+struct found {
+	const struct option_group *group;
+	const struct option_spec *spec; /* NULL: there is none */
+};
+
+static struct found find(const struct option_group *groups, char letter, const char *name,
+			 size_t len)
 {
-	for (; specs->name; specs++) {
-		if (specs->letter && specs->letter == letter)
-			return specs;
+	for (; groups->specs; groups++) {
+		for (const struct option_spec *spec = groups->specs; spec->name; spec++) {
+			if (letter ? spec->letter == letter
+				   : strlen(spec->name) == len && !strncmp(spec->name, name, len))
+				return (struct found){ groups, spec };
+		}
 	}
-	return NULL;
+	return (struct found){ 0 };
 }
 
-static const struct option_spec *find_name(const struct option_spec *specs, const char *name,
-					   size_t len)
-{
-	for (; specs->name; specs++) {
-		if (strlen(specs->name) == len && !strncmp(specs->name, name, len))
-			return specs;
-	}
-	return NULL;
-}
-
-static int say_unknown(const struct option_spec *specs, const char *given, struct error *err)
+static int say_unknown(const struct option_group *groups, const char *given, struct error *err)
 {
 	const char *names[OPTIONS_MAX + 1] = { NULL };
 	size_t len = strcspn(given, "=");
+	unsigned count = 0;
 	char word[64];
 	const char *near;
 
-	for (unsigned i = 0; specs[i].name && i < OPTIONS_MAX; i++)
-		names[i] = specs[i].name;
+	for (; groups->specs; groups++) {
+		for (unsigned i = 0; groups->specs[i].name && count < OPTIONS_MAX; i++)
+			names[count++] = groups->specs[i].name;
+	}
 	snprintf(word, sizeof(word), "%.*s", (int)len, given);
 	near = parse_nearest(word, names);
 	if (near)
@@ -42,24 +55,33 @@ static int say_unknown(const struct option_spec *specs, const char *given, struc
 	return error_set(err, -EINVAL, "unknown option --%s: --help lists what there is", word);
 }
 
-struct parser {
-	const struct option_spec *specs;
-	int argc, index; /* of the word that is looked at */
-	char **argv;
-	void *target;
-	u64 given; /* a bit for each of the specs */
-};
-
 /* Repeating a flag changes nothing; of two values one would be lost silently. */
-static int set(struct parser *parser, const struct option_spec *spec, char *value,
-	       struct error *err)
+static int check_once(struct parser *parser, const struct option_spec *spec, struct error *err)
 {
-	u64 bit = 1ULL << (spec - parser->specs);
+	if (spec->type == OPTION_FLAG || spec->many)
+		return 0;
+	for (unsigned i = 0; i < parser->given_count; i++) {
+		if (parser->given[i] == spec)
+			return error_set(err, -EINVAL, "--%s is given twice: once is enough",
+					 spec->name);
+	}
+	if (parser->given_count < OPTIONS_MAX)
+		parser->given[parser->given_count++] = spec;
+	return 0;
+}
 
-	if (parser->given & bit && spec->arg != OPTION_FLAG && !spec->many)
-		return error_set(err, -EINVAL, "--%s is given twice: once is enough", spec->name);
-	parser->given |= bit;
-	return spec->set(parser->target, value, err);
+static int set(struct parser *parser, const struct found *found, char *value, struct error *err)
+{
+	const struct option_group *group = found->group;
+	void *target = group->target;
+	int ret = check_once(parser, found->spec, err);
+
+	if (ret)
+		return ret;
+	if (group->find_target)
+		target = group->find_target(group, found->spec);
+	return target ? option_set(found->spec, target, value, err)
+		      : error_set(err, -ENOMEM, "--%s: out of memory", found->spec->name);
 }
 
 static char *next_word(const struct parser *parser)
@@ -72,39 +94,40 @@ static int parse_long(struct parser *parser, struct error *err)
 {
 	char *name = parser->argv[parser->index] + 2;
 	char *value = strchr(name, '='), *next = next_word(parser);
-	const struct option_spec *spec = find_name(parser->specs, name, strcspn(name, "="));
+	struct found found = find(parser->groups, '\0', name, strcspn(name, "="));
+	char text[64];
+	const struct option_spec *spec = found.spec;
 
 	if (!spec)
-		return say_unknown(parser->specs, name, err);
+		return say_unknown(parser->groups, name, err);
 	if (value)
-		return spec->arg == OPTION_FLAG
+		return spec->type == OPTION_FLAG
 			       ? error_set(err, -EINVAL, "--%s takes no value", spec->name)
-			       : set(parser, spec, value + 1, err);
-	if (spec->arg == OPTION_VALUE && !next)
+			       : set(parser, &found, value + 1, err);
+	if (spec->type == OPTION_FLAG || (spec->optional && (!next || !option_is_item(spec, next))))
+		return set(parser, &found, NULL, err);
+	if (!next)
 		return error_set(err, -EINVAL, "--%s needs a value: --%s %s", spec->name,
-				 spec->name, spec->value);
-	if (spec->arg == OPTION_VALUE ||
-	    (spec->arg == OPTION_OPTIONAL && next && spec->is_value && spec->is_value(next))) {
-		value = next;
-		parser->index++;
-	}
-	return set(parser, spec, value, err);
+				 spec->name, option_value_text(spec, text, sizeof(text)));
+	parser->index++;
+	return set(parser, &found, next, err);
 }
 
 /* "-n", "-n VALUE", "-nVALUE". */
 static int parse_short(struct parser *parser, struct error *err)
 {
 	char *word = parser->argv[parser->index];
-	const struct option_spec *spec = find_letter(parser->specs, word[1]);
-	char *value = word[2] ? word + 2 : NULL;
+	struct found found = find(parser->groups, word[1], NULL, 0);
+	const struct option_spec *spec = found.spec;
+	char *value = word[2] ? word + 2 : NULL, text[64];
 
 	if (!spec)
 		return error_set(err, -EINVAL, "unknown option %s: --help lists what there is",
 				 word);
-	if (spec->arg != OPTION_VALUE) {
+	if (spec->type == OPTION_FLAG) {
 		if (value)
 			return error_set(err, -EINVAL, "-%c takes no value", spec->letter);
-		return set(parser, spec, NULL, err);
+		return set(parser, &found, NULL, err);
 	}
 	if (!value) {
 		value = next_word(parser);
@@ -112,14 +135,15 @@ static int parse_short(struct parser *parser, struct error *err)
 	}
 	if (!value)
 		return error_set(err, -EINVAL, "-%c needs a value: -%c %s", spec->letter,
-				 spec->letter, spec->value);
-	return set(parser, spec, value, err);
+				 spec->letter, option_value_text(spec, text, sizeof(text)));
+	return set(parser, &found, value, err);
 }
 
-int options_parse(const struct option_spec *specs, int argc, char **argv, void *target,
-		  int (*word)(void *target, char *word, struct error *err), struct error *err)
+int options_parse(const struct option_group *groups, int argc, char **argv,
+		  int (*word)(void *arg, char *word, struct error *err), void *arg,
+		  struct error *err)
 {
-	struct parser parser = { .specs = specs, .argc = argc, .argv = argv, .target = target };
+	struct parser parser = { .groups = groups, .argc = argc, .argv = argv };
 	bool words_only = false;
 	int ret = 0;
 
@@ -127,7 +151,7 @@ int options_parse(const struct option_spec *specs, int argc, char **argv, void *
 		char *given = argv[parser.index];
 
 		if (words_only || given[0] != '-' || !given[1])
-			ret = word(target, given, err);
+			ret = word(arg, given, err);
 		else if (!strcmp(given, "--"))
 			words_only = true;
 		else if (given[1] == '-')
@@ -136,23 +160,4 @@ int options_parse(const struct option_spec *specs, int argc, char **argv, void *
 			ret = parse_short(&parser, err);
 	}
 	return ret;
-}
-
-void options_print(const struct option_spec *specs)
-{
-	for (; specs->name; specs++) {
-		char left[64];
-		int len = 0;
-
-		if (specs->letter)
-			len = snprintf(left, sizeof(left), "-%c, ", specs->letter);
-		else
-			len = snprintf(left, sizeof(left), "    ");
-		len += snprintf(left + len, sizeof(left) - len, "--%s", specs->name);
-		if (specs->arg == OPTION_VALUE)
-			snprintf(left + len, sizeof(left) - len, " %s", specs->value);
-		else if (specs->arg == OPTION_OPTIONAL)
-			snprintf(left + len, sizeof(left) - len, "[=%s]", specs->value);
-		printf("  %-30s %s\n", left, specs->help);
-	}
 }

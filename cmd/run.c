@@ -9,6 +9,7 @@
 
 #include "cmd.h"
 #include "machine.h"
+#include "options_print.h"
 #include "util/log.h"
 #include "vmm/terminal.h"
 #include "vmm/vcpu.h"
@@ -142,10 +143,8 @@ static int prepare_build_run(struct run *run)
 	int status = EXIT_USAGE;
 	bool gone;
 
-	for (unsigned i = 0; i < run->options->passed_count; i++) {
-		if (run->options->passed[i].auto_bind)
-			watch_be_careful(run->watch);
-	}
+	if (devices_give_back(&run->options->devices))
+		watch_be_careful(run->watch);
 	if (!machine_prepare(&run->machine, run->options, &run->err)) {
 		status = build_machine(run);
 		if (status == EXIT_OK)
@@ -166,34 +165,40 @@ int cmd_run(int argc, char **argv)
 	struct run run = { .signals.fd = -1, .err = { "" } };
 	struct run_options options;
 	char default_name[32];
-	int ret;
+	int ret = run_options_parse(&options, argc, argv, &run.err), status;
 
-	if (run_options_parse(&options, argc, argv, &run.err)) {
-		log_error("%s", run.err.text);
-		return EXIT_USAGE;
+	if (ret || options.help) {
+		if (ret)
+			log_error("%s", run.err.text);
+		else
+			cmd_run_help();
+		devices_free(&options.devices);
+		return ret ? EXIT_USAGE : EXIT_OK;
 	}
-	if (options.help) {
-		cmd_run_help();
-		return EXIT_OK;
-	}
+	log_set_level(options.log_level);
 	snprintf(default_name, sizeof(default_name), "guest-%d", getpid());
 	options.is_named = options.name;
 	if (!options.is_named)
 		options.name = default_name;
 	run.options = &options;
 	ret = watch_start(&run.watch, options.timeout);
-	if (ret) {
+	if (ret)
 		log_error("cannot start a thread: %s%s", strerror(-ret),
 			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");
-		return EXIT_HOST;
-	}
-	return prepare_build_run(&run);
+	status = ret ? EXIT_HOST : prepare_build_run(&run);
+	devices_free(&options.devices);
+	return status;
 }
 
 void cmd_run_help(void)
 {
 	printf("usage: lkvm run [OPTIONS] [KERNEL]\n\n");
-	run_options_print();
+	options_print_help(run_option_specs);
+	printf("\nDevices:\n");
+	for (unsigned row = 0; device_classes[row]; row++) {
+		if (device_classes[row]->options)
+			options_print_help(device_classes[row]->options);
+	}
 	printf("\nCtrl-A x ends the guest, Ctrl-A Ctrl-A types one Ctrl-A.\n"
 	       "Exit status: 0 the guest powered off or rebooted, 1 the host failed,\n"
 	       "2 wrong usage, 3 the guest panicked, 4 --timeout, 128+n signal n.\n");

@@ -5,28 +5,24 @@
 #include <string.h>
 
 #include "cmd.h"
-#include "options.h"
+#include "run_options.h"
 #include "util/log.h"
-#include "util/parse.h"
+#include "verbs.h"
 #include "vfio.h"
 #include "vfio/bind.h"
 #include "vfio/host.h"
 
-/* As "lkvm run" has it. */
-#define DEFAULT_RAM (256 * MIB)
-
 struct vfio_options {
 	struct vfio_address address;
-	bool has_address;
 	bool json;
-	bool help;
 	u64 ram_bytes;
 };
 
 /* ---- list, check ---- */
 
-static int run_list(const struct vfio_options *options)
+static int run_list(const void *arg)
 {
+	const struct vfio_options *options = arg;
 	struct vfio_host_device *devices;
 	struct error err = { "" };
 	bool done = true;
@@ -46,8 +42,9 @@ static int run_list(const struct vfio_options *options)
 	return done ? EXIT_OK : EXIT_HOST;
 }
 
-static int run_check(const struct vfio_options *options)
+static int run_check(const void *arg)
 {
+	const struct vfio_options *options = arg;
 	struct vfio_problem problems[VFIO_MAX_PROBLEMS];
 	char name[VFIO_ADDRESS_TEXT];
 	struct error err = { "" };
@@ -74,7 +71,7 @@ struct drivers {
 	char of[VFIO_MAX_MEMBERS][64];
 };
 
-/* Who drives the members of a group now. */
+/* The drivers that the members of a group have now. */
 static void read_drivers(struct drivers *drivers, const struct vfio_address *address)
 {
 	struct vfio_host_device member;
@@ -121,8 +118,9 @@ static int exit_status(int code)
 	return code == -EIO || code == -ENOMEM || code == -ENOSPC ? EXIT_HOST : EXIT_USAGE;
 }
 
-static int run_bind(const struct vfio_options *options)
+static int run_bind(const void *arg)
 {
+	const struct vfio_options *options = arg;
 	struct drivers before, after;
 	struct error err = { "" };
 	int ret;
@@ -137,9 +135,13 @@ static int run_bind(const struct vfio_options *options)
 	return exit_status(ret);
 }
 
-/* What nobody took is where it belongs, unless another than lkvm gave it to vfio-pci. */
-static int run_release(const struct vfio_options *options)
+/*
+ * A device that lkvm did not take needs no release: that is said, with status 0. One that
+ * somebody else gave to vfio-pci is refused.
+ */
+static int run_release(const void *arg)
 {
+	const struct vfio_options *options = arg;
 	struct drivers before, after;
 	struct error err = { "" };
 	int ret;
@@ -161,39 +163,14 @@ static int run_release(const struct vfio_options *options)
 
 /* ---- the command line ---- */
 
-static int set_json(void *target, char *value, struct error *err)
+static int set_address(void *target, unsigned n, char *word, struct error *err)
 {
-	((struct vfio_options *)target)->json = true;
-	return 0;
-}
-
-static int set_help(void *target, char *value, struct error *err)
-{
-	((struct vfio_options *)target)->help = true;
-	return 0;
-}
-
-static int set_mem(void *target, char *value, struct error *err)
-{
-	struct vfio_options *options = target;
-
-	if (!parse_size(value, MIB, &options->ram_bytes))
-		return 0;
-	return error_set(err, -EINVAL, "--mem %s: a size in MiB, or with a suffix: 512M, 4G",
-			 value);
-}
-
-static int set_address(void *target, char *word, struct error *err)
-{
-	struct vfio_options *options = target;
-
-	if (options->has_address)
+	if (n)
 		return error_set(err, -EINVAL, "'%s': one device at a time", word);
-	options->has_address = true;
-	return vfio_address_parse(&options->address, word, err);
+	return vfio_address_parse(&((struct vfio_options *)target)->address, word, err);
 }
 
-static int set_nothing(void *target, char *word, struct error *err)
+static int set_nothing(void *target, unsigned n, char *word, struct error *err)
 {
 	return error_set(err, -EINVAL,
 			 "'%s': list takes no address; 'lkvm vfio check %s' tells "
@@ -201,113 +178,36 @@ static int set_nothing(void *target, char *word, struct error *err)
 			 word, word);
 }
 
-#define HELP                                                                                       \
-	{                                                                                          \
-		'h', "help", OPTION_FLAG, NULL, "this text", set_help                              \
-	}
-
 static const struct option_spec list_specs[] = {
-	{ 0, "json", OPTION_FLAG, NULL, "list: for programs", set_json },
-	HELP,
+	{ 0, "json", OPTION_FLAG, .help = "list: for programs",
+	  OPTION_FIELD(struct vfio_options, json) },
 	{ 0 },
 };
 
 static const struct option_spec check_specs[] = {
-	{ 'm', "mem", OPTION_VALUE, "SIZE", "check: RAM of the guest, in MiB or with K, M, G (256)",
-	  set_mem },
-	HELP,
+	{ 'm', "mem", OPTION_SIZE, "SIZE", "check: RAM of the guest, in MiB or with K, M, G, T",
+	  OPTION_FIELD(struct vfio_options, ram_bytes), .unit = MIB, .preset = RUN_DEFAULT_RAM },
 	{ 0 },
 };
 
-static const struct option_spec plain_specs[] = { HELP, { 0 } };
-
-static const struct verb {
-	const char *name, *arguments, *summary;
-	const struct option_spec *specs;
-	int (*word)(void *target, char *word, struct error *err);
-	int (*run)(const struct vfio_options *options);
-	bool needs_address;
-} verbs[] = {
+static const struct verb verbs[] = {
 	{ "list", "[--json]", "PCI devices with driver, group, reserved regions, resets",
-	  list_specs, set_nothing, run_list, false },
+	  list_specs, set_nothing, 0, run_list },
 	{ "check", "ADDRESS [--mem SIZE]", "what would stop a passthrough, and the remedy",
-	  check_specs, set_address, run_check, true },
-	{ "bind", "ADDRESS", "give it, with its group, to vfio-pci", plain_specs, set_address,
-	  run_bind, true },
-	{ "release", "ADDRESS", "give back what bind took to its former driver", plain_specs,
-	  set_address, run_release, true },
+	  check_specs, set_address, 1, run_check },
+	{ "bind", "ADDRESS", "give it, with its group, to vfio-pci", NULL, set_address, 1,
+	  run_bind },
+	{ "release", "ADDRESS", "give back what bind took to its former driver", NULL, set_address,
+	  1, run_release },
+	{ 0 },
 };
 
-static const struct verb *find_verb(const char *name)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (!strcmp(verbs[i].name, name))
-			return &verbs[i];
-	}
-	return NULL;
-}
-
-static int unknown_verb(const char *name)
-{
-	const char *names[ARRAY_SIZE(verbs) + 1] = { NULL };
-	const char *near;
-
-	for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++)
-		names[i] = verbs[i].name;
-	near = parse_nearest(name, names);
-	if (near)
-		log_error("lkvm vfio %s: did you mean '%s'?", name, near);
-	else
-		log_error("lkvm vfio %s: there are list, check, bind and release", name);
-	return EXIT_USAGE;
-}
-
-int cmd_vfio(int argc, char **argv)
-{
-	struct vfio_options options = { .ram_bytes = DEFAULT_RAM };
-	struct error err = { "" };
-	const struct verb *verb;
-
-	if (argc < 2) {
-		log_error("usage: lkvm vfio list|check|bind|release [ADDRESS]");
-		return EXIT_USAGE;
-	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-		cmd_vfio_help();
-		return EXIT_OK;
-	}
-	verb = find_verb(argv[1]);
-	if (!verb)
-		return unknown_verb(argv[1]);
-	if (options_parse(verb->specs, argc - 1, argv + 1, &options, verb->word, &err)) {
-		log_error("%s", err.text);
-		return EXIT_USAGE;
-	}
-	if (options.help) {
-		cmd_vfio_help();
-		return EXIT_OK;
-	}
-	if (verb->needs_address && !options.has_address) {
-		log_error("usage: lkvm vfio %s %s", verb->name, verb->arguments);
-		return EXIT_USAGE;
-	}
-	return verb->run(&options);
-}
-
-void cmd_vfio_help(void)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++) {
-		printf("%s lkvm vfio %s %s\n", i ? "      " : "usage:", verbs[i].name,
-		       verbs[i].arguments);
-	}
-	printf("\n");
-	for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++)
-		printf("  %-10s %s\n", verbs[i].name, verbs[i].summary);
-	printf("\n  -m, --mem SIZE                 check: RAM of the guest, in MiB or with K, M, G "
-	       "(256)\n");
-	options_print(list_specs);
-	printf("\nADDRESS is that of a PCI device, [DOMAIN:]BUS:DEV.FN, like 0000:00:04.0. The "
-	       "status "
-	       "of check is\n0 if nothing stops it, 1 if something does, 2 if there is no such "
-	       "device.\n");
-}
+const struct verb_family vfio_family = {
+	.command = "vfio",
+	.verbs = verbs,
+	.options_size = sizeof(struct vfio_options),
+	.notes = "ADDRESS is that of a PCI device, [DOMAIN:]BUS:DEV.FN, like 0000:00:04.0. The "
+		 "status "
+		 "of check is\n0 if nothing stops it, 1 if something does, 2 if there is no such "
+		 "device.",
+};

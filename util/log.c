@@ -26,11 +26,12 @@ static struct {
 	unsigned dropped;    /* lines, since the last one that went out */
 } out = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
-static const char *const level_names[] = {
+const char *const log_level_names[] = {
 	[LOG_ERROR] = "error",
 	[LOG_WARNING] = "warning",
 	[LOG_INFO] = "info",
 	[LOG_DEBUG] = "debug",
+	NULL,
 };
 
 void log_set_level(enum log_level level)
@@ -41,22 +42,6 @@ void log_set_level(enum log_level level)
 enum log_level log_get_level(void)
 {
 	return log_level;
-}
-
-const char *log_level_name(enum log_level level)
-{
-	return level_names[level];
-}
-
-int log_level_parse(const char *name, enum log_level *level)
-{
-	for (unsigned i = 0; i < ARRAY_SIZE(level_names); i++) {
-		if (!strcmp(name, level_names[i])) {
-			*level = i;
-			return 0;
-		}
-	}
-	return -EINVAL;
 }
 
 /* ---- the way out ---- */
@@ -175,7 +160,7 @@ static void log_vprint(enum log_level level, const char *format, va_list args)
 {
 	char line[1024];
 	int saved = errno;
-	int len = snprintf(line, sizeof(line), "lkvm: %s: ", level_names[level]);
+	int len = snprintf(line, sizeof(line), "lkvm: %s: ", log_level_names[level]);
 
 	len += vsnprintf(line + len, sizeof(line) - len, format, args);
 	len = MIN(len, (int)sizeof(line) - 2);

@@ -105,7 +105,8 @@ static unsigned edit_distance(const char *a, const char *b)
 const char *parse_nearest(const char *given, const char *const *words)
 {
 	const char *best = NULL;
-	unsigned nearest = strlen(given) < 5 ? 2 : 3; /* as many slips as that are too many */
+	size_t len = strlen(given);
+	unsigned nearest = len < 3 ? 1 : len < 5 ? 2 : 3; /* as many slips as that are too many */
 
 	for (; *words; words++) {
 		unsigned distance = edit_distance(given, *words);

@@ -10,6 +10,7 @@
 
 #include "virtio/console.h"
 #include "virtio/endian.h"
+#include "virtio/place.h"
 #include "vmm/terminal.h"
 
 #define CONSOLE_QUEUE_SIZE 64
@@ -203,3 +204,76 @@ int virtio_console_create(struct virtio_device **device, struct terminal *termin
 	*device = &console->device;
 	return 0;
 }
+
+/* ---- on the command line ---- */
+
+/* What the terminal is to the guest. */
+enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO };
+
+struct console_options {
+	enum console_kind kind;
+};
+
+static bool console_is_asked(const void *state)
+{
+	return ((const struct console_options *)state)->kind == CONSOLE_VIRTIO;
+}
+
+static unsigned console_class_slots(const void *state)
+{
+	return console_is_asked(state);
+}
+
+static const char *console_class_words(const void *state)
+{
+	return console_is_asked(state) ? "console=hvc0" : "console=ttyS0";
+}
+
+static int console_class_prepare(void *state, struct device_plan *plan, struct error *err)
+{
+	plan->console_taken = console_is_asked(state);
+	return 0;
+}
+
+static int console_class_create(void *state, struct device_host *host, struct error *err)
+{
+	const struct device_want want = { .name = "virtio-console" };
+	struct virtio_device *device;
+	struct device_place place;
+	int ret;
+
+	if (!console_is_asked(state))
+		return 0;
+	ret = device_place(host, &want, &place, err);
+	if (ret)
+		return ret;
+	ret = virtio_console_create(&device, host->terminal, place.space);
+	if (ret)
+		return error_set(err, ret, "cannot make virtio-console: %s", strerror(-ret));
+	return virtio_device_put(device, &place, err);
+}
+
+static const char *const console_kinds[] = {
+	[CONSOLE_SERIAL] = "serial",
+	[CONSOLE_VIRTIO] = "virtio",
+	NULL,
+};
+
+static const struct option_spec console_options[] = {
+	{ 0, "console", OPTION_CHOICE, .help = "what this terminal is to the guest",
+	  .manual = "What this terminal is to the guest: ttyS0 or hvc0", .choices = console_kinds,
+	  OPTION_FIELD(struct console_options, kind) },
+	{ 0 },
+};
+
+const struct device_class virtio_console_class = {
+	.name = "virtio-console",
+	.options = console_options,
+	.count = DEVICE_ALWAYS,
+	.bus = DEVICE_BUS_ANY,
+	.state_size = sizeof(struct console_options),
+	.slots = console_class_slots,
+	.kernel_words = console_class_words,
+	.prepare = console_class_prepare,
+	.create = console_class_create,
+};

@@ -7,6 +7,7 @@
 
 #include <linux/virtio_ids.h>
 
+#include "virtio/place.h"
 #include "virtio/rng.h"
 
 #define RNG_QUEUE_SIZE 16
@@ -78,3 +79,32 @@ int virtio_rng_create(struct virtio_device **device, struct dma_space *space)
 	*device = &rng->device;
 	return 0;
 }
+
+/* ---- on the command line ---- */
+
+static int rng_class_create(void *state, struct device_host *host, struct error *err)
+{
+	const struct device_want want = { .name = "virtio-rng" };
+	struct virtio_device *device;
+	struct device_place place;
+	int ret = device_place(host, &want, &place, err);
+
+	if (ret)
+		return ret;
+	ret = virtio_rng_create(&device, place.space);
+	if (ret)
+		return error_set(err, ret, "cannot make virtio-rng: %s", strerror(-ret));
+	return virtio_device_put(device, &place, err);
+}
+
+static const struct option_spec rng_options[] = {
+	{ 0, "rng", OPTION_FLAG, .help = "virtio-rng: random numbers of the host's" },
+	{ 0 },
+};
+
+const struct device_class virtio_rng_class = {
+	.name = "virtio-rng",
+	.options = rng_options,
+	.bus = DEVICE_BUS_ANY,
+	.create = rng_class_create,
+};

@@ -10,6 +10,7 @@
 #define IOMMU_VIOMMU_H
 
 #include "util/error.h"
+#include "util/option.h"
 #include "util/types.h"
 #include "virtio/device.h"
 #include "vmm/dma.h"
@@ -28,11 +29,8 @@ struct viommu_config {
 /* 64 bytes each at most: 64 MiB if a guest uses them all. */
 #define VIOMMU_DEFAULT_MAPPINGS (1ULL << 20)
 
-/*
- * Parse "--viommu[=OPTIONS]": bypass=on|off, max-mappings=N, msi=map|window. @text is
- * changed; NULL: defaults. -EINVAL with a line.
- */
-int viommu_parse_options(struct viommu_config *config, char *text, struct error *err);
+/* "--viommu[=OPTIONS]", for a struct viommu_config. Ended by an entry without a name. */
+extern const struct option_spec viommu_options[];
 
 /*
  * @ram: the space of the IOMMU's own rings, and of endpoints in bypass;

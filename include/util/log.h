@@ -18,9 +18,8 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* Name of a level, and back: -EINVAL for no such name. */
-const char *log_level_name(enum log_level level);
-int log_level_parse(const char *name, enum log_level *level);
+/* By level, ended by NULL: for the choices of an option. */
+extern const char *const log_level_names[];
 
 /* "lkvm: <level>: <line>\n"; any thread; keeps errno. */
 void log_print(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

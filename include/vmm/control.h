@@ -33,7 +33,7 @@ struct control_client;
 #define CONTROL_BUFFER	  0x10000 /* what was said and not taken yet */
 #define CONTROL_CLIENTS	  8	  /* that ask, or are being answered */
 #define CONTROL_FOLLOWERS 16	  /* beside them */
-#define CONTROL_SETS	  4
+#define CONTROL_SETS	  16
 #define CONTROL_NAME	  64 /* the longest name of a VM */
 
 /* ---- commands ---- */

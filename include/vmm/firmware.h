@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the composition root (cmd/machine.c) adds to the firmware that the architecture writes: the
- * IOMMU's part of ACPI and device tree.
+ * What devices add to the firmware that the architecture writes, by the firmware() of their
+ * class (vmm/device_class.h): the IOMMU's part.
  */
 #ifndef VMM_FIRMWARE_H
 #define VMM_FIRMWARE_H

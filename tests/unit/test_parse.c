@@ -72,11 +72,12 @@ static void two_commas_are_one_within_an_item(void **state)
 
 static void nearest_word_is_a_slip_away(void **state)
 {
-	static const char *const words[] = { "--kernel", "--disk", "--mem", NULL };
+	static const char *const words[] = { "--kernel", "--disk", "--mem", "ro", NULL };
 
 	assert_string_equal(parse_nearest("--kernal", words), "--kernel");
 	assert_string_equal(parse_nearest("--dsk", words), "--disk");
 	assert_null(parse_nearest("--frobnicate", words));
+	assert_null(parse_nearest("rw", words));
 }
 
 int main(void)

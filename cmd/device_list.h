@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every device, a row each: the name of its struct device_class (vmm/device_class.h). The order of
+ * the rows is that in which devices are made, and in which guests find them.
+ */
+#ifndef CMD_DEVICE_LIST_H
+#define CMD_DEVICE_LIST_H
+
+#define DEVICE_LIST(DEVICE)                                                                        \
+	DEVICE(serial_class)                                                                       \
+	DEVICE(pvpanic_class)                                                                      \
+	/* Before all that it translates. */                                                       \
+	DEVICE(viommu_class)                                                                       \
+	DEVICE(virtio_blk_class)                                                                   \
+	DEVICE(virtio_console_class)                                                               \
+	DEVICE(virtio_rng_class)                                                                   \
+	/* Last: its claim() takes devices from their drivers. */                                  \
+	DEVICE(vfio_pci_class)
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices.h"
+#include "util/log.h"
+#include "vmm/control.h"
+
+#define for_each_device(device, devices)                                                           \
+	for (struct device_instance *device = (devices)->list;                                     \
+	     (device) < (devices)->list + (devices)->count; (device)++)
+
+/* ---- instances ---- */
+
+static unsigned row_of(const struct device_class *class)
+{
+	unsigned row = 0;
+
+	while (device_classes[row] != class)
+		row++;
+	return row;
+}
+
+/* A new instance, after those of its row and the rows above. NULL: no memory. */
+static void *add_instance(struct devices *devices, const struct device_class *class)
+{
+	struct device_instance *list = realloc(devices->list,
+					       (devices->count + 1) * sizeof(*devices->list));
+	void *state = calloc(1, class->state_size + 1);
+	unsigned at = devices->count;
+
+	if (list)
+		devices->list = list;
+	if (!list || !state) {
+		free(state);
+		return NULL;
+	}
+	if (class->options)
+		option_preset(class->options, state);
+	while (at && row_of(list[at - 1].class) > row_of(class)) {
+		list[at] = list[at - 1];
+		at--;
+	}
+	list[at] = (struct device_instance){ class, state };
+	devices->count++;
+	return state;
+}
+
+/* The instance of @class that was made last; NULL. */
+static void *find_instance(const struct devices *devices, const struct device_class *class)
+{
+	void *state = NULL;
+
+	for_each_device(device, devices) {
+		if (device->class == class)
+			state = device->state;
+	}
+	return state;
+}
+
+int devices_init(struct devices *devices, struct error *err)
+{
+	*devices = (struct devices){ 0 };
+	for (unsigned row = 0; device_classes[row]; row++) {
+		const struct device_class *class = device_classes[row];
+
+		if (class->count == DEVICE_ALWAYS && !add_instance(devices, class))
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
+void devices_free(struct devices *devices)
+{
+	for_each_device(device, devices)
+		free(device->state);
+	free(devices->list);
+	*devices = (struct devices){ 0 };
+}
+
+/* ---- options ---- */
+
+static const struct device_class *class_of(const struct option_group *group)
+{
+	unsigned row = 0;
+
+	while (device_classes[row]->options != group->specs)
+		row++;
+	return device_classes[row];
+}
+
+static void *find_target(const struct option_group *group, const struct option_spec *spec)
+{
+	const struct device_class *class = class_of(group);
+	struct devices *devices = group->target;
+	void *state = find_instance(devices, class);
+
+	if (!state || (class->count == DEVICE_EACH && spec == class->options))
+		state = add_instance(devices, class);
+	return state;
+}
+
+unsigned devices_option_groups(struct devices *devices, struct option_group *groups)
+{
+	unsigned count = 0;
+
+	for (unsigned row = 0; device_classes[row]; row++) {
+		if (device_classes[row]->options && count < DEVICE_CLASSES_MAX)
+			groups[count++] = (struct option_group){
+				.specs = device_classes[row]->options,
+				.target = devices,
+				.find_target = find_target,
+			};
+	}
+	return count;
+}
+
+/* ---- places ---- */
+
+static enum device_bus bus_of(const struct device_class *class, const struct device_host *host)
+{
+	return class->bus == DEVICE_BUS_ANY ? host->any : class->bus;
+}
+
+static unsigned slots_of(const struct device_instance *device)
+{
+	if (device->class->bus == DEVICE_BUS_NONE)
+		return 0;
+	return device->class->slots ? device->class->slots(device->state) : 1;
+}
+
+static unsigned count_places(const struct devices *devices, const struct device_host *host,
+			     enum device_bus bus)
+{
+	unsigned count = 0;
+
+	for_each_device(device, devices) {
+		if (bus_of(device->class, host) == bus)
+			count += slots_of(device);
+	}
+	return count;
+}
+
+/* A virtio device's image, AIO, worker; an eventfd for each queue and each vector. */
+#define FDS_VIRTIO 12
+
+unsigned devices_count_fds(const struct devices *devices)
+{
+	unsigned count = 0;
+
+	for_each_device(device, devices)
+		count += device->class->fds ? device->class->fds(device->state)
+					    : FDS_VIRTIO * slots_of(device);
+	return count;
+}
+
+bool devices_want_pci(const struct devices *devices, const struct device_host *host)
+{
+	return host->any == DEVICE_BUS_PCI || count_places(devices, host, DEVICE_BUS_PCI);
+}
+
+int devices_check_places(const struct devices *devices, const struct device_host *host,
+			 struct error *err)
+{
+	unsigned on_pci = count_places(devices, host, DEVICE_BUS_PCI);
+	unsigned on_mmio = count_places(devices, host, DEVICE_BUS_MMIO);
+
+	if (on_pci > device_places(host, DEVICE_BUS_PCI))
+		return error_set(err, -EINVAL, "%u PCI devices: this machine has room for %u",
+				 on_pci, device_places(host, DEVICE_BUS_PCI));
+	if (on_mmio > device_places(host, DEVICE_BUS_MMIO))
+		return error_set(err, -EINVAL,
+				 "%u virtio devices: this machine has room for %u, or for more "
+				 "with --transport pci",
+				 on_mmio, device_places(host, DEVICE_BUS_MMIO));
+	return 0;
+}
+
+/* ---- the steps ---- */
+
+bool devices_give_back(const struct devices *devices)
+{
+	bool found = false;
+
+	for_each_device(device, devices)
+		found |= device->class->gives_back && device->class->gives_back(device->state);
+	return found;
+}
+
+void devices_kernel_words(const struct devices *devices, char *text, size_t size)
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for_each_device(device, devices) {
+		const char *words = device->class->kernel_words
+					    ? device->class->kernel_words(device->state)
+					    : NULL;
+
+		if (words && len < size)
+			len += snprintf(text + len, size - len, "%s%s", len ? " " : "", words);
+	}
+}
+
+int devices_prepare(const struct devices *devices, struct device_plan *plan, struct error *err)
+{
+	int ret = 0;
+
+	for_each_device(device, devices) {
+		if (!ret && device->class->prepare)
+			ret = device->class->prepare(device->state, plan, err);
+	}
+	return ret;
+}
+
+int devices_claim(const struct devices *devices, struct device_plan *plan, struct error *err)
+{
+	int ret = 0;
+
+	for_each_device(device, devices) {
+		if (!ret && device->class->claim)
+			ret = device->class->claim(device->state, plan, err);
+	}
+	return ret;
+}
+
+int devices_connect(const struct devices *devices, struct vm *vm, struct error *err)
+{
+	int ret = 0;
+
+	for_each_device(device, devices) {
+		if (!ret && device->class->connect)
+			ret = device->class->connect(device->state, vm, err);
+	}
+	return ret;
+}
+
+int devices_create(const struct devices *devices, struct device_host *host, struct error *err)
+{
+	const struct device_class *last = NULL;
+	int ret = 0;
+
+	for_each_device(device, devices) {
+		host->bus = bus_of(device->class, host);
+		host->instance = device->class == last ? host->instance + 1 : 0;
+		last = device->class;
+		if (!ret)
+			ret = device->class->create(device->state, host, err);
+	}
+	return ret;
+}
+
+int devices_firmware(const struct devices *devices, struct vm *vm, struct firmware *firmware,
+		     struct error *err)
+{
+	int ret = 0;
+
+	for_each_device(device, devices) {
+		if (!ret && device->class->firmware)
+			ret = device->class->firmware(device->state, vm, firmware, err);
+	}
+	return ret;
+}
+
+void devices_add_commands(const struct devices *devices, struct control *control)
+{
+	for (unsigned row = 0; device_classes[row]; row++) {
+		const struct device_class *class = device_classes[row];
+		void *state = find_instance(devices, class);
+
+		if (class->commands)
+			control_add(control, class->commands,
+				    state ? class->command_arg(state) : NULL);
+	}
+}
+
+void devices_advise(const struct devices *devices)
+{
+	for_each_device(device, devices) {
+		const char *advice = device->class->advise ? device->class->advise(device->state)
+							   : NULL;
+
+		if (advice)
+			log_warning("%s", advice);
+	}
+}
+
+void devices_describe(const struct devices *devices)
+{
+	char line[512];
+
+	for_each_device(device, devices) {
+		for (unsigned n = 0; device->class->describe &&
+				     device->class->describe(device->state, n, line, sizeof(line));
+		     n++)
+			log_debug("%s", line);
+	}
+}
+
+void devices_release(const struct devices *devices)
+{
+	for (unsigned i = devices->count; i--;) {
+		if (devices->list[i].class->release)
+			devices->list[i].class->release(devices->list[i].state);
+	}
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <assert.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "options.h"
+#include "options_print.h"
+#include "util/log.h"
+#include "util/parse.h"
+#include "verbs.h"
+
+#define VERBS_MAX 16
+
+static const struct verb *find_verb(const struct verb_family *family, const char *name)
+{
+	for (const struct verb *verb = family->verbs; verb->name; verb++) {
+		if (!strcmp(verb->name, name))
+			return verb;
+	}
+	return NULL;
+}
+
+/* "show|trace|fault", or "show, trace and fault". */
+static const char *list_verbs(const struct verb_family *family, const char *comma, const char *and,
+			      char *text, size_t size)
+{
+	size_t len = 0;
+
+	for (const struct verb *verb = family->verbs; verb->name && len < size; verb++)
+		len += snprintf(text + len, size - len, "%s%s",
+				verb == family->verbs ? ""
+				: verb[1].name	      ? comma
+						      : and,
+				verb->name);
+	return text;
+}
+
+static int unknown_verb(const struct verb_family *family, const char *name)
+{
+	const char *names[VERBS_MAX + 1] = { NULL };
+	char text[200];
+	const char *near;
+
+	for (unsigned i = 0; i < VERBS_MAX && family->verbs[i].name; i++)
+		names[i] = family->verbs[i].name;
+	near = parse_nearest(name, names);
+	if (near)
+		log_error("lkvm %s %s: did you mean '%s'?", family->command, name, near);
+	else
+		log_error("lkvm %s %s: there are %s", family->command, name,
+			  list_verbs(family, ", ", " and ", text, sizeof(text)));
+	return EXIT_USAGE;
+}
+
+static int say_usage(const struct verb_family *family, const struct verb *verb)
+{
+	char text[200];
+
+	if (verb)
+		log_error("usage: lkvm %s %s %s", family->command, verb->name, verb->arguments);
+	else
+		log_error("usage: lkvm %s %s ...", family->command,
+			  list_verbs(family, "|", "|", text, sizeof(text)));
+	return EXIT_USAGE;
+}
+
+/* ---- running one ---- */
+
+struct call {
+	const struct verb *verb;
+	unsigned words;
+	bool help;
+	alignas(max_align_t) char options[VERB_OPTIONS_SIZE];
+};
+
+static const struct option_spec help_specs[] = {
+	{ 'h', "help", OPTION_FLAG, .help = "this text", OPTION_FIELD(struct call, help) },
+	{ 0 },
+};
+
+static int take_word(void *arg, char *word, struct error *err)
+{
+	struct call *call = arg;
+
+	return call->verb->word(call->options, call->words++, word, err);
+}
+
+static const struct option_spec no_specs[] = { { 0 } };
+
+int verbs_run(const struct verb_family *family, int argc, char **argv)
+{
+	struct call call = { .words = 0 };
+	struct option_group groups[] = { { help_specs, &call }, { no_specs, call.options }, { 0 } };
+	struct error err = { "" };
+
+	assert(family->options_size <= VERB_OPTIONS_SIZE);
+	if (argc < 2)
+		return say_usage(family, NULL);
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+		verbs_help(family);
+		return EXIT_OK;
+	}
+	call.verb = find_verb(family, argv[1]);
+	if (!call.verb)
+		return unknown_verb(family, argv[1]);
+	if (call.verb->specs)
+		groups[1].specs = call.verb->specs;
+	option_preset(groups[1].specs, call.options);
+	if (options_parse(groups, argc - 1, argv + 1, take_word, &call, &err)) {
+		log_error("%s", err.text);
+		return EXIT_USAGE;
+	}
+	if (call.help) {
+		verbs_help(family);
+		return EXIT_OK;
+	}
+	if (call.words < call.verb->words)
+		return say_usage(family, call.verb);
+	return call.verb->run(call.options);
+}
+
+void verbs_help(const struct verb_family *family)
+{
+	const struct verb *verb;
+
+	for (verb = family->verbs; verb->name; verb++)
+		printf("%s lkvm %s %s %s\n", verb == family->verbs ? "usage:" : "      ",
+		       family->command, verb->name, verb->arguments);
+	printf("\n");
+	for (verb = family->verbs; verb->name; verb++)
+		printf("  %-10s %s\n", verb->name, verb->summary);
+	printf("\n");
+	for (verb = family->verbs; verb->name; verb++) {
+		if (verb->specs)
+			options_print_help(verb->specs);
+	}
+	options_print_help(help_specs);
+	printf("\n%s\n", family->notes);
+}

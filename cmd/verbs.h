@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Commands that are a family of verbs: "lkvm iommu show NAME". A verb is a row: its words, its
+ * options, and what it does. Parsing, help and completion are made from the rows.
+ */
+#ifndef CMD_VERBS_H
+#define CMD_VERBS_H
+
+#include "util/error.h"
+#include "util/option.h"
+
+struct verb {
+	const char *name;
+	const char *arguments; /* as the help shows them: "NAME [--json]" */
+	const char *summary;
+	const struct option_spec *specs; /* ended by an entry without a name; NULL: none */
+	/* The @n-th word, from 0, that is no option; -EINVAL with a line. */
+	int (*word)(void *options, unsigned n, char *word, struct error *err);
+	unsigned words;			 /* how many of them there must be */
+	int (*run)(const void *options); /* an exit status */
+};
+
+#define VERB_OPTIONS_SIZE 128
+
+struct verb_family {
+	const char *command;
+	const struct verb *verbs; /* ended by an entry without a name */
+	size_t options_size; /* of what is parsed to, at most VERB_OPTIONS_SIZE; it begins zero */
+	const char *notes;   /* at the end of the help */
+};
+
+/* argv[0] is the command's name: an exit status. */
+int verbs_run(const struct verb_family *family, int argc, char **argv);
+void verbs_help(const struct verb_family *family);
+
+#endif

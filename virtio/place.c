@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <string.h>
+
+#include "virtio/mmio.h"
+#include "virtio/pci.h"
+#include "virtio/place.h"
+#include "vmm/vm.h"
+
+int virtio_device_put(struct virtio_device *device, const struct device_place *place,
+		      struct error *err)
+{
+	int ret = place->bus == DEVICE_BUS_PCI
+			  ? virtio_pci_create(place->vm, place->vm->pci, device, place->pci_slot,
+					      place->endpoint)
+			  : virtio_mmio_create(place->vm, device, &place->slot, place->endpoint,
+					       place->is_iommu);
+
+	if (!ret)
+		return 0;
+	error_set(err, ret, "cannot add %s: %s", device->name, strerror(-ret));
+	device->ops->destroy(device);
+	return ret;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The places of devices: slots, endpoint IDs and DMA spaces are given out here and nowhere else. */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/device_class.h"
+#include "vmm/pci.h"
+#include "vmm/vm.h"
+
+/* Slot 0 is the host bridge's. */
+#define FIRST_PCI_SLOT 1
+
+unsigned device_places(const struct device_host *host, enum device_bus bus)
+{
+	struct device_slot slot;
+	unsigned count = 0;
+
+	if (bus == DEVICE_BUS_PCI)
+		return PCI_SLOTS - FIRST_PCI_SLOT;
+	while (!host->mmio_slot(count, &slot))
+		count++;
+	return count;
+}
+
+/* A PCI function's endpoint ID is its BDF. */
+static int take_function(struct device_host *host, bool same_slot, struct device_place *place)
+{
+	if (!same_slot) {
+		host->pci_slots++;
+		host->pci_functions = 0;
+	}
+	place->pci_slot = FIRST_PCI_SLOT + host->pci_slots - 1;
+	place->pci_function = host->pci_functions++;
+	place->endpoint = place->pci_slot << 3 | place->pci_function;
+	return place->pci_slot < PCI_SLOTS && place->pci_function < PCI_FUNCTIONS ? 0 : -ENOSPC;
+}
+
+static int take_slot(struct device_host *host, struct device_place *place)
+{
+	int ret = host->mmio_slot(host->mmio_slots, &place->slot);
+
+	if (ret)
+		return ret;
+	host->mmio_slots++;
+	if (!place->is_iommu)
+		place->endpoint = DEVICE_PLATFORM_ENDPOINT + host->platform_endpoints++;
+	return 0;
+}
+
+int device_place(struct device_host *host, const struct device_want *want,
+		 struct device_place *place, struct error *err)
+{
+	int ret;
+
+	*place = (struct device_place){
+		.vm = host->vm,
+		.bus = host->bus,
+		.is_iommu = want->is_iommu,
+		.space = &host->vm->ram.space,
+	};
+	ret = place->bus == DEVICE_BUS_PCI ? take_function(host, want->same_slot, place)
+					   : take_slot(host, place);
+	if (ret)
+		return error_set(err, ret, "%s: this machine has no place left for it", want->name);
+	if (!host->translator || want->is_iommu) {
+		place->endpoint = DEVICE_NO_ENDPOINT;
+		return 0;
+	}
+	ret = host->translator->add(host->translator_arg, host->vm, place->endpoint, want,
+				    &place->space, err);
+	return ret ? error_set(err, ret, "cannot put %s behind the IOMMU: %s", want->name,
+			       strerror(-ret))
+		   : 0;
+}
