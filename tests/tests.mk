@@ -29,9 +29,12 @@ TEST_COMMON := $(wildcard tests/common/*.c)
 UNIT_COMMON := $(call test_objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)) $(TEST_COMMON))
 WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tests/wire/*.c)) $(TEST_COMMON))
 
+include tests/toy/toy.mk
+extra_test_place := $(TEST)/obj/tests/toy/toy.o
+
 arch_lib = $(if $(findstring test_arm,$(1)),$(TEST)/libarm.a,$(if $(findstring test_x86,$(1)),$(TEST)/libx86.a))
 define test_program
-$(1): $(TEST)/obj/$(2) $(3) $(call arch_lib,$(1)) $(TEST_CORE)
+$(1): $(TEST)/obj/$(2) $(3) $(extra_$(notdir $(1))) $(call arch_lib,$(1)) $(TEST_CORE)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(t),tests/unit/$(notdir $(t)).o,$(UNIT_COMMON))))
 $(foreach t,$(WIRE_TESTS),$(eval $(call test_program,$(t),tests/wire/$(notdir $(t)).o,$(WIRE_COMMON))))
@@ -57,13 +60,13 @@ include tests/fuzz/fuzz.mk
 
 # make check-style           who includes whom, lone headers, endian types, layout
 .PHONY: check-style
-check-style:
-	@scripts/check-style $(CC)
+check-style: $(BUILD)/lkvm
+	@OBJECTS="$(OBJECTS)" LKVM=$(NATIVE) scripts/check-style $(CC)
 
 # make check-cli             what a user gets who asks for something that cannot be done
 .PHONY: check-cli
-check-cli: lkvm
-	@tests/cli/run ./lkvm
+check-cli: lkvm docs $(TOY)
+	@TOY=$(abspath $(TOY)) MANUAL=$(abspath $(BUILD)/lkvm.1) tests/cli/run ./lkvm
 
 include tests/guest/guest.mk
 

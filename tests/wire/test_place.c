@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Places, and the toy of tests/toy in them: on both transports, in front of an IOMMU and behind it.
+ */
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <stdlib.h>
+
+#include "cmocka_all.h"
+#include "iommu_driver.h"
+#include "pci_driver.h"
+#include "virtio/place.h"
+
+#define TOY_ID 0x3f
+#define RINGS  0x60000
+#define DATA   0x100000
+#define DOMAIN 1
+
+extern const struct device_class toy_class;
+
+static int mmio_slot(unsigned n, struct device_slot *slot)
+{
+	if (n >= WIRE_SLOTS)
+		return -ENOSPC;
+	wire_slot(n, slot);
+	return 0;
+}
+
+static int translator_add(void *arg, struct vm *vm, u32 endpoint, const struct device_want *want,
+			  struct dma_space **space, struct error *err)
+{
+	static const struct dma_limits limits = {
+		.page_size_mask = 0x1000,
+		.aperture = { 0, UINT64_MAX },
+	};
+	struct rig *rig = arg;
+
+	return viommu_add_endpoint(rig->viommu, endpoint, want->name, &limits, NULL, space, err);
+}
+
+static const struct device_translator translator = { .add = translator_add };
+
+static struct rig rig;
+static struct device_host host;
+static void *toy;
+
+/* A machine whose IOMMU sits in slot 0 and is in front of what comes later. */
+static int set_up(void **state)
+{
+	static const struct device_want iommu = { .name = "iommu", .is_iommu = true };
+	static char word[] = "hello";
+	struct device_place place;
+
+	rig_create(&rig, NULL);
+	pci_rig_create(rig.vm);
+	host = (struct device_host){ .vm = rig.vm, .bus = DEVICE_BUS_MMIO, .mmio_slot = mmio_slot };
+	assert_int_equal(device_place(&host, &iommu, &place, NULL), 0);
+	assert_int_equal(place.endpoint, DEVICE_NO_ENDPOINT);
+	assert_ptr_equal(place.space, &rig.vm->ram.space);
+	/* The rig has made two endpoints of its own, with the first platform IDs. */
+	host.platform_endpoints = 2;
+	toy = calloc(1, toy_class.state_size);
+	assert_non_null(toy);
+	assert_int_equal(option_set(toy_class.options, toy, word, NULL), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rig_destroy(&rig);
+	free(toy);
+	return 0;
+}
+
+static void add_toy(enum device_bus bus, bool translated)
+{
+	host.bus = bus;
+	host.translator = translated ? &translator : NULL;
+	host.translator_arg = &rig;
+	assert_int_equal(toy_class.create(toy, &host, NULL), 0);
+	assert_int_equal(pci_bus_place_bars(rig.vm->pci, NULL), 0);
+	rig_start(&rig, ALL_FEATURES);
+}
+
+/* All that the toy reaches is below 2 MiB: mapped as it is. */
+static void let_in(u32 endpoint)
+{
+	assert_int_equal(rig_attach(&rig, DOMAIN, endpoint, 0), VIRTIO_IOMMU_S_OK);
+	assert_int_equal(rig_map(&rig, DOMAIN, 0, 2 * MIB - 1, 0, READ_WRITE), VIRTIO_IOMMU_S_OK);
+}
+
+static void expect_word(struct wire_queue *queue, u32 len)
+{
+	char text[6] = "", line[64];
+
+	assert_int_equal(len, 5);
+	wire_read(rig.vm, DATA, text, 5);
+	assert_string_equal(text, "hello");
+	assert_true(toy_class.describe(toy, 0, line, sizeof(line)));
+	assert_string_equal(line, "virtio-toy: 1 buffers");
+}
+
+static void on_mmio(bool translated)
+{
+	const struct wire_segment buffer = { DATA, 64, true };
+	struct wire_queue queue;
+	u32 len;
+
+	add_toy(DEVICE_BUS_MMIO, translated);
+	assert_int_equal(wire_reg_read(rig.vm, 1, VIRTIO_MMIO_DEVICE_ID), TOY_ID);
+	if (translated)
+		let_in(DEVICE_PLATFORM_ENDPOINT + 2);
+	assert_true(wire_negotiate(rig.vm, 1, translated ? 1ULL << VIRTIO_F_ACCESS_PLATFORM : 0));
+	wire_queue_init(&queue, rig.vm, 1, 0, 16, RINGS);
+	wire_driver_ok(rig.vm, 1);
+	wire_add(&queue, &buffer, 1);
+	wire_kick(&queue);
+	assert_true(wire_used(&queue, NULL, &len));
+	expect_word(&queue, len);
+}
+
+static void on_pci(bool translated)
+{
+	const struct wire_segment buffer = { DATA, 64, true };
+	struct pci_driver driver;
+	struct wire_queue queue;
+	u32 len;
+
+	add_toy(DEVICE_BUS_PCI, translated);
+	pci_driver_find(&driver, rig.vm, 1);
+	if (translated)
+		let_in(1 << 3);
+	assert_true(
+		pci_driver_negotiate(&driver, translated ? 1ULL << VIRTIO_F_ACCESS_PLATFORM : 0));
+	pci_driver_queue(&driver, &queue, 0, 16, RINGS);
+	pci_driver_ok(&driver);
+	wire_add(&queue, &buffer, 1);
+	pci_driver_kick(&driver, &queue);
+	assert_true(pci_driver_used(&driver, &queue, &len));
+	expect_word(&queue, len);
+}
+
+static void a_device_works_on_mmio(void **state)
+{
+	on_mmio(false);
+}
+
+static void a_device_works_on_pci(void **state)
+{
+	on_pci(false);
+}
+
+static void a_device_works_on_mmio_behind_the_iommu(void **state)
+{
+	on_mmio(true);
+}
+
+static void a_device_works_on_pci_behind_the_iommu(void **state)
+{
+	on_pci(true);
+}
+
+/* ---- places ---- */
+
+static void a_pci_place_has_its_address_for_an_endpoint_id(void **state)
+{
+	const struct device_want want = { .name = "a" };
+	const struct device_want beside = { .name = "b", .same_slot = true };
+	struct device_place place;
+
+	host.bus = DEVICE_BUS_PCI;
+	host.translator = &translator;
+	host.translator_arg = &rig;
+	assert_int_equal(device_place(&host, &want, &place, NULL), 0);
+	assert_int_equal(place.endpoint, 1 << 3);
+	assert_int_equal(device_place(&host, &beside, &place, NULL), 0);
+	assert_int_equal(place.pci_slot, 1);
+	assert_int_equal(place.endpoint, 1 << 3 | 1);
+	assert_int_equal(device_place(&host, &want, &place, NULL), 0);
+	assert_int_equal(place.endpoint, 2 << 3);
+	assert_ptr_not_equal(place.space, &rig.vm->ram.space);
+	rig_start(&rig, ALL_FEATURES);
+}
+
+static void places_that_are_out_are_refused_with_a_line(void **state)
+{
+	const struct device_want want = { .name = "a" };
+	unsigned mmio_places = device_places(&host, DEVICE_BUS_MMIO);
+	unsigned pci_places = device_places(&host, DEVICE_BUS_PCI);
+	struct error err = { "" };
+	struct device_place place;
+
+	assert_int_equal(mmio_places, WIRE_SLOTS);
+	for (unsigned i = 1; i < mmio_places; i++)
+		assert_int_equal(device_place(&host, &want, &place, NULL), 0);
+	assert_int_equal(device_place(&host, &want, &place, &err), -ENOSPC);
+	assert_string_equal(err.text, "a: this machine has no place left for it");
+	host.bus = DEVICE_BUS_PCI;
+	for (unsigned i = 0; i < pci_places; i++)
+		assert_int_equal(device_place(&host, &want, &place, NULL), 0);
+	assert_int_equal(device_place(&host, &want, &place, NULL), -ENOSPC);
+	rig_start(&rig, ALL_FEATURES);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(a_device_works_on_mmio),
+		TEST(a_device_works_on_pci),
+		TEST(a_device_works_on_mmio_behind_the_iommu),
+		TEST(a_device_works_on_pci_behind_the_iommu),
+		TEST(a_pci_place_has_its_address_for_an_endpoint_id),
+		TEST(places_that_are_out_are_refused_with_a_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
