@@ -7,7 +7,10 @@
 
 struct terminal;
 
-/* @terminal, @space: borrowed. -ENOMEM. */
+/*
+ * For its class, and for tests, which have a machine of their own. @terminal, @space: borrowed.
+ * -ENOMEM.
+ */
 int virtio_console_create(struct virtio_device **device, struct terminal *terminal,
 			  struct dma_space *space);
 

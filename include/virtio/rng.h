@@ -5,7 +5,7 @@
 
 #include "virtio/device.h"
 
-/* @space: borrowed. -ENOMEM. */
+/* For its class, and for tests, which have a machine of their own. @space: borrowed. -ENOMEM. */
 int virtio_rng_create(struct virtio_device **device, struct dma_space *space);
 
 #endif

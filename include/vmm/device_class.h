@@ -86,7 +86,7 @@ struct device_host {
 };
 
 struct device_class {
-	const char *name;		   /* for people: "virtio-rng" */
+	const char *name;		   /* for people: "virtio-blk" */
 	const struct option_spec *options; /* ended by an entry without a name */
 	enum device_count count;
 	enum device_bus bus;
