@@ -326,12 +326,18 @@ u64 arch_image_page_size(const struct arch_image *image)
 	return image->page_size;
 }
 
+void arch_image_close_file(struct arch_image *image)
+{
+	if (image->fd >= 0)
+		close(image->fd);
+	image->fd = -1;
+}
+
 void arch_image_close(struct arch_image *image)
 {
 	if (!image)
 		return;
-	if (image->fd >= 0)
-		close(image->fd);
+	arch_image_close_file(image);
 	free(image->path);
 	free(image);
 }

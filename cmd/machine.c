@@ -92,8 +92,6 @@ static void add_control(struct machine *machine)
 
 	if (ret)
 		log_warning("no control socket: %s", strerror(-ret));
-	else
-		devices_add_commands(&machine->options->devices, machine->control);
 }
 
 /* For --debug: what of the time before the guest's first instruction went where. */
@@ -116,16 +114,34 @@ int machine_build(struct machine *machine, struct error *err)
 		ret = arch_image_load(machine->image, machine->vm->memory, machine->initrd_fd, err);
 	note_stage(machine, "kernel and initrd loaded");
 	if (!ret)
+		add_control(machine);
+	if (!ret)
 		ret = vm_wait_kvm(machine->vm, err);
 	note_stage(machine, "KVM ready");
 	if (!ret)
 		ret = add_devices(machine, err);
 	if (!ret)
 		ret = write_firmware(machine, err);
-	if (!ret)
-		add_control(machine);
+	if (!ret && machine->control)
+		devices_add_commands(&machine->options->devices, machine->control);
 	note_stage(machine, "machine complete");
 	return ret;
+}
+
+int machine_seal(struct machine *machine, struct error *err)
+{
+	int ret = vm_seal(machine->vm, err);
+
+	if (ret)
+		return ret;
+	log_seal();
+	arch_image_close_file(machine->image);
+	if (machine->initrd_fd >= 0)
+		close(machine->initrd_fd);
+	machine->initrd_fd = -1;
+	vm_host_close(&machine->host);
+	note_stage(machine, "sealed");
+	return 0;
 }
 
 /* ---- afterwards ---- */

@@ -4,6 +4,7 @@
  *
  *   machine_prepare()  open and check all that the user named; makes nothing
  *   machine_build()    make it
+ *   machine_seal()     after it nothing is opened
  *   vm_run()
  *   machine_destroy()  the reverse, from wherever it got to
  *
@@ -48,6 +49,11 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
  */
 int machine_check_fds(const struct machine *machine, struct error *err);
 int machine_build(struct machine *machine, struct error *err);
+/*
+ * The one place between building and running. What the guest may need is open, and what only
+ * building needed is closed: kernel, initrd, /dev/kvm. Whatever confines this process belongs here.
+ */
+int machine_seal(struct machine *machine, struct error *err);
 /* After the run: what a user should know whose guest did not use a device. */
 void machine_hint(const struct machine *machine);
 /* After the run, for --debug: what vCPUs and devices counted. */

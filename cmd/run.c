@@ -132,6 +132,8 @@ static int build_machine(struct run *run)
 	if (!ret)
 		ret = watch_window(run);
 	if (!ret)
+		ret = machine_seal(&run->machine, &run->err);
+	if (!ret)
 		return EXIT_OK;
 	error_set(&run->err, ret, "cannot start: %s", strerror(-ret));
 	/* The user asked for what this host lacks: only a VM could tell. */

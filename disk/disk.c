@@ -161,9 +161,10 @@ int disk_start(struct disk *disk, struct loop *loop, void (*settled)(void *conte
 	disk->source.events = EPOLLIN;
 	disk->source.handle = disk_handle_event;
 	ret = loop_add(loop, &disk->source);
-	if (!ret)
-		disk->loop = loop;
-	return ret;
+	if (ret)
+		return ret;
+	disk->loop = loop;
+	return disk_make_ready(disk);
 }
 
 bool disk_drain(struct disk *disk)

@@ -25,8 +25,8 @@ struct write_batch {
 /*
  * A request waits in @queue, or in @writes if its submission may block, until
  * disk_flush_queue(), is then the kernel's or a thread's, and comes by way of
- * @finished to its done(). The kernel's context and the worker are made when a
- * request first needs them.
+ * @finished to its done(). The kernel's context and the worker are there before the
+ * first request; the worker's threads come with the requests that need them.
  */
 struct disk {
 	struct disk_image image;
@@ -45,6 +45,8 @@ struct disk {
 	struct log_limit complaints;
 };
 
+/* submit.c: the kernel's context and the worker. -errno: no worker. */
+int disk_make_ready(struct disk *disk);
 /* submit.c: append what is complete to disk->finished; a transfer that was cut short goes on. */
 void disk_reap(struct disk *disk);
 /* @request is complete, without the host or because it cannot be asked. */

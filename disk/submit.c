@@ -35,18 +35,18 @@ static void disk_performed(struct worker_job *job)
 	request_push(&request->disk->finished, request);
 }
 
-static int disk_give(struct disk *disk, struct worker_job *job)
+int disk_make_ready(struct disk *disk)
 {
 	const struct worker_options options = { .name = "lkvm-disk",
 						.threads = DISK_THREADS,
 						.files = { disk->image.file.fd },
 						.file_count = 1,
 						.event_fd = disk->source.fd };
-	int ret = 0;
 
-	if (!disk->worker)
-		ret = worker_create(&disk->worker, disk->loop, &options);
-	return ret ? ret : worker_submit(disk->worker, job);
+	if (disk->image.file.direct)
+		disk->aio_refused = aio_create(&disk->aio, disk->image.file.fd, disk->source.fd) !=
+				    0;
+	return worker_create(&disk->worker, disk->loop, &options);
 }
 
 static void disk_use_worker(struct disk *disk, struct disk_request *request)
@@ -56,7 +56,7 @@ static void disk_use_worker(struct disk *disk, struct disk_request *request)
 	request->disk = disk;
 	request->job.run = disk_perform;
 	request->job.done = disk_performed;
-	ret = disk_give(disk, &request->job);
+	ret = worker_submit(disk->worker, &request->job);
 	if (ret)
 		disk_finish(disk, request, ret);
 }
@@ -78,14 +78,6 @@ static bool disk_wants_aio(const struct disk *disk, const struct disk_request *r
 	default:
 		return false;
 	}
-}
-
-static bool disk_has_aio(struct disk *disk)
-{
-	if (!disk->aio && !disk->aio_refused &&
-	    aio_create(&disk->aio, disk->image.file.fd, disk->source.fd))
-		disk->aio_refused = true;
-	return disk->aio;
 }
 
 /* aio.h says why: a block device is never frozen. */
@@ -157,7 +149,7 @@ static void disk_flush_writes(struct disk *disk)
 		if (!batch->aio.count)
 			return;
 		batch->busy = true;
-		ret = disk_give(disk, &batch->job);
+		ret = worker_submit(disk->worker, &batch->job);
 		if (ret) {
 			batch->busy = false;
 			write_batch_fail(batch, ret);
@@ -185,7 +177,7 @@ static bool disk_use_kernel(struct disk *disk, struct disk_request *request)
 static bool disk_send(struct disk *disk, struct disk_request *request)
 {
 	enum disk_way way = disk->image.driver->map(&disk->image, request);
-	bool kernel = way == DISK_WAY_FILE && disk_wants_aio(disk, request) && disk_has_aio(disk);
+	bool kernel = way == DISK_WAY_FILE && disk_wants_aio(disk, request) && disk->aio;
 
 	if (kernel && disk_use_kernel(disk, request))
 		return true;

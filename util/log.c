@@ -70,6 +70,13 @@ static void find_way(void)
 		out.kind = NOWHERE; /* a pipe that nobody reads any more */
 }
 
+void log_seal(void)
+{
+	pthread_mutex_lock(&out.lock);
+	find_way();
+	pthread_mutex_unlock(&out.lock);
+}
+
 /* How much went out without waiting. Of an error there is nobody to tell. */
 static size_t write_directly(const char *line, size_t len)
 {

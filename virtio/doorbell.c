@@ -56,7 +56,7 @@ static void doorbell_rang(struct loop_source *source, u32 events)
 		serve(doorbell->transport, doorbell->index);
 }
 
-int doorbell_open(struct doorbell *doorbell)
+static int doorbell_make(struct doorbell *doorbell)
 {
 	struct transport *transport = doorbell->transport;
 	int ret, fd;
@@ -73,8 +73,27 @@ int doorbell_open(struct doorbell *doorbell)
 		close(fd);
 		return ret;
 	}
-	if (!transport->virtio->kick_on_vcpu)
-		transport->arm(transport, doorbell->index);
+	return 0;
+}
+
+int transport_seal(struct transport *transport)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; !ret && i < transport->virtio->queue_count; i++)
+		ret = doorbell_make(&transport->doorbells[i]);
+	return ret;
+}
+
+int doorbell_open(struct doorbell *doorbell)
+{
+	int ret = doorbell_make(doorbell);
+
+	if (ret || doorbell->armed)
+		return ret;
+	doorbell->armed = true;
+	if (!doorbell->transport->virtio->kick_on_vcpu)
+		doorbell->transport->arm(doorbell->transport, doorbell->index);
 	return 0;
 }
 

@@ -237,6 +237,11 @@ static void mmio_destroy(struct device *device)
 	free(mmio);
 }
 
+static int mmio_seal(struct device *device)
+{
+	return transport_seal(&container_of(device, struct mmio, device)->transport);
+}
+
 static void mmio_pause(struct device *device)
 {
 	transport_pause(&container_of(device, struct mmio, device)->transport, TRANSPORT_VM_PAUSED,
@@ -255,6 +260,7 @@ static bool mmio_settled(const struct device *device)
 }
 
 static const struct device_ops mmio_device_ops = {
+	.seal = mmio_seal,
 	.pause = mmio_pause,
 	.resume = mmio_resume,
 	.settled = mmio_settled,

@@ -108,7 +108,7 @@ static void move_doorbells(struct virtio_pci *pci, gpa_t notify)
 		disarm(pci, i);
 	pci->notify = notify;
 	for (unsigned i = 0; i < virtio->queue_count; i++) {
-		if (pci->transport.doorbells[i].source.fd >= 0 && !virtio->kick_on_vcpu)
+		if (pci->transport.doorbells[i].armed && !virtio->kick_on_vcpu)
 			pci_arm(&pci->transport, i);
 	}
 }
@@ -326,6 +326,11 @@ static void pci_destroy(struct pci_function *function)
 	free(pci);
 }
 
+static int on_seal(struct pci_function *function)
+{
+	return transport_seal(&pci_of(function)->transport);
+}
+
 static void on_pause(struct pci_function *function)
 {
 	transport_pause(&pci_of(function)->transport, TRANSPORT_VM_PAUSED, true);
@@ -342,6 +347,7 @@ static bool on_settled(const struct pci_function *function)
 }
 
 static const struct pci_function_ops function_ops = {
+	.seal = on_seal,
 	.pause = on_pause,
 	.resume = on_resume,
 	.settled = on_settled,

@@ -17,7 +17,8 @@ struct vm;
 
 /* How kicks of one queue reach the loop. */
 struct doorbell {
-	struct loop_source source; /* its fd: an eventfd, owned; -1 before the first DRIVER_OK */
+	struct loop_source source; /* its fd: an eventfd, owned; -1 before transport_seal() */
+	bool armed;		   /* KVM was asked to ring it */
 	unsigned index;		   /* the queue's */
 	struct transport *transport;
 };
@@ -115,6 +116,8 @@ void transport_pause(struct transport *transport, u32 why, bool paused);
 /* For device_ops.settled. */
 bool transport_settled(const struct transport *transport);
 
+/* For device_ops.seal: make the doorbells of all queues. */
+int transport_seal(struct transport *transport);
 /*
  * Listen for kicks of a queue. It begins with the queue's first DRIVER_OK, because a queue that is
  * never used should cost nothing, and outlasts resets, because an ioevent is expensive to remove.

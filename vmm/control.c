@@ -11,7 +11,7 @@
 #include "util/log.h"
 #include "vmm/control.h"
 
-/* When the socket is made, and tried again where another lkvm has the folder. */
+/* When the socket is tried again, where another lkvm has the folder. */
 #define CONTROL_DELAY_NS 10000000
 
 struct control {
@@ -343,9 +343,8 @@ static int start_listening(struct control *control, struct error *err)
 	return ret;
 }
 
-static void on_timer(struct loop_timer *timer)
+static void try_to_listen(struct control *control)
 {
-	struct control *control = container_of(timer, struct control, timer);
 	struct error err = { "" };
 	int ret;
 
@@ -362,6 +361,11 @@ static void on_timer(struct loop_timer *timer)
 	else if (ret)
 		log_print(control->wanted ? LOG_WARNING : LOG_INFO, "no control socket: %s",
 			  err.text[0] ? err.text : strerror(-ret));
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+	try_to_listen(container_of(timer, struct control, timer));
 }
 
 int control_create(struct control **out, struct loop *loop, const char *name, bool wanted)
@@ -381,7 +385,7 @@ int control_create(struct control **out, struct loop *loop, const char *name, bo
 	ret = loop_timer_create(&control->timer, loop, on_timer);
 	if (ret)
 		goto free_name;
-	set_timer(control);
+	try_to_listen(control);
 	*out = control;
 	return 0;
 

@@ -30,6 +30,13 @@ static void function_destroy(struct device *device)
 	function->ops->destroy(function);
 }
 
+static int function_seal(struct device *device)
+{
+	struct pci_function *function = container_of(device, struct pci_function, device);
+
+	return function->ops->seal ? function->ops->seal(function) : 0;
+}
+
 static void function_pause(struct device *device)
 {
 	struct pci_function *function = container_of(device, struct pci_function, device);
@@ -54,6 +61,7 @@ static bool function_settled(const struct device *device)
 }
 
 static const struct device_ops function_device_ops = {
+	.seal = function_seal,
 	.pause = function_pause,
 	.resume = function_resume,
 	.settled = function_settled,

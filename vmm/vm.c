@@ -237,6 +237,22 @@ int vm_wait_kvm(struct vm *vm, struct error *err)
 	return 0;
 }
 
+int vm_seal(struct vm *vm, struct error *err)
+{
+	struct list_node *node;
+
+	list_for_each(node, &vm->devices) {
+		struct device *device = list_entry(node, struct device, node);
+		int ret = device->ops->seal ? device->ops->seal(device) : 0;
+
+		if (ret)
+			return error_set(err, ret, "cannot make %s ready: %s", device->info.name,
+					 strerror(-ret));
+	}
+	vm->kvm_fd = -1;
+	return 0;
+}
+
 static void stop_vcpus(struct vm *vm)
 {
 	pause_end(vm);

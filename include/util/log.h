@@ -25,6 +25,12 @@ extern const char *const log_level_names[];
 void log_print(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
+ * Open now what later lines need, where that is more than standard error itself. Any thread.
+ * Without it the first line does.
+ */
+void log_seal(void);
+
+/*
  * Before the process ends: give the lines that wait @timeout_ms to go out. What has not gone
  * then goes when somebody reads it.
  */

@@ -131,6 +131,8 @@ unsigned arch_address_bits(const struct vm *vm);
  * vm_wait_kvm(). */
 int arch_image_load(struct arch_image *image, const struct guest_memory *memory, int initrd_fd,
 		    struct error *err);
+/* It is loaded: close its file. Where the guest begins is still known. */
+void arch_image_close_file(struct arch_image *image);
 /*
  * Describe the machine to the guest: ACPI tables, boot parameters, device tree;
  * for vm->devices and @firmware's extras. All devices have been added.

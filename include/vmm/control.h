@@ -83,9 +83,8 @@ void control_wake(struct control_client *client);
 /* ---- the VM's side ---- */
 
 /*
- * @loop is borrowed. Nothing is made before the loop runs, so that a VM does not start later
- * for it; a VM whose socket cannot be made runs without one, and says so in the log: as a
- * warning if the user chose the name (@wanted).
+ * @loop is borrowed. A VM whose socket cannot be made runs without one, and says so in the log: as
+ * a warning if the user chose the name (@wanted).
  */
 int control_create(struct control **control, struct loop *loop, const char *name, bool wanted);
 /* Commands, ended by an entry without a name, and what they are called with. Both borrowed. */

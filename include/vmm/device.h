@@ -49,11 +49,17 @@ struct device_info {
 #define DEVICE_PLATFORM_ENDPOINT 0x80000000u
 
 /*
- * The life of a device: created, pause and resume any number of times, destroy. A save and a load
- * of its state would go between pause and resume, when it is settled. VM lock held, on any thread,
- * but for destroy.
+ * The life of a device: created, sealed, pause and resume any number of times, destroy. A save and
+ * a load of its state would go between pause and resume, when it is settled. VM lock held, on any
+ * thread, but for destroy.
  */
 struct device_ops {
+	/*
+	 * The machine is complete: open now what may be needed while the guest runs, because
+	 * nothing can be opened later. Main thread, before the guest runs. 0 or -errno. NULL:
+	 * there is nothing.
+	 */
+	int (*seal)(struct device *device);
 	/*
 	 * Begin nothing new: no vCPU runs, and none will before resume(). What was begun goes on.
 	 * Must not block. NULL: it does nothing by itself.

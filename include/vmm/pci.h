@@ -91,6 +91,7 @@ struct pci_function_ops {
 	 */
 	void (*intx_allowed)(struct pci_function *function, bool allowed);
 	/* As those of device_ops, and like them NULL where there is nothing to do. */
+	int (*seal)(struct pci_function *function);
 	void (*pause)(struct pci_function *function);
 	void (*resume)(struct pci_function *function);
 	bool (*settled)(const struct pci_function *function);

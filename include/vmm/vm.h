@@ -5,6 +5,7 @@
  *   vm_create()     RAM, loop, buses; KVM's VM begins to come up
  *   vm_add_device() each device, in the order in which the guest shall find them
  *   (load the image, write the firmware: vmm/arch.h)
+ *   vm_seal()       the devices open what they will need
  *   vm_run()        starts the vCPUs and the loop; returns when the VM stops
  *   vm_destroy()    devices last to first, then the rest
  *
@@ -142,6 +143,13 @@ void vm_destroy_devices(struct vm *vm);
 
 /* Wait until KVM's side is up: vm->fd, vm->arch and the vCPUs are there. Idempotent. */
 int vm_wait_kvm(struct vm *vm, struct error *err);
+
+/*
+ * All devices are there: nothing is opened any more while the guest runs, but what KVM and its
+ * interrupts are asked for by eventfds. vm->kvm_fd is not used any more. Main thread, before
+ * vm_run(). -errno with a line.
+ */
+int vm_seal(struct vm *vm, struct error *err);
 
 /* The vm owns @device from here on. */
 void vm_add_device(struct vm *vm, struct device *device);
