@@ -31,6 +31,8 @@ void virtio_device_interrupt(struct virtio_device *device, unsigned index)
 	if (!started(device))
 		return;
 	ret = virtq_should_interrupt(&device->queues[index]);
+	if (ret > 0 && device->interrupts)
+		device->interrupts[index]++;
 	if (ret > 0)
 		interrupt(device, VIRTIO_MMIO_INT_VRING, index);
 	else if (ret)

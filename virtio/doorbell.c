@@ -114,7 +114,8 @@ void doorbell_close(struct doorbell *doorbell)
 {
 	if (doorbell->source.fd < 0)
 		return;
-	loop_remove(doorbell->transport->loop, &doorbell->source);
+	if (!doorbell->taken)
+		loop_remove(doorbell->transport->loop, &doorbell->source);
 	close(doorbell->source.fd);
 	doorbell->source.fd = -1;
 }
@@ -154,10 +155,36 @@ void transport_pause(struct transport *transport, u32 why, bool paused)
 	transport->virtio->paused = transport->paused;
 	if (!old == !transport->paused)
 		return;
+	if (transport->virtio->ops->pause)
+		transport->virtio->ops->pause(transport->virtio);
 	/* Kicks may have come and gone unserved: a ring that is looked at for nothing is no harm.
 	 */
 	for (unsigned i = 0; !transport->paused && i < transport->virtio->queue_count; i++) {
 		if (transport->virtio->queues[i].ready)
 			doorbell_ring(&transport->doorbells[i]);
 	}
+}
+
+int transport_take_doorbell(struct virtio_device *virtio, unsigned queue)
+{
+	struct transport *transport = virtio->transport_state;
+	struct doorbell *doorbell = &transport->doorbells[queue];
+
+	if (doorbell->source.fd < 0)
+		return -ENODEV;
+	if (!doorbell->taken)
+		loop_remove(transport->loop, &doorbell->source);
+	doorbell->taken = true;
+	return doorbell->source.fd;
+}
+
+void transport_return_doorbell(struct virtio_device *virtio, unsigned queue)
+{
+	struct transport *transport = virtio->transport_state;
+	struct doorbell *doorbell = &transport->doorbells[queue];
+
+	if (doorbell->taken && loop_add(transport->loop, &doorbell->source))
+		log_warning("%s: kicks of queue %u are lost: the loop has no room", virtio->name,
+			    queue);
+	doorbell->taken = false;
 }

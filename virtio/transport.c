@@ -289,6 +289,7 @@ int transport_init(struct transport *transport, struct vm *vm, struct virtio_dev
 	transport->offered = virtio->features | transport->required |
 			     FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
 			     FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_F_RING_RESET);
+	transport->offered &= ~virtio->lacks;
 	transport->doorbells = calloc(virtio->queue_count, sizeof(transport->doorbells[0]));
 	if (!transport->doorbells)
 		return -ENOMEM;

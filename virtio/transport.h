@@ -21,6 +21,7 @@ struct doorbell {
 	bool armed;		   /* KVM was asked to ring it */
 	unsigned index;		   /* the queue's */
 	struct transport *transport;
+	bool taken; /* somebody else listens to it: take_doorbell() */
 };
 
 struct transport {
@@ -106,6 +107,8 @@ bool transport_live(const struct transport *transport);
 void transport_notified(struct transport *transport, u32 queue);
 /* For struct virtio_transport_ops. */
 void transport_kick_again(struct virtio_device *virtio, unsigned queue);
+int transport_take_doorbell(struct virtio_device *virtio, unsigned queue);
+void transport_return_doorbell(struct virtio_device *virtio, unsigned queue);
 /*
  * Serve no queue while there is a reason not to: @why is one from now on, or no longer. What was
  * kicked meanwhile is served after.

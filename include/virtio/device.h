@@ -43,6 +43,11 @@ struct virtio_device_ops {
 	 * way. As settled(), the loop will handle something before that changes. NULL: always.
 	 */
 	bool (*idle)(const struct virtio_device *device);
+	/*
+	 * virtio_device.paused has changed: for a device that does something by itself, without a
+	 * kick. After a pause each queue is kicked. May be NULL.
+	 */
+	void (*pause)(struct virtio_device *device);
 	/* The driver made chains available in queue @index, which is ready. */
 	void (*kick)(struct virtio_device *device, unsigned index);
 	/* The same as reset() for queue @index alone (VIRTIO_F_RING_RESET). May be NULL. */
@@ -64,6 +69,13 @@ struct virtio_transport_ops {
 	void (*interrupt)(struct virtio_device *device, u32 cause, unsigned queue);
 	/* Call ops->kick() from the loop, soon. */
 	void (*kick_again)(struct virtio_device *device, unsigned queue);
+	/*
+	 * The eventfd by which kicks of a queue that is live come, the transport's: the host's
+	 * kernel serves the queue from now on, and ops->kick() is called no more. -ENODEV: there
+	 * is none. And back, before the queue's next begin.
+	 */
+	int (*take_doorbell)(struct virtio_device *device, unsigned queue);
+	void (*return_doorbell)(struct virtio_device *device, unsigned queue);
 };
 
 struct virtio_device {
@@ -72,6 +84,7 @@ struct virtio_device {
 	const char *name; /* for people: "virtio-blk 0"; the device's */
 	u32 id;		  /* VIRTIO_ID_* */
 	u64 features;	  /* offered, without those of the transport */
+	u64 lacks;	  /* features of the transport that it cannot have */
 	u32 config_size;
 	unsigned queue_count;
 	struct virtq *queues;	 /* the device's array */
@@ -87,10 +100,11 @@ struct virtio_device {
 	void *transport_state;
 	u64 accepted; /* features, once FEATURES_OK */
 	u8 status;
-	bool resetting; /* its reset has begun and is not over: status is still the old one */
-	bool ending;	/* and is its last: the device is about to be destroyed */
-	bool paused;	/* no chain is taken: virtio_device_pop() finds none until it is kicked */
-	u32 generation; /* of the configuration space */
+	bool resetting;	 /* its reset has begun and is not over: status is still the old one */
+	bool ending;	 /* and is its last: the device is about to be destroyed */
+	bool paused;	 /* no chain is taken: virtio_device_pop() finds none until it is kicked */
+	u32 generation;	 /* of the configuration space */
+	u64 *interrupts; /* for each queue, counted since power-on; the device's, or NULL */
 	struct log_limit complaints;
 };
 
