@@ -31,6 +31,8 @@ endif
 CC := $(if $(filter default undefined,$(origin CC)),$(CROSS)gcc,$(CC))
 AR := $(CROSS)gcc-ar
 
+PREFIX  ?= /usr/local
+LIBEXEC ?= $(PREFIX)/libexec
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
@@ -43,10 +45,10 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # Each folder lists its sources: <folder>-src, and in arm/ and x86/ <folder>-portable,
 # the part of it that compiles, and so is unit-tested, on any machine.
-MODULES := util vmm x86 arm virtio iommu vfio disk cmd
+MODULES := util vmm x86 arm virtio iommu vfio disk net cmd helper
 include $(addsuffix /module.mk,$(MODULES))
 
-CORE      := util vmm virtio iommu vfio disk
+CORE      := util vmm virtio iommu vfio disk net
 paths      = $(foreach s,$($(1)-src),$(1)/$(s))
 CORE_SRC  := $(foreach m,$(CORE),$(call paths,$(m)))
 ARCH_SRC  := $(call paths,$(ARCH_FOLDER))
@@ -54,14 +56,20 @@ CMD_SRC   := $(call paths,cmd)
 # They go in statically: a shared library costs each start 0.2 ms and 100 KiB.
 LIBS      := -Wl,-Bstatic -laio -ljansson $(if $(filter arm64,$(ARCH)),-lfdt -lz -lzstd) -Wl,-Bdynamic
 
+# The network of --network mode=user is a program of its own, as only that needs libslirp, which
+# brings GLib. It is left out where there is no libslirp. Cross builds find it in their sysroot.
+HELPER := $(if $(SYSROOT)$(wildcard /usr/include/slirp/libslirp.h),$(BUILD)/lkvm-net-user)
+HELPER_OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(call paths,helper))
+
 .PHONY: all help
 all: lkvm
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' $(MAKEFILE_LIST)
 
 # make                       ./lkvm for this machine; with ARCH= build/<arch>/lkvm
-lkvm: $(BUILD)/lkvm $(if $(STATIC),$(BUILD)/lkvm-static)
+lkvm: $(BUILD)/lkvm $(if $(STATIC),$(BUILD)/lkvm-static) $(HELPER)
 	$(if $(filter $(ARCH),$(HOST_ARCH)),$(Q)cmp -s $< $@ || cp -f $< $@)
+	$(if $(filter $(ARCH),$(HOST_ARCH)),$(if $(HELPER),$(Q)cmp -s $(HELPER) lkvm-net-user || cp -f $(HELPER) lkvm-net-user))
 .PHONY: $(if $(filter $(ARCH),$(HOST_ARCH)),,lkvm)
 
 OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_SRC) $(ARCH_SRC) $(CMD_SRC))
@@ -74,6 +82,11 @@ $(BUILD)/lkvm-static: $(OBJECTS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -static -o $@ $(OBJECTS) $(LDFLAGS) $(filter -l%,$(LIBS))
 
+$(BUILD)/lkvm-net-user: $(HELPER_OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lslirp -lseccomp
+
+$(BUILD)/obj/net/user.o: CPPFLAGS += -DLKVM_LIBEXEC='"$(LIBEXEC)"'
 $(BUILD)/obj/%.o: %.c Makefile | $(SYSROOT_DONE)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
@@ -113,10 +126,10 @@ $(BUILD)/lkvm.bash: $(NATIVE)
 	$(Q)mkdir -p $(@D); $(NATIVE) completion bash >$@.new; mv $@.new $@
 
 # make install               to PREFIX (/usr/local), under DESTDIR
-PREFIX ?= /usr/local
 .PHONY: install
-install: $(BUILD)/lkvm docs
+install: $(BUILD)/lkvm $(HELPER) docs
 	install -D -m 755 $< $(DESTDIR)$(PREFIX)/bin/lkvm
+	$(if $(HELPER),install -D -m 755 $(HELPER) $(DESTDIR)$(LIBEXEC)/lkvm-net-user)
 	install -D -m 644 $(BUILD)/lkvm.1 $(DESTDIR)$(PREFIX)/share/man/man1/lkvm.1
 	install -D -m 644 $(BUILD)/lkvm.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lkvm
 
@@ -128,6 +141,6 @@ format:
 # make clean                 remove everything that was made, but for what was downloaded
 .PHONY: clean
 clean:
-	rm -rf build/x86 build/arm64 build/fuzz lkvm
+	rm -rf build/x86 build/arm64 build/fuzz lkvm lkvm-net-user
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(HELPER_OBJECTS:.o=.d)

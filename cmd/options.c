@@ -129,6 +129,9 @@ static int parse_short(struct parser *parser, struct error *err)
 			return error_set(err, -EINVAL, "-%c takes no value", spec->letter);
 		return set(parser, &found, NULL, err);
 	}
+	if (!value && spec->optional &&
+	    (!next_word(parser) || !option_is_item(spec, next_word(parser))))
+		return set(parser, &found, NULL, err);
 	if (!value) {
 		value = next_word(parser);
 		parser->index++;

@@ -39,6 +39,10 @@ endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(t),tests/unit/$(notdir $(t)).o,$(UNIT_COMMON))))
 $(foreach t,$(WIRE_TESTS),$(eval $(call test_program,$(t),tests/wire/$(notdir $(t)).o,$(WIRE_COMMON))))
 
+# It finds the program that it is about where that was built.
+$(TEST)/obj/net/user.o: TEST_CPP += -DLKVM_LIBEXEC='"$(abspath $(BUILD))"'
+$(TEST)/unit/test_net_user: | $(HELPER)
+
 $(UNIT_TESTS) $(WIRE_TESTS):
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)

@@ -288,12 +288,11 @@ int option_set(const struct option_spec *spec, void *target, char *value, struct
 
 bool option_is_item(const struct option_spec *spec, const char *word)
 {
-	const struct option_spec *item = spec->items;
+	size_t len = strcspn(word, "=");
 
-	for (; item && item->name; item++) {
-		size_t len = strlen(item->name);
-
-		if (!strncmp(word, item->name, len) && word[len] == '=')
+	for (const struct option_spec *item = spec->items; item && item->name; item++) {
+		if (strlen(item->name) == len && !strncmp(word, item->name, len) &&
+		    (word[len] == '=' || item->type == OPTION_FLAG))
 			return true;
 	}
 	return false;

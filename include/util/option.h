@@ -68,7 +68,10 @@ int option_set(const struct option_spec *spec, void *target, char *value, struct
  */
 const char *option_value_text(const struct option_spec *spec, char *text, size_t size);
 
-/* Whether @word can only be a value of @spec: it begins with an item of its list and '='. */
+/*
+ * Whether @word can only be a value of @spec: it begins with an item of its list and '=', or is
+ * one that is a flag.
+ */
 bool option_is_item(const struct option_spec *spec, const char *word);
 
 #endif

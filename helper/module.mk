@@ -1,0 +1,1 @@
+helper-src := confine.c net_user.c private_root.c seccomp.c

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* --pcap: what passes is in the file, and no file of anybody's is destroyed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "net/pcap.h"
+#include "vmm/loop.h"
+
+static char folder[] = "/tmp/lkvm-pcap-XXXXXX", path[64];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct loop *loop;
+static struct net_pcap *pcap;
+static struct error err;
+static u8 file[100000];
+
+/* ---- a network that echoes ---- */
+
+static bool closed;
+static u8 frame[2000];
+
+static int echo_send(struct net_backend *backend, unsigned pair, const struct iovec *iov,
+		     unsigned count)
+{
+	return 0;
+}
+
+static ssize_t echo_receive(struct net_backend *backend, unsigned pair, const struct iovec *iov,
+			    unsigned count)
+{
+	return -EAGAIN;
+}
+
+static void echo_close(struct net_backend *backend)
+{
+	closed = true;
+}
+
+static const struct net_ops echo_ops = { .send = echo_send,
+					 .receive = echo_receive,
+					 .close = echo_close };
+
+static struct net_backend echo = { .ops = &echo_ops, .pairs = 1, .header = true };
+
+static int setup(void **state)
+{
+	snprintf(path, sizeof(path), "%s/capture", folder);
+	unlink(path);
+	err.text[0] = '\0';
+	closed = false;
+	return loop_create(&loop, &lock);
+}
+
+static int teardown(void **state)
+{
+	loop_destroy(loop);
+	return 0;
+}
+
+static size_t read_file(void)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = read(fd, file, sizeof(file));
+
+	close(fd);
+	return len > 0 ? len : 0;
+}
+
+static u32 get32(size_t at)
+{
+	u32 value;
+
+	memcpy(&value, file + at, sizeof(value));
+	return value;
+}
+
+static void send_frames(unsigned count)
+{
+	struct iovec iov[] = { { frame, 5 }, { frame + 5, 10 }, { frame + 15, 97 } };
+	struct net_backend *wrapped;
+
+	assert_int_equal(net_pcap_wrap(&wrapped, pcap, &echo), 0);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(wrapped->ops->send(wrapped, 0, iov, 3), 0);
+	/* The capture with it. */
+	net_close(wrapped);
+	assert_true(closed);
+}
+
+static void frames_are_in_the_file_without_virtios_header(void **state)
+{
+	for (unsigned i = 0; i < sizeof(frame); i++)
+		frame[i] = i * 3;
+	assert_int_equal(net_pcap_open(&pcap, path, &err), 0);
+	assert_int_equal(net_pcap_start(pcap, loop), 0);
+	send_frames(3);
+	assert_int_equal(read_file(), 24 + 3 * (16 + 100));
+	assert_int_equal(get32(0), 0xa1b23c4d);
+	assert_int_equal(get32(20), 1);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(get32(24 + 116 * i + 8), 100);
+		assert_memory_equal(file + 24 + 116 * i + 16, frame + 12, 100);
+	}
+}
+
+static void what_the_file_is_too_slow_for_is_left_out(void **state)
+{
+	size_t len;
+
+	/* No turn of the loop comes for the job's end: what does not fit is counted. */
+	assert_int_equal(net_pcap_open(&pcap, path, &err), 0);
+	assert_int_equal(net_pcap_start(pcap, loop), 0);
+	send_frames(100000);
+	len = read_file();
+	assert_int_equal(len, sizeof(file));
+	assert_int_equal(get32(24 + 116 * 500 + 8), 100);
+}
+
+static void a_capture_from_before_is_replaced(void **state)
+{
+	frames_are_in_the_file_without_virtios_header(state);
+	frames_are_in_the_file_without_virtios_header(state);
+}
+
+static void another_file_is_left_as_it_is(void **state)
+{
+	const char words[] = "a thesis";
+	FILE *other = fopen(path, "w");
+
+	fputs(words, other);
+	fclose(other);
+	assert_int_equal(net_pcap_open(&pcap, path, &err), -EEXIST);
+	assert_non_null(strstr(err.text, "no capture"));
+	assert_int_equal(read_file(), strlen(words));
+	assert_memory_equal(file, words, strlen(words));
+}
+
+static void what_cannot_be_written_is_refused(void **state)
+{
+	assert_true(net_pcap_open(&pcap, "/nowhere/file", &err) < 0);
+	assert_true(net_pcap_open(&pcap, folder, &err) < 0);
+	err.text[0] = '\0';
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(net_pcap_open(&pcap, path, &err), -ENXIO);
+	assert_non_null(strstr(err.text, "nobody reads"));
+}
+
+static int clean(void **state)
+{
+	unlink(path);
+	return rmdir(folder);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(frames_are_in_the_file_without_virtios_header),
+		TEST(what_the_file_is_too_slow_for_is_left_out),
+		TEST(a_capture_from_before_is_replaced),
+		TEST(another_file_is_left_as_it_is),
+		TEST(what_cannot_be_written_is_refused),
+	};
+
+	assert_non_null(mkdtemp(folder));
+	return cmocka_run_group_tests(tests, NULL, clean);
+}
