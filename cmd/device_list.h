@@ -14,6 +14,7 @@
 	DEVICE(virtio_blk_class)                                                                   \
 	DEVICE(virtio_console_class)                                                               \
 	DEVICE(virtio_rng_class)                                                                   \
+	DEVICE(virtio_net_class)                                                                   \
 	/* Last: its claim() takes devices from their drivers. */                                  \
 	DEVICE(vfio_pci_class)
 

@@ -43,21 +43,55 @@ static void *add_instance(struct devices *devices, const struct device_class *cl
 		list[at] = list[at - 1];
 		at--;
 	}
-	list[at] = (struct device_instance){ class, state };
+	list[at] = (struct device_instance){ class, state, false };
 	devices->count++;
 	return state;
 }
 
 /* The instance of @class that was made last; NULL. */
-static void *find_instance(const struct devices *devices, const struct device_class *class)
+static struct device_instance *last_instance(const struct devices *devices,
+					     const struct device_class *class)
 {
-	void *state = NULL;
+	struct device_instance *last = NULL;
 
 	for_each_device(device, devices) {
 		if (device->class == class)
-			state = device->state;
+			last = device;
 	}
-	return state;
+	return last;
+}
+
+static void *find_instance(const struct devices *devices, const struct device_class *class)
+{
+	struct device_instance *last = last_instance(devices, class);
+
+	return last ? last->state : NULL;
+}
+
+static void remove_instance(struct devices *devices, struct device_instance *device)
+{
+	unsigned at = device - devices->list;
+
+	free(device->state);
+	devices->count--;
+	memmove(device, device + 1, (devices->count - at) * sizeof(*device));
+}
+
+int devices_complete(struct devices *devices, struct error *err)
+{
+	for (unsigned row = 0; device_classes[row]; row++) {
+		const struct device_class *class = device_classes[row];
+		struct device_instance *last = last_instance(devices, class);
+
+		if (!class->unasked || (last && last->asked))
+			continue;
+		if (!last && !add_instance(devices, class))
+			return error_set(err, -ENOMEM, "out of memory");
+		last = last_instance(devices, class);
+		if (!class->unasked(last->state))
+			remove_instance(devices, last);
+	}
+	return 0;
 }
 
 int devices_init(struct devices *devices, struct error *err)
@@ -95,11 +129,17 @@ static void *find_target(const struct option_group *group, const struct option_s
 {
 	const struct device_class *class = class_of(group);
 	struct devices *devices = group->target;
-	void *state = find_instance(devices, class);
+	struct device_instance *last = last_instance(devices, class);
+	bool first = spec == class->options;
 
-	if (!state || (class->count == DEVICE_EACH && spec == class->options))
-		state = add_instance(devices, class);
-	return state;
+	/* One that another option has begun is what the first one means. */
+	if (!last || (class->count == DEVICE_EACH && first && last->asked)) {
+		if (!add_instance(devices, class))
+			return NULL;
+		last = last_instance(devices, class);
+	}
+	last->asked |= first;
+	return last->state;
 }
 
 unsigned devices_option_groups(struct devices *devices, struct option_group *groups)
@@ -161,8 +201,8 @@ bool devices_want_pci(const struct devices *devices, const struct device_host *h
 	return host->any == DEVICE_BUS_PCI || count_places(devices, host, DEVICE_BUS_PCI);
 }
 
-int devices_check_places(const struct devices *devices, const struct device_host *host,
-			 struct error *err)
+static int check_places(const struct devices *devices, const struct device_host *host,
+			struct error *err)
 {
 	unsigned on_pci = count_places(devices, host, DEVICE_BUS_PCI);
 	unsigned on_mmio = count_places(devices, host, DEVICE_BUS_MMIO);
@@ -176,6 +216,22 @@ int devices_check_places(const struct devices *devices, const struct device_host
 				 "with --transport pci",
 				 on_mmio, device_places(host, DEVICE_BUS_MMIO));
 	return 0;
+}
+
+int devices_check_places(const struct devices *devices, const struct device_host *host,
+			 struct error *err)
+{
+	struct error first = { "" };
+
+	if (!check_places(devices, host, &first))
+		return 0;
+	for_each_device(device, devices) {
+		if (!device->class->give_way || device->asked)
+			continue;
+		log_info("no %s, as the machine has no place for it", device->class->name);
+		device->class->give_way(device->state);
+	}
+	return check_places(devices, host, err);
 }
 
 /* ---- the steps ---- */

@@ -18,6 +18,7 @@ extern const struct device_class *const device_classes[];
 struct device_instance {
 	const struct device_class *class;
 	void *state; /* owned */
+	bool asked;  /* by its class's first option */
 };
 
 struct devices {
@@ -29,11 +30,17 @@ struct devices {
 int devices_init(struct devices *devices, struct error *err);
 /* For the groups of options_parse(): one for each class with options. Returns how many. */
 unsigned devices_option_groups(struct devices *devices, struct option_group *groups);
+/* The command line is read: those that nobody asked for, and that are there all the same. -ENOMEM.
+ */
+int devices_complete(struct devices *devices, struct error *err);
 void devices_free(struct devices *devices);
 
 /* ---- the steps of vmm/device_class.h, for all of them. -errno with a line ---- */
 
-/* Whether the machine has as many places as they want; before anything is opened. */
+/*
+ * Whether the machine has as many places as they want; before anything is opened. What nobody asked
+ * for gives way.
+ */
 int devices_check_places(const struct devices *devices, const struct device_host *host,
 			 struct error *err);
 bool devices_want_pci(const struct devices *devices, const struct device_host *host);

@@ -100,6 +100,8 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 		return ret;
 	devices_option_groups(&options->devices, groups + 1);
 	ret = options_parse(groups, argc, argv, set_word, options, err);
+	if (!ret)
+		ret = devices_complete(&options->devices, err);
 	if (options->debug)
 		options->log_level = LOG_DEBUG;
 	return ret;

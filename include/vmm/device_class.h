@@ -91,6 +91,13 @@ struct device_class {
 	enum device_count count;
 	enum device_bus bus;
 	size_t state_size;
+	/*
+	 * Of DEVICE_EACH: a run that asks for none by the first option has one all the same, if
+	 * this says so for its state, which has the presets and what other options set. NULL: none.
+	 */
+	bool (*unasked)(void *state);
+	/* The machine has no place for one that nobody asked for: its slots() are 0 from now on. */
+	void (*give_way)(void *state);
 	/* Places on @bus; NULL: one, or none with DEVICE_BUS_NONE. */
 	unsigned (*slots)(const void *state);
 	/*
