@@ -85,6 +85,7 @@ lab-programs:
 	@$(MAKE) --no-print-directory STATIC=1 ARCH=arm64 lkvm
 
 include tests/lab/vfio.mk
+include tests/lab/net.mk
 
 # make setup                 install what building and testing need (Debian packages)
 # make demo                  boot a stock Debian 13 guest with its disk behind the IOMMU

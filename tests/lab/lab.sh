@@ -11,6 +11,7 @@
 # and the functions of init. Its console comes out of stdout. Environment: LKVM the program to test, static
 # (build/ARCH/lkvm-static); KERNELS where fetch-kernels puts things (build/kernels), KERNEL_VERSION as there; DISK an
 # image file; OLD=1; MEM in MiB; TIMEOUT in seconds; GIC=2 for an arm64 host with a GICv2; APPEND for the host's command line.
+# ADD and GUEST_ADD: folders that go into the host and its guest; HOST_MODULES and GUEST_MODULES: what they load besides.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -49,7 +50,7 @@ trap '[ -z "$emulator" ] || kill "$emulator"; exit 143' TERM INT
 guest() {	# guest DIR FETCHED: a kernel and its initrd
 	mkdir -p "$1"
 	cp "$2/kernel" "$1/kernel"
-	"$here/initrd" "$1/initrd" "$2" "$guest" "" virtio_mmio virtio_pci? virtio_iommu? virtio_blk virtio_rng pvpanic_mmio?
+	"$here/initrd" "$1/initrd" "$2" "$guest" "${GUEST_ADD:-}" virtio_mmio virtio_pci? virtio_iommu? virtio_blk virtio_rng pvpanic_mmio? ${GUEST_MODULES:-}
 }
 
 guest "$out/add/guest" "$new"
@@ -57,8 +58,9 @@ guest "$out/add/guest" "$new"
 mkdir "$out/add/bin"
 cp "$lkvm" "$out/add/bin/lkvm"
 for file in ${FILES:-}; do cp "$file" "$out/add/bin/"; done
+[ -z "${ADD:-}" ] || cp -r "$ADD/." "$out/add/"
 # shellcheck disable=SC2086
-"$here/initrd" "$out/initrd" "$new" "$host" "$out/add" $modules virtio_pci virtio_blk
+"$here/initrd" "$out/initrd" "$new" "$host" "$out/add" $modules virtio_pci virtio_blk ${HOST_MODULES:-}
 disk=
 [ -z "${DISK:-}" ] || disk="-drive file=$DISK,format=raw,if=none,id=disk -device virtio-blk-pci,drive=disk"
 
