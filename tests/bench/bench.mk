@@ -59,6 +59,16 @@ bench-blk: $(BENCH)/blk
 	@$< 1; $< 32; tests/bench/blk-count $<
 -include $(BENCH)/obj/tests/bench/blk.d
 
+# make bench-net             packets through virtio-net's rings, both ways, and their instructions
+$(BENCH)/net: $(BENCH)/obj/tests/bench/net.o $(BENCH)/librig.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+.PHONY: bench-net
+bench: bench-net
+bench-net: $(BENCH)/net
+	@$<; tests/bench/net-count $<
+-include $(BENCH)/obj/tests/bench/net.d
+
 # make bench-lab             a stock guest's disk with the IOMMU and without, in emulated hosts
 .PHONY: bench-lab
 bench-lab: lab-programs
