@@ -355,23 +355,45 @@ static void a_forwarded_port_that_is_taken_is_refused_at_once(void **state)
 
 /* ---- the program ---- */
 
+static bool is_program(pid_t pid)
+{
+	char path[64], name[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	if (!fgets(name, sizeof(name), file))
+		name[0] = '\0';
+	fclose(file);
+	return !strncmp(name, "lkvm-net-user", 13);
+}
+
+/* Whoever relays our standard error is a child, too. */
+static pid_t child_of(const char *thread)
+{
+	char path[300];
+	pid_t pid = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/children", thread);
+	file = fopen(path, "r");
+	while (file && fscanf(file, "%d", &pid) == 1 && !is_program(pid))
+		pid = 0;
+	if (file)
+		fclose(file);
+	return pid && is_program(pid) ? pid : 0;
+}
+
 static pid_t child(void)
 {
 	struct dirent *entry;
 	DIR *tasks = opendir("/proc/self/task");
 	pid_t pid = 0;
 
-	while (!pid && (entry = readdir(tasks))) {
-		char path[300];
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%s/children", entry->d_name);
-		file = fopen(path, "r");
-		if (file && fscanf(file, "%d", &pid) != 1)
-			pid = 0;
-		if (file)
-			fclose(file);
-	}
+	while (!pid && (entry = readdir(tasks)))
+		pid = child_of(entry->d_name);
 	closedir(tasks);
 	return pid;
 }
