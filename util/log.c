@@ -163,6 +163,29 @@ void log_flush(int timeout_ms)
 	pthread_mutex_unlock(&out.lock);
 }
 
+static bool is_control(u8 byte)
+{
+	return byte < ' ' || byte == 0x7f;
+}
+
+/* In UTF-8 U+0080 to U+009F are controls, too: 0x9b begins an escape sequence as ESC [ does. */
+static bool is_wide_control(const char *text)
+{
+	return (u8)text[0] == 0xc2 && (u8)text[1] >= 0x80 && (u8)text[1] < 0xa0;
+}
+
+/* Names of files and programs are others' choice: no line feed or escape sequence of theirs. */
+static void hide_controls(char *text)
+{
+	for (; *text; text++) {
+		if (is_wide_control(text))
+			*text++ = '?';
+		else if (!is_control(*text))
+			continue;
+		*text = '?';
+	}
+}
+
 static void log_vprint(enum log_level level, const char *format, va_list args)
 {
 	char line[1024];
@@ -171,6 +194,7 @@ static void log_vprint(enum log_level level, const char *format, va_list args)
 
 	len += vsnprintf(line + len, sizeof(line) - len, format, args);
 	len = MIN(len, (int)sizeof(line) - 2);
+	hide_controls(line);
 	line[len++] = '\n';
 	write_line(line, len);
 	errno = saved;

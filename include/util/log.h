@@ -21,7 +21,10 @@ enum log_level log_get_level(void);
 /* By level, ended by NULL: for the choices of an option. */
 extern const char *const log_level_names[];
 
-/* "lkvm: <level>: <line>\n"; any thread; keeps errno. */
+/*
+ * "lkvm: <level>: <line>\n"; any thread; keeps errno. A control character becomes '?', whoever
+ * named the file that the line is about.
+ */
 void log_print(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
