@@ -7,18 +7,26 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "util/aside.h"
 #include "util/list.h"
 #include "util/log.h"
 #include "vmm/control.h"
 
 /* When the socket is tried again, where another lkvm has the folder. */
 #define CONTROL_DELAY_NS 10000000
+/* In ms: how long the end waits for a file system that is frozen. */
+#define CONTROL_PATIENCE 250
 
 struct control {
-	struct loop *loop; /* borrowed */
-	char *name;	   /* owned */
-	bool wanted;	   /* the user chose the name */
-	struct control_socket socket;
+	struct loop *loop;	      /* borrowed */
+	char *name;		      /* owned */
+	bool wanted;		      /* the user chose the name */
+	struct control_socket socket; /* the aside's while there is one */
+	struct aside *aside;	      /* owned; at work in the file system: NULL: none */
+	struct loop_source finished;  /* it is */
+	int result;		      /* of control_listen(), and why; 0: the file is ours */
+	struct error err;
+	bool listening;
 	struct loop_source listener; /* socket's fd */
 	struct loop_timer timer;
 	struct list_node clients; /* whose last sign of life is oldest, first */
@@ -328,45 +336,135 @@ static void on_connection(struct loop_source *source, u32 events)
 	}
 }
 
-static int start_listening(struct control *control, struct error *err)
-{
-	int ret = control_listen(&control->socket, control->name, err);
+/* ---- in the file system of the sockets, which may be frozen ---- */
 
-	if (ret)
-		return ret;
-	control->listener.fd = control->socket.fd;
-	control->listener.events = EPOLLIN;
-	control->listener.handle = on_connection;
-	ret = loop_add(control->loop, &control->listener);
-	if (ret)
-		control_unlisten(&control->socket);
-	return ret;
+static void listen_aside(void *arg)
+{
+	struct control *control = arg;
+
+	control->result = control_listen(&control->socket, control->name, &control->err);
 }
 
-static void try_to_listen(struct control *control)
+static void remove_aside(void *arg)
 {
-	struct error err = { "" };
-	int ret;
+	const struct control *control = arg;
 
-	if (control->socket.fd >= 0) {
-		loop_modify(control->loop, &control->listener, EPOLLIN);
-		return;
-	}
-	ret = start_listening(control, &err);
+	control_remove(&control->socket);
+}
+
+static void close_socket(struct control *control)
+{
+	if (control->socket.fd >= 0)
+		close(control->socket.fd);
+	control->socket.fd = -1;
+}
+
+/* There is no socket yet, or there will be none. */
+static void explain(struct control *control, int ret)
+{
 	if (ret == -EAGAIN)
 		set_timer(control);
 	else if (ret == -EADDRINUSE)
 		log_warning("--name %s is in use by now: this one has no control socket",
 			    control->name);
-	else if (ret)
+	else
 		log_print(control->wanted ? LOG_WARNING : LOG_INFO, "no control socket: %s",
-			  err.text[0] ? err.text : strerror(-ret));
+			  control->err.text[0] ? control->err.text : strerror(-ret));
+}
+
+/* The socket has its name, or @result says why it has none. */
+static void begin(struct control *control)
+{
+	int ret = control->result;
+
+	if (!ret) {
+		control->listener.fd = control->socket.fd;
+		control->listener.events = EPOLLIN;
+		control->listener.handle = on_connection;
+		ret = loop_add(control->loop, &control->listener);
+		control->listening = !ret;
+	}
+	if (!ret)
+		return;
+	close_socket(control);
+	explain(control, ret);
+}
+
+static void on_finished(struct loop_source *source, u32 events)
+{
+	struct control *control = container_of(source, struct control, finished);
+
+	loop_remove(control->loop, source);
+	aside_destroy(control->aside);
+	control->aside = NULL;
+	begin(control);
+}
+
+static int start_listening(struct control *control)
+{
+	struct aside_config config = { .name = "lkvm-control",
+				       .main = listen_aside,
+				       .arg = control,
+				       .keep_count = 1,
+				       .dies_with_us = true };
+	int ret = control_open(&control->socket);
+
+	if (ret)
+		return ret;
+	config.keep[0] = control->socket.fd;
+	control->err.text[0] = 0;
+	if (!control_may_freeze() || aside_start(&control->aside, &config)) {
+		/* Without a thread for it, it is worth the risk. */
+		listen_aside(control);
+		begin(control);
+		return 0;
+	}
+	control->finished = (struct loop_source){ aside_done_fd(control->aside), EPOLLIN,
+						  on_finished };
+	return loop_add(control->loop, &control->finished);
+}
+
+static void try_to_listen(struct control *control)
+{
+	int ret = 0;
+
+	if (control->listening)
+		loop_modify(control->loop, &control->listener, EPOLLIN);
+	else
+		ret = start_listening(control);
+	if (ret)
+		explain(control, ret);
 }
 
 static void on_timer(struct loop_timer *timer)
 {
 	try_to_listen(container_of(timer, struct control, timer));
 }
+
+/* False: the aside is still at it, and with it @control. */
+static bool finish_aside(struct control *control)
+{
+	if (control->aside && !aside_wait(control->aside, CONTROL_PATIENCE))
+		return false;
+	aside_destroy(control->aside);
+	control->aside = NULL;
+	return true;
+}
+
+/* Should it be over after us only, others find a socket meanwhile at which nobody listens. */
+static bool remove_socket(struct control *control)
+{
+	const struct aside_config config = { .name = "lkvm-control",
+					     .main = remove_aside,
+					     .arg = control };
+
+	close_socket(control);
+	if (!control_may_freeze() || aside_start(&control->aside, &config))
+		control_remove(&control->socket);
+	return finish_aside(control);
+}
+
+/* ---- life ---- */
 
 int control_create(struct control **out, struct loop *loop, const char *name, bool wanted)
 {
@@ -378,6 +476,7 @@ int control_create(struct control **out, struct loop *loop, const char *name, bo
 	control->loop = loop;
 	control->wanted = wanted;
 	control->socket.fd = -1;
+	control->result = -ENOENT;
 	list_init(&control->clients);
 	control->name = strdup(name);
 	if (!control->name)
@@ -403,20 +502,38 @@ void control_add(struct control *control, const struct control_command *commands
 	control->sets[control->set_count++].arg = arg;
 }
 
-void control_destroy(struct control *control)
+static void drop_clients(struct control *control)
 {
 	struct list_node *node, *next;
 
-	if (!control)
-		return;
-	if (control->socket.fd >= 0)
+	if (control->listening)
 		loop_remove(control->loop, &control->listener);
 	/* So that nobody takes the listener up again. */
 	control->listener.events = EPOLLIN;
 	list_for_each_safe(node, next, &control->clients)
 		client_drop(list_entry(node, struct control_client, node));
-	control_unlisten(&control->socket);
+}
+
+void control_destroy(struct control *control)
+{
+	bool gone;
+
+	if (!control)
+		return;
+	drop_clients(control);
 	loop_timer_destroy(&control->timer);
+	if (control->aside)
+		loop_remove(control->loop, &control->finished);
+	gone = finish_aside(control);
+	if (gone && !control->result)
+		gone = remove_socket(control);
+	if (!gone) {
+		log_warning("the control socket of %s is left behind: its file system does not "
+			    "answer",
+			    control->name);
+		return;
+	}
+	close_socket(control);
 	free(control->name);
 	free(control);
 }

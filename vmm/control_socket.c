@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -49,6 +51,18 @@ int control_folder(char path[PATH_MAX])
 	else
 		return -ENOENT;
 	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+bool control_may_freeze(void)
+{
+	char path[PATH_MAX];
+	struct statfs fs;
+
+	if (control_folder(path))
+		return false;
+	/* The folder itself may not be there yet. */
+	*strrchr(path, '/') = '\0';
+	return statfs(path, &fs) || (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC);
 }
 
 static int socket_address(const char *name, struct sockaddr_un *address)
@@ -150,18 +164,12 @@ static int socket_listen(struct control_socket *socket, const struct sockaddr_un
 			 const char *name)
 {
 	struct stat st;
-	int fd = socket_open(), ret;
+	int ret = socket_bind(socket->fd, address, name);
 
-	if (fd < 0)
-		return fd;
-	ret = socket_bind(fd, address, name);
 	if (!ret && lstat(address->sun_path, &st))
 		ret = -errno;
-	if (ret) {
-		close(fd);
+	if (ret)
 		return ret;
-	}
-	socket->fd = fd;
 	socket->dev = st.st_dev;
 	socket->ino = st.st_ino;
 	strcpy(socket->path, address->sun_path);
@@ -212,13 +220,20 @@ int control_check_place(const char *name, struct error *err)
 	return 0;
 }
 
+int control_open(struct control_socket *socket)
+{
+	int fd = socket_open();
+
+	socket->fd = MAX(fd, -1);
+	return MIN(fd, 0);
+}
+
 int control_listen(struct control_socket *socket, const char *name, struct error *err)
 {
 	struct sockaddr_un address;
 	char path[PATH_MAX];
 	int ret = find_place(name, &address, path, err), folder;
 
-	socket->fd = -1;
 	if (ret)
 		return ret;
 	if (mkdir(path, 0700) && errno != EEXIST)
@@ -249,14 +264,10 @@ void control_forget(const char *name)
 	close(folder);
 }
 
-void control_unlisten(struct control_socket *socket)
+void control_remove(const struct control_socket *socket)
 {
 	struct stat st;
 
-	if (socket->fd < 0)
-		return;
 	if (!lstat(socket->path, &st) && st.st_dev == socket->dev && st.st_ino == socket->ino)
 		unlink(socket->path);
-	close(socket->fd);
-	socket->fd = -1;
 }

@@ -110,6 +110,8 @@ int control_check_place(const char *name, struct error *err);
  * another user's, who could not use what root makes there. -ENOENT: nowhere.
  */
 int control_folder(char path[PATH_MAX]);
+/* Whether making and removing files there may wait: on any file system but one in memory. */
+bool control_may_freeze(void);
 /*
  * Connect to the VM @name: a blocking fd that becomes the caller's. -ENOENT, -ECONNREFUSED:
  * there is no such VM; -EAGAIN: it is there, and does not answer. *pid may be NULL.
@@ -118,7 +120,7 @@ int control_connect(const char *name, pid_t *pid);
 /* Remove the socket of a VM that was killed; one that lives keeps its own. */
 void control_forget(const char *name);
 
-/* A socket that listens. */
+/* A socket that listens, once control_listen() has given it a name. */
 struct control_socket {
 	int fd;		     /* owned */
 	char path[PATH_MAX]; /* and which file there is ours */
@@ -126,12 +128,18 @@ struct control_socket {
 	ino_t ino;
 };
 
+/* A socket without a name, not blocking. -errno: @socket->fd is -1. */
+int control_open(struct control_socket *socket);
 /*
- * Listen as @name, in place of an lkvm that died. -EADDRINUSE: one lives; -EAGAIN: somebody
- * is doing just that; -errno: impossible, as @err says.
+ * Have it listen as @name, in place of an lkvm that died. -EADDRINUSE: one lives; -EAGAIN:
+ * somebody is doing just that; -errno: impossible, as @err says. Any thread; waits while the file
+ * system is frozen. Of the caller's files it uses @socket->fd alone.
  */
 int control_listen(struct control_socket *socket, const char *name, struct error *err);
-/* Close it, and remove the file, unless that is another's by now. fd -1 is fine. */
-void control_unlisten(struct control_socket *socket);
+/*
+ * Remove the file of a socket that listens, unless it is another's by now. The same of threads and
+ * frozen file systems; uses none of the caller's files.
+ */
+void control_remove(const struct control_socket *socket);
 
 #endif

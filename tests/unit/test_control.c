@@ -131,11 +131,22 @@ static void run_loop(void)
 		;
 }
 
+/* It comes soon after the loop runs, and is served when it answers. */
 static void wait_for_socket(void)
 {
-	/* It comes soon after the loop runs. */
+	static const char request[] = "{\"command\": \"echo\"}\n";
+	char answer[16];
+	int fd;
+
 	for (unsigned i = 0; i < 500 && access(the_bench.socket, F_OK); i++)
 		loop_poll(the_bench.loop, 10);
+	while ((fd = control_connect(NAME, NULL)) < 0)
+		loop_poll(the_bench.loop, 10);
+	assert_int_equal(send(fd, request, strlen(request), 0), strlen(request));
+	while (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) < 0)
+		loop_poll(the_bench.loop, 10);
+	close(fd);
+	run_loop();
 }
 
 static int set_up(void **state)
@@ -178,6 +189,17 @@ static int tear_down(void **state)
 	/* Nothing else was left there. */
 	assert_int_equal(rmdir(the_bench.dir), 0);
 	return 0;
+}
+
+static int listen_as(struct control_socket *socket, const char *name, struct error *err)
+{
+	int ret = control_open(socket);
+
+	assert_int_equal(ret, 0);
+	ret = control_listen(socket, name, err);
+	if (ret)
+		close(socket->fd);
+	return ret;
 }
 
 /* ---- a client ---- */
@@ -505,10 +527,14 @@ static void a_place_is_checked_without_making_anything(void **state)
 
 static void the_socket_is_there_before_the_loop_runs(void **state)
 {
-	int fd;
+	int fd = -1;
 
 	make_control();
-	fd = control_connect(NAME, NULL);
+	for (unsigned i = 0; i < 500 && fd < 0; i++) {
+		fd = control_connect(NAME, NULL);
+		if (fd < 0)
+			usleep(10000);
+	}
 	assert_true(fd >= 0);
 	close(fd);
 }
@@ -537,8 +563,7 @@ static void a_name_that_is_in_use_is_refused(void **state)
 	struct control_socket second;
 	struct error err = { "" };
 
-	assert_int_equal(control_listen(&second, NAME, &err), -EADDRINUSE);
-	control_unlisten(&second);
+	assert_int_equal(listen_as(&second, NAME, &err), -EADDRINUSE);
 	expect_answer("{\"command\":\"echo\",\"text\":7}\n", "{\"echo\":7}\n");
 }
 
@@ -561,6 +586,7 @@ static void the_socket_of_a_dead_lkvm_is_replaced(void **state)
 	leave_socket();
 	assert_int_equal(control_connect(NAME, NULL), -ECONNREFUSED);
 	make_control();
+	wait_for_socket();
 	expect_answer("{\"command\":\"echo\",\"text\":8}\n", "{\"echo\":8}\n");
 }
 
@@ -580,11 +606,12 @@ static void a_socket_that_has_become_anothers_is_not_removed(void **state)
 	struct control_socket second;
 
 	assert_int_equal(unlink(the_bench.socket), 0);
-	assert_int_equal(control_listen(&second, NAME, NULL), 0);
+	assert_int_equal(listen_as(&second, NAME, NULL), 0);
 	control_destroy(the_bench.control);
 	the_bench.control = NULL;
 	assert_int_equal(access(the_bench.socket, F_OK), 0);
-	control_unlisten(&second);
+	control_remove(&second);
+	close(second.fd);
 	assert_int_equal(access(the_bench.socket, F_OK), -1);
 }
 
@@ -597,7 +624,7 @@ static void a_folder_that_others_may_enter_is_not_used(void **state)
 	snprintf(path, sizeof(path), "%s/lkvm", the_bench.dir);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(chmod(path, 0755), 0);
-	assert_int_equal(control_listen(&socket, NAME, &err), -EPERM);
+	assert_int_equal(listen_as(&socket, NAME, &err), -EPERM);
 	assert_non_null(strstr(err.text, path));
 	/* The VM runs on without one. */
 	make_control();
@@ -614,8 +641,7 @@ static void a_path_that_is_too_long_is_no_path(void **state)
 	path[0] = '/';
 	path[sizeof(path) - 1] = '\0';
 	setenv("XDG_RUNTIME_DIR", path, 1);
-	assert_int_equal(control_listen(&socket, NAME, &err), -ENAMETOOLONG);
-	assert_int_equal(socket.fd, -1);
+	assert_int_equal(listen_as(&socket, NAME, &err), -ENAMETOOLONG);
 }
 
 #define TEST(name)	     cmocka_unit_test_setup_teardown(name, set_up, tear_down)
