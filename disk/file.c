@@ -17,8 +17,24 @@
 /* As large as any logical block of a disk is in practice. */
 #define PROBE_SIZE 4096u
 
+/* A disk that is somebody's is asked for so often, with so many microseconds between. */
+#define HOLDER_TRIES 30
+#define HOLDER_PAUSE 10000
+
 /* Where proc and sys are; holder.h says why this is a word. */
 #define HOST_ROOT ""
+
+/*
+ * An lkvm that was killed is gone before its processes aside are (util/aside.h), and they have the
+ * disk for a moment longer: whoever starts the next one then need not know that.
+ */
+static bool disk_file_wait_for_holder(unsigned *tries)
+{
+	if (++*tries == HOLDER_TRIES)
+		return false;
+	usleep(HOLDER_PAUSE);
+	return true;
+}
 
 /* Nobody writes a block device that is mounted, or a part of another: O_EXCL fails there. */
 static int disk_file_refuse_busy(const char *path, dev_t device, struct error *err)
@@ -37,16 +53,22 @@ static int disk_file_open_file(struct disk_file *file, const char *path,
 			       struct error *err)
 {
 	int flags = options->read_only ? O_RDONLY : O_RDWR, ret;
-	struct error why = { "" };
+	unsigned tries = 0;
+	bool is_busy;
+	struct error why;
 
 	/* It says nothing of a regular file. */
 	if (!options->read_only && !options->share)
 		flags |= O_EXCL;
-	file->fd = file_open_storage("disk", path, flags, st, &why);
+	do {
+		why.text[0] = 0;
+		file->fd = file_open_storage("disk", path, flags, st, &why);
+		is_busy = file->fd == -EBUSY && flags & O_EXCL && S_ISBLK(st->st_mode);
+	} while (is_busy && disk_file_wait_for_holder(&tries));
 	if (file->fd >= 0)
 		return 0;
 	ret = file->fd;
-	if (ret == -EBUSY && flags & O_EXCL && S_ISBLK(st->st_mode))
+	if (is_busy)
 		return disk_file_refuse_busy(path, st->st_rdev, err);
 	if (!options->read_only && (ret == -EACCES || ret == -EROFS || ret == -EPERM))
 		return error_set(
@@ -143,6 +165,19 @@ static int disk_file_refuse_locked(const struct disk_file *file, const char *pat
 			 path, holder);
 }
 
+static int disk_file_try_lock(const struct disk_file *file, struct flock *lock)
+{
+	unsigned tries = 0;
+
+	do {
+		if (!fcntl(file->fd, F_OFD_SETLK, lock))
+			return 0;
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+	} while (disk_file_wait_for_holder(&tries));
+	return -EBUSY;
+}
+
 /*
  * An open file description lock: it conflicts even between two disks of this
  * process, and goes with the last descriptor, however the process ends. Those who
@@ -153,18 +188,18 @@ static int disk_file_lock(struct disk_file *file, const char *path,
 {
 	bool alone = !file->read_only && !options->share;
 	struct flock lock = { .l_type = alone ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
+	int ret;
 
 	/* A reader that shares keeps nobody out, and nobody is asked. */
 	if (file->read_only && options->share)
 		return 0;
-	if (!fcntl(file->fd, F_OFD_SETLK, &lock))
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
+	ret = disk_file_try_lock(file, &lock);
+	if (ret == -EBUSY)
 		return disk_file_refuse_locked(file, path, &lock, err);
 	/* A file system without locks: nobody to quarrel with, as far as we can know. */
-	if (errno == ENOLCK || errno == EOPNOTSUPP || errno == EINVAL)
+	if (!ret || ret == -ENOLCK || ret == -EOPNOTSUPP || ret == -EINVAL)
 		return 0;
-	return error_set(err, -errno, "disk %s: cannot lock it: %s", path, strerror(errno));
+	return error_set(err, ret, "disk %s: cannot lock it: %s", path, strerror(-ret));
 }
 
 /* A loop device takes no lock on its file, and may be mounted. */

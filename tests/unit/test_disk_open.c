@@ -201,6 +201,26 @@ static void a_locked_disk_is_refused_with_the_name_of_the_program(void **state)
 	}
 }
 
+static void *let_go_soon(void *hold)
+{
+	usleep(20000);
+	close(*(int *)hold);
+	return NULL;
+}
+
+static void a_disk_whose_holder_is_about_to_end_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t thread;
+	int hold;
+	pid_t pid = lock_elsewhere(f, F_OFD_SETLK, F_WRLCK, &hold);
+
+	assert_int_equal(pthread_create(&thread, NULL, let_go_soon, &hold), 0);
+	assert_int_equal(try_open(f, (struct disk_options){ 0 }), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void two_that_share_a_disk_may_both_write_it_and_keep_others_out(void **state)
 {
 	struct fixture *f = *state;
@@ -289,6 +309,7 @@ int main(void)
 		TEST(an_iso_image_is_not_written_unless_it_is_named_raw),
 		TEST(an_image_whose_end_is_no_sector_is_refused_and_not_cut),
 		TEST(a_locked_disk_is_refused_with_the_name_of_the_program),
+		TEST(a_disk_whose_holder_is_about_to_end_is_waited_for),
 		TEST(two_that_share_a_disk_may_both_write_it_and_keep_others_out),
 		TEST(the_hosts_error_is_said_with_file_place_and_reason),
 		TEST(what_the_guest_does_wrong_is_not_called_the_hosts_error),
