@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "terminal_private.h"
+#include "tty.h"
 #include "util/relay.h"
 
 #define OUTPUT_SIZE (64 * KIB)
@@ -306,6 +307,8 @@ void terminal_open_end(struct terminal_end *end, int fd, int flags)
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (own < 0 && end->is_tty)
+		own = tty_open(fd, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (own < 0)
 		return;
 	end->source.fd = own;

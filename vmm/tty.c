@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <termios.h>
@@ -25,6 +26,11 @@ bool tty_is_ours(void)
 	pid_t group = tcgetpgrp(STDIN_FILENO);
 
 	return group < 0 || group == getpgrp();
+}
+
+int tty_open(int fd, int flags)
+{
+	return tcgetsid(fd) == getsid(0) ? open("/dev/tty", flags) : -1;
 }
 
 /* Whoever has the terminal now wants it as it is: in the background it is not put back. */

@@ -18,4 +18,11 @@ bool tty_is_ours(void);
  */
 bool tty_make_raw(void);
 
+/*
+ * Our session's terminal opened once more, as open(2) does with @flags, if @fd is that one: an fd
+ * that becomes the caller's, else -1. It may be another user's, as after su, whose file cannot be
+ * opened.
+ */
+int tty_open(int fd, int flags);
+
 #endif
