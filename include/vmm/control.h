@@ -89,6 +89,9 @@ void control_wake(struct control_client *client);
 int control_create(struct control **control, struct loop *loop, const char *name, bool wanted);
 /* Commands, ended by an entry without a name, and what they are called with. Both borrowed. */
 void control_add(struct control *control, const struct control_command *commands, void *arg);
+/* "pause" and "resume", which are called with the struct vm *. Each says {"paused": bool} when it
+ * is so. */
+extern const struct control_command vm_commands[];
 /* Drops all clients, removes the socket. The loop is still there. NULL is fine. */
 void control_destroy(struct control *control);
 

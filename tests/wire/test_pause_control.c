@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pausing and resuming a machine by its control socket. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "vmm/control.h"
+#include "wire.h"
+
+#define NAME   "vm"
+#define PAUSE  "{\"command\":\"pause\"}\n"
+#define RESUME "{\"command\":\"resume\"}\n"
+
+static struct bench {
+	char dir[32];
+	struct vm *vm;
+	struct control *control;
+	struct device device;
+	bool busy; /* the device has something under way */
+	bool told; /* to pause */
+} bench;
+
+static void device_pause(struct device *device)
+{
+	bench.told = true;
+}
+
+static void device_resume(struct device *device)
+{
+	bench.told = false;
+}
+
+static bool device_settled(const struct device *device)
+{
+	return !bench.busy;
+}
+
+static void device_destroy(struct device *device)
+{
+}
+
+static const struct device_ops device_ops = {
+	.pause = device_pause,
+	.resume = device_resume,
+	.settled = device_settled,
+	.destroy = device_destroy,
+};
+
+static int setup(void **state)
+{
+	char socket[64];
+
+	memset(&bench, 0, sizeof(bench));
+	strcpy(bench.dir, "/tmp/lkvm-test.XXXXXX");
+	assert_non_null(mkdtemp(bench.dir));
+	setenv("XDG_RUNTIME_DIR", bench.dir, 1);
+	snprintf(socket, sizeof(socket), "%s/lkvm/" NAME ".sock", bench.dir);
+	bench.vm = wire_create();
+	bench.device.ops = &device_ops;
+	vm_add_device(bench.vm, &bench.device);
+	assert_int_equal(control_create(&bench.control, bench.vm->loop, NAME, false), 0);
+	control_add(bench.control, vm_commands, bench.vm);
+	/* It comes soon after the loop runs. */
+	for (unsigned i = 0; i < 1000 && access(socket, F_OK); i++)
+		loop_poll(bench.vm->loop, 10);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char path[64];
+
+	control_destroy(bench.control);
+	wire_destroy(bench.vm);
+	snprintf(path, sizeof(path), "%s/lkvm", bench.dir);
+	rmdir(path);
+	return rmdir(bench.dir);
+}
+
+static int ask(const char *request)
+{
+	int fd = control_connect(NAME, NULL);
+
+	assert_true(fd >= 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+	/* Some rounds of the timer that looks at the device. */
+	for (unsigned i = 0; i < 20; i++)
+		loop_poll(bench.vm->loop, 1);
+	return fd;
+}
+
+static void expect(int fd, const char *answer)
+{
+	char text[128];
+	size_t len = 0;
+	ssize_t got = -1;
+
+	for (unsigned i = 0; i < 1000 && got; i++) {
+		loop_poll(bench.vm->loop, 10);
+		got = recv(fd, text + len, sizeof(text) - 1 - len, 0);
+		len += MAX(got, 0);
+	}
+	assert_int_equal(got, 0);
+	text[len] = '\0';
+	assert_string_equal(text, answer);
+	close(fd);
+}
+
+static void expect_silence(int fd)
+{
+	char byte;
+
+	assert_int_equal(recv(fd, &byte, 1, 0), -1);
+}
+
+static void pause_is_answered_once_the_machine_has_paused(void **state)
+{
+	int fd;
+
+	bench.busy = true;
+	fd = ask(PAUSE);
+	assert_true(bench.told);
+	assert_false(vm_is_paused(bench.vm));
+	expect_silence(fd);
+	bench.busy = false;
+	expect(fd, "{\"paused\":true}\n");
+	assert_true(vm_is_paused(bench.vm));
+}
+
+static void resume_is_answered_when_the_machine_goes_on(void **state)
+{
+	expect(ask(PAUSE), "{\"paused\":true}\n");
+	expect(ask(RESUME), "{\"paused\":false}\n");
+	assert_false(vm_is_paused(bench.vm));
+	assert_false(bench.told);
+}
+
+static void both_are_answered_where_nothing_changes(void **state)
+{
+	expect(ask(RESUME), "{\"paused\":false}\n");
+	expect(ask(PAUSE), "{\"paused\":true}\n");
+	expect(ask(PAUSE), "{\"paused\":true}\n");
+	expect(ask(RESUME), "{\"paused\":false}\n");
+}
+
+static void all_who_wait_for_a_pause_are_answered(void **state)
+{
+	int first, second;
+
+	bench.busy = true;
+	first = ask(PAUSE);
+	second = ask(PAUSE);
+	bench.busy = false;
+	expect(first, "{\"paused\":true}\n");
+	expect(second, "{\"paused\":true}\n");
+}
+
+static void a_pause_that_is_taken_back_is_an_error(void **state)
+{
+	int fd;
+
+	bench.busy = true;
+	fd = ask(PAUSE);
+	expect(ask(RESUME), "{\"paused\":false}\n");
+	expect(fd, "{\"error\":\"it was resumed meanwhile\"}\n");
+	assert_false(bench.told);
+}
+
+static void a_pause_outlives_the_one_who_asked_for_it(void **state)
+{
+	int fd;
+
+	bench.busy = true;
+	fd = ask(PAUSE);
+	close(fd);
+	for (unsigned i = 0; i < 20; i++)
+		loop_poll(bench.vm->loop, 1);
+	bench.busy = false;
+	expect(ask(PAUSE), "{\"paused\":true}\n");
+	expect(ask(RESUME), "{\"paused\":false}\n");
+}
+
+static void a_machine_that_waits_for_the_host_stays_paused(void **state)
+{
+	vm_pause(bench.vm, VM_PAUSE_HOST, NULL);
+	expect(ask(PAUSE), "{\"paused\":true}\n");
+	expect(ask(RESUME), "{\"paused\":true}\n");
+	vm_resume(bench.vm, VM_PAUSE_HOST);
+	assert_false(vm_is_paused(bench.vm));
+}
+
+static void a_machine_may_end_while_somebody_waits_for_its_pause(void **state)
+{
+	int fd;
+
+	bench.busy = true;
+	fd = ask(PAUSE);
+	close(fd);
+	fd = ask(PAUSE);
+	expect_silence(fd);
+	close(fd);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(pause_is_answered_once_the_machine_has_paused),
+		T(resume_is_answered_when_the_machine_goes_on),
+		T(both_are_answered_where_nothing_changes),
+		T(all_who_wait_for_a_pause_are_answered),
+		T(a_pause_that_is_taken_back_is_an_error),
+		T(a_pause_outlives_the_one_who_asked_for_it),
+		T(a_machine_that_waits_for_the_host_stays_paused),
+		T(a_machine_may_end_while_somebody_waits_for_its_pause),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
