@@ -84,7 +84,7 @@ static void print_bash(void)
 		if (command->family)
 			print_family(command->family);
 	}
-	printf("\tesac\n%s", tail);
+	printf("\tpause | resume) _lkvm_names ;;\n\tesac\n%s", tail);
 }
 
 int cmd_completion(int argc, char **argv)

@@ -92,6 +92,8 @@ static void add_control(struct machine *machine)
 
 	if (ret)
 		log_warning("no control socket: %s", strerror(-ret));
+	else
+		control_add(machine->control, vm_commands, machine->vm);
 }
 
 /* For --debug: what of the time before the guest's first instruction went where. */

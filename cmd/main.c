@@ -13,6 +13,8 @@
 const struct command commands[] = {
 	{ "run", "Start a virtual machine", .run = cmd_run, .help = cmd_run_help },
 	{ "list", "List the running VMs", .run = cmd_list, .help = cmd_list_help },
+	{ "pause", "Hold a running VM still", .run = cmd_pause, .help = cmd_pause_help },
+	{ "resume", "Let a paused VM go on", .run = cmd_resume, .help = cmd_resume_help },
 	{ "iommu", "Look into a running VM's IOMMU", &iommu_family },
 	{ "vfio", "See, check, bind and release the host's PCI devices", &vfio_family },
 	{ "completion", "Print the shell's completion", .run = cmd_completion,

@@ -92,7 +92,8 @@ json_t *query_next(struct query *query)
 			return NULL;
 		query->status = EXIT_HOST;
 		if (errno == EAGAIN)
-			log_error("%s does not answer", query->name);
+			log_error("%s %s", query->name,
+				  query->silence ? query->silence : "does not answer");
 		else
 			log_error("%s ended", query->name);
 		return NULL;

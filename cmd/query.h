@@ -10,10 +10,11 @@
 
 /* One request, and its answer line by line. */
 struct query {
-	const char *name; /* the VM's */
-	FILE *answer;	  /* the caller's to close */
-	bool ended;	  /* everything that must come has come: the end is no mistake */
-	int status;	  /* for the end of lkvm */
+	const char *name;    /* the VM's */
+	FILE *answer;	     /* the caller's to close */
+	const char *silence; /* what is said of one that is silent; NULL: "does not answer" */
+	bool ended;	     /* everything that must come has come: the end is no mistake */
+	int status;	     /* for the end of lkvm */
 };
 
 /*
