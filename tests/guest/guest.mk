@@ -67,8 +67,8 @@ else
 LAB_GUESTS := $(addprefix $(TEST)/guest/,jump_mmio exception_mmio)
 endif
 
-# What loads a crash kernel in a guest of the lab.
-$(BUILD)/kexec-load: tests/lab/kexec-load.c Makefile
+# What loads another kernel in a guest of the lab.
+$(BUILD)/kexec-load: tests/lab/kexec-load$(if $(filter arm64,$(ARCH)),-arm64).c Makefile
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -static -o $@ $<
