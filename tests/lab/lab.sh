@@ -26,7 +26,8 @@ case $arch in
 # does not follow XCR0 in nested TCG, and Linux 7 dies of that.
 x86)	qemu=qemu-system-x86_64 tty=ttyS0 modules="kvm_amd"
 	machine="-M q35,kernel-irqchip=split -cpu max,+svm,la57=off,cx16=off -device intel-iommu,intremap=on"
-	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on clearcpuid=xsave" ;;
+	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on clearcpuid=xsave"
+	append+=" tsc_early_khz=$(python3 "$here/ticks.py")" ;;
 # neoverse-n1 has VHE, which makes KVM in TCG fast.
 arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
 	machine="-M virt,virtualization=on,gic-version=${GIC:-3},iommu=smmuv3 -cpu neoverse-n1"

@@ -29,7 +29,8 @@ done
 case $arch in
 x86)	qemu=qemu-system-x86_64 tty=ttyS0 modules="kvm_amd"
 	machine="-M q35,kernel-irqchip=split -cpu max,+svm,la57=off,cx16=off"
-	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on clearcpuid=xsave" ;;
+	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on clearcpuid=xsave"
+	append+=" tsc_early_khz=$(python3 "$here/ticks.py")" ;;
 arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
 	machine="-M virt,virtualization=on,gic-version=${GIC:-3} -cpu neoverse-n1"
 	append="audit=0 lsm=" ;;
