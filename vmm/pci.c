@@ -133,8 +133,8 @@ static int add_bridge(struct pci_bus *bus)
 
 	if (!bridge)
 		return -ENOMEM;
-	pci_function_init(bridge, bus->vm, &bridge_ops, &bus->vm->ram.space, HOST_BRIDGE_VENDOR,
-			  HOST_BRIDGE_DEVICE, HOST_BRIDGE_CLASS, 0);
+	pci_function_init(bridge, bus->vm, &bridge_ops, &bus->vm->identity.space,
+			  HOST_BRIDGE_VENDOR, HOST_BRIDGE_DEVICE, HOST_BRIDGE_CLASS, 0);
 	bridge->device.info.name = "PCI host bridge";
 	ret = pci_bus_add(bus, bridge, 0, 0);
 	if (ret)

@@ -196,7 +196,7 @@ static int vm_build(struct vm *vm, struct error *err)
 		ret = irq_create(&vm->irq, vm);
 	if (ret)
 		return ret;
-	dma_identity_init(&vm->ram, vm->memory, vm->irq);
+	dma_identity_init(&vm->identity, vm->memory, vm->irq);
 	return start_thread(vm->vcpus[0], first_vcpu_thread, vm, err);
 }
 

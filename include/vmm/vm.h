@@ -83,7 +83,7 @@ struct vm {
 	struct bus *mmio;
 	struct bus *ports;
 	struct irq *irq;
-	struct dma_identity ram; /* the untranslated DMA space */
+	struct dma_identity identity; /* the untranslated DMA space */
 	struct arch_vm *arch;
 	pthread_mutex_t lock; /* THE lock: see vmm/loop.h */
 	struct list_node devices;

@@ -122,7 +122,7 @@ static void begin(struct bench *bench, bool viommu)
 	vm = bench->rig.vm;
 	network.fds[0] = eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
 	must(!virtio_net_create(&device, &network, &options, vm->loop,
-				viommu ? bench->rig.a : &vm->ram.space),
+				viommu ? bench->rig.a : &vm->identity.space),
 	     "no device");
 	wire_slot(SLOT, &slot);
 	must(!virtio_mmio_create(vm, device, &slot, viommu ? ENDPOINT_A : DEVICE_NO_ENDPOINT,

@@ -411,7 +411,7 @@ static void stage_create(struct stage *stage, struct input *in)
 	guard_raise(stage->vm->memory);
 	stage->network = make_network(stage, input_u8(in));
 	fuzz_check(!virtio_net_create(&device, &stage->network->backend, &options, stage->vm->loop,
-				      &stage->vm->ram.space));
+				      &stage->vm->identity.space));
 	wire_slot(0, &slot);
 	fuzz_check(!virtio_mmio_create(stage->vm, device, &slot, DEVICE_NO_ENDPOINT, false));
 	for (unsigned i = 0; i < QUEUES; i++) {

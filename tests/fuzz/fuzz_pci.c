@@ -519,7 +519,8 @@ static void create_functions(struct play *play, u8 how)
 			play->judge.starved = true;
 		}
 		play->toys[i] = toy_create(play->vm, play->vm->pci, &kind,
-					   i ? &play->doors[i - 1].space : &play->vm->ram.space,
+					   i ? &play->doors[i - 1].space
+					     : &play->vm->identity.space,
 					   1 + i / 2, i % 2 * 3, &play->toys_destroyed);
 		play->functions[i] = &play->toys[i]->function;
 	}

@@ -303,7 +303,7 @@ static void put_blk(struct stage *stage)
 	struct device_slot slot;
 
 	fuzz_check(!virtio_blk_create(&device, stage->disk, 0, stage->vm->loop,
-				      &stage->vm->ram.space));
+				      &stage->vm->identity.space));
 	wire_slot(SLOT_BLK, &slot);
 	fuzz_check(!virtio_mmio_create(stage->vm, device, &slot, DEVICE_NO_ENDPOINT, false));
 }

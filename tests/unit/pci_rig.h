@@ -126,7 +126,7 @@ static inline struct toy *toy_create(struct rig *rig, bool passed)
 
 	assert_non_null(toy);
 	pci_function_init(&toy->function, &rig->vm, passed ? &passed_ops : &emulated_ops,
-			  &rig->vm.ram.space, 0x1234, RIG_DEVICE, 0xff0000, 3);
+			  &rig->vm.identity.space, 0x1234, RIG_DEVICE, 0xff0000, 3);
 	toy->msi = toy->intx = -1;
 	return toy;
 }
@@ -146,7 +146,7 @@ static inline struct rig *rig_create(void)
 	list_init(&rig->vm.devices);
 	irq_fake_init(&rig->irq);
 	rig->vm.irq = &rig->irq;
-	dma_identity_init(&rig->vm.ram, NULL, &rig->irq);
+	dma_identity_init(&rig->vm.identity, NULL, &rig->irq);
 	assert_int_equal(bus_create(&rig->vm.mmio), 0);
 	assert_int_equal(bus_create(&rig->vm.ports), 0);
 	assert_int_equal(pci_bus_create(&rig->bus, &rig->vm, &layout), 0);

@@ -268,7 +268,7 @@ static void what_cannot_be_added_leaves_nothing_in_the_machine(void **state)
 	vfio_fake_region(hardware, 0, 0x4000, VFIO_REGION_INFO_FLAG_MMAP);
 	machine_vm();
 	machine_open();
-	assert_int_equal(vfio_device_add(device, vm.pci, &vm, 0, 0, &vm.ram.space, 0, &err),
+	assert_int_equal(vfio_device_add(device, vm.pci, &vm, 0, 0, &vm.identity.space, 0, &err),
 			 -EEXIST);
 	assert_string_equal(err.text, "vfio 0000:00:04.0: no place at 0.0 of the guest's bus: "
 				      "File exists");
@@ -284,7 +284,7 @@ static void a_bridge_is_refused(void **state)
 	put8(PCI_HEADER_TYPE, PCI_HEADER_TYPE_BRIDGE);
 	machine_vm();
 	machine_open();
-	assert_int_equal(vfio_device_add(device, vm.pci, &vm, 1, 0, &vm.ram.space, 0, &err),
+	assert_int_equal(vfio_device_add(device, vm.pci, &vm, 1, 0, &vm.identity.space, 0, &err),
 			 -ENOTSUP);
 	assert_string_equal(err.text, "vfio 0000:00:04.0: a bridge, which cannot be passed");
 }

@@ -111,7 +111,7 @@ static void begin(bool translated, bool no_p2p)
 	    vfio_plug(vfio, &vm, &err))
 		fail_msg("%s", err.text);
 	for (unsigned n = 0; n < DEVICES; n++)
-		if (vfio_add(vfio, n, vm.pci, n + 1, 0, &vm.ram.space, bdf(n), &err))
+		if (vfio_add(vfio, n, vm.pci, n + 1, 0, &vm.identity.space, bdf(n), &err))
 			fail_msg("%s", err.text);
 	assert_int_equal(pci_bus_place_bars(vm.pci, &err), 0);
 	for (unsigned n = 0; n < DEVICES; n++)

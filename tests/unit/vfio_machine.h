@@ -165,7 +165,7 @@ static inline void machine_vm(void)
 	assert_int_equal(loop_create(&vm.loop, &vm.lock), 0);
 	assert_int_equal(bus_create(&vm.mmio), 0);
 	assert_int_equal(bus_create(&vm.ports), 0);
-	dma_identity_init(&vm.ram, vm.memory, vm.irq);
+	dma_identity_init(&vm.identity, vm.memory, vm.irq);
 	assert_int_equal(pci_bus_create(&vm.pci, &vm, &layout), 0);
 }
 
@@ -202,7 +202,7 @@ static inline void machine_start(void)
 
 	machine_vm();
 	machine_open();
-	if (vfio_device_add(device, vm.pci, &vm, 1, 0, &vm.ram.space, 8, &err))
+	if (vfio_device_add(device, vm.pci, &vm, 1, 0, &vm.identity.space, 8, &err))
 		fail_msg("%s", err.text);
 	assert_int_equal(pci_bus_place_bars(vm.pci, &err), 0);
 }

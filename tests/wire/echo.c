@@ -109,7 +109,7 @@ struct echo *echo_alloc(struct vm *vm)
 		.config_size = sizeof(echo->config),
 		.queue_count = ECHO_QUEUES,
 		.queues = echo->queues,
-		.space = &vm->ram.space,
+		.space = &vm->identity.space,
 	};
 	return echo;
 }

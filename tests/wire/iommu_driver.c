@@ -145,8 +145,8 @@ void rig_create(struct rig *rig, const struct viommu_config *config)
 
 	memset(rig, 0, sizeof(*rig));
 	rig->vm = wire_create();
-	assert_int_equal(viommu_create(&rig->viommu, config ? config : &defaults, &rig->vm->ram,
-				       rig->vm->irq),
+	assert_int_equal(viommu_create(&rig->viommu, config ? config : &defaults,
+				       &rig->vm->identity, rig->vm->irq),
 			 0);
 	rig->a = add_endpoint(rig, ENDPOINT_A, "a", &windows, &doorbell, NULL);
 	rig->b = add_endpoint(rig, ENDPOINT_B, "b", &windows, NULL, NULL);

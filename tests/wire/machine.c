@@ -83,7 +83,7 @@ struct vm *wire_create(void)
 	assert_int_equal(pause_create(vm), 0);
 	assert_int_equal(bus_create(&vm->mmio), 0);
 	assert_int_equal(bus_create(&vm->ports), 0);
-	dma_identity_init(&vm->ram, vm->memory, vm->irq);
+	dma_identity_init(&vm->identity, vm->memory, vm->irq);
 	return vm;
 }
 
@@ -96,7 +96,7 @@ void wire_destroy(struct vm *vm)
 		list_del(last);
 		device->ops->destroy(device);
 	}
-	assert_true(list_empty(&vm->ram.space.holds));
+	assert_true(list_empty(&vm->identity.space.holds));
 	bus_destroy(vm->ports);
 	bus_destroy(vm->mmio);
 	pause_destroy(vm);

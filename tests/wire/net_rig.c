@@ -119,7 +119,7 @@ void net_rig_create(struct net_rig *rig, unsigned pairs, bool header, u32 offloa
 	rig->net = fake_net_create(pairs, header, offloads);
 	rig->net->closed = &rig->closed;
 	assert_int_equal(virtio_net_create(&device, &rig->net->backend, &options, rig->vm->loop,
-					   &rig->vm->ram.space),
+					   &rig->vm->identity.space),
 			 0);
 	wire_slot(0, &slot);
 	assert_int_equal(virtio_mmio_create(rig->vm, device, &slot, DEVICE_NO_ENDPOINT, false), 0);

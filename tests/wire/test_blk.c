@@ -53,7 +53,7 @@ static int setup_disk(void **state, bool read_only, bool can_discard)
 	bench.vm = wire_create();
 	bench.disk = fake_disk_create(read_only, can_discard, &bench.closed);
 	assert_int_equal(virtio_blk_create(&bench.device, bench.disk, 3, bench.vm->loop,
-					   &bench.vm->ram.space),
+					   &bench.vm->identity.space),
 			 0);
 	wire_slot(0, &slot);
 	assert_int_equal(
@@ -468,7 +468,7 @@ static void errors_of_the_disk_reach_the_guest(void **state)
 static void buffers_are_held_while_the_disk_works(void **state)
 {
 	struct bench *bench = *state;
-	struct dma_space *space = &bench->vm->ram.space;
+	struct dma_space *space = &bench->vm->identity.space;
 
 	bench->disk->hold = true;
 	start_nth(bench, 0, VIRTIO_BLK_T_IN, 0, DATA, 512);
@@ -498,7 +498,7 @@ static void a_reset_waits_for_the_disk_and_writes_nothing_back(void **state)
 	wire_reg_write(bench->vm, 0, VIRTIO_MMIO_STATUS, 0);
 	assert_int_equal(bench->disk->drains, 0);
 	assert_null(bench->disk->running);
-	assert_false(dma_space_held(&bench->vm->ram.space, 0, ~0ULL));
+	assert_false(dma_space_held(&bench->vm->identity.space, 0, ~0ULL));
 	assert_false(wire_has_used(&bench->queue));
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(status_of(bench, i), 0xee);
@@ -552,7 +552,7 @@ static void a_ring_that_breaks_leaves_the_disk_in_order(void **state)
 	fake_disk_complete(bench->disk, ~0u);
 	assert_false(wire_has_used(&bench->queue));
 	assert_int_equal(status_of(bench, 0), 0xee);
-	assert_false(dma_space_held(&bench->vm->ram.space, 0, ~0ULL));
+	assert_false(dma_space_held(&bench->vm->identity.space, 0, ~0ULL));
 	bench->disk->hold = false;
 	bring_up(bench, ALL);
 	assert_int_equal(request(bench, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), 0);

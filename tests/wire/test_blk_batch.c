@@ -37,7 +37,7 @@ static int setup(void **state)
 	bench.vm = wire_create();
 	bench.disk = fake_disk_create(false, true, &bench.closed);
 	assert_int_equal(virtio_blk_create(&bench.device, bench.disk, 0, bench.vm->loop,
-					   &bench.vm->ram.space),
+					   &bench.vm->identity.space),
 			 0);
 	wire_slot(0, &slot);
 	assert_int_equal(
@@ -125,7 +125,7 @@ static void as_many_as_the_queue_has_may_be_out_at_once_again_and_again(void **s
 			assert_memory_equal(data, bench->disk->data + 512 * i, sizeof(data));
 		}
 	}
-	assert_true(list_empty(&bench->vm->ram.space.holds));
+	assert_true(list_empty(&bench->vm->identity.space.holds));
 }
 
 static void one_more_than_the_queue_has_stops_the_device_and_not_us(void **state)
@@ -142,7 +142,7 @@ static void one_more_than_the_queue_has_stops_the_device_and_not_us(void **state
 	bench->disk->hold = false;
 	fake_disk_release(bench->disk, QUEUE);
 	wire_reg_write(bench->vm, 0, VIRTIO_MMIO_STATUS, 0);
-	assert_true(list_empty(&bench->vm->ram.space.holds));
+	assert_true(list_empty(&bench->vm->identity.space.holds));
 	assert_true(wire_negotiate(bench->vm, 0, 1ULL << VIRTIO_RING_F_INDIRECT_DESC));
 	wire_queue_init(&bench->queue, bench->vm, 0, 0, QUEUE, RINGS);
 	wire_driver_ok(bench->vm, 0);

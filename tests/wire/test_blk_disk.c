@@ -54,8 +54,8 @@ static int setup_as(void **state, bool buffered, bool read_only)
 	assert_int_equal(write(bench.fd, bench.image, DISK_SIZE), DISK_SIZE);
 	bench.vm = wire_create();
 	assert_int_equal(disk_open(&disk, bench.path, &options, &err), 0);
-	assert_int_equal(virtio_blk_create(&device, disk, 0, bench.vm->loop, &bench.vm->ram.space),
-			 0);
+	assert_int_equal(
+		virtio_blk_create(&device, disk, 0, bench.vm->loop, &bench.vm->identity.space), 0);
 	wire_slot(0, &slot);
 	assert_int_equal(virtio_mmio_create(bench.vm, device, &slot, DEVICE_NO_ENDPOINT, false), 0);
 	assert_true(wire_negotiate(bench.vm, 0, wire_features(bench.vm, 0) & WANTED));
@@ -221,7 +221,7 @@ static void a_reset_with_requests_under_way_loses_none_of_our_memory(void **stat
 	wire_kick(&bench->queue);
 	loop_poll(bench->vm->loop, 0);
 	wire_reg_write(bench->vm, 0, VIRTIO_MMIO_STATUS, 0);
-	assert_true(list_empty(&bench->vm->ram.space.holds));
+	assert_true(list_empty(&bench->vm->identity.space.holds));
 	assert_true(wire_negotiate(bench->vm, 0, 0));
 	wire_queue_init(&bench->queue, bench->vm, 0, 0, QUEUE, RINGS);
 	wire_driver_ok(bench->vm, 0);

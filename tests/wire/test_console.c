@@ -92,7 +92,8 @@ static int setup_sized(void **state, u16 columns, u16 rows)
 	bench.terminal.columns = columns;
 	bench.terminal.rows = rows;
 	bench.vm = wire_create();
-	assert_int_equal(virtio_console_create(&device, &bench.terminal, &bench.vm->ram.space), 0);
+	assert_int_equal(virtio_console_create(&device, &bench.terminal, &bench.vm->identity.space),
+			 0);
 	assert_non_null(bench.terminal.client);
 	wire_slot(0, &slot);
 	assert_int_equal(virtio_mmio_create(bench.vm, device, &slot, DEVICE_NO_ENDPOINT, false), 0);

@@ -101,8 +101,8 @@ static void add_disk(bool buffered)
 	assert_true(bench.fd >= 0);
 	assert_int_equal(ftruncate(bench.fd, DISK_SIZE), 0);
 	assert_int_equal(disk_open(&disk, bench.path, &options, &err), 0);
-	assert_int_equal(virtio_blk_create(&device, disk, 0, bench.vm->loop, &bench.vm->ram.space),
-			 0);
+	assert_int_equal(
+		virtio_blk_create(&device, disk, 0, bench.vm->loop, &bench.vm->identity.space), 0);
 	add(device, 0);
 }
 
@@ -113,7 +113,8 @@ static int setup_as(bool buffered)
 	memset(&bench, 0, sizeof(bench));
 	bench.vm = wire_create();
 	add_disk(buffered);
-	assert_int_equal(virtio_console_create(&device, &bench.terminal, &bench.vm->ram.space), 0);
+	assert_int_equal(virtio_console_create(&device, &bench.terminal, &bench.vm->identity.space),
+			 0);
 	add(device, 1);
 	assert_true(wire_negotiate(bench.vm, 0, 0));
 	wire_queue_init(&bench.blk, bench.vm, 0, 0, 64, BLK_RINGS);

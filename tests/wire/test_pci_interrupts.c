@@ -278,7 +278,7 @@ static void messages_go_where_the_devices_space_leads(void **state)
 	struct wire_queue queue;
 	struct pci_driver driver;
 
-	ops = *bench->vm->ram.space.ops;
+	ops = *bench->vm->identity.space.ops;
 	ops.resolve_msi = far_resolve;
 	dma_space_init(&space, &ops, bench->vm->memory, bench->vm->irq);
 	second->device.space = &space;

@@ -18,7 +18,7 @@ static int setup(void **state)
 	struct virtio_device *device;
 
 	pci_rig_create(vm);
-	assert_int_equal(virtio_rng_create(&device, &vm->ram.space), 0);
+	assert_int_equal(virtio_rng_create(&device, &vm->identity.space), 0);
 	assert_int_equal(virtio_pci_create(vm, vm->pci, device, SLOT, DEVICE_NO_ENDPOINT), 0);
 	assert_int_equal(pci_bus_place_bars(vm->pci, NULL), 0);
 	*state = vm;

@@ -56,7 +56,7 @@ static int set_up(void **state)
 	host = (struct device_host){ .vm = rig.vm, .bus = DEVICE_BUS_MMIO, .mmio_slot = mmio_slot };
 	assert_int_equal(device_place(&host, &iommu, &place, NULL), 0);
 	assert_int_equal(place.endpoint, DEVICE_NO_ENDPOINT);
-	assert_ptr_equal(place.space, &rig.vm->ram.space);
+	assert_ptr_equal(place.space, &rig.vm->identity.space);
 	/* The rig has made two endpoints of its own, with the first platform IDs. */
 	host.platform_endpoints = 2;
 	toy = calloc(1, toy_class.state_size);
@@ -178,7 +178,7 @@ static void a_pci_place_has_its_address_for_an_endpoint_id(void **state)
 	assert_int_equal(place.endpoint, 1 << 3 | 1);
 	assert_int_equal(device_place(&host, &want, &place, NULL), 0);
 	assert_int_equal(place.endpoint, 2 << 3);
-	assert_ptr_not_equal(place.space, &rig.vm->ram.space);
+	assert_ptr_not_equal(place.space, &rig.vm->identity.space);
 	rig_start(&rig, ALL_FEATURES);
 }
 

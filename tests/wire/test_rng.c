@@ -28,7 +28,7 @@ static int setup(void **state)
 	struct virtio_device *device;
 	struct device_slot slot;
 
-	assert_int_equal(virtio_rng_create(&device, &vm->ram.space), 0);
+	assert_int_equal(virtio_rng_create(&device, &vm->identity.space), 0);
 	wire_slot(0, &slot);
 	assert_int_equal(virtio_mmio_create(vm, device, &slot, DEVICE_NO_ENDPOINT, false), 0);
 	*state = vm;
