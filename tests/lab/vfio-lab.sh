@@ -13,49 +13,19 @@
 # kernel (cloud, full, 16k, of trixie, or SUITE-FLAVOUR) and GUESTS, those for guests (cloud); IOMMU: x86 intel, amd, noremap
 # (intel, no interrupt remapping), none; arm64 smmuv3, none; GIC=2|3; DISKS a folder with the files nvme, nvme2, blk; ADD
 # files to put into the host's /; MEM in MiB; TIMEOUT in seconds; APPEND for the host's command line.
-set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-top=$(cd "$here/../.." && pwd)
-arch=$1 host=$2 guest=$3
-kernels=${KERNELS:-$top/build/kernels}
-lkvm=${LKVM:-$top/build/$arch/lkvm-static}
+# shellcheck source-path=SCRIPTDIR source=library.sh
+. "$(dirname "$0")/library.sh"
 edu=${EDU:-$top/build/$arch/vfio-edu}
 flavour=${FLAVOUR:-cloud} guests=${GUESTS:-cloud}
-for program in "$lkvm" "$edu"; do
-	[ -x "$program" ] || { echo "vfio-lab.sh: no $program: make lab-programs" >&2; exit 2; }
-done
-
-# lab.sh says why the machines are what they are.
-case $arch in
-x86)	qemu=qemu-system-x86_64 tty=ttyS0 modules="kvm_amd"
-	machine="-M q35,kernel-irqchip=split -cpu max,+svm,la57=off,cx16=off"
-	append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on clearcpuid=xsave"
-	append+=" tsc_early_khz=$(python3 "$here/ticks.py")" ;;
-arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
-	machine="-M virt,virtualization=on,gic-version=${GIC:-3} -cpu neoverse-n1"
-	append="audit=0 lsm=" ;;
-*)	echo "vfio-lab.sh: $arch: x86 or arm64" >&2; exit 2 ;;
-esac
-case $arch-${IOMMU:-default} in
-x86-default | x86-intel)	machine+=" -device intel-iommu,intremap=on" ;;
-x86-noremap)			machine+=" -device intel-iommu,intremap=off" ;;
-x86-amd)			machine+=" -device amd-iommu,intremap=on" ;;
-arm64-default | arm64-smmuv3)	machine=${machine/-M virt/-M virt,iommu=smmuv3} ;;
-*-none)				;;
-*)	echo "vfio-lab.sh: IOMMU=$IOMMU: no such thing on $arch" >&2; exit 2 ;;
-esac
-fetch() {	# fetch FLAVOUR: prints where its kernel is
+lab_need "$lkvm"
+lab_need "$edu"
+lab_machine "${IOMMU:-default}"
+fetch() {	# fetch FLAVOUR, or SUITE-FLAVOUR: prints where its kernel is
 	local suite=trixie
 	[ "$1" = "${1%-*}" ] || suite=${1%-*}
-	"$top/scripts/fetch-kernels" "$kernels" "$suite" "${1##*-}" "$arch" >&2
-	echo "$("$top/scripts/fetch-kernels" --folder "$kernels" "$suite" "${1##*-}")/$arch"
+	lab_fetch "$suite" "${1##*-}"
 }
-
-out=$(mktemp -d "${TMPDIR:-/tmp}/lkvm-vfio.XXXXXX")
-trap 'rm -rf "$out"' EXIT
-# timeout(1) leaves our process group, so the emulator does not hear of a Ctrl-C by itself.
-emulator=
-trap '[ -z "$emulator" ] || kill "$emulator"; exit 143' TERM INT
+lab_begin
 
 mkdir -p "$out"/{add,guest}/bin
 cp "$edu" "$out/guest/bin/vfio-edu"
@@ -77,7 +47,7 @@ for name in $guests; do
 done
 fetched=$(fetch "$flavour")
 # shellcheck disable=SC2086
-"$here/initrd" "$out/initrd" "$fetched" "$host" "$out/add" $modules virtio_pci virtio_blk virtio_net nvme e1000e? $vfio
+lab_host "$fetched" virtio_pci virtio_blk virtio_net nvme e1000e? $vfio
 
 disks=${DISKS:-$out}
 for disk in nvme nvme2 blk; do
@@ -96,9 +66,4 @@ devices=(-device nvme,drive=nvme,serial=first,addr=4
 	-device nvme,drive=null,serial=mixed,addr=b.1 -device lsi53c895a,addr=c)
 
 # shellcheck disable=SC2086
-timeout "${TIMEOUT:-300}" $qemu -accel tcg,thread=multi $machine -smp 1 -m "${MEM:-1280}" -nodefaults \
-	-no-user-config -display none -serial stdio -no-reboot -kernel "$fetched/kernel" -initrd "$out/initrd" \
-	-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${APPEND:-}" \
-	$drives "${devices[@]}" </dev/null &
-emulator=$!
-wait $emulator || { status=$?; echo "vfio-lab.sh: the emulated host ended with status $status"; exit 1; }
+lab_run "$fetched" 1280 $drives "${devices[@]}"

@@ -1,0 +1,81 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What lab.sh and vfio-lab.sh share: an emulated host, a stock Debian kernel in QEMU's TCG. It is sourced with the
+# arguments of either, x86|arm64 HOST_SCRIPT GUEST_SCRIPT, and reads KERNELS, LKVM, GIC, MEM, TIMEOUT and APPEND.
+set -euo pipefail
+me=$(basename "$0")
+here=$(cd "$(dirname "$0")" && pwd)
+top=$(cd "$here/../.." && pwd)
+# shellcheck disable=SC2034
+arch=$1 host=$2 guest=$3
+kernels=${KERNELS:-$top/build/kernels}
+# shellcheck disable=SC2034
+lkvm=${LKVM:-$top/build/$arch/lkvm-static}
+
+lab_refuse() {	# lab_refuse MESSAGE: end, with a mistake of the caller's
+	echo "$me: $1" >&2
+	exit 2
+}
+
+lab_need() {	# lab_need PROGRAM: end if that has not been built
+	[ -x "$1" ] || lab_refuse "no $1: make lab-programs"
+}
+
+# lab_machine IOMMU: choose the emulated machine: intel, amd, noremap (intel without interrupt remapping), smmuv3, none, or
+# default, which is the architecture's first.
+lab_machine() {
+	case $arch in
+	# QEMU 7.2 corrupts the flags of a nested guest around cmpxchg16b now and then, hence cx16=off; split irqchip,
+	# because its intel-iommu wants that for interrupt remapping. clearcpuid=xsave, because a guest's CPUID 0xd does
+	# not follow XCR0 in nested TCG, and Linux 7 dies of that.
+	x86)	qemu=qemu-system-x86_64 tty=ttyS0 modules=kvm_amd
+		machine="-M q35,kernel-irqchip=split -cpu max,+svm,la57=off,cx16=off"
+		append="mitigations=off random.trust_cpu=on tsc=reliable no_timer_check intel_iommu=on clearcpuid=xsave"
+		append+=" tsc_early_khz=$(python3 "$here/ticks.py")" ;;
+	# neoverse-n1 has VHE, which makes KVM in TCG fast.
+	arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
+		machine="-M virt,virtualization=on,gic-version=${GIC:-3} -cpu neoverse-n1"
+		append="audit=0 lsm=" ;;
+	*)	lab_refuse "$arch: x86 or arm64" ;;
+	esac
+	case $arch-$1 in
+	x86-default | x86-intel)	machine+=" -device intel-iommu,intremap=on" ;;
+	x86-noremap)			machine+=" -device intel-iommu,intremap=off" ;;
+	x86-amd)			machine+=" -device amd-iommu,intremap=on" ;;
+	arm64-default | arm64-smmuv3)	machine=${machine/-M virt/-M virt,iommu=smmuv3} ;;
+	*-none)				;;
+	*)	lab_refuse "IOMMU=$1: no such thing on $arch" ;;
+	esac
+}
+
+lab_fetch() {	# lab_fetch SUITE FLAVOUR: fetch a kernel and print the folder where it is
+	"$top/scripts/fetch-kernels" "$kernels" "$1" "$2" "$arch" >&2
+	echo "$("$top/scripts/fetch-kernels" --folder "$kernels" "$1" "$2")/$arch"
+}
+
+# lab_begin: make the temporary folder $out. It goes when the script ends, and so does the emulator.
+lab_begin() {
+	out=$(mktemp -d "${TMPDIR:-/tmp}/lkvm-lab.XXXXXX")
+	trap 'rm -rf "$out"' EXIT
+	# timeout(1) leaves our process group, so the emulator does not hear of a Ctrl-C by itself.
+	emulator=
+	trap '[ -z "$emulator" ] || kill "$emulator"; exit 143' TERM INT
+}
+
+lab_host() {	# lab_host FETCHED MODULE...: pack $out/initrd: the host's script, $out/add and the modules
+	local fetched=$1
+	shift
+	# shellcheck disable=SC2086
+	"$here/initrd" "$out/initrd" "$fetched" "$host" "$out/add" $modules "$@"
+}
+
+lab_run() {	# lab_run FETCHED MIB ARGUMENT...: run the host, with these further arguments of QEMU
+	local fetched=$1 mem=${MEM:-$2} status
+	shift 2
+	# shellcheck disable=SC2086
+	timeout "${TIMEOUT:-300}" $qemu -accel tcg,thread=multi $machine -smp 1 -m "$mem" -nodefaults \
+		-no-user-config -display none -serial stdio -no-reboot -kernel "$fetched/kernel" -initrd "$out/initrd" \
+		-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${APPEND:-}" "$@" </dev/null &
+	emulator=$!
+	wait $emulator || { status=$?; echo "$me: the emulated host ended with status $status"; exit 1; }
+}
