@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../include/ports.h"
+
 #define RAM (256ul << 20)
 
 static long check(long result, const char *what)
@@ -72,7 +74,7 @@ int main(void)
 	set_cpuid(kvm, vcpu);
 	set_registers(vcpu);
 	check(ioctl(vcpu, KVM_RUN, 0), "run");
-	if (run->exit_reason != KVM_EXIT_IO || run->io.port != 0x3f8)
+	if (run->exit_reason != KVM_EXIT_IO || run->io.port != PORT_COM1)
 		return 1;
 	return write(1, (char *)run + run->io.data_offset, 1) != 1;
 }

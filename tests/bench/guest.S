@@ -4,6 +4,8 @@
  * 'A' to the serial port as its first instructions. Then it ends (END: lkvm's
  * ACPI sleep register, and a triple fault for those who have none) or halts.
  */
+#include "../include/ports.h"
+
 	.section .note.pvh, "a", @note
 	.align 4
 	.long 4, 4, 18		/* XEN_ELFNOTE_PHYS32_ENTRY */
@@ -14,12 +16,12 @@
 	.code32
 	.globl start
 start:
-	movw $0x3f8, %dx
+	movw $PORT_COM1, %dx
 	movb $'A', %al
 	outb %al, %dx
 #ifdef END
-	movw $0x600, %dx
-	movb $0x34, %al		/* SLP_TYP 5, SLP_EN */
+	movw $PORT_SLEEP, %dx
+	movb $SLEEP_S5, %al
 	outb %al, %dx
 	lidt empty
 	ud2

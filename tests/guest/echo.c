@@ -6,11 +6,11 @@ void guest_main(const u8 *boot_params)
 {
 	char c;
 
-	outb(COM1 + 4, 3); /* DTR, RTS: ready to receive */
+	outb(PORT_COM1 + 4, 3); /* DTR, RTS: ready to receive */
 	do {
-		while (!(inb(COM1 + 5) & 1))
+		while (!(inb(PORT_COM1 + 5) & 1))
 			;
-		c = inb(COM1);
+		c = inb(PORT_COM1);
 		put_char(c);
 	} while (c != 'q');
 	put("\n");

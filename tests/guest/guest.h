@@ -6,27 +6,9 @@
 #ifndef TESTS_GUEST_H
 #define TESTS_GUEST_H
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long u64;
-
-#define COM1 0x3f8
+#include "io.h"
 
 void guest_main(const u8 *boot_params);
-
-static inline void outb(u16 port, u8 value)
-{
-	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline u8 inb(u16 port)
-{
-	u8 value;
-
-	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
 
 static inline u32 read32(u64 address)
 {
@@ -40,9 +22,9 @@ static inline void write32(u64 address, u32 value)
 
 static inline void put_char(char c)
 {
-	while (!(inb(COM1 + 5) & 0x20))
+	while (!(inb(PORT_COM1 + 5) & 0x20))
 		;
-	outb(COM1, c);
+	outb(PORT_COM1, c);
 }
 
 static inline void put_bytes(const void *bytes, u64 count)

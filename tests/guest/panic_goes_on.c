@@ -7,16 +7,12 @@
 
 #define CMD_LINE_PTR 0x228
 
-static u8 seconds(void)
-{
-	outb(0x70, 0);
-	return inb(0x71);
-}
+#define SECONDS 0 /* register of the clock */
 
 void guest_main(const u8 *boot_params)
 {
 	const char *cmdline = (const char *)(u64) * (const u32 *)(boot_params + CMD_LINE_PTR);
-	u8 last = seconds();
+	u8 last = cmos_read(SECONDS);
 
 	put("Kernel panic - not syncing: test\n");
 	for (; *cmdline; cmdline++) {
@@ -24,7 +20,7 @@ void guest_main(const u8 *boot_params)
 			halt();
 	}
 	for (u32 passed = 0; passed < 4;) {
-		u8 now = seconds();
+		u8 now = cmos_read(SECONDS);
 
 		passed += now != last;
 		last = now;

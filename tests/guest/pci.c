@@ -15,23 +15,10 @@
 
 static u64 ecam;
 
-static inline void outl(u16 port, u32 value)
-{
-	asm volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline u32 inl(u16 port)
-{
-	u32 value;
-
-	asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
 static u32 port_read(u32 bdf, u32 offset)
 {
-	outl(0xcf8, 0x80000000 | bdf << 8 | offset);
-	return inl(0xcfc);
+	outl(PORT_CONFIG_ADDRESS, 0x80000000 | bdf << 8 | offset);
+	return inl(PORT_CONFIG_DATA);
 }
 
 static u64 reg(u32 bdf, u32 offset)

@@ -14,7 +14,7 @@ void guest_main(const u8 *boot_params)
 		outb(quiet[i], 0x5a & ~0x20);
 	}
 	/* Sleep states other than S5, and S5 without the enable bit. */
-	outb(0x600, 0x20 | 3 << 2);
-	outb(0x600, 5 << 2);
+	outb(PORT_SLEEP, 0x20 | 3 << 2);
+	outb(PORT_SLEEP, 5 << 2);
 	put("quiet\n");
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Started by the PVH protocol: 32 bits, no paging, start info in EBX. */
+#include "../include/ports.h"
+
 	.section .note.pvh, "a"
 	.long	4, 4, 18	/* XEN_ELFNOTE_PHYS32_ENTRY */
 	.asciz	"Xen"
@@ -21,11 +23,11 @@ pvh_start:
 	mov	32(%ebx), %edi	/* the RSDP begins with "RSD PTR " */
 	cmpl	$0x20445352, (%edi)
 	jne	fail
-	mov	$0x600, %dx
-	mov	$0x34, %al
+	mov	$PORT_SLEEP, %dx
+	mov	$SLEEP_S5, %al
 	out	%al, %dx
 fail:	ud2
-print:	mov	$0x3f8, %dx
+print:	mov	$PORT_COM1, %dx
 1:	mov	(%edi), %al
 	test	%al, %al
 	jz	2f

@@ -5,8 +5,8 @@
 
 void guest_main(const u8 *boot_params)
 {
-	if (inb(0x505) & PANICKED)
+	if (inb(PORT_PVPANIC) & PANICKED)
 		put("panic\n");
-	outb(0x505, PANICKED);
+	outb(PORT_PVPANIC, PANICKED);
 	put("last words\n");
 }

@@ -4,8 +4,8 @@
 void guest_main(const u8 *boot_params)
 {
 	put("reset\n");
-	outb(0xcf9, 2);
-	outb(0xcf9, 6);
+	outb(PORT_RESET, 2);
+	outb(PORT_RESET, 6);
 	put("still here\n");
 	halt();
 }

@@ -4,10 +4,10 @@
 void guest_main(const u8 *boot_params)
 {
 	/* A kernel waits for the input buffer to be empty first. */
-	while (inb(0x64) & 2)
+	while (inb(PORT_I8042_COMMAND) & 2)
 		;
 	put("reset\n");
-	outb(0x64, 0xfe);
+	outb(PORT_I8042_COMMAND, I8042_RESET);
 	put("still here\n");
 	halt();
 }

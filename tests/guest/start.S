@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The 64-bit entry of the boot protocol: boot_params in RSI. Ends in a power-off. */
+#include "../include/ports.h"
+
 	.section .text.start, "ax"
 	.globl _start
 _start:
@@ -7,8 +9,8 @@ _start:
 	mov	%rsi, %rdi
 	cld
 	call	guest_main
-	mov	$0x600, %dx
-	mov	$0x34, %al
+	mov	$PORT_SLEEP, %dx
+	mov	$SLEEP_S5, %al
 	out	%al, %dx
 1:	hlt
 	jmp	1b

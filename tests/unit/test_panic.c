@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest that panicked: how long it may go on. The timer is read, not waited for. */
 #include "cmocka_all.h"
+#include "ports.h"
 
 #include <string.h>
 #include <sys/timerfd.h>
@@ -20,7 +21,7 @@ static const struct vm_config config = { .panic_timeout = TIMEOUT };
 
 static int setup(void **state)
 {
-	static const struct device_slot slot = { .port = true, .base = 0x505, .size = 1 };
+	static const struct device_slot slot = { .port = true, .base = PORT_PVPANIC, .size = 1 };
 
 	memset(&vm, 0, sizeof(vm));
 	vm.config = &config;
@@ -45,7 +46,7 @@ static int teardown(void **state)
 
 static void guest_says(u8 events)
 {
-	assert_true(bus_write(vm.ports, 0x505, &events, 1));
+	assert_true(bus_write(vm.ports, PORT_PVPANIC, &events, 1));
 }
 
 /* The seconds until somebody looks; 0: nobody will. */
@@ -122,7 +123,7 @@ static void pvpanic_offers_crash_loaded_and_a_crash_kernel_has_no_timeout(void *
 {
 	u8 offered;
 
-	assert_true(bus_read(vm.ports, 0x505, &offered, 1));
+	assert_true(bus_read(vm.ports, PORT_PVPANIC, &offered, 1));
 	assert_int_equal(offered, PANICKED | CRASH);
 	guest_says(CRASH);
 	assert_true(atomic_load(&vm.panicked));

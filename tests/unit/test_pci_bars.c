@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "pci_rig.h"
+#include "ports.h"
 
 #define BAR0   PCI_BASE_ADDRESS_0
 #define BAR2   PCI_BASE_ADDRESS_2
@@ -155,7 +156,7 @@ static void ports_go_on_the_port_bus(void **state)
 	assert_false(answers(rig, 0x2020));
 	/* Ports of the machine's own, and past the last one. */
 	rig_write(rig, toy, BAR0 + 16, 0xce0, 4);
-	assert_false(port_answers(rig, 0xcf8));
+	assert_false(port_answers(rig, PORT_CONFIG_ADDRESS));
 	rig_write(rig, toy, BAR0 + 16, 0x12020, 4);
 	assert_false(port_answers(rig, 0x12020));
 	assert_false(toy->function.bars[4].decoded);

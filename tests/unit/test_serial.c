@@ -6,6 +6,7 @@
 
 #include "cmocka_all.h"
 #include "irq_fake.h"
+#include "ports.h"
 #include "vmm/serial.h"
 #include "vmm/terminal.h"
 #include "vmm/vm.h"
@@ -48,7 +49,7 @@ static struct vm vm;
 static int setup(void **state)
 {
 	static const struct device_slot slot = {
-		.port = true, .base = 0x3f8, .size = 8, .gsi = GSI
+		.port = true, .base = PORT_COM1, .size = 8, .gsi = GSI
 	};
 
 	terminal = (struct terminal){ .room = sizeof(terminal.output), .input = "" };
@@ -73,13 +74,13 @@ static u8 in(unsigned reg)
 {
 	u8 value;
 
-	assert_true(bus_read(vm.ports, 0x3f8 + reg, &value, 1));
+	assert_true(bus_read(vm.ports, PORT_COM1 + reg, &value, 1));
 	return value;
 }
 
 static void out(unsigned reg, u8 value)
 {
-	assert_true(bus_write(vm.ports, 0x3f8 + reg, &value, 1));
+	assert_true(bus_write(vm.ports, PORT_COM1 + reg, &value, 1));
 }
 
 static void what_is_written_comes_out(void **state)

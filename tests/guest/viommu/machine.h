@@ -10,10 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long u64;
+#include "../types.h"
 
 struct virtio;
 

@@ -5,13 +5,9 @@
  */
 #include "../virtio.h"
 #include "acpi.h"
-#include "ports.h"
+#include "../../io.h"
 
-#define COMMAND_LINE   0x228 /* of the boot parameters */
-#define COM1	       0x3f8
-#define RESET_PORT     0xcf9
-#define CONFIG_ADDRESS 0xcf8
-#define CONFIG_DATA    0xcfc
+#define COMMAND_LINE 0x228 /* of the boot parameters */
 /* Between the RAM and what is fixed below 4 GiB, in every machine that this has met. */
 #define BAR_WINDOW 0xd0000000u
 
@@ -29,16 +25,16 @@ void machine_begin(struct machine *machine, const void *boot)
 
 void machine_end(void)
 {
-	outb(RESET_PORT, 6);
+	outb(PORT_RESET, 6);
 	for (;;)
 		asm volatile("cli; hlt");
 }
 
 void put_char(char c)
 {
-	while (!(inb(COM1 + 5) & 0x20))
+	while (!(inb(PORT_COM1 + 5) & 0x20))
 		;
-	outb(COM1, c);
+	outb(PORT_COM1, c);
 }
 
 /* ---- time ---- */
@@ -53,11 +49,9 @@ u64 time_stamp(void)
 
 static void wait_for_second(void)
 {
-	u8 now;
+	u8 now = cmos_read(0);
 
-	outb(0x70, 0);
-	now = inb(0x71);
-	while (inb(0x71) == now)
+	while (cmos_read(0) == now)
 		;
 }
 
@@ -128,14 +122,14 @@ unsigned machine_find_mmio(const struct machine *machine, struct virtio *devices
 
 static u32 ports_read(const struct pci_host *host, u16 bdf, u8 at)
 {
-	outl(CONFIG_ADDRESS, 1u << 31 | (u32)bdf << 8 | (at & ~3u));
-	return inl(CONFIG_DATA);
+	outl(PORT_CONFIG_ADDRESS, 1u << 31 | (u32)bdf << 8 | (at & ~3u));
+	return inl(PORT_CONFIG_DATA);
 }
 
 static void ports_write(const struct pci_host *host, u16 bdf, u8 at, u32 value)
 {
-	outl(CONFIG_ADDRESS, 1u << 31 | (u32)bdf << 8 | at);
-	outl(CONFIG_DATA, value);
+	outl(PORT_CONFIG_ADDRESS, 1u << 31 | (u32)bdf << 8 | at);
+	outl(PORT_CONFIG_DATA, value);
 }
 
 /* PCI Firmware Specification, "MCFG": the first allocation is segment 0's. */
