@@ -34,7 +34,7 @@ bench-store: $(BENCH)/store
 # make bench-dma             a device's accesses behind the IOMMU, with its TLB and without
 # The fake machine and driver of the wire tests, without their sanitizers and without cmocka.
 BENCH_RIG := $(patsubst %.c,$(BENCH)/obj/%.o,$(CORE_SRC) $(addprefix tests/wire/,machine.c driver.c iommu_driver.c) \
-	     tests/bench/ring.c)
+	     tests/common/fake_vm.c tests/common/irq_fake.c tests/bench/ring.c)
 $(BENCH)/obj/%.o: %.c Makefile tests/bench/bench.mk | $(SYSROOT_DONE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itests/bench/include -Itests/include $(CFLAGS) -MMD -MP -c -o $@ $<

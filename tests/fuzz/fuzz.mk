@@ -13,7 +13,8 @@ FUZZ_WRAP  := $(foreach f,malloc calloc realloc aligned_alloc mmap munmap,-Wl,--
 fuzz_objects = $(patsubst %.c,$(FUZZ)/obj/%.o,$(1))
 # What stands in for the host comes before the archive that has the real one.
 FUZZ_COMMON := $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c tests/fuzz/fake_disk.c \
-	       tests/wire/driver.c tests/wire/echo.c tests/wire/iommu_driver.c tests/wire/machine.c)
+	       tests/wire/driver.c tests/wire/echo.c tests/wire/iommu_driver.c tests/wire/machine.c \
+	       tests/common/fake_vm.c tests/common/irq_fake.c)
 FUZZ_CORE   := $(FUZZ)/libcore.a
 FUZZ_BINS   := $(addprefix $(FUZZ)/fuzz_,$(FUZZ_TARGETS))
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "cmocka_all.h"
-#include "irq_fake.h"
+#include "fake_vm.h"
 #include "vmm/pci.h"
 #include "vmm/vm.h"
 
@@ -18,6 +18,7 @@
 #define RIG_MMIO64 0x1000000000ULL
 #define RIG_IO	   0x1000
 #define RIG_GSI	   16
+#define RIG_ROUTES 4 /* that there are */
 #define RIG_DEVICE 0x1111
 
 /* A function whose BARs are registers that read as their offset and keep the last write. */
@@ -140,15 +141,12 @@ static inline struct rig *rig_create(void)
 		.io = { RIG_IO, 0xffff },
 		.intx = rig_intx,
 	};
+	static const struct range ram = { 0, MIB - 1 };
 	struct rig *rig = calloc(1, sizeof(*rig));
 
 	assert_non_null(rig);
-	list_init(&rig->vm.devices);
-	irq_fake_init(&rig->irq);
-	rig->vm.irq = &rig->irq;
-	dma_identity_init(&rig->vm.identity, NULL, &rig->irq);
-	assert_int_equal(bus_create(&rig->vm.mmio), 0);
-	assert_int_equal(bus_create(&rig->vm.ports), 0);
+	fake_vm_create(&rig->vm, &rig->irq, &ram, 1);
+	rig->irq.room = RIG_ROUTES;
 	assert_int_equal(pci_bus_create(&rig->bus, &rig->vm, &layout), 0);
 	return rig;
 }
@@ -156,19 +154,9 @@ static inline struct rig *rig_create(void)
 /* Nothing must be left: no region, no wire, no route. */
 static inline void rig_destroy(struct rig *rig)
 {
-	while (!list_empty(&rig->vm.devices)) {
-		struct list_node *last = rig->vm.devices.prev;
-		struct device *device = list_entry(last, struct device, node);
-
-		list_del(last);
-		device->ops->destroy(device);
-	}
+	fake_vm_destroy_devices(&rig->vm);
 	assert_null(rig->vm.pci);
-	assert_int_equal(rig->irq.lines, 0);
-	for (unsigned i = 0; i < IRQ_FAKE_ROUTES; i++)
-		assert_false(rig->irq.routes[i].used);
-	bus_destroy(rig->vm.ports);
-	bus_destroy(rig->vm.mmio);
+	fake_vm_destroy(&rig->vm);
 	free(rig);
 }
 

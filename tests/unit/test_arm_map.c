@@ -72,7 +72,7 @@ static struct vm *v2m_machine(void)
 
 	list_init(&vm->devices);
 	assert_int_equal(bus_create(&vm->mmio), 0);
-	irq_fake_init(&irq);
+	irq_fake_init(&irq, 0);
 	vm->irq = &irq;
 	assert_int_equal(v2m_create(vm, MAP_V2M), 0);
 	return vm;

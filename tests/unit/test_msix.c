@@ -17,6 +17,8 @@ struct listener {
 	int fd;
 };
 
+#define ROUTES 4 /* that there are */
+
 static struct irq irq;
 static struct dma_identity identity;
 static struct listener heard;
@@ -44,7 +46,7 @@ static int start(void **state)
 {
 	static const struct msix_ops ops = { on_enabled, on_used };
 
-	irq_fake_init(&irq);
+	irq_fake_init(&irq, ROUTES);
 	heard = (struct listener){ .fd = -1 };
 	dma_identity_init(&identity, NULL, &irq);
 	return msix_create(&msix, COUNT, &identity.space, 0x10, &ops, &heard);
@@ -53,7 +55,7 @@ static int start(void **state)
 static int stop(void **state)
 {
 	msix_destroy(msix);
-	for (unsigned i = 0; i < IRQ_FAKE_ROUTES; i++)
+	for (unsigned i = 0; i < ROUTES; i++)
 		assert_false(irq.routes[i].used);
 	return 0;
 }
@@ -242,12 +244,12 @@ static void a_vector_out_of_range_is_nobodys(void **state)
 static void a_host_without_routes_left_keeps_the_message_pending(void **state)
 {
 	msix_control(msix, true, false);
-	for (unsigned n = 0; n <= IRQ_FAKE_ROUTES; n++) {
+	for (unsigned n = 0; n <= ROUTES; n++) {
 		program(n, n);
 		msix_signal(msix, n);
 	}
-	assert_int_equal(irq_fake_run(&irq), IRQ_FAKE_ROUTES);
-	assert_int_equal(msix_pba_read(msix, 0, 4), 1 << IRQ_FAKE_ROUTES);
+	assert_int_equal(irq_fake_run(&irq), ROUTES);
+	assert_int_equal(msix_pba_read(msix, 0, 4), 1 << ROUTES);
 }
 
 static void a_reset_is_as_power_on(void **state)

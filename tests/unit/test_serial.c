@@ -53,7 +53,7 @@ static int setup(void **state)
 	};
 
 	terminal = (struct terminal){ .room = sizeof(terminal.output), .input = "" };
-	irq_fake_init(&irq);
+	irq_fake_init(&irq, 0);
 	memset(&vm, 0, sizeof(vm));
 	vm.irq = &irq;
 	list_init(&vm.devices);

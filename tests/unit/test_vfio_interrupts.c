@@ -62,10 +62,10 @@ static void intx_is_on_from_the_drivers_first_sign_of_life(void **state)
 	assert_int_equal(hardware->irq_on, VFIO_PCI_INTX_IRQ_INDEX);
 	assert_int_equal(hardware->vector_count, 1);
 	assert_true(hardware->unmask_fd >= 0);
-	assert_int_equal(irq.routes[IRQ_FAKE_ROUTES - 1].fd, hardware->vectors[0]);
+	assert_int_equal(irq.pin_fds[MACHINE_GSI], hardware->vectors[0]);
 	config_write(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE, 2);
 	assert_int_equal(hardware->vector_count, 0);
-	assert_int_equal(irq.routes[IRQ_FAKE_ROUTES - 1].fd, -1);
+	assert_int_equal(irq.pin_fds[MACHINE_GSI], -1);
 }
 
 static void a_device_without_a_pin_has_no_intx(void **state)
@@ -201,7 +201,7 @@ static void check_gone(void)
 	assert_int_equal(config_read(PCI_STATUS, 1), 0xff);
 	assert_int_equal(mmio_read(bar, 4), ~0u);
 	assert_int_equal(mmio_read(bar + 0x2000, 4), ~0u);
-	assert_int_equal(irq.routes[IRQ_FAKE_ROUTES - 1].fd, -1);
+	assert_int_equal(irq.pin_fds[MACHINE_GSI], -1);
 	/* Whatever the guest does now harms nobody. */
 	mmio_write(bar, 0, 8);
 	msix_program(3, false);

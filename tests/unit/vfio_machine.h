@@ -16,17 +16,18 @@
 #include "../../vfio/group.h"
 #include "../../vfio/sys.h"
 #include "cmocka_all.h"
-#include "irq_fake.h"
+#include "fake_vm.h"
 #include "vfio_fake.h"
 #include "vmm/slot.h"
 #include "vmm/vm.h"
 
-#define ECAM	     0xe0000000
-#define MMIO32	     0xd0000000
-#define MMIO64	     0x4000000000
-#define MACHINE_BDF  (1 << 3)
-#define MACHINE_GSI  (IRQ_FAKE_FIRST + IRQ_FAKE_ROUTES - 1) /* of all INTx */
-#define MACHINE_PAGE 4096
+#define ECAM	       0xe0000000
+#define MMIO32	       0xd0000000
+#define MMIO64	       0x4000000000
+#define MACHINE_BDF    (1 << 3)
+#define MACHINE_GSI    40 /* of all INTx */
+#define MACHINE_ROUTES 4
+#define MACHINE_PAGE   4096
 
 static struct vm vm;
 static struct irq irq;
@@ -154,18 +155,8 @@ static inline void machine_vm(void)
 		.intx = machine_intx,
 	};
 
-	memset(&vm, 0, sizeof(vm));
-	vm.fd = -1;
-	irq_fake_init(&irq);
-	vm.irq = &irq;
-	list_init(&vm.devices);
-	list_init(&vm.slots);
-	pthread_mutex_init(&vm.lock, NULL);
-	assert_int_equal(memory_create(&vm.memory, &ram, 1, NULL), 0);
-	assert_int_equal(loop_create(&vm.loop, &vm.lock), 0);
-	assert_int_equal(bus_create(&vm.mmio), 0);
-	assert_int_equal(bus_create(&vm.ports), 0);
-	dma_identity_init(&vm.identity, vm.memory, vm.irq);
+	fake_vm_create(&vm, &irq, &ram, 1);
+	irq.room = MACHINE_ROUTES;
 	assert_int_equal(pci_bus_create(&vm.pci, &vm, &layout), 0);
 }
 
@@ -210,23 +201,14 @@ static inline void machine_start(void)
 /* For cmocka: whatever the test did, nothing is left. */
 static inline int machine_end(void **state)
 {
-	while (!list_empty(&vm.devices)) {
-		struct device *last = list_entry(vm.devices.prev, struct device, node);
-
-		list_del(&last->node);
-		last->ops->destroy(last);
-	}
+	fake_vm_destroy_devices(&vm);
 	assert_int_equal(slots_shown, 0);
 	assert_int_equal(hardware->vector_count, 0);
 	vfio_device_close(device);
 	free(device);
 	vfio_group_close(&group);
 	vfio_container_close(container);
-	bus_destroy(vm.ports);
-	bus_destroy(vm.mmio);
-	loop_destroy(vm.loop);
-	memory_destroy(vm.memory);
-	pthread_mutex_destroy(&vm.lock);
+	fake_vm_destroy(&vm);
 	vfio_fake_end();
 	return 0;
 }

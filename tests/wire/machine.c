@@ -6,33 +6,12 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "fake_vm.h"
 #include "vmm/ioevent.h"
 #include "../../vmm/pause.h"
 #include "wire.h"
 
-#define GSIS	 256
 #define IOEVENTS 64
-#define ROUTES	 64 /* their GSIs begin at GSIS */
-
-/* A GSI that is a message, and the eventfd that raises it (-1: none). */
-struct route {
-	bool used;
-	struct msi_message msi;
-	int fd;
-};
-
-struct irq {
-	unsigned pulses[GSIS];
-	bool levels[GSIS];
-	unsigned msis;
-	struct msi_message last_msi;
-	struct route routes[ROUTES];
-};
-
-struct irq_line {
-	struct irq *irq;
-	u32 gsi;
-};
 
 struct ioevent {
 	gpa_t address;
@@ -72,37 +51,17 @@ struct vm *wire_create(void)
 	machine = calloc(1, sizeof(*machine));
 	assert_non_null(machine);
 	vm = &machine->vm;
-	vm->kvm_fd = vm->fd = -1;
+	fake_vm_create(vm, &machine->irq, wire_ram, ARRAY_SIZE(wire_ram));
 	vm->config = &wire_config;
-	vm->irq = &machine->irq;
-	pthread_mutex_init(&vm->lock, NULL);
-	list_init(&vm->devices);
-	list_init(&vm->slots);
-	assert_int_equal(memory_create(&vm->memory, wire_ram, ARRAY_SIZE(wire_ram), NULL), 0);
-	assert_int_equal(loop_create(&vm->loop, &vm->lock), 0);
 	assert_int_equal(pause_create(vm), 0);
-	assert_int_equal(bus_create(&vm->mmio), 0);
-	assert_int_equal(bus_create(&vm->ports), 0);
-	dma_identity_init(&vm->identity, vm->memory, vm->irq);
 	return vm;
 }
 
 void wire_destroy(struct vm *vm)
 {
-	while (!list_empty(&vm->devices)) {
-		struct list_node *last = vm->devices.prev;
-		struct device *device = list_entry(last, struct device, node);
-
-		list_del(last);
-		device->ops->destroy(device);
-	}
-	assert_true(list_empty(&vm->identity.space.holds));
-	bus_destroy(vm->ports);
-	bus_destroy(vm->mmio);
+	fake_vm_destroy_devices(vm);
 	pause_destroy(vm);
-	loop_destroy(vm->loop);
-	memory_destroy(vm->memory);
-	pthread_mutex_destroy(&vm->lock);
+	fake_vm_destroy(vm);
 	free(machine);
 	machine = NULL;
 }
@@ -120,45 +79,35 @@ void wire_slot(unsigned n, struct device_slot *slot)
 
 unsigned wire_interrupts(u32 gsi)
 {
-	assert_true(gsi < GSIS);
-	return machine->irq.pulses[gsi];
+	assert_true(gsi < IRQ_FAKE_PINS);
+	return machine->irq.rises[gsi];
 }
 
 bool wire_level(u32 gsi)
 {
-	assert_true(gsi < GSIS);
-	return machine->irq.levels[gsi];
-}
-
-/* KVM takes what is signalled at once; we, when somebody asks. */
-static void collect(struct irq *irq, const struct route *route)
-{
-	u64 count;
-
-	if (route->fd < 0 || read(route->fd, &count, sizeof(count)) != sizeof(count))
-		return;
-	irq->msis += count;
-	irq->last_msi = route->msi;
+	assert_true(gsi < IRQ_FAKE_PINS);
+	return machine->irq.level[gsi];
 }
 
 unsigned wire_routes(void)
 {
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < ROUTES; i++)
-		count += machine->irq.routes[i].used;
-	return count;
+	return irq_fake_routes(&machine->irq);
 }
 
 unsigned wire_msis(struct msi_message *last)
 {
-	for (unsigned i = 0; i < ROUTES; i++) {
-		if (machine->irq.routes[i].used)
-			collect(&machine->irq, &machine->irq.routes[i]);
-	}
-	if (last)
-		*last = machine->irq.last_msi;
-	return machine->irq.msis;
+	unsigned count = irq_fake_run(&machine->irq);
+
+	if (last && count)
+		*last = machine->irq.messages[(count - 1) % IRQ_FAKE_MESSAGES];
+	else if (last)
+		memset(last, 0, sizeof(*last));
+	return count;
+}
+
+void wire_send_msi(struct irq *irq, const struct msi_message *msi)
+{
+	irq_fake_send(irq, msi);
 }
 
 void wire_allow_ioevents(void)
@@ -242,110 +191,6 @@ void wire_fill(struct vm *vm, gpa_t gpa, u8 value, u64 len)
 
 	assert_non_null(host);
 	memset(host, value, len);
-}
-
-/* ---- vmm/irq.h ---- */
-
-int irq_create(struct irq **irq, const struct vm *vm)
-{
-	return -ENOSYS;
-}
-
-void irq_destroy(struct irq *irq)
-{
-}
-
-int irq_line_create(struct irq_line **out, struct irq *irq, u32 gsi, enum irq_trigger trigger)
-{
-	struct irq_line *line = calloc(1, sizeof(*line));
-
-	if (!line)
-		return -ENOMEM;
-	assert_true(gsi < GSIS);
-	line->irq = irq;
-	line->gsi = gsi;
-	*out = line;
-	return 0;
-}
-
-void irq_line_destroy(struct irq_line *line)
-{
-	free(line);
-}
-
-void irq_line_pulse(struct irq_line *line)
-{
-	line->irq->pulses[line->gsi]++;
-}
-
-void irq_line_set(struct irq_line *line, bool level)
-{
-	if (level && !line->irq->levels[line->gsi])
-		line->irq->pulses[line->gsi]++;
-	line->irq->levels[line->gsi] = level;
-}
-
-void wire_send_msi(struct irq *irq, const struct msi_message *msi)
-{
-	irq->msis++;
-	irq->last_msi = *msi;
-}
-
-static struct route *route_of(struct irq *irq, u32 gsi)
-{
-	assert_true(gsi >= GSIS && gsi < GSIS + ROUTES && irq->routes[gsi - GSIS].used);
-	return &irq->routes[gsi - GSIS];
-}
-
-int irq_route_msi(struct irq *irq, const struct msi_message *msi, u32 *gsi)
-{
-	for (unsigned i = 0; i < ROUTES; i++) {
-		if (irq->routes[i].used)
-			continue;
-		irq->routes[i] = (struct route){ true, *msi, -1 };
-		*gsi = GSIS + i;
-		return 0;
-	}
-	return -ENOSPC;
-}
-
-int irq_update_route(struct irq *irq, u32 gsi, const struct msi_message *msi)
-{
-	struct route *route = route_of(irq, gsi);
-
-	collect(irq, route);
-	route->msi = *msi;
-	return 0;
-}
-
-void irq_say_refused(struct irq *irq, u32 device_id, int error)
-{
-}
-
-void irq_free_route(struct irq *irq, u32 gsi)
-{
-	struct route *route = route_of(irq, gsi);
-
-	assert_int_equal(route->fd, -1);
-	route->used = false;
-}
-
-int irq_attach_fd(struct irq *irq, u32 gsi, int fd, int resample_fd)
-{
-	struct route *route = route_of(irq, gsi);
-
-	assert_int_equal(route->fd, -1);
-	route->fd = fd;
-	return 0;
-}
-
-void irq_detach_fd(struct irq *irq, u32 gsi, int fd)
-{
-	struct route *route = route_of(irq, gsi);
-
-	assert_int_equal(route->fd, fd);
-	collect(irq, route);
-	route->fd = -1;
 }
 
 /* ---- vmm/ioevent.h ---- */
