@@ -31,6 +31,7 @@ WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tes
 
 include tests/toy/toy.mk
 extra_test_place := $(TEST)/obj/tests/toy/toy.o
+$(foreach t,test_blk test_blk_batch test_reset,$(eval extra_$(t) := $(TEST)/obj/tests/fake/disk.o))
 
 arch_lib = $(if $(findstring test_arm,$(1)),$(TEST)/libarm.a,$(if $(findstring test_x86,$(1)),$(TEST)/libx86.a))
 define test_program

@@ -12,7 +12,7 @@ FUZZ_WRAP  := $(foreach f,malloc calloc realloc aligned_alloc mmap munmap,-Wl,--
 
 fuzz_objects = $(patsubst %.c,$(FUZZ)/obj/%.o,$(1))
 # What stands in for the host comes before the archive that has the real one.
-FUZZ_COMMON := $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c tests/fuzz/fake_disk.c \
+FUZZ_COMMON := $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c tests/fake/disk.c \
 	       tests/wire/driver.c tests/wire/echo.c tests/wire/iommu_driver.c tests/wire/machine.c \
 	       tests/common/fake_vm.c tests/common/irq_fake.c)
 FUZZ_CORE   := $(FUZZ)/libcore.a
@@ -70,7 +70,7 @@ $(TSAN_CORE): $(call tsan_objects,$(CORE_SRC))
 
 tsan_common = $(patsubst $(TEST)/%,$(TSAN)/%,$(if $(findstring /wire/,$(1)),$(WIRE_COMMON),$(UNIT_COMMON)))
 define tsan_program
-$(1): $(patsubst $(TSAN)/%,$(TSAN)/obj/tests/%.o,$(1)) $(call tsan_common,$(1)) $(TSAN_CORE)
+$(1): $(patsubst $(TSAN)/%,$(TSAN)/obj/tests/%.o,$(1)) $(call tsan_common,$(1)) $(patsubst $(TEST)/%,$(TSAN)/%,$(extra_$(notdir $(1)))) $(TSAN_CORE)
 endef
 $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_program,$(t))))
 $(TSAN_TESTS):

@@ -267,7 +267,9 @@ static void complete(struct stage *stage, struct input *in)
 	int result = results[input_below(in, ARRAY_SIZE(results))];
 
 	vm_lock(stage->vm);
-	fake_disk_complete(stage->disk, count, result);
+	stage->disk->fault = result;
+	fake_disk_complete(stage->disk, count);
+	stage->disk->fault = 0;
 	vm_unlock(stage->vm);
 }
 
@@ -282,9 +284,9 @@ static void step(struct stage *stage, struct input *in)
 	alloc_fail(stage->fail_next);
 	stage->fail_next = 0;
 	/* A reset serves the loop until the disk is done: whatever it finds there. */
-	fake_disk_wake(stage->disk, true);
+	fake_disk_hold(stage->disk, false);
 	steps[input_below(in, ARRAY_SIZE(steps))](stage, in);
-	fake_disk_wake(stage->disk, false);
+	fake_disk_hold(stage->disk, true);
 	/* One turn is enough: a device that wants another comes back after the next step. */
 	loop_poll(stage->vm->loop, 0);
 	alloc_failed();
@@ -318,7 +320,9 @@ static void stage_create(struct stage *stage, struct input *in)
 		wire_allow_ioevents();
 	stage->echo = echo_create(stage->vm, SLOT_ECHO, how & 8 ? 7 : DEVICE_NO_ENDPOINT, how & 2);
 	stage->echo->destroyed = &stage->echoes_gone;
-	stage->disk = fake_disk_create(how & 4, how & 16);
+	stage->disk = fake_disk_create(64 * KIB, how & 4, how & 16, NULL);
+	stage->disk->pace = 1;
+	stage->disk->hold = true;
 	put_blk(stage);
 	for (unsigned i = 0; i < QUEUES; i++) {
 		stage->queues[i].vm = stage->vm;

@@ -51,7 +51,8 @@ static int setup_disk(void **state, bool read_only, bool can_discard)
 
 	memset(&bench, 0, sizeof(bench));
 	bench.vm = wire_create();
-	bench.disk = fake_disk_create(read_only, can_discard, &bench.closed);
+	bench.disk = fake_disk_create(DISK_SIZE, read_only, can_discard, &bench.closed);
+	fake_disk_fill(bench.disk);
 	assert_int_equal(virtio_blk_create(&bench.device, bench.disk, 3, bench.vm->loop,
 					   &bench.vm->identity.space),
 			 0);

@@ -35,7 +35,8 @@ static int setup(void **state)
 
 	memset(&bench, 0, sizeof(bench));
 	bench.vm = wire_create();
-	bench.disk = fake_disk_create(false, true, &bench.closed);
+	bench.disk = fake_disk_create(DISK_SIZE, false, true, &bench.closed);
+	fake_disk_fill(bench.disk);
 	assert_int_equal(virtio_blk_create(&bench.device, bench.disk, 0, bench.vm->loop,
 					   &bench.vm->identity.space),
 			 0);

@@ -4,6 +4,8 @@
  * waits; the main thread is the loop, a third vCPU, and the judge.
  */
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
@@ -57,7 +59,8 @@ static void create_devices(struct bench *bench)
 {
 	struct device_slot slot;
 
-	bench->disk = fake_disk_create(false, true, &bench->closed);
+	bench->disk = fake_disk_create(DISK_SIZE, false, true, &bench->closed);
+	fake_disk_fill(bench->disk);
 	assert_int_equal(
 		virtio_blk_create(&bench->blk, bench->disk, 0, bench->vm->loop, bench->rig.a), 0);
 	wire_slot(DISK_SLOT, &slot);
