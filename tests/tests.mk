@@ -30,12 +30,17 @@ UNIT_COMMON := $(call test_objects,$(filter-out tests/unit/test_%,$(wildcard tes
 WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tests/wire/*.c)) $(TEST_COMMON))
 
 include tests/toy/toy.mk
-extra_test_place := $(TEST)/obj/tests/toy/toy.o
-$(foreach t,test_blk test_blk_batch test_reset,$(eval extra_$(t) := $(TEST)/obj/tests/fake/disk.o))
+extra_wire/test_place := $(TEST)/obj/tests/toy/toy.o
+# What a program has beside what all share: fakes of which some take the place of real files.
+fake = $(foreach t,$(2),$(eval extra_$(t) := $(TEST)/obj/tests/fake/$(1).o))
+$(call fake,disk,$(addprefix wire/test_,blk blk_batch reset))
+$(call fake,pci_rig,$(addprefix unit/test_,pci pci_bars pci_msi x86_pci))
+$(call fake,vfio_kernel,$(addprefix unit/test_vfio_,auto bind bind_kill display))
+$(call fake,vfio_machine,$(addprefix unit/test_vfio_,config interrupts master peers regions))
 
 arch_lib = $(if $(findstring test_arm,$(1)),$(TEST)/libarm.a,$(if $(findstring test_x86,$(1)),$(TEST)/libx86.a))
 define test_program
-$(1): $(TEST)/obj/$(2) $(3) $(extra_$(notdir $(1))) $(call arch_lib,$(1)) $(TEST_CORE)
+$(1): $(TEST)/obj/$(2) $(3) $(extra_$(1:$(TEST)/%=%)) $(call arch_lib,$(1)) $(TEST_CORE)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(t),tests/unit/$(notdir $(t)).o,$(UNIT_COMMON))))
 $(foreach t,$(WIRE_TESTS),$(eval $(call test_program,$(t),tests/wire/$(notdir $(t)).o,$(WIRE_COMMON))))

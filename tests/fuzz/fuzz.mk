@@ -32,7 +32,7 @@ $(FUZZ)/fuzz_store: $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c \
 $(FUZZ)/fuzz_ring: $(FUZZ_COMMON) $(FUZZ_CORE)
 $(FUZZ)/fuzz_net: $(FUZZ_COMMON) $(FUZZ_CORE)
 $(FUZZ)/fuzz_viommu: $(call fuzz_objects,tests/fuzz/model.c tests/fuzz/play_check.c tests/fuzz/play_send.c) $(FUZZ_COMMON) $(FUZZ_CORE)
-FUZZ_PCI := $(call fuzz_objects,tests/fuzz/pci_judge.c tests/fuzz/pci_toy.c tests/wire/pci_driver.c)
+FUZZ_PCI := $(call fuzz_objects,tests/fuzz/pci_judge.c tests/fuzz/pci_take.c tests/fuzz/pci_toy.c tests/wire/pci_driver.c)
 $(FUZZ)/fuzz_pci: $(FUZZ_PCI) $(FUZZ_COMMON) $(FUZZ_CORE)
 # Its machine has page slots and INTx eventfds, its host BARs that no memory could hold.
 $(FUZZ)/fuzz_vfio: $(FUZZ_PCI) $(call fuzz_objects,tests/fuzz/vfio_check.c \
@@ -70,7 +70,7 @@ $(TSAN_CORE): $(call tsan_objects,$(CORE_SRC))
 
 tsan_common = $(patsubst $(TEST)/%,$(TSAN)/%,$(if $(findstring /wire/,$(1)),$(WIRE_COMMON),$(UNIT_COMMON)))
 define tsan_program
-$(1): $(patsubst $(TSAN)/%,$(TSAN)/obj/tests/%.o,$(1)) $(call tsan_common,$(1)) $(patsubst $(TEST)/%,$(TSAN)/%,$(extra_$(notdir $(1)))) $(TSAN_CORE)
+$(1): $(patsubst $(TSAN)/%,$(TSAN)/obj/tests/%.o,$(1)) $(call tsan_common,$(1)) $(patsubst $(TEST)/%,$(TSAN)/%,$(extra_$(1:$(TSAN)/%=%))) $(TSAN_CORE)
 endef
 $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_program,$(t))))
 $(TSAN_TESTS):

@@ -3,7 +3,7 @@
  * A passed device: hardware that says anything of itself in configuration space, and in what
  * VFIO tells of it, a guest that does anything with it, and a host that wants it back in the
  * middle. It is refused with a line, or it works as pci_judge.h and check_device() have it; when it
- * is gone nothing of it is left. The host's kernel stands in tests/unit/vfio_fake.h.
+ * is gone nothing of it is left. The host's kernel stands in tests/include/vfio_fake.h.
  */
 #include <stdlib.h>
 #include <unistd.h>

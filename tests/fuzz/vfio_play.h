@@ -9,10 +9,10 @@
 #include "../../vfio/device.h"
 #include "../../vfio/group.h"
 #include "../../vfio/sys.h"
-#include "../unit/vfio_fake.h"
 #include "input.h"
 #include "pci_judge.h"
 #include "pci_toy.h"
+#include "vfio_fake.h"
 
 #define LINES 4
 

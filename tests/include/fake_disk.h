@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * disk/disk.h in memory, which does what the test says and judges what is asked of it. A program
- * that is linked with tests/fake/disk.c has this disk and not the real one (extra_NAME in
+ * that is linked with tests/fake/disk.c has this disk and not the real one (see fake in
  * tests/tests.mk).
  */
 #ifndef TESTS_FAKE_DISK_H
@@ -19,8 +19,9 @@ struct disk {
 	void *context;
 	struct loop_source source;
 	struct disk_request *queued, *running; /* oldest first */
-	unsigned pace; /* the loop completes at most so many at a turn; all, unless told otherwise */
-	bool hold;     /* complete nothing but what was released */
+	unsigned
+		pace; /* the loop completes at most so many at a turn; all, unless told otherwise */
+	bool hold;    /* complete nothing but what was released */
 	unsigned released;
 	int fault; /* result of the next requests */
 	unsigned submits, flush_queues, syncs, drains;

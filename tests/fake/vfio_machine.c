@@ -1,43 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * A machine with a PCI bus and one passed device at 1.0, without KVM. It defines what vmm/slot.c
- * and vmm/vm.c do elsewhere: include it once in a program.
- */
-#ifndef TESTS_VFIO_MACHINE_H
-#define TESTS_VFIO_MACHINE_H
+#include "vfio_machine.h"
 
-#include <errno.h>
-#include <linux/pci_regs.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "../../vfio/container.h"
-#include "../../vfio/device.h"
-#include "../../vfio/group.h"
-#include "../../vfio/sys.h"
-#include "cmocka_all.h"
-#include "fake_vm.h"
-#include "vfio_fake.h"
-#include "vmm/slot.h"
-#include "vmm/vm.h"
-
-#define ECAM	       0xe0000000
-#define MMIO32	       0xd0000000
-#define MMIO64	       0x4000000000
-#define MACHINE_BDF    (1 << 3)
-#define MACHINE_GSI    40 /* of all INTx */
-#define MACHINE_ROUTES 4
-#define MACHINE_PAGE   4096
-
-static struct vm vm;
-static struct irq irq;
-static struct vfio_container *container;
-static struct vfio_group group;
-static struct vfio_device *device;
-static struct fake_device *hardware;
-static unsigned slots_shown;
-
-/* ---- what stands for KVM ---- */
+struct vm vm;
+struct irq irq;
+struct vfio_container *container;
+struct vfio_group group;
+struct vfio_device *device;
+struct fake_device *hardware;
+unsigned slots_shown;
 
 int page_slot_map(struct vm *of, struct page_slot *slot, gpa_t gpa, void *host, u64 size)
 {
@@ -57,8 +27,7 @@ void page_slot_unmap(struct vm *of, struct page_slot *slot)
 	slots_shown--;
 }
 
-/* Host address of [gpa, gpa + len) if one slot has all of it; NULL. */
-static inline void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len)
+void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len)
 {
 	const struct list_node *node;
 
@@ -71,24 +40,17 @@ static inline void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len)
 	return NULL;
 }
 
-void vm_add_device(struct vm *of, struct device *added)
-{
-	list_add_tail(&of->devices, &added->node);
-}
-
-/* ---- the guest's side ---- */
-
-static inline u32 config_read(u32 offset, unsigned len)
+u32 config_read(u32 offset, unsigned len)
 {
 	return pci_config_read(vm.pci, MACHINE_BDF, offset, len);
 }
 
-static inline void config_write(u32 offset, u32 value, unsigned len)
+void config_write(u32 offset, u32 value, unsigned len)
 {
 	pci_config_write(vm.pci, MACHINE_BDF, offset, value, len);
 }
 
-static inline u64 mmio_read(u64 address, unsigned len)
+u64 mmio_read(u64 address, unsigned len)
 {
 	u64 value = 0;
 
@@ -96,37 +58,34 @@ static inline u64 mmio_read(u64 address, unsigned len)
 	return value;
 }
 
-static inline void mmio_write(u64 address, u64 value, unsigned len)
+void mmio_write(u64 address, u64 value, unsigned len)
 {
 	bus_write(vm.mmio, address, &value, len);
 }
 
-/* ---- the hardware's configuration space ---- */
-
-static inline void put8(u32 offset, u8 value)
+void put8(u32 offset, u8 value)
 {
 	hardware->config[offset] = value;
 }
 
-static inline void put16(u32 offset, u16 value)
+void put16(u32 offset, u16 value)
 {
 	put8(offset, value);
 	put8(offset + 1, value >> 8);
 }
 
-static inline void put32(u32 offset, u32 value)
+void put32(u32 offset, u32 value)
 {
 	put16(offset, value);
 	put16(offset + 2, value >> 16);
 }
 
-static inline u16 hardware16(u32 offset)
+u16 hardware16(u32 offset)
 {
 	return hardware->config[offset] | hardware->config[offset + 1] << 8;
 }
 
-/* A capability after those that there are. */
-static inline void put_capability(u8 id, u32 at)
+void put_capability(u8 id, u32 at)
 {
 	static u32 last;
 	bool first = !(hardware->config[PCI_STATUS] & PCI_STATUS_CAP_LIST);
@@ -137,14 +96,12 @@ static inline void put_capability(u8 id, u32 at)
 	last = at;
 }
 
-/* ---- making it ---- */
-
 static u32 machine_intx(unsigned slot, unsigned pin)
 {
 	return MACHINE_GSI;
 }
 
-static inline void machine_vm(void)
+void machine_vm(void)
 {
 	static const struct range ram = { 0, MIB - 1 };
 	static const struct pci_layout layout = {
@@ -160,8 +117,7 @@ static inline void machine_vm(void)
 	assert_int_equal(pci_bus_create(&vm.pci, &vm, &layout), 0);
 }
 
-/* A host with one device, which the test furnishes before machine_start(). */
-static inline void machine_host(void)
+void machine_host(void)
 {
 	vfio_fake_init();
 	hardware = vfio_fake_device("0000:00:04.0", 4);
@@ -173,7 +129,7 @@ static inline void machine_host(void)
 	hardware->irq_counts[VFIO_PCI_REQ_IRQ_INDEX] = 1;
 }
 
-static inline void machine_open(void)
+void machine_open(void)
 {
 	group = (struct vfio_group){ .number = 4 };
 	group.fd = vfio_sys_open("/dev/vfio/4");
@@ -187,7 +143,7 @@ static inline void machine_open(void)
 	assert_int_equal(vfio_device_open(device, &group, NULL), 0);
 }
 
-static inline void machine_start(void)
+void machine_start(void)
 {
 	struct error err = { "" };
 
@@ -198,8 +154,7 @@ static inline void machine_start(void)
 	assert_int_equal(pci_bus_place_bars(vm.pci, &err), 0);
 }
 
-/* For cmocka: whatever the test did, nothing is left. */
-static inline int machine_end(void **state)
+int machine_end(void **state)
 {
 	fake_vm_destroy_devices(&vm);
 	assert_int_equal(slots_shown, 0);
@@ -212,5 +167,3 @@ static inline int machine_end(void **state)
 	vfio_fake_end();
 	return 0;
 }
-
-#endif

@@ -1,60 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A machine of buses and wires alone, with a PCI bus, and functions that note what happens to them.
- */
-#ifndef TESTS_UNIT_PCI_RIG_H
-#define TESTS_UNIT_PCI_RIG_H
+#include "pci_rig.h"
 
-#include <linux/pci_regs.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "cmocka_all.h"
-#include "fake_vm.h"
-#include "vmm/pci.h"
-#include "vmm/vm.h"
-
-#define RIG_ECAM   0xc0000000ULL
-#define RIG_MMIO32 0xd0000000ULL
-#define RIG_MMIO64 0x1000000000ULL
-#define RIG_IO	   0x1000
-#define RIG_GSI	   16
-#define RIG_ROUTES 4 /* that there are */
-#define RIG_DEVICE 0x1111
-
-/* A function whose BARs are registers that read as their offset and keep the last write. */
-struct toy {
-	struct pci_function function;
-	struct bus_region regions[PCI_BARS + 1];
-	unsigned changes;	/* of BARs */
-	unsigned config_writes; /* that ops were told of */
-	int msi;		/* what msi_changed() said last; -1: nothing */
-	int intx;		/* likewise */
-	u64 written;
-	char order[16]; /* i, I: INTx forbidden, allowed; m, M: MSI off, on */
-	bool *destroyed;
-};
-
-struct rig {
-	struct vm vm;
-	struct irq irq;
-	struct pci_bus *bus;
-};
-
-static inline u64 toy_read(struct bus_region *region, u64 offset, unsigned len)
+static u64 toy_read(struct bus_region *region, u64 offset, unsigned len)
 {
 	return offset;
 }
 
-static inline void toy_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
+static void toy_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
 {
 }
 
-static inline struct toy *toy_of(struct pci_function *function)
+static struct toy *toy_of(struct pci_function *function)
 {
 	return container_of(function, struct toy, function);
 }
 
-static inline void toy_bar_changed(struct pci_function *function, unsigned n)
+static void toy_bar_changed(struct pci_function *function, unsigned n)
 {
 	static const struct bus_ops ops = { toy_read, toy_write };
 	struct toy *toy = toy_of(function);
@@ -69,7 +30,7 @@ static inline void toy_bar_changed(struct pci_function *function, unsigned n)
 			0);
 }
 
-static inline void toy_note(struct toy *toy, char event)
+static void toy_note(struct toy *toy, char event)
 {
 	size_t len = strlen(toy->order);
 
@@ -77,24 +38,24 @@ static inline void toy_note(struct toy *toy, char event)
 		toy->order[len] = event;
 }
 
-static inline void toy_written(struct pci_function *function, u32 offset, unsigned len, u32 value)
+static void toy_written(struct pci_function *function, u32 offset, unsigned len, u32 value)
 {
 	toy_of(function)->config_writes++;
 }
 
-static inline void toy_msi_changed(struct pci_function *function, unsigned count)
+static void toy_msi_changed(struct pci_function *function, unsigned count)
 {
 	toy_of(function)->msi = count;
 	toy_note(toy_of(function), count ? 'M' : 'm');
 }
 
-static inline void toy_intx_allowed(struct pci_function *function, bool allowed)
+static void toy_intx_allowed(struct pci_function *function, bool allowed)
 {
 	toy_of(function)->intx = allowed;
 	toy_note(toy_of(function), allowed ? 'I' : 'i');
 }
 
-static inline void toy_destroy(struct pci_function *function)
+void toy_destroy(struct pci_function *function)
 {
 	struct toy *toy = toy_of(function);
 
@@ -104,13 +65,12 @@ static inline void toy_destroy(struct pci_function *function)
 	free(toy);
 }
 
-static inline u32 rig_intx(unsigned slot, unsigned pin)
+u32 rig_intx(unsigned slot, unsigned pin)
 {
 	return RIG_GSI + (slot + pin - 1) % 4;
 }
 
-/* Not on the bus yet. @passed: one that wants to know of MSI and INTx. */
-static inline struct toy *toy_create(struct rig *rig, bool passed)
+struct toy *toy_create(struct rig *rig, bool passed)
 {
 	static const struct pci_function_ops emulated_ops = {
 		.config_written = toy_written,
@@ -132,7 +92,7 @@ static inline struct toy *toy_create(struct rig *rig, bool passed)
 	return toy;
 }
 
-static inline struct rig *rig_create(void)
+struct rig *rig_create(void)
 {
 	static const struct pci_layout layout = {
 		.ecam = { RIG_ECAM, RIG_ECAM + 0xfffff },
@@ -151,8 +111,7 @@ static inline struct rig *rig_create(void)
 	return rig;
 }
 
-/* Nothing must be left: no region, no wire, no route. */
-static inline void rig_destroy(struct rig *rig)
+void rig_destroy(struct rig *rig)
 {
 	fake_vm_destroy_devices(&rig->vm);
 	assert_null(rig->vm.pci);
@@ -160,15 +119,12 @@ static inline void rig_destroy(struct rig *rig)
 	free(rig);
 }
 
-static inline u32 rig_read(struct rig *rig, const struct toy *toy, u32 offset, unsigned len)
+u32 rig_read(struct rig *rig, const struct toy *toy, u32 offset, unsigned len)
 {
 	return pci_config_read(rig->bus, pci_bdf(&toy->function), offset, len);
 }
 
-static inline void rig_write(struct rig *rig, const struct toy *toy, u32 offset, u32 value,
-			     unsigned len)
+void rig_write(struct rig *rig, const struct toy *toy, u32 offset, u32 value, unsigned len)
 {
 	pci_config_write(rig->bus, pci_bdf(&toy->function), offset, value, len);
 }
-
-#endif

@@ -1,50 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * A fake host whose devices can be bound: what lkvm writes into sysfs goes to a small kernel here,
- * which can refuse, and can kill the writer at any write. For one test program at a time, whose
- * kernel it takes the place of.
- */
-#ifndef TESTS_VFIO_KERNEL_H
-#define TESTS_VFIO_KERNEL_H
+#include "vfio_kernel.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+struct kernel kernel;
 
-#include "../../vfio/host_sysfs.h"
-#include "cmocka_all.h"
-#include "vfio/bind.h"
-#include "vfio_tree.h"
-
-/* ---- the kernel ---- */
-
-struct kernel {
-	struct vfio_tree tree;
-	unsigned writes;
-	unsigned kill_at;      /* the n-th write kills the process before it is done; 0: never */
-	unsigned fail_at;      /* the n-th write fails with EIO; 0: never */
-	const char *reluctant; /* this driver takes no device */
-	const char *stubborn;  /* this one lets none go */
-	const char *late;      /* this device joins group 8 only when it is bound */
-	int group_error;       /* what opening a group gives; 0: a descriptor */
-	int (*open_group)(int group); /* instead; NULL: nobody has it open */
-};
-
-static struct kernel kernel;
-
-static inline void read_at(char *text, size_t size, const char *device, const char *file)
+void read_at(char *text, size_t size, const char *device, const char *file)
 {
 	vfio_sysfs_read(text, size, "%s/bus/pci/devices/%s/%s", kernel.tree.sys, device, file);
 }
 
-static inline void driver_of(const char *device, char driver[64])
+void driver_of(const char *device, char driver[64])
 {
 	vfio_sysfs_link(driver, 64, "%s/bus/pci/devices/%s/driver", kernel.tree.sys, device);
 }
 
 /* As arm64's kernels do when a driver binds. */
-static inline void join_group(const char *device, int group)
+static void join_group(const char *device, int group)
 {
 	char target[PATH_MAX];
 
@@ -55,8 +25,7 @@ static inline void join_group(const char *device, int group)
 	vfio_tree_link(&kernel.tree, target, "sys/devices/pci0000:00/%s/iommu_group", device);
 }
 
-/* As the bus does: an override excludes all other drivers; a driver has its own devices. */
-static inline int kernel_bind(const char *device, const char *driver)
+int kernel_bind(const char *device, const char *driver)
 {
 	char override[64], own[64], target[PATH_MAX], now[64];
 
@@ -79,7 +48,7 @@ static inline int kernel_bind(const char *device, const char *driver)
 	return 0;
 }
 
-static inline int kernel_probe(const char *device)
+static int kernel_probe(const char *device)
 {
 	char driver[64];
 
@@ -91,7 +60,7 @@ static inline int kernel_probe(const char *device)
 	return 0; /* whatever came of it */
 }
 
-static inline int kernel_unbind(const char *device)
+int kernel_unbind(const char *device)
 {
 	char driver[64];
 
@@ -104,7 +73,7 @@ static inline int kernel_unbind(const char *device)
 	return 0;
 }
 
-static inline bool take_name(const char *path, const char *before, const char *after, char name[64])
+static bool take_name(const char *path, const char *before, const char *after, char name[64])
 {
 	const char *at = strstr(path, before), *end;
 
@@ -149,24 +118,14 @@ int vfio_host_open_group(const struct vfio_paths *paths, int group)
 	return kernel.group_error ? kernel.group_error : dup(STDERR_FILENO);
 }
 
-/* ---- the host ---- */
-
-static inline void add_device(const char *name, const char *class, const char *driver,
-			      const char *own, int group)
+void add_device(const char *name, const char *class, const char *driver, const char *own, int group)
 {
 	vfio_tree_device(&kernel.tree, name, class, driver, group);
 	vfio_tree_file(&kernel.tree, own, "sys/devices/pci0000:00/%s/own_driver", name);
 	vfio_tree_folder(&kernel.tree, "sys/bus/pci/drivers/%s", own);
 }
 
-#define DISK  "0000:00:04.0"
-#define SOUND "0000:00:08.0"
-#define MODEM "0000:00:08.1"
-#define SPARE "0000:00:08.2"
-#define PORT  "0000:00:01.0"
-
-/* A disk of its own; a group with two drivers, one device without, and the bridge above. */
-static inline int kernel_setup(void **state)
+int kernel_setup(void **state)
 {
 	memset(&kernel, 0, sizeof(kernel));
 	vfio_tree_create(&kernel.tree);
@@ -179,27 +138,27 @@ static inline int kernel_setup(void **state)
 	return 0;
 }
 
-static inline int kernel_teardown(void **state)
+int kernel_teardown(void **state)
 {
 	vfio_tree_destroy(&kernel.tree);
 	return 0;
 }
 
-static inline int bind_device(const char *name, struct error *err)
+int bind_device(const char *name, struct error *err)
 {
 	struct vfio_address address = vfio_tree_address(name);
 
 	return vfio_bind(&kernel.tree.paths, &address, err);
 }
 
-static inline int release(const char *name, struct error *err)
+int release(const char *name, struct error *err)
 {
 	struct vfio_address address = vfio_tree_address(name);
 
 	return vfio_release(&kernel.tree.paths, &address, err);
 }
 
-static inline void assert_driver(const char *name, const char *driver)
+void assert_driver(const char *name, const char *driver)
 {
 	char now[64];
 
@@ -207,12 +166,12 @@ static inline void assert_driver(const char *name, const char *driver)
 	assert_string_equal(now, driver);
 }
 
-static inline bool is_remembered(const char *name)
+bool is_remembered(const char *name)
 {
 	return vfio_sysfs_exists("%s/vfio/%s", kernel.tree.state, name);
 }
 
-static inline void assert_as_before(const char *name, const char *driver)
+void assert_as_before(const char *name, const char *driver)
 {
 	char override[64];
 
@@ -222,7 +181,7 @@ static inline void assert_as_before(const char *name, const char *driver)
 	assert_false(is_remembered(name));
 }
 
-static inline void assert_all_as_before(void)
+void assert_all_as_before(void)
 {
 	assert_as_before(DISK, "nvme");
 	assert_as_before(PORT, "pcieport");
@@ -230,5 +189,3 @@ static inline void assert_all_as_before(void)
 	assert_as_before(MODEM, "modem");
 	assert_as_before(SPARE, "");
 }
-
-#endif
