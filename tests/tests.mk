@@ -1,5 +1,5 @@
 # Tests. Each tests/unit/test_*.c and tests/wire/test_*.c is a cmocka program of
-# its own, built with sanitizers; test_arm_* and test_x86_* are linked with that
+# its own (tests/include/test.h), built with sanitizers; test_arm_* and test_x86_* are linked with that
 # architecture's portable part, the others with neither.
 
 TEST      := build/$(ARCH)/test
@@ -13,6 +13,10 @@ $(TEST_CORE):    $(call test_objects,$(CORE_SRC))
 $(TEST)/libx86.a: $(call test_objects,$(addprefix x86/,$(x86-portable)))
 $(TEST)/libarm.a: $(call test_objects,$(addprefix arm/,$(arm-portable)))
 
+# The main() of those that have none of their own.
+TEST_MAIN     := $(TEST)/libmain.a
+$(TEST_MAIN):    $(call test_objects,tests/common/test_main.c)
+
 $(TEST)/lib%.a:
 	$(call say,AR,$@)
 	$(Q)rm -f $@; $(AR) rcs $@ $^
@@ -25,7 +29,7 @@ $(TEST)/obj/%.o: %.c Makefile tests/tests.mk
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(TEST)/unit/%,$(wildcard tests/unit/test_*.c))
 WIRE_TESTS := $(patsubst tests/wire/%.c,$(TEST)/wire/%,$(wildcard tests/wire/test_*.c))
 # What the tests of a folder share: every other source in it; and what all share.
-TEST_COMMON := $(wildcard tests/common/*.c)
+TEST_COMMON := $(filter-out tests/common/test_main.c,$(wildcard tests/common/*.c))
 UNIT_COMMON := $(call test_objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)) $(TEST_COMMON))
 WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tests/wire/*.c)) $(TEST_COMMON))
 
@@ -40,7 +44,7 @@ $(call fake,vfio_machine,$(addprefix unit/test_vfio_,config interrupts master pe
 
 arch_lib = $(if $(findstring test_arm,$(1)),$(TEST)/libarm.a,$(if $(findstring test_x86,$(1)),$(TEST)/libx86.a))
 define test_program
-$(1): $(TEST)/obj/$(2) $(3) $(extra_$(1:$(TEST)/%=%)) $(call arch_lib,$(1)) $(TEST_CORE)
+$(1): $(TEST)/obj/$(2) $(3) $(extra_$(1:$(TEST)/%=%)) $(TEST_MAIN) $(call arch_lib,$(1)) $(TEST_CORE)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call test_program,$(t),tests/unit/$(notdir $(t)).o,$(UNIT_COMMON))))
 $(foreach t,$(WIRE_TESTS),$(eval $(call test_program,$(t),tests/wire/$(notdir $(t)).o,$(WIRE_COMMON))))

@@ -65,12 +65,15 @@ $(TSAN)/obj/%.o: %.c Makefile tests/fuzz/fuzz.mk
 	$(Q)$(CC) $(TEST_CPP) $(TSAN_C) -MMD -MP -c -o $@ $<
 
 $(TSAN_CORE): $(call tsan_objects,$(CORE_SRC))
+TSAN_MAIN  := $(TSAN)/libmain.a
+$(TSAN_MAIN): $(call tsan_objects,tests/common/test_main.c)
+$(TSAN_CORE) $(TSAN_MAIN):
 	$(call say,AR,$@)
 	$(Q)rm -f $@; $(AR) rcs $@ $^
 
 tsan_common = $(patsubst $(TEST)/%,$(TSAN)/%,$(if $(findstring /wire/,$(1)),$(WIRE_COMMON),$(UNIT_COMMON)))
 define tsan_program
-$(1): $(patsubst $(TSAN)/%,$(TSAN)/obj/tests/%.o,$(1)) $(call tsan_common,$(1)) $(patsubst $(TEST)/%,$(TSAN)/%,$(extra_$(1:$(TSAN)/%=%))) $(TSAN_CORE)
+$(1): $(patsubst $(TSAN)/%,$(TSAN)/obj/tests/%.o,$(1)) $(call tsan_common,$(1)) $(patsubst $(TEST)/%,$(TSAN)/%,$(extra_$(1:$(TSAN)/%=%))) $(TSAN_MAIN) $(TSAN_CORE)
 endef
 $(foreach t,$(TSAN_TESTS),$(eval $(call tsan_program,$(t))))
 $(TSAN_TESTS):

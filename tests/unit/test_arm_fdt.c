@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The whole device tree, read back with libfdt. */
-#include "cmocka_all.h"
+#include "test.h"
 
 #include <errno.h>
 #include <libfdt.h>
@@ -163,7 +163,7 @@ static void assert_interrupt(const struct machine *m, const char *path, u32 spi,
 	assert_int_equal(fdt32_to_cpu(data[2]), flags);
 }
 
-static void the_kernel_is_told_its_command_line_and_initrd(void **state)
+TEST(the_kernel_is_told_its_command_line_and_initrd)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
 
@@ -177,7 +177,7 @@ static void the_kernel_is_told_its_command_line_and_initrd(void **state)
 	machine_destroy(m);
 }
 
-static void without_initrd_and_serial_console_nothing_is_said_of_them(void **state)
+TEST(without_initrd_and_serial_console_nothing_is_said_of_them)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
 
@@ -188,7 +188,7 @@ static void without_initrd_and_serial_console_nothing_is_said_of_them(void **sta
 	machine_destroy(m);
 }
 
-static void each_boot_has_other_seeds(void **state)
+TEST(each_boot_has_other_seeds)
 {
 	struct machine *a = machine_create(GIC_V3_ITS, 1);
 	struct machine *b = machine_create(GIC_V3_ITS, 1);
@@ -203,7 +203,7 @@ static void each_boot_has_other_seeds(void **state)
 	machine_destroy(b);
 }
 
-static void each_range_of_ram_is_a_memory_node(void **state)
+TEST(each_range_of_ram_is_a_memory_node)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
 
@@ -217,7 +217,7 @@ static void each_range_of_ram_is_a_memory_node(void **state)
 	machine_destroy(m);
 }
 
-static void cpus_are_named_by_their_affinity_and_started_by_psci(void **state)
+TEST(cpus_are_named_by_their_affinity_and_started_by_psci)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 18);
 
@@ -233,7 +233,7 @@ static void cpus_are_named_by_their_affinity_and_started_by_psci(void **state)
 	machine_destroy(m);
 }
 
-static void an_its_is_a_child_of_the_gic(void **state)
+TEST(an_its_is_a_child_of_the_gic)
 {
 	const char *gic = "/interrupt-controller@8000000";
 	const char *its = "/interrupt-controller@8000000/its@8080000";
@@ -253,7 +253,7 @@ static void an_its_is_a_child_of_the_gic(void **state)
 	machine_destroy(m);
 }
 
-static void a_gicv3_may_go_without_its(void **state)
+TEST(a_gicv3_may_go_without_its)
 {
 	struct machine *m = machine_create(GIC_V3, 1);
 
@@ -262,7 +262,7 @@ static void a_gicv3_may_go_without_its(void **state)
 	machine_destroy(m);
 }
 
-static void redistributors_of_many_cpus_leave_the_serial_port_alone(void **state)
+TEST(redistributors_of_many_cpus_leave_the_serial_port_alone)
 {
 	const char *gic = "/interrupt-controller@8000000";
 	struct machine *m = machine_create(GIC_V3, ARCH_MAX_CPUS);
@@ -277,7 +277,7 @@ static void redistributors_of_many_cpus_leave_the_serial_port_alone(void **state
 	machine_destroy(m);
 }
 
-static void a_v2m_frame_is_a_child_of_a_gicv2(void **state)
+TEST(a_v2m_frame_is_a_child_of_a_gicv2)
 {
 	const char *gic = "/interrupt-controller@8000000";
 	const char *v2m = "/interrupt-controller@8000000/v2m@8020000";
@@ -296,7 +296,7 @@ static void a_v2m_frame_is_a_child_of_a_gicv2(void **state)
 	machine_destroy(m);
 }
 
-static void timer_interrupts_name_the_cpus_on_a_gicv2_alone(void **state)
+TEST(timer_interrupts_name_the_cpus_on_a_gicv2_alone)
 {
 	struct machine *m = machine_create(GIC_V2, 3);
 
@@ -310,7 +310,7 @@ static void timer_interrupts_name_the_cpus_on_a_gicv2_alone(void **state)
 	machine_destroy(m);
 }
 
-static void devices_are_where_their_slots_are(void **state)
+TEST(devices_are_where_their_slots_are)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
 
@@ -332,7 +332,7 @@ static void devices_are_where_their_slots_are(void **state)
 	machine_destroy(m);
 }
 
-static void endpoints_point_to_the_iommu(void **state)
+TEST(endpoints_point_to_the_iommu)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
 	const fdt32_t *iommus;
@@ -371,7 +371,7 @@ static struct machine *machine_with_pci(enum gic_kind gic)
 
 static const char pcie[] = "/pcie@40000000";
 
-static void the_pci_host_has_one_bus_and_three_windows(void **state)
+TEST(the_pci_host_has_one_bus_and_three_windows)
 {
 	static const u32 ranges[] = {
 		0x01000000, 0, 0,	   0, 0x3eff0000, 0,	0x10000,
@@ -393,7 +393,7 @@ static void the_pci_host_has_one_bus_and_three_windows(void **state)
 	machine_destroy(m);
 }
 
-static void each_pin_of_each_slot_has_an_spi_of_its_own(void **state)
+TEST(each_pin_of_each_slot_has_an_spi_of_its_own)
 {
 	struct machine *m = machine_with_pci(GIC_V3);
 	const fdt32_t *map = cells(m, pcie, "interrupt-map", 128 * 10);
@@ -411,7 +411,7 @@ static void each_pin_of_each_slot_has_an_spi_of_its_own(void **state)
 	machine_destroy(m);
 }
 
-static void msis_go_to_the_its_by_requester_or_to_the_v2m_frame_or_nowhere(void **state)
+TEST(msis_go_to_the_its_by_requester_or_to_the_v2m_frame_or_nowhere)
 {
 	struct machine *m = machine_with_pci(GIC_V3_ITS);
 	const fdt32_t *map = cells(m, pcie, "msi-map", 4);
@@ -430,7 +430,7 @@ static void msis_go_to_the_its_by_requester_or_to_the_v2m_frame_or_nowhere(void 
 	machine_destroy(m);
 }
 
-static void the_iommus_builder_is_given_the_functions(void **state)
+TEST(the_iommus_builder_is_given_the_functions)
 {
 	struct machine *m = machine_with_pci(GIC_V3_ITS);
 
@@ -438,7 +438,7 @@ static void the_iommus_builder_is_given_the_functions(void **state)
 	machine_destroy(m);
 }
 
-static void a_doorbell_that_moved_is_where_the_tree_says(void **state)
+TEST(a_doorbell_that_moved_is_where_the_tree_says)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
 
@@ -449,7 +449,7 @@ static void a_doorbell_that_moved_is_where_the_tree_says(void **state)
 	machine_destroy(m);
 }
 
-static void phandles_are_unique(void **state)
+TEST(phandles_are_unique)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
 	u32 seen[64] = { 0 };
@@ -466,7 +466,7 @@ static void phandles_are_unique(void **state)
 	machine_destroy(m);
 }
 
-static void no_node_has_a_property_twice(void **state)
+TEST(no_node_has_a_property_twice)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 2);
 
@@ -488,7 +488,7 @@ static void no_node_has_a_property_twice(void **state)
 	machine_destroy(m);
 }
 
-static void the_largest_machine_fits(void **state)
+TEST(the_largest_machine_fits)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, ARCH_MAX_CPUS);
 	struct device *more = calloc(MAP_VIRTIO_SLOTS, sizeof(*more));
@@ -509,7 +509,7 @@ static void the_largest_machine_fits(void **state)
 	free(more);
 }
 
-static void a_hook_that_fails_fails_the_tree(void **state)
+TEST(a_hook_that_fails_fails_the_tree)
 {
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
 	void *fdt;
@@ -518,33 +518,4 @@ static void a_hook_that_fails_fails_the_tree(void **state)
 	m->firmware.fdt_properties = failing_hook;
 	assert_int_equal(fdt_build(&m->desc, &fdt, &size), -EINVAL);
 	machine_destroy(m);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_kernel_is_told_its_command_line_and_initrd),
-		cmocka_unit_test(without_initrd_and_serial_console_nothing_is_said_of_them),
-		cmocka_unit_test(each_boot_has_other_seeds),
-		cmocka_unit_test(each_range_of_ram_is_a_memory_node),
-		cmocka_unit_test(cpus_are_named_by_their_affinity_and_started_by_psci),
-		cmocka_unit_test(an_its_is_a_child_of_the_gic),
-		cmocka_unit_test(a_gicv3_may_go_without_its),
-		cmocka_unit_test(redistributors_of_many_cpus_leave_the_serial_port_alone),
-		cmocka_unit_test(a_v2m_frame_is_a_child_of_a_gicv2),
-		cmocka_unit_test(timer_interrupts_name_the_cpus_on_a_gicv2_alone),
-		cmocka_unit_test(devices_are_where_their_slots_are),
-		cmocka_unit_test(endpoints_point_to_the_iommu),
-		cmocka_unit_test(the_pci_host_has_one_bus_and_three_windows),
-		cmocka_unit_test(each_pin_of_each_slot_has_an_spi_of_its_own),
-		cmocka_unit_test(msis_go_to_the_its_by_requester_or_to_the_v2m_frame_or_nowhere),
-		cmocka_unit_test(the_iommus_builder_is_given_the_functions),
-		cmocka_unit_test(a_doorbell_that_moved_is_where_the_tree_says),
-		cmocka_unit_test(phandles_are_unique),
-		cmocka_unit_test(no_node_has_a_property_twice),
-		cmocka_unit_test(the_largest_machine_fits),
-		cmocka_unit_test(a_hook_that_fails_fails_the_tree),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

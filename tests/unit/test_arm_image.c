@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "cmocka_all.h"
+#include "test.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -111,7 +111,7 @@ static struct arch_image *assert_opens(void)
 	return image;
 }
 
-static void a_file_that_is_missing_is_said_to_be_so(void **state)
+TEST(a_file_that_is_missing_is_said_to_be_so)
 {
 	struct arch_image *image;
 	struct error err = { "" };
@@ -120,13 +120,13 @@ static void a_file_that_is_missing_is_said_to_be_so(void **state)
 	assert_non_null(strstr(err.text, "/nonexistent/Image: No such file"));
 }
 
-static void an_empty_file_is_refused(void **state)
+TEST(an_empty_file_is_refused)
 {
 	write_file("", 0);
 	assert_refused("empty");
 }
 
-static void a_folder_is_refused(void **state)
+TEST(a_folder_is_refused)
 {
 	struct arch_image *image;
 	struct error err = { "" };
@@ -135,7 +135,7 @@ static void a_folder_is_refused(void **state)
 	assert_non_null(strstr(err.text, "is a directory; give a file"));
 }
 
-static void a_file_shorter_than_a_header_is_truncated(void **state)
+TEST(a_file_shorter_than_a_header_is_truncated)
 {
 	u8 *kernel = make_kernel();
 
@@ -144,7 +144,7 @@ static void a_file_shorter_than_a_header_is_truncated(void **state)
 	free(kernel);
 }
 
-static void a_kernel_without_its_last_byte_is_truncated(void **state)
+TEST(a_kernel_without_its_last_byte_is_truncated)
 {
 	u8 *kernel = make_kernel();
 
@@ -153,7 +153,7 @@ static void a_kernel_without_its_last_byte_is_truncated(void **state)
 	free(kernel);
 }
 
-static void a_text_file_is_no_kernel(void **state)
+TEST(a_text_file_is_no_kernel)
 {
 	char text[1024];
 
@@ -162,7 +162,7 @@ static void a_text_file_is_no_kernel(void **state)
 	assert_refused("not an arm64 Linux kernel");
 }
 
-static void a_bzimage_is_an_x86_kernel(void **state)
+TEST(a_bzimage_is_an_x86_kernel)
 {
 	u8 data[1024] = { 0 };
 
@@ -171,7 +171,7 @@ static void a_bzimage_is_an_x86_kernel(void **state)
 	assert_refused("this is an x86 kernel");
 }
 
-static void elf_files_are_told_by_their_machine(void **state)
+TEST(elf_files_are_told_by_their_machine)
 {
 	u8 data[128] = ELFMAG;
 
@@ -186,7 +186,7 @@ static void elf_files_are_told_by_their_machine(void **state)
 	assert_refused("another machine");
 }
 
-static void a_big_endian_kernel_is_refused(void **state)
+TEST(a_big_endian_kernel_is_refused)
 {
 	u8 *kernel = make_kernel();
 
@@ -196,7 +196,7 @@ static void a_big_endian_kernel_is_refused(void **state)
 	free(kernel);
 }
 
-static void a_kernel_that_tells_no_size_is_too_old(void **state)
+TEST(a_kernel_that_tells_no_size_is_too_old)
 {
 	u8 *kernel = make_kernel();
 
@@ -206,7 +206,7 @@ static void a_kernel_that_tells_no_size_is_too_old(void **state)
 	free(kernel);
 }
 
-static void a_gzip_file_cut_anywhere_is_refused(void **state)
+TEST(a_gzip_file_cut_anywhere_is_refused)
 {
 	u8 *kernel = make_kernel();
 
@@ -220,7 +220,7 @@ static void a_gzip_file_cut_anywhere_is_refused(void **state)
 	free(kernel);
 }
 
-static void what_a_gzip_file_holds_is_checked_like_a_plain_one(void **state)
+TEST(what_a_gzip_file_holds_is_checked_like_a_plain_one)
 {
 	char text[1024];
 
@@ -256,7 +256,7 @@ static void assert_loads(struct arch_image *image, const u8 *kernel)
 	arch_image_close(image);
 }
 
-static void a_kernel_is_loaded_where_its_header_wants(void **state)
+TEST(a_kernel_is_loaded_where_its_header_wants)
 {
 	u8 *kernel = make_kernel();
 	struct arch_image *image;
@@ -270,7 +270,7 @@ static void a_kernel_is_loaded_where_its_header_wants(void **state)
 	free(kernel);
 }
 
-static void a_gzip_kernel_arrives_decompressed(void **state)
+TEST(a_gzip_kernel_arrives_decompressed)
 {
 	u8 *kernel = make_kernel();
 
@@ -279,7 +279,7 @@ static void a_gzip_kernel_arrives_decompressed(void **state)
 	free(kernel);
 }
 
-static void a_gzip_kernel_cannot_write_past_the_size_in_its_header(void **state)
+TEST(a_gzip_kernel_cannot_write_past_the_size_in_its_header)
 {
 	struct guest_memory *memory = make_memory();
 	u8 *big = calloc(1, 8 * MIB);
@@ -307,7 +307,7 @@ static void a_gzip_kernel_cannot_write_past_the_size_in_its_header(void **state)
 	free(big);
 }
 
-static void a_damaged_gzip_kernel_does_not_load(void **state)
+TEST(a_damaged_gzip_kernel_does_not_load)
 {
 	struct guest_memory *memory = make_memory();
 	u8 *kernel = make_kernel();
@@ -332,7 +332,7 @@ static void a_damaged_gzip_kernel_does_not_load(void **state)
 	free(kernel);
 }
 
-static void kernel_device_tree_and_initrd_do_not_overlap(void **state)
+TEST(kernel_device_tree_and_initrd_do_not_overlap)
 {
 	struct guest_memory *memory = make_memory();
 	u8 *kernel = make_kernel();
@@ -357,7 +357,7 @@ static void kernel_device_tree_and_initrd_do_not_overlap(void **state)
 	free(kernel);
 }
 
-static void a_kernel_that_does_not_fit_is_refused(void **state)
+TEST(a_kernel_that_does_not_fit_is_refused)
 {
 	const u64 sizes[] = { 14 * MIB + 1, 1ULL << 40, UINT64_MAX, UINT64_MAX - 4 * KIB };
 	u8 *kernel = make_kernel();
@@ -377,7 +377,7 @@ static void a_kernel_that_does_not_fit_is_refused(void **state)
 	free(kernel);
 }
 
-static void an_initrd_fits_to_the_last_byte_and_not_beyond(void **state)
+TEST(an_initrd_fits_to_the_last_byte_and_not_beyond)
 {
 	u8 *kernel = make_kernel();
 	struct error err = { "" };
@@ -393,7 +393,7 @@ static void an_initrd_fits_to_the_last_byte_and_not_beyond(void **state)
 	free(kernel);
 }
 
-static void an_initrd_stays_within_32_gib_of_the_kernel(void **state)
+TEST(an_initrd_stays_within_32_gib_of_the_kernel)
 {
 	const struct range huge = { 0x80000000, 0x80000000 + 64 * GIB - 1 };
 	u8 *kernel = make_kernel();
@@ -407,7 +407,7 @@ static void an_initrd_stays_within_32_gib_of_the_kernel(void **state)
 	free(kernel);
 }
 
-static void a_command_line_longer_than_the_kernel_takes_is_refused(void **state)
+TEST(a_command_line_longer_than_the_kernel_takes_is_refused)
 {
 	char line[ARCH_MAX_CMDLINE + 2];
 	u8 *kernel = make_kernel();
@@ -426,7 +426,7 @@ static void a_command_line_longer_than_the_kernel_takes_is_refused(void **state)
 	free(kernel);
 }
 
-static void the_header_tells_the_size_of_pages(void **state)
+TEST(the_header_tells_the_size_of_pages)
 {
 	/* Bits 1 and 2; bit 3 is about where the kernel may go. */
 	static const u64 sizes[] = { 0, 4 * KIB, 16 * KIB, 64 * KIB };
@@ -444,32 +444,4 @@ static void the_header_tells_the_size_of_pages(void **state)
 	}
 }
 
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_file_that_is_missing_is_said_to_be_so),
-		cmocka_unit_test(an_empty_file_is_refused),
-		cmocka_unit_test(a_folder_is_refused),
-		cmocka_unit_test(a_file_shorter_than_a_header_is_truncated),
-		cmocka_unit_test(a_kernel_without_its_last_byte_is_truncated),
-		cmocka_unit_test(a_text_file_is_no_kernel),
-		cmocka_unit_test(a_bzimage_is_an_x86_kernel),
-		cmocka_unit_test(elf_files_are_told_by_their_machine),
-		cmocka_unit_test(a_big_endian_kernel_is_refused),
-		cmocka_unit_test(a_kernel_that_tells_no_size_is_too_old),
-		cmocka_unit_test(a_gzip_file_cut_anywhere_is_refused),
-		cmocka_unit_test(what_a_gzip_file_holds_is_checked_like_a_plain_one),
-		cmocka_unit_test(a_kernel_is_loaded_where_its_header_wants),
-		cmocka_unit_test(a_gzip_kernel_arrives_decompressed),
-		cmocka_unit_test(a_gzip_kernel_cannot_write_past_the_size_in_its_header),
-		cmocka_unit_test(a_damaged_gzip_kernel_does_not_load),
-		cmocka_unit_test(kernel_device_tree_and_initrd_do_not_overlap),
-		cmocka_unit_test(a_kernel_that_does_not_fit_is_refused),
-		cmocka_unit_test(an_initrd_fits_to_the_last_byte_and_not_beyond),
-		cmocka_unit_test(an_initrd_stays_within_32_gib_of_the_kernel),
-		cmocka_unit_test(a_command_line_longer_than_the_kernel_takes_is_refused),
-		cmocka_unit_test(the_header_tells_the_size_of_pages),
-	};
-
-	return cmocka_run_group_tests(tests, setup, teardown);
-}
+TEST_PROGRAM(setup, teardown)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Packed arm64 kernels as distributions ship them, whole and damaged: gzip, and EFI zboot. */
-#include "cmocka_all.h"
+#include "test.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -214,7 +214,7 @@ static void assert_loads(void)
 	memory_destroy(memory);
 }
 
-static void a_gzip_kernel_with_padding_behind_it_loads(void **state)
+TEST(a_gzip_kernel_with_padding_behind_it_loads)
 {
 	static const u8 zeros[4096];
 
@@ -223,14 +223,14 @@ static void a_gzip_kernel_with_padding_behind_it_loads(void **state)
 	assert_loads();
 }
 
-static void a_gzip_kernel_with_a_device_tree_behind_it_loads(void **state)
+TEST(a_gzip_kernel_with_a_device_tree_behind_it_loads)
 {
 	make_gzip();
 	append("\xd0\x0d\xfe\xed and what a device tree holds", 33);
 	assert_loads();
 }
 
-static void a_gzip_kernel_loads_whatever_the_last_four_bytes_are(void **state)
+TEST(a_gzip_kernel_loads_whatever_the_last_four_bytes_are)
 {
 	u8 size[4];
 
@@ -241,7 +241,7 @@ static void a_gzip_kernel_loads_whatever_the_last_four_bytes_are(void **state)
 	assert_loads();
 }
 
-static void an_efi_zboot_kernel_of_gzip_loads(void **state)
+TEST(an_efi_zboot_kernel_of_gzip_loads)
 {
 	make_zboot("gzip");
 	assert_loads();
@@ -249,7 +249,7 @@ static void an_efi_zboot_kernel_of_gzip_loads(void **state)
 	assert_loads();
 }
 
-static void an_efi_zboot_kernel_of_zstd_loads(void **state)
+TEST(an_efi_zboot_kernel_of_zstd_loads)
 {
 	make_zboot("zstd");
 	assert_loads();
@@ -259,7 +259,7 @@ static void an_efi_zboot_kernel_of_zstd_loads(void **state)
 	assert_loads();
 }
 
-static void without_the_size_behind_it_too(void **state)
+TEST(without_the_size_behind_it_too)
 {
 	make_zboot("zstd");
 	file.len -= 4;
@@ -269,7 +269,7 @@ static void without_the_size_behind_it_too(void **state)
 	assert_loads();
 }
 
-static void another_compression_is_named_as_the_reason(void **state)
+TEST(another_compression_is_named_as_the_reason)
 {
 	make_zboot("gzip");
 	memset(file.bytes + ZBOOT_TYPE, 0, 32);
@@ -279,7 +279,7 @@ static void another_compression_is_named_as_the_reason(void **state)
 	assert_refused("neither gzip nor zstd");
 }
 
-static void a_zboot_header_that_points_astray_is_refused(void **state)
+TEST(a_zboot_header_that_points_astray_is_refused)
 {
 	static const u32 far[] = { FILE_MAX, INT32_MAX, UINT32_MAX - 1, UINT32_MAX };
 
@@ -302,7 +302,7 @@ static void a_zboot_header_that_points_astray_is_refused(void **state)
 	assert_refused("truncated");
 }
 
-static void a_payload_of_another_format_is_damaged(void **state)
+TEST(a_payload_of_another_format_is_damaged)
 {
 	make_zboot("gzip");
 	memset(file.bytes + ZBOOT_TYPE, 0, 32);
@@ -314,7 +314,7 @@ static void a_payload_of_another_format_is_damaged(void **state)
 	assert_refused("damaged");
 }
 
-static void a_zboot_kernel_that_was_packed_once_more_says_so(void **state)
+TEST(a_zboot_kernel_that_was_packed_once_more_says_so)
 {
 	static struct file inner;
 
@@ -325,7 +325,7 @@ static void a_zboot_kernel_that_was_packed_once_more_says_so(void **state)
 	assert_refused("packed once more");
 }
 
-static void what_unpacks_to_more_than_its_header_says_is_refused_before_ram_is_touched(void **state)
+TEST(what_unpacks_to_more_than_its_header_says_is_refused_before_ram_is_touched)
 {
 	u8 *bomb = calloc(1, BOMB);
 
@@ -362,7 +362,7 @@ static void assert_harmless(bool must_fail)
 	memory_destroy(memory);
 }
 
-static void a_kernel_cut_anywhere_is_refused(void **state)
+TEST(a_kernel_cut_anywhere_is_refused)
 {
 	static const char *const types[] = { "gzip", "zstd" };
 
@@ -386,7 +386,7 @@ static void a_kernel_cut_anywhere_is_refused(void **state)
 	}
 }
 
-static void a_damaged_kernel_is_refused_or_loaded_and_does_no_harm(void **state)
+TEST(a_damaged_kernel_is_refused_or_loaded_and_does_no_harm)
 {
 	static const char *const types[] = { "gzip", "zstd", NULL };
 	u32 random = 42;
@@ -417,25 +417,10 @@ static void a_damaged_kernel_is_refused_or_loaded_and_does_no_harm(void **state)
 	}
 }
 
-int main(void)
+static int begin(void **state)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_gzip_kernel_with_padding_behind_it_loads),
-		cmocka_unit_test(a_gzip_kernel_with_a_device_tree_behind_it_loads),
-		cmocka_unit_test(a_gzip_kernel_loads_whatever_the_last_four_bytes_are),
-		cmocka_unit_test(an_efi_zboot_kernel_of_gzip_loads),
-		cmocka_unit_test(an_efi_zboot_kernel_of_zstd_loads),
-		cmocka_unit_test(without_the_size_behind_it_too),
-		cmocka_unit_test(another_compression_is_named_as_the_reason),
-		cmocka_unit_test(a_zboot_header_that_points_astray_is_refused),
-		cmocka_unit_test(a_payload_of_another_format_is_damaged),
-		cmocka_unit_test(a_zboot_kernel_that_was_packed_once_more_says_so),
-		cmocka_unit_test(
-			what_unpacks_to_more_than_its_header_says_is_refused_before_ram_is_touched),
-		cmocka_unit_test(a_kernel_cut_anywhere_is_refused),
-		cmocka_unit_test(a_damaged_kernel_is_refused_or_loaded_and_does_no_harm),
-	};
-
 	make_kernel();
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return setup(state);
 }
+
+TEST_PROGRAM(begin, teardown)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The map, and the v2m frame on a bus of its own with wires that only count. */
-#include "cmocka_all.h"
+#include "test.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 static struct irq irq;
 
-static void the_names_of_interrupt_controllers_are_known(void **state)
+TEST(the_names_of_interrupt_controllers_are_known)
 {
 	struct error err = { "" };
 	int kind;
@@ -29,7 +29,7 @@ static void the_names_of_interrupt_controllers_are_known(void **state)
 	assert_non_null(strstr(err.text, "gicv3-its, gicv3, gicv2m and gicv2"));
 }
 
-static void ram_begins_at_2_gib(void **state)
+TEST(ram_begins_at_2_gib)
 {
 	struct range ram;
 
@@ -38,7 +38,7 @@ static void ram_begins_at_2_gib(void **state)
 	assert_int_equal(ram.last, 0x8fffffff);
 }
 
-static void senseless_sizes_of_ram_are_refused(void **state)
+TEST(senseless_sizes_of_ram_are_refused)
 {
 	const u64 sizes[] = { 0, 1, 4096, 256 * MIB + 1, 1ULL << 48, UINT64_MAX - 4095 };
 
@@ -51,7 +51,7 @@ static void senseless_sizes_of_ram_are_refused(void **state)
 	}
 }
 
-static void slots_do_not_overlap_and_end(void **state)
+TEST(slots_do_not_overlap_and_end)
 {
 	struct device_slot slot, last = { 0 };
 	unsigned n;
@@ -89,7 +89,7 @@ static void v2m_machine_destroy(struct vm *vm)
 	free(vm);
 }
 
-static void the_v2m_frame_tells_which_spis_it_has(void **state)
+TEST(the_v2m_frame_tells_which_spis_it_has)
 {
 	struct vm *vm = v2m_machine();
 	u32 value;
@@ -100,7 +100,7 @@ static void the_v2m_frame_tells_which_spis_it_has(void **state)
 	v2m_machine_destroy(vm);
 }
 
-static void a_message_to_the_v2m_frame_pulses_its_spi(void **state)
+TEST(a_message_to_the_v2m_frame_pulses_its_spi)
 {
 	struct vm *vm = v2m_machine();
 	u32 intid = 32 + 64 + 63;
@@ -111,7 +111,7 @@ static void a_message_to_the_v2m_frame_pulses_its_spi(void **state)
 	v2m_machine_destroy(vm);
 }
 
-static void a_message_with_anothers_spi_is_ignored(void **state)
+TEST(a_message_with_anothers_spi_is_ignored)
 {
 	const u32 intids[] = { 0, 32, 32 + 16, 32 + 63, 32 + 128, 1020, UINT32_MAX };
 	struct vm *vm = v2m_machine();
@@ -137,7 +137,7 @@ static u64 placed(enum gic_kind kind, u64 start, u64 last)
 	return map_msi_base(kind, &host, 4, &small_ram, 1, 40);
 }
 
-static void without_a_hosts_window_or_with_the_usual_one_nothing_moves(void **state)
+TEST(without_a_hosts_window_or_with_the_usual_one_nothing_moves)
 {
 	struct range window;
 
@@ -155,7 +155,7 @@ static void without_a_hosts_window_or_with_the_usual_one_nothing_moves(void **st
 	assert_false(map_msi_window(GIC_V2, 0, &window));
 }
 
-static void the_doorbell_moves_into_the_hosts_window(void **state)
+TEST(the_doorbell_moves_into_the_hosts_window)
 {
 	static const struct range windows[] = {
 		{ 0x30000000, 0x300fffff },	/* room for all of it */
@@ -183,7 +183,7 @@ static void the_doorbell_moves_into_the_hosts_window(void **state)
 	}
 }
 
-static void a_window_without_room_leaves_the_doorbell_where_it_is(void **state)
+TEST(a_window_without_room_leaves_the_doorbell_where_it_is)
 {
 	static const struct range windows[] = {
 		{ 0x80000000, 0x8fffffff },	  /* RAM */
@@ -201,7 +201,7 @@ static void a_window_without_room_leaves_the_doorbell_where_it_is(void **state)
 
 /* ---- PCI ---- */
 
-static void pci_is_below_ram_and_above_it(void **state)
+TEST(pci_is_below_ram_and_above_it)
 {
 	struct pci_layout pci;
 
@@ -214,7 +214,7 @@ static void pci_is_below_ram_and_above_it(void **state)
 	assert_int_equal(pci.intx(31, 4), MAP_SPI_COUNT - 1);
 }
 
-static void a_doorbell_above_ram_is_no_place_for_registers(void **state)
+TEST(a_doorbell_above_ram_is_no_place_for_registers)
 {
 	u64 base = placed(GIC_V3_ITS, 0x200000000, 0x2000fffff);
 	struct pci_layout pci;
@@ -223,7 +223,7 @@ static void a_doorbell_above_ram_is_no_place_for_registers(void **state)
 	assert_true(pci.mmio64.start >= base + MAP_ITS_SIZE);
 }
 
-static void ram_that_leaves_no_room_is_too_much(void **state)
+TEST(ram_that_leaves_no_room_is_too_much)
 {
 	const struct range ram = { MAP_RAM, (1ULL << 40) - 1 };
 	struct error err = { "" };
@@ -234,25 +234,4 @@ static void ram_that_leaves_no_room_is_too_much(void **state)
 	assert_int_equal(map_pci(&ram, 1, 48, GIC_V3, 0, &pci, NULL), 0);
 	assert_int_equal(map_pci(&ram, 1, 52, GIC_V3, 0, &pci, NULL), 0);
 	assert_true(pci.mmio64.last == (1ULL << 48) - 1);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_names_of_interrupt_controllers_are_known),
-		cmocka_unit_test(ram_begins_at_2_gib),
-		cmocka_unit_test(senseless_sizes_of_ram_are_refused),
-		cmocka_unit_test(slots_do_not_overlap_and_end),
-		cmocka_unit_test(the_v2m_frame_tells_which_spis_it_has),
-		cmocka_unit_test(a_message_to_the_v2m_frame_pulses_its_spi),
-		cmocka_unit_test(a_message_with_anothers_spi_is_ignored),
-		cmocka_unit_test(without_a_hosts_window_or_with_the_usual_one_nothing_moves),
-		cmocka_unit_test(the_doorbell_moves_into_the_hosts_window),
-		cmocka_unit_test(a_window_without_room_leaves_the_doorbell_where_it_is),
-		cmocka_unit_test(pci_is_below_ram_and_above_it),
-		cmocka_unit_test(a_doorbell_above_ram_is_no_place_for_registers),
-		cmocka_unit_test(ram_that_leaves_no_room_is_too_much),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/bus.h"
 
 static u64 last_offset, last_value;
@@ -19,7 +19,7 @@ static void write_note(struct bus_region *region, u64 offset, u64 value, unsigne
 
 static const struct bus_ops ops = { .read = read_offset, .write = write_note };
 
-static void an_access_reaches_its_region(void **state)
+TEST(an_access_reaches_its_region)
 {
 	struct bus_region low = { 0x1000, 0x1fff, &ops }, high = { 0x3000, 0x300f, &ops };
 	struct bus *bus;
@@ -39,7 +39,7 @@ static void an_access_reaches_its_region(void **state)
 	bus_destroy(bus);
 }
 
-static void what_nobody_claims_reads_all_ones(void **state)
+TEST(what_nobody_claims_reads_all_ones)
 {
 	struct bus_region region = { 0x1000, 0x1007, &ops };
 	struct bus *bus;
@@ -55,7 +55,7 @@ static void what_nobody_claims_reads_all_ones(void **state)
 	bus_destroy(bus);
 }
 
-static void regions_do_not_overlap(void **state)
+TEST(regions_do_not_overlap)
 {
 	struct bus_region a = { 0x1000, 0x1fff, &ops }, b = { 0x1fff, 0x2fff, &ops },
 			  c = { 0x0, 0x1000, &ops }, all = { 0, UINT64_MAX, &ops };
@@ -68,15 +68,4 @@ static void regions_do_not_overlap(void **state)
 	assert_int_equal(bus_add(bus, &all), -EEXIST);
 	bus_remove(bus, &b); /* was never there */
 	bus_destroy(bus);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_access_reaches_its_region),
-		cmocka_unit_test(what_nobody_claims_reads_all_ones),
-		cmocka_unit_test(regions_do_not_overlap),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "util/log.h"
 #include "vmm/control.h"
 
@@ -247,12 +246,12 @@ static void expect_answer(const char *request, const char *answer)
 
 /* ---- framing ---- */
 
-static void a_request_is_a_line_and_so_is_the_answer(void **state)
+TEST_WITH(a_request_is_a_line_and_so_is_the_answer, set_up_listening, tear_down)
 {
 	expect_answer("{\"command\":\"echo\",\"text\":\"hello\"}\n", "{\"echo\":\"hello\"}\n");
 }
 
-static void a_request_may_come_in_single_bytes(void **state)
+TEST_WITH(a_request_may_come_in_single_bytes, set_up_listening, tear_down)
 {
 	const char *request = "{\"command\":\"echo\",\"text\":1}\n";
 	char byte[2] = "", text[64];
@@ -266,7 +265,7 @@ static void a_request_may_come_in_single_bytes(void **state)
 	assert_string_equal(text, "{\"echo\":1}\n");
 }
 
-static void a_client_may_close_its_half_after_the_request(void **state)
+TEST_WITH(a_client_may_close_its_half_after_the_request, set_up_listening, tear_down)
 {
 	char text[64];
 	int fd = client_open();
@@ -278,7 +277,7 @@ static void a_client_may_close_its_half_after_the_request(void **state)
 	assert_string_equal(text, "{\"echo\":2}\n");
 }
 
-static void what_is_no_request_is_refused(void **state)
+TEST_WITH(what_is_no_request_is_refused, set_up_listening, tear_down)
 {
 	expect_answer("\n", "{\"error\":\"a request is a JSON object on a line\"}\n");
 	expect_answer("hello\n", "{\"error\":\"a request is a JSON object on a line\"}\n");
@@ -289,7 +288,7 @@ static void what_is_no_request_is_refused(void **state)
 	expect_answer("{\"command\":\"no\"}\n", "{\"error\":\"no, because\"}\n");
 }
 
-static void a_request_without_end_is_cut_off(void **state)
+TEST_WITH(a_request_without_end_is_cut_off, set_up_listening, tear_down)
 {
 	char text[256], flood_of_x[CONTROL_REQUEST];
 	int fd = client_open();
@@ -301,7 +300,7 @@ static void a_request_without_end_is_cut_off(void **state)
 	assert_string_equal(text, "{\"error\":\"the request is too long\"}\n");
 }
 
-static void a_client_that_says_more_than_one_request_is_dropped(void **state)
+TEST_WITH(a_client_that_says_more_than_one_request_is_dropped, set_up_listening, tear_down)
 {
 	char byte;
 	int fd = client_open();
@@ -313,14 +312,14 @@ static void a_client_that_says_more_than_one_request_is_dropped(void **state)
 	close(fd);
 }
 
-static void a_line_that_is_too_long_is_never_sent_in_part(void **state)
+TEST_WITH(a_line_that_is_too_long_is_never_sent_in_part, set_up_listening, tear_down)
 {
 	expect_answer("{\"command\":\"much\"}\n", "");
 }
 
 /* ---- streams ---- */
 
-static void a_paused_stream_costs_nothing_and_goes_on_when_woken(void **state)
+TEST_WITH(a_paused_stream_costs_nothing_and_goes_on_when_woken, set_up_listening, tear_down)
 {
 	char text[64];
 	int fd = client_open();
@@ -335,7 +334,7 @@ static void a_paused_stream_costs_nothing_and_goes_on_when_woken(void **state)
 	assert_int_equal(the_bench.ended, 1);
 }
 
-static void a_client_that_goes_away_ends_its_stream(void **state)
+TEST_WITH(a_client_that_goes_away_ends_its_stream, set_up_listening, tear_down)
 {
 	int fd = client_open();
 
@@ -345,7 +344,7 @@ static void a_client_that_goes_away_ends_its_stream(void **state)
 	assert_int_equal(the_bench.ended, 1);
 }
 
-static void a_client_that_does_not_read_stops_being_served(void **state)
+TEST_WITH(a_client_that_does_not_read_stops_being_served, set_up_listening, tear_down)
 {
 	int fd = client_open();
 	u64 said;
@@ -362,7 +361,7 @@ static void a_client_that_does_not_read_stops_being_served(void **state)
 	assert_int_equal(the_bench.ended, 1);
 }
 
-static void a_client_that_does_not_read_gives_its_place_to_one_that_does(void **state)
+TEST_WITH(a_client_that_does_not_read_gives_its_place_to_one_that_does, set_up_listening, tear_down)
 {
 	int fds[CONTROL_CLIENTS];
 
@@ -378,7 +377,7 @@ static void a_client_that_does_not_read_gives_its_place_to_one_that_does(void **
 	assert_int_equal(the_bench.ended, CONTROL_CLIENTS);
 }
 
-static void a_client_that_asks_nothing_gives_its_place_too(void **state)
+TEST_WITH(a_client_that_asks_nothing_gives_its_place_too, set_up_listening, tear_down)
 {
 	int fds[2 * CONTROL_CLIENTS];
 
@@ -389,7 +388,7 @@ static void a_client_that_asks_nothing_gives_its_place_too(void **state)
 		close(fds[i]);
 }
 
-static void good_clients_keep_their_places_and_the_next_one_waits(void **state)
+TEST_WITH(good_clients_keep_their_places_and_the_next_one_waits, set_up_listening, tear_down)
 {
 	int fds[CONTROL_CLIENTS], late;
 	char text[64];
@@ -426,7 +425,7 @@ static void close_all(const int *fds, unsigned count)
 	run_loop();
 }
 
-static void idle_followers_keep_nobody_from_being_answered(void **state)
+TEST_WITH(idle_followers_keep_nobody_from_being_answered, set_up_listening, tear_down)
 {
 	int fds[CONTROL_FOLLOWERS];
 
@@ -440,7 +439,8 @@ static void idle_followers_keep_nobody_from_being_answered(void **state)
 	assert_int_equal(the_bench.ended, CONTROL_FOLLOWERS);
 }
 
-static void a_follower_that_does_not_read_gives_its_place_to_another_follower(void **state)
+TEST_WITH(a_follower_that_does_not_read_gives_its_place_to_another_follower, set_up_listening,
+	  tear_down)
 {
 	int fds[CONTROL_FOLLOWERS + 1];
 
@@ -453,7 +453,7 @@ static void a_follower_that_does_not_read_gives_its_place_to_another_follower(vo
 	assert_int_equal(the_bench.ended, CONTROL_FOLLOWERS + 1);
 }
 
-static void a_place_is_free_as_soon_as_a_client_has_become_a_follower(void **state)
+TEST_WITH(a_place_is_free_as_soon_as_a_client_has_become_a_follower, set_up_listening, tear_down)
 {
 	int fds[CONTROL_CLIENTS], late;
 	char text[64];
@@ -473,7 +473,7 @@ static void a_place_is_free_as_soon_as_a_client_has_become_a_follower(void **sta
 
 /* ---- names and the socket ---- */
 
-static void a_name_is_a_word_that_neither_hides_nor_moves_a_terminal(void **state)
+TEST_WITH(a_name_is_a_word_that_neither_hides_nor_moves_a_terminal, set_up, tear_down)
 {
 	static const char *const good[] = { "vm", "guest-12", "a.b", "_", "x=1,y" };
 	static const char *const bad[] = { "",	   ".",	      "-a",    "a/b",	    "a b",
@@ -493,7 +493,7 @@ static void a_name_is_a_word_that_neither_hides_nor_moves_a_terminal(void **stat
 	assert_int_equal(control_check_name(name, NULL), 0);
 }
 
-static void roots_sockets_are_never_in_another_users_folder(void **state)
+TEST_WITH(roots_sockets_are_never_in_another_users_folder, set_up, tear_down)
 {
 	char path[PATH_MAX];
 
@@ -505,7 +505,7 @@ static void roots_sockets_are_never_in_another_users_folder(void **state)
 	assert_int_equal(chown(the_bench.dir, 0, 0), 0);
 }
 
-static void a_place_is_checked_without_making_anything(void **state)
+TEST_WITH(a_place_is_checked_without_making_anything, set_up, tear_down)
 {
 	struct error err = { "" };
 	char path[108];
@@ -525,7 +525,7 @@ static void a_place_is_checked_without_making_anything(void **state)
 	assert_int_equal(control_check_place(path, NULL), -ENAMETOOLONG);
 }
 
-static void the_socket_is_there_before_the_loop_runs(void **state)
+TEST_WITH(the_socket_is_there_before_the_loop_runs, set_up, tear_down)
 {
 	int fd = -1;
 
@@ -539,7 +539,7 @@ static void the_socket_is_there_before_the_loop_runs(void **state)
 	close(fd);
 }
 
-static void only_its_user_may_enter_the_folder(void **state)
+TEST_WITH(only_its_user_may_enter_the_folder, set_up_listening, tear_down)
 {
 	char path[64];
 	struct stat st;
@@ -549,7 +549,7 @@ static void only_its_user_may_enter_the_folder(void **state)
 	assert_int_equal(st.st_mode & 07777, 0700);
 }
 
-static void the_socket_goes_with_the_vm(void **state)
+TEST_WITH(the_socket_goes_with_the_vm, set_up_listening, tear_down)
 {
 	assert_int_equal(access(the_bench.socket, F_OK), 0);
 	control_destroy(the_bench.control);
@@ -558,7 +558,7 @@ static void the_socket_goes_with_the_vm(void **state)
 	assert_int_equal(control_connect(NAME, NULL), -ENOENT);
 }
 
-static void a_name_that_is_in_use_is_refused(void **state)
+TEST_WITH(a_name_that_is_in_use_is_refused, set_up_listening, tear_down)
 {
 	struct control_socket second;
 	struct error err = { "" };
@@ -581,7 +581,7 @@ static void leave_socket(void)
 	close(fd);
 }
 
-static void the_socket_of_a_dead_lkvm_is_replaced(void **state)
+TEST_WITH(the_socket_of_a_dead_lkvm_is_replaced, set_up, tear_down)
 {
 	leave_socket();
 	assert_int_equal(control_connect(NAME, NULL), -ECONNREFUSED);
@@ -590,7 +590,7 @@ static void the_socket_of_a_dead_lkvm_is_replaced(void **state)
 	expect_answer("{\"command\":\"echo\",\"text\":8}\n", "{\"echo\":8}\n");
 }
 
-static void only_the_socket_of_a_dead_lkvm_is_forgotten(void **state)
+TEST_WITH(only_the_socket_of_a_dead_lkvm_is_forgotten, set_up_listening, tear_down)
 {
 	control_forget(NAME);
 	assert_int_equal(access(the_bench.socket, F_OK), 0);
@@ -601,7 +601,7 @@ static void only_the_socket_of_a_dead_lkvm_is_forgotten(void **state)
 	assert_int_equal(access(the_bench.socket, F_OK), -1);
 }
 
-static void a_socket_that_has_become_anothers_is_not_removed(void **state)
+TEST_WITH(a_socket_that_has_become_anothers_is_not_removed, set_up_listening, tear_down)
 {
 	struct control_socket second;
 
@@ -615,7 +615,7 @@ static void a_socket_that_has_become_anothers_is_not_removed(void **state)
 	assert_int_equal(access(the_bench.socket, F_OK), -1);
 }
 
-static void a_folder_that_others_may_enter_is_not_used(void **state)
+TEST_WITH(a_folder_that_others_may_enter_is_not_used, set_up, tear_down)
 {
 	struct control_socket socket;
 	struct error err = { "" };
@@ -631,7 +631,7 @@ static void a_folder_that_others_may_enter_is_not_used(void **state)
 	assert_int_equal(control_connect(NAME, NULL), -ENOENT);
 }
 
-static void a_path_that_is_too_long_is_no_path(void **state)
+TEST_WITH(a_path_that_is_too_long_is_no_path, set_up, tear_down)
 {
 	struct control_socket socket;
 	struct error err = { "" };
@@ -642,44 +642,4 @@ static void a_path_that_is_too_long_is_no_path(void **state)
 	path[sizeof(path) - 1] = '\0';
 	setenv("XDG_RUNTIME_DIR", path, 1);
 	assert_int_equal(listen_as(&socket, NAME, &err), -ENAMETOOLONG);
-}
-
-#define TEST(name)	     cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define TEST_LISTENING(name) cmocka_unit_test_setup_teardown(name, set_up_listening, tear_down)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST_LISTENING(a_request_is_a_line_and_so_is_the_answer),
-		TEST_LISTENING(a_request_may_come_in_single_bytes),
-		TEST_LISTENING(a_client_may_close_its_half_after_the_request),
-		TEST_LISTENING(what_is_no_request_is_refused),
-		TEST_LISTENING(a_request_without_end_is_cut_off),
-		TEST_LISTENING(a_client_that_says_more_than_one_request_is_dropped),
-		TEST_LISTENING(a_line_that_is_too_long_is_never_sent_in_part),
-		TEST_LISTENING(a_paused_stream_costs_nothing_and_goes_on_when_woken),
-		TEST_LISTENING(a_client_that_goes_away_ends_its_stream),
-		TEST_LISTENING(a_client_that_does_not_read_stops_being_served),
-		TEST_LISTENING(a_client_that_does_not_read_gives_its_place_to_one_that_does),
-		TEST_LISTENING(a_client_that_asks_nothing_gives_its_place_too),
-		TEST_LISTENING(good_clients_keep_their_places_and_the_next_one_waits),
-		TEST_LISTENING(idle_followers_keep_nobody_from_being_answered),
-		TEST_LISTENING(a_follower_that_does_not_read_gives_its_place_to_another_follower),
-		TEST_LISTENING(a_place_is_free_as_soon_as_a_client_has_become_a_follower),
-		TEST(a_name_is_a_word_that_neither_hides_nor_moves_a_terminal),
-		TEST(roots_sockets_are_never_in_another_users_folder),
-		TEST(a_place_is_checked_without_making_anything),
-		TEST(the_socket_is_there_before_the_loop_runs),
-		TEST_LISTENING(only_its_user_may_enter_the_folder),
-		TEST_LISTENING(the_socket_goes_with_the_vm),
-		TEST_LISTENING(a_name_that_is_in_use_is_refused),
-		TEST(the_socket_of_a_dead_lkvm_is_replaced),
-		TEST_LISTENING(only_the_socket_of_a_dead_lkvm_is_forgotten),
-		TEST_LISTENING(a_socket_that_has_become_anothers_is_not_removed),
-		TEST(a_folder_that_others_may_enter_is_not_used),
-		TEST(a_path_that_is_too_long_is_no_path),
-	};
-
-	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "disk/disk.h"
 #include "vmm/loop.h"
 
@@ -162,6 +161,14 @@ static int teardown(void **state)
 	return 0;
 }
 
+static char buffered[] = "buffered";
+
+/* A test twice: the kernel's asynchronous path where it is to be had, and the worker's. */
+#define BOTH_WAYS(f)                                                                               \
+	static void f(void **state);                                                               \
+	TEST_NAMED(#f "_buffered", f, setup, teardown, buffered)                                   \
+	TEST_WITH(f, setup, teardown)
+
 static bool is_direct(struct fixture *f)
 {
 	struct disk_info info;
@@ -170,7 +177,7 @@ static bool is_direct(struct fixture *f)
 	return info.direct;
 }
 
-static void reads_what_the_file_holds(void **state)
+BOTH_WAYS(reads_what_the_file_holds)
 {
 	struct fixture *f = *state;
 	u8 *data = aligned(MIB);
@@ -181,7 +188,7 @@ static void reads_what_the_file_holds(void **state)
 	free(data);
 }
 
-static void writes_reach_the_file_and_nothing_else(void **state)
+BOTH_WAYS(writes_reach_the_file_and_nothing_else)
 {
 	struct fixture *f = *state;
 	u8 *data = aligned(8192), back[8192 + 2];
@@ -196,7 +203,7 @@ static void writes_reach_the_file_and_nothing_else(void **state)
 	free(data);
 }
 
-static void unaligned_memory_is_bounced_both_ways(void **state)
+BOTH_WAYS(unaligned_memory_is_bounced_both_ways)
 {
 	struct fixture *f = *state;
 	u64 len = 600 * KIB; /* more than the buffer */
@@ -219,7 +226,7 @@ static void unaligned_memory_is_bounced_both_ways(void **state)
 	free(back);
 }
 
-static void many_pieces_are_one_request(void **state)
+BOTH_WAYS(many_pieces_are_one_request)
 {
 	struct fixture *f = *state;
 	enum { PIECES = 1500 };
@@ -240,7 +247,7 @@ static void many_pieces_are_one_request(void **state)
 	free(data);
 }
 
-static void more_requests_than_the_depth_all_complete(void **state)
+BOTH_WAYS(more_requests_than_the_depth_all_complete)
 {
 	struct fixture *f = *state;
 	enum { COUNT = 1000 };
@@ -267,7 +274,7 @@ static void more_requests_than_the_depth_all_complete(void **state)
 	free(ops);
 }
 
-static void drain_completes_everything_without_the_loop(void **state)
+BOTH_WAYS(drain_completes_everything_without_the_loop)
 {
 	struct fixture *f = *state;
 	struct op ops[3];
@@ -295,7 +302,7 @@ static void drain_from_done(struct disk_request *request, int result)
 	disk_drain(op->fixture->disk);
 }
 
-static void drain_may_be_called_from_a_completion(void **state)
+BOTH_WAYS(drain_may_be_called_from_a_completion)
 {
 	struct fixture *f = *state;
 	struct op ops[40];
@@ -315,7 +322,7 @@ static void drain_may_be_called_from_a_completion(void **state)
 	free(data);
 }
 
-static void a_file_that_shrank_gives_an_error_and_not_old_data(void **state)
+BOTH_WAYS(a_file_that_shrank_gives_an_error_and_not_old_data)
 {
 	struct fixture *f = *state;
 	u8 *data = aligned(MIB);
@@ -331,7 +338,7 @@ static void a_file_that_shrank_gives_an_error_and_not_old_data(void **state)
 	free(data);
 }
 
-static void a_file_that_may_not_grow_gives_an_error(void **state)
+BOTH_WAYS(a_file_that_may_not_grow_gives_an_error)
 {
 	struct fixture *f = *state;
 	struct rlimit old, small;
@@ -353,7 +360,7 @@ static void a_file_that_may_not_grow_gives_an_error(void **state)
 	free(data);
 }
 
-static void requests_outside_the_disk_never_reach_the_file(void **state)
+BOTH_WAYS(requests_outside_the_disk_never_reach_the_file)
 {
 	struct fixture *f = *state;
 	u8 *data = aligned(4096);
@@ -379,7 +386,7 @@ static bool is_zero(const u8 *data, u64 len)
 	return true;
 }
 
-static void zeroes_are_zero_and_their_neighbours_are_not(void **state)
+BOTH_WAYS(zeroes_are_zero_and_their_neighbours_are_not)
 {
 	struct fixture *f = *state;
 	u8 *data = aligned(MIB + 4096);
@@ -399,7 +406,7 @@ static void zeroes_are_zero_and_their_neighbours_are_not(void **state)
 	free(data);
 }
 
-static void a_discard_gives_blocks_back_and_keeps_the_size(void **state)
+BOTH_WAYS(a_discard_gives_blocks_back_and_keeps_the_size)
 {
 	struct fixture *f = *state;
 	u8 *data = aligned(4096);
@@ -416,7 +423,7 @@ static void a_discard_gives_blocks_back_and_keeps_the_size(void **state)
 	free(data);
 }
 
-static void a_writer_shares_with_nobody(void **state)
+TEST_WITH(a_writer_shares_with_nobody, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct disk_options options = { 0 };
@@ -435,7 +442,7 @@ static void a_writer_shares_with_nobody(void **state)
 	assert_int_equal(status, 0);
 }
 
-static void readers_share_and_keep_writers_out(void **state)
+TEST_WITH(readers_share_and_keep_writers_out, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct disk_options options = { .read_only = true };
@@ -449,7 +456,7 @@ static void readers_share_and_keep_writers_out(void **state)
 	assert_int_equal(disk_open(&other, f->path, &options, NULL), -EBUSY);
 }
 
-static void a_read_only_disk_refuses_every_change(void **state)
+BOTH_WAYS(a_read_only_disk_refuses_every_change)
 {
 	struct fixture *f = *state;
 	u8 *data = aligned(512), back[512];
@@ -479,7 +486,7 @@ static int try_open(const char *path, bool read_only, struct error *err)
 	return ret;
 }
 
-static void bad_paths_get_a_line_that_says_why(void **state)
+TEST_WITH(bad_paths_get_a_line_that_says_why, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct error err;
@@ -501,7 +508,7 @@ static void bad_paths_get_a_line_that_says_why(void **state)
 	assert_non_null(strstr(err.text, "smaller than one sector"));
 }
 
-static void the_id_names_the_file_and_not_the_path(void **state)
+TEST_WITH(the_id_names_the_file_and_not_the_path, setup, teardown)
 {
 	struct fixture *f = *state;
 	char first[20], second[20], link_path[80];
@@ -531,7 +538,7 @@ static unsigned count_threads(void)
 }
 
 /* A write to a file needs one: io_submit() would wait for a frozen file system. */
-static void aligned_direct_reads_and_flushes_need_no_thread(void **state)
+TEST_WITH(aligned_direct_reads_and_flushes_need_no_thread, setup, teardown)
 {
 	struct fixture *f = *state;
 	u8 *data = aligned(4096);
@@ -551,7 +558,7 @@ static void aligned_direct_reads_and_flushes_need_no_thread(void **state)
 	free(data);
 }
 
-static void a_write_to_a_file_is_submitted_by_a_thread(void **state)
+TEST_WITH(a_write_to_a_file_is_submitted_by_a_thread, setup, teardown)
 {
 	struct fixture *f = *state;
 	u8 *data = aligned(4096);
@@ -572,43 +579,4 @@ static void a_write_to_a_file_is_submitted_by_a_thread(void **state)
 	assert_int_equal(disk_do(f, DISK_READ, MIB, data, 4096), 0);
 	assert_int_equal(data[4095], 0x3c);
 	free(data);
-}
-
-static char buffered[] = "buffered";
-
-/* Each test twice: the kernel's asynchronous path where it is to be had, and the worker's. */
-#define both_ways(f)                                                                               \
-	{ #f, f, setup, teardown, NULL },                                                          \
-	{                                                                                          \
-#f "_buffered", f, setup, teardown, buffered                                       \
-	}
-#define disk_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		both_ways(reads_what_the_file_holds),
-		both_ways(writes_reach_the_file_and_nothing_else),
-		both_ways(unaligned_memory_is_bounced_both_ways),
-		both_ways(many_pieces_are_one_request),
-		both_ways(more_requests_than_the_depth_all_complete),
-		both_ways(drain_completes_everything_without_the_loop),
-		both_ways(drain_may_be_called_from_a_completion),
-		both_ways(a_file_that_shrank_gives_an_error_and_not_old_data),
-		both_ways(a_file_that_may_not_grow_gives_an_error),
-		both_ways(requests_outside_the_disk_never_reach_the_file),
-		both_ways(zeroes_are_zero_and_their_neighbours_are_not),
-		both_ways(a_discard_gives_blocks_back_and_keeps_the_size),
-		disk_test(a_writer_shares_with_nobody),
-		disk_test(readers_share_and_keep_writers_out),
-		both_ways(a_read_only_disk_refuses_every_change),
-		disk_test(bad_paths_get_a_line_that_says_why),
-		disk_test(the_id_names_the_file_and_not_the_path),
-		disk_test(aligned_direct_reads_and_flushes_need_no_thread),
-		disk_test(a_write_to_a_file_is_submitted_by_a_thread),
-	};
-
-	/* As lkvm does: a file size limit is an I/O error. */
-	signal(SIGXFSZ, SIG_IGN);
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

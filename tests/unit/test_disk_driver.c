@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 
 #include "../../disk/disk.c"
 
@@ -168,6 +168,12 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* The test @f, and the same with buffered I/O. */
+#define BOTH_WAYS(f)                                                                               \
+	static void f(void **state);                                                               \
+	TEST_NAMED(#f "_buffered", f, setup, teardown, buffered)                                   \
+	TEST_WITH(f, setup, teardown)
+
 static void op_done(struct disk_request *request, int result)
 {
 	struct op *op = container_of(request, struct op, request);
@@ -211,7 +217,7 @@ static bool all_are(const struct fixture *f, u64 offset, u64 len, u8 value)
 
 /* ---- tests ---- */
 
-static void what_is_in_the_file_is_moved_from_and_to_its_place(void **state)
+BOTH_WAYS(what_is_in_the_file_is_moved_from_and_to_its_place)
 {
 	struct fixture *f = *state;
 	u8 back[8192];
@@ -230,7 +236,7 @@ static void what_is_in_the_file_is_moved_from_and_to_its_place(void **state)
 	assert_int_equal(toy.ways[DISK_WAY_FILE], 3);
 }
 
-static void what_is_nowhere_reads_as_zeroes(void **state)
+BOTH_WAYS(what_is_nowhere_reads_as_zeroes)
 {
 	struct fixture *f = *state;
 
@@ -245,7 +251,7 @@ static void what_is_nowhere_reads_as_zeroes(void **state)
 	assert_int_equal(toy.works, 1);
 }
 
-static void what_takes_more_than_a_look_is_done_on_a_thread(void **state)
+BOTH_WAYS(what_takes_more_than_a_look_is_done_on_a_thread)
 {
 	struct fixture *f = *state;
 
@@ -262,7 +268,7 @@ static void what_takes_more_than_a_look_is_done_on_a_thread(void **state)
 	assert_int_equal(op_run(f, DISK_DISCARD, 0, 4096), -EOPNOTSUPP);
 }
 
-static void each_that_was_mapped_is_unmapped_however_it_ends(void **state)
+BOTH_WAYS(each_that_was_mapped_is_unmapped_however_it_ends)
 {
 	enum { COUNT = 300 };
 	struct fixture *f = *state;
@@ -286,7 +292,7 @@ static void each_that_was_mapped_is_unmapped_however_it_ends(void **state)
 	free(ops);
 }
 
-static void requests_that_end_together_are_settled_once(void **state)
+TEST_WITH(requests_that_end_together_are_settled_once, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct op ops[16];
@@ -299,7 +305,7 @@ static void requests_that_end_together_are_settled_once(void **state)
 	assert_int_equal(f->settled, 1);
 }
 
-static void a_file_that_the_driver_refuses_is_let_go(void **state)
+TEST_WITH(a_file_that_the_driver_refuses_is_let_go, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct disk_options options = { 0 };
@@ -313,25 +319,4 @@ static void a_file_that_the_driver_refuses_is_let_go(void **state)
 	assert_non_null(strstr(err.text, "is no toy"));
 	assert_int_equal(disk_open(&disk, f->path, &options, &err), 0);
 	disk_close(disk);
-}
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-#define BOTH(f)                                                                                    \
-	TEST(f),                                                                                   \
-	{                                                                                          \
-#f "_buffered", f, setup, teardown, buffered                                       \
-	}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		BOTH(what_is_in_the_file_is_moved_from_and_to_its_place),
-		BOTH(what_is_nowhere_reads_as_zeroes),
-		BOTH(what_takes_more_than_a_look_is_done_on_a_thread),
-		BOTH(each_that_was_mapped_is_unmapped_however_it_ends),
-		TEST(requests_that_end_together_are_settled_once),
-		TEST(a_file_that_the_driver_refuses_is_let_go),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

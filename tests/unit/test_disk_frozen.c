@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "disk/disk.h"
 #include "vmm/loop.h"
 
@@ -181,7 +181,7 @@ static void op_finish(struct fixture *f, struct op *op)
 	assert_int_equal(op->result, 0);
 }
 
-static void nobody_waits_for_a_frozen_file_system_but_who_writes_it(void **state)
+TEST_WITH(nobody_waits_for_a_frozen_file_system_but_who_writes_it, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct op writes[3], flush, clear, read;
@@ -204,14 +204,4 @@ static void nobody_waits_for_a_frozen_file_system_but_who_writes_it(void **state
 		op_finish(f, &writes[i]);
 	op_finish(f, &clear);
 	op_finish(f, &flush);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			nobody_waits_for_a_frozen_file_system_but_who_writes_it, setup, teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

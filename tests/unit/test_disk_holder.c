@@ -5,7 +5,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vfio_tree.h"
 
 #include "../../disk/holder.h"
@@ -46,7 +46,7 @@ static void mount_at(struct vfio_tree *tree, const char *line)
 	vfio_tree_file(tree, line, "proc/self/mountinfo");
 }
 
-static void a_mount_is_named_by_its_place(void **state)
+TEST_WITH(a_mount_is_named_by_its_place, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 
@@ -62,7 +62,7 @@ static void a_mount_is_named_by_its_place(void **state)
 	device_is(tree, 17, "is mounted at /tree");
 }
 
-static void swap_and_devices_built_on_it_are_named(void **state)
+TEST_WITH(swap_and_devices_built_on_it_are_named, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 
@@ -76,7 +76,7 @@ static void swap_and_devices_built_on_it_are_named(void **state)
 	device_is(tree, 17, "is in use as swap");
 }
 
-static void a_process_is_named(void **state)
+TEST_WITH(a_process_is_named, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 
@@ -89,7 +89,7 @@ static void a_process_is_named(void **state)
 	device_is(tree, 16, "is in use by qemu?[31m (process 4711)");
 }
 
-static void a_lock_is_the_process_that_has_it_and_not_one_that_only_reads(void **state)
+TEST_WITH(a_lock_is_the_process_that_has_it_and_not_one_that_only_reads, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	char text[192], line[64];
@@ -114,7 +114,7 @@ static void a_lock_is_the_process_that_has_it_and_not_one_that_only_reads(void *
 	assert_string_equal(text, "is given twice");
 }
 
-static void the_file_behind_a_loop_device_is_known(void **state)
+TEST_WITH(the_file_behind_a_loop_device_is_known, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	char text[192];
@@ -126,19 +126,4 @@ static void the_file_behind_a_loop_device_is_known(void **state)
 	vfio_tree_file(tree, "/img\n", "sys/block/loop1/loop/backing_file");
 	assert_true(holder_is_loop(tree->top, "/img", text, sizeof(text)));
 	assert_string_equal(text, "is behind /dev/loop1");
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_mount_is_named_by_its_place),
-		TEST(swap_and_devices_built_on_it_are_named),
-		TEST(a_process_is_named),
-		TEST(a_lock_is_the_process_that_has_it_and_not_one_that_only_reads),
-		TEST(the_file_behind_a_loop_device_is_known),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

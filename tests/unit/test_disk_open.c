@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 #include <unistd.h>
 
 #include "catch.h"
-#include "cmocka_all.h"
+#include "test.h"
 #include "disk/disk.h"
 #include "vmm/loop.h"
 
@@ -70,7 +69,7 @@ static int try_open(struct fixture *f, struct disk_options options)
 
 #define assert_says(f, words) assert_non_null(strstr((f)->err.text, words))
 
-static void an_image_of_another_format_is_refused_unless_it_is_named_raw(void **state)
+TEST_WITH(an_image_of_another_format_is_refused_unless_it_is_named_raw, setup, teardown)
 {
 	static const struct {
 		u64 offset;
@@ -110,7 +109,7 @@ static void an_image_of_another_format_is_refused_unless_it_is_named_raw(void **
 	}
 }
 
-static void an_iso_image_is_not_written_unless_it_is_named_raw(void **state)
+TEST_WITH(an_iso_image_is_not_written_unless_it_is_named_raw, setup, teardown)
 {
 	struct fixture *f = *state;
 
@@ -122,7 +121,7 @@ static void an_iso_image_is_not_written_unless_it_is_named_raw(void **state)
 	assert_int_equal(try_open(f, (struct disk_options){ .format = DISK_FORMAT_RAW }), 0);
 }
 
-static void an_image_whose_end_is_no_sector_is_refused_and_not_cut(void **state)
+TEST_WITH(an_image_whose_end_is_no_sector_is_refused_and_not_cut, setup, teardown)
 {
 	static const u64 odd[] = { 513, 1000, SIZE - 1 };
 	struct fixture *f = *state;
@@ -174,7 +173,7 @@ static void let_go(pid_t pid, int hold)
 	assert_int_equal(status, 0);
 }
 
-static void a_locked_disk_is_refused_with_the_name_of_the_program(void **state)
+TEST_WITH(a_locked_disk_is_refused_with_the_name_of_the_program, setup, teardown)
 {
 	static const int kinds[] = { F_SETLK, F_OFD_SETLK };
 	struct fixture *f = *state;
@@ -208,7 +207,7 @@ static void *let_go_soon(void *hold)
 	return NULL;
 }
 
-static void a_disk_whose_holder_is_about_to_end_is_waited_for(void **state)
+TEST_WITH(a_disk_whose_holder_is_about_to_end_is_waited_for, setup, teardown)
 {
 	struct fixture *f = *state;
 	pthread_t thread;
@@ -221,7 +220,7 @@ static void a_disk_whose_holder_is_about_to_end_is_waited_for(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-static void two_that_share_a_disk_may_both_write_it_and_keep_others_out(void **state)
+TEST_WITH(two_that_share_a_disk_may_both_write_it_and_keep_others_out, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct disk *other;
@@ -267,7 +266,7 @@ static int write_and_listen(struct fixture *f, u64 offset, char *said, size_t si
 	return request.result;
 }
 
-static void the_hosts_error_is_said_with_file_place_and_reason(void **state)
+TEST_WITH(the_hosts_error_is_said_with_file_place_and_reason, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct rlimit old, small;
@@ -287,7 +286,7 @@ static void the_hosts_error_is_said_with_file_place_and_reason(void **state)
 	}
 }
 
-static void what_the_guest_does_wrong_is_not_called_the_hosts_error(void **state)
+TEST_WITH(what_the_guest_does_wrong_is_not_called_the_hosts_error, setup, teardown)
 {
 	struct fixture *f = *state;
 	char said[512];
@@ -298,24 +297,4 @@ static void what_the_guest_does_wrong_is_not_called_the_hosts_error(void **state
 	assert_int_equal(try_open(f, (struct disk_options){ .read_only = true }), 0);
 	assert_int_equal(write_and_listen(f, 0, said, sizeof(said)), -EROFS);
 	assert_string_equal(said, "");
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(an_image_of_another_format_is_refused_unless_it_is_named_raw),
-		TEST(an_iso_image_is_not_written_unless_it_is_named_raw),
-		TEST(an_image_whose_end_is_no_sector_is_refused_and_not_cut),
-		TEST(a_locked_disk_is_refused_with_the_name_of_the_program),
-		TEST(a_disk_whose_holder_is_about_to_end_is_waited_for),
-		TEST(two_that_share_a_disk_may_both_write_it_and_keep_others_out),
-		TEST(the_hosts_error_is_said_with_file_place_and_reason),
-		TEST(what_the_guest_does_wrong_is_not_called_the_hosts_error),
-	};
-
-	/* As lkvm does: a file size limit is an I/O error. */
-	signal(SIGXFSZ, SIG_IGN);
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

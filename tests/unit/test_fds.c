@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "util/fds.h"
 
 static struct rlimit before;
@@ -31,7 +31,7 @@ static void set_soft(rlim_t soft)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-static void the_soft_limit_becomes_the_hard_one(void **state)
+TEST_WITH(the_soft_limit_becomes_the_hard_one, start, stop)
 {
 	struct rlimit now;
 
@@ -52,7 +52,7 @@ static unsigned open_all(int *fds, unsigned max)
 	return count;
 }
 
-static void what_fits_is_counted_to_the_last_one(void **state)
+TEST_WITH(what_fits_is_counted_to_the_last_one, start, stop)
 {
 	struct error err = { "" };
 	int fds[64], high = fcntl(STDERR_FILENO, F_DUPFD, 40);
@@ -70,7 +70,7 @@ static void what_fits_is_counted_to_the_last_one(void **state)
 	close(high);
 }
 
-static void a_refusal_names_a_limit_that_suffices(void **state)
+TEST_WITH(a_refusal_names_a_limit_that_suffices, start, stop)
 {
 	struct error err = { "" };
 	unsigned limit;
@@ -85,17 +85,4 @@ static void a_refusal_names_a_limit_that_suffices(void **state)
 	assert_int_equal(fds_check(200, &err), 0);
 	set_soft(limit - 1);
 	assert_int_equal(fds_check(200, &err), -EMFILE);
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(the_soft_limit_becomes_the_hard_one),
-		T(what_fits_is_counted_to_the_last_one),
-		T(a_refusal_names_a_limit_that_suffices),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

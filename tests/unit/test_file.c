@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "util/file.h"
 
 /* A folder with a file, a FIFO and a socket in it, which is where we are. */
@@ -42,7 +42,7 @@ static int teardown(void **state)
 	return rmdir(*state);
 }
 
-static void a_file_is_opened_and_blocks_like_any_other(void **state)
+TEST(a_file_is_opened_and_blocks_like_any_other)
 {
 	struct error err = { "" };
 	struct stat st;
@@ -56,7 +56,7 @@ static void a_file_is_opened_and_blocks_like_any_other(void **state)
 	close(fd);
 }
 
-static void a_file_that_is_not_there_is_made_if_that_was_asked(void **state)
+TEST(a_file_that_is_not_there_is_made_if_that_was_asked)
 {
 	struct error err = { "" };
 	struct stat st;
@@ -83,7 +83,7 @@ static void refuses(const char *path, int code, const char *line)
 							     : "is neither a regular file nor"));
 }
 
-static void what_could_keep_us_waiting_is_refused(void **state)
+TEST(what_could_keep_us_waiting_is_refused)
 {
 	refuses("fifo", -EINVAL, "thing fifo: is not a regular file");
 	refuses("socket", -EINVAL, "thing socket: is not a regular file");
@@ -91,13 +91,4 @@ static void what_could_keep_us_waiting_is_refused(void **state)
 	refuses("/tmp", -EISDIR, "thing /tmp: is a directory; give a file");
 }
 
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_file_is_opened_and_blocks_like_any_other),
-		cmocka_unit_test(a_file_that_is_not_there_is_made_if_that_was_asked),
-		cmocka_unit_test(what_could_keep_us_waiting_is_refused),
-	};
-
-	return cmocka_run_group_tests(tests, setup, teardown);
-}
+TEST_PROGRAM(setup, teardown)

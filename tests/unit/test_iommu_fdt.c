@@ -2,7 +2,7 @@
 #include <libfdt.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 
 /* The library has it for machines with a device tree alone; here it runs on any. */
 #include "../../iommu/fdt.c"
@@ -21,7 +21,7 @@ static int build(char *fdt, int size, const struct device_info *info, u32 phandl
 	return fdt_path_offset(fdt, "/device");
 }
 
-static void the_iommu_is_coherent_and_named_by_one_cell(void **state)
+TEST(the_iommu_is_coherent_and_named_by_one_cell)
 {
 	const struct device_info info = { .is_iommu = true, .endpoint = DEVICE_NO_ENDPOINT };
 	char fdt[1024];
@@ -35,7 +35,7 @@ static void the_iommu_is_coherent_and_named_by_one_cell(void **state)
 	assert_null(fdt_getprop(fdt, node, "iommus", NULL));
 }
 
-static void an_endpoint_names_the_iommu_and_itself(void **state)
+TEST(an_endpoint_names_the_iommu_and_itself)
 {
 	const struct device_info info = { .endpoint = DEVICE_PLATFORM_ENDPOINT + 3 };
 	char fdt[1024];
@@ -48,7 +48,7 @@ static void an_endpoint_names_the_iommu_and_itself(void **state)
 	assert_null(fdt_getprop(fdt, node, "#iommu-cells", NULL));
 }
 
-static void what_is_not_translated_gets_no_property(void **state)
+TEST(what_is_not_translated_gets_no_property)
 {
 	const struct device_info none = { .endpoint = DEVICE_NO_ENDPOINT };
 	const struct device_info endpoint = { .endpoint = DEVICE_PLATFORM_ENDPOINT };
@@ -59,7 +59,7 @@ static void what_is_not_translated_gets_no_property(void **state)
 	assert_true(fdt_first_property_offset(fdt, build(fdt, sizeof(fdt), &endpoint, 0)) < 0);
 }
 
-static void the_pci_host_maps_its_endpoints_one_by_one(void **state)
+TEST(the_pci_host_maps_its_endpoints_one_by_one)
 {
 	const struct device_info bridge = { .bdf = 0, .endpoint = DEVICE_NO_ENDPOINT };
 	const struct device_info a = { .bdf = 8, .endpoint = 8 },
@@ -82,7 +82,7 @@ static void the_pci_host_maps_its_endpoints_one_by_one(void **state)
 		assert_int_equal(fdt32_to_cpu(map[i]), expected[i]);
 }
 
-static void without_endpoints_or_an_iommu_the_pci_host_has_no_map(void **state)
+TEST(without_endpoints_or_an_iommu_the_pci_host_has_no_map)
 {
 	const struct device_info bridge = { .endpoint = DEVICE_NO_ENDPOINT };
 	const struct device_info a = { .bdf = 8, .endpoint = 8 };
@@ -97,17 +97,4 @@ static void without_endpoints_or_an_iommu_the_pci_host_has_no_map(void **state)
 	assert_int_equal(fdt_end_node(fdt), 0);
 	assert_int_equal(fdt_finish(fdt), 0);
 	assert_true(fdt_first_property_offset(fdt, 0) < 0);
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_iommu_is_coherent_and_named_by_one_cell),
-		cmocka_unit_test(an_endpoint_names_the_iommu_and_itself),
-		cmocka_unit_test(what_is_not_translated_gets_no_property),
-		cmocka_unit_test(the_pci_host_maps_its_endpoints_one_by_one),
-		cmocka_unit_test(without_endpoints_or_an_iommu_the_pci_host_has_no_map),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

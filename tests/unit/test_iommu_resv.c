@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <linux/virtio_iommu.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu/viommu.h"
 
 #include "../../iommu/resv.h"
@@ -17,7 +17,7 @@ static const struct dma_limits host = {
 		    { 0x08000000, 0x080fffff, DMA_RANGE_MSI } },
 };
 
-static void holes_and_reservations_become_one_reserved_region(void **state)
+TEST(holes_and_reservations_become_one_reserved_region)
 {
 	struct resv resv;
 
@@ -30,7 +30,7 @@ static void holes_and_reservations_become_one_reserved_region(void **state)
 	assert_ptr_equal(resv_doorbell(&resv), &resv.regions[1]);
 }
 
-static void limits_that_break_their_contract_are_refused(void **state)
+TEST(limits_that_break_their_contract_are_refused)
 {
 	struct dma_limits limits = host;
 	struct error err = { "" };
@@ -47,7 +47,7 @@ static void limits_that_break_their_contract_are_refused(void **state)
 	assert_int_equal(resv_init(&resv, &limits, "x", NULL), -EINVAL);
 }
 
-static void properties_are_byte_for_byte_as_specified(void **state)
+TEST(properties_are_byte_for_byte_as_specified)
 {
 	/* As little-endian words: type 1, length 20, subtype 0 or 1; start; end. */
 	static const u64 expected[] = { 0x0000000000140001, 0x1000,	0x2fff,
@@ -69,7 +69,7 @@ static int read_options(struct viommu_config *config, char *text, struct error *
 	return option_set(&viommu_options[0], config, text, err);
 }
 
-static void options_are_read(void **state)
+TEST(options_are_read)
 {
 	char text[] = "bypass=on,max-mappings=0x100,msi=map", none[] = "";
 	struct viommu_config config;
@@ -83,7 +83,7 @@ static void options_are_read(void **state)
 	assert_int_equal(config.max_mappings, 0x100);
 }
 
-static void options_that_are_none_are_refused_with_a_line(void **state)
+TEST(options_that_are_none_are_refused_with_a_line)
 {
 	char slip[] = "bypas=on", value[] = "bypass=maybe", bare[] = "msi",
 	     zero[] = "max-mappings=0", twice[] = "bypass=on,bypass=off";
@@ -96,17 +96,4 @@ static void options_that_are_none_are_refused_with_a_line(void **state)
 	assert_int_equal(read_options(&config, bare, NULL), -EINVAL);
 	assert_int_equal(read_options(&config, zero, NULL), -EINVAL);
 	assert_int_equal(read_options(&config, twice, NULL), -EINVAL);
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(holes_and_reservations_become_one_reserved_region),
-		cmocka_unit_test(limits_that_break_their_contract_are_refused),
-		cmocka_unit_test(properties_are_byte_for_byte_as_specified),
-		cmocka_unit_test(options_are_read),
-		cmocka_unit_test(options_that_are_none_are_refused_with_a_line),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

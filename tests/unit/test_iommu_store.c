@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "util/range.h"
 #include "util/types.h"
 
@@ -149,7 +149,7 @@ static void put_pages(struct store *store, u64 count)
 		put(store, i * PAGE, i * PAGE + PAGE - 1);
 }
 
-static void a_mapping_is_found_from_its_first_to_its_last_byte(void **state)
+TEST_WITH(a_mapping_is_found_from_its_first_to_its_last_byte, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 	struct mapping m, same;
@@ -167,7 +167,7 @@ static void a_mapping_is_found_from_its_first_to_its_last_byte(void **state)
 	assert_int_equal(same.start, m.start);
 }
 
-static void an_overlap_of_one_byte_is_refused(void **state)
+TEST_WITH(an_overlap_of_one_byte_is_refused, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 
@@ -181,7 +181,7 @@ static void an_overlap_of_one_byte_is_refused(void **state)
 	put(store, 0x4000, 0x4fff);
 }
 
-static void an_overlap_with_the_next_leaf_is_refused(void **state)
+TEST_WITH(an_overlap_with_the_next_leaf_is_refused, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 
@@ -198,7 +198,7 @@ static void an_overlap_with_the_next_leaf_is_refused(void **state)
 	assert_int_equal(store->count, 1000);
 }
 
-static void the_whole_space_is_one_mapping(void **state)
+TEST_WITH(the_whole_space_is_one_mapping, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 
@@ -212,7 +212,7 @@ static void the_whole_space_is_one_mapping(void **state)
 	assert_null(store->root);
 }
 
-static void the_last_byte_of_the_space_can_be_a_mapping(void **state)
+TEST_WITH(the_last_byte_of_the_space_can_be_a_mapping, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 	struct store_walk walk;
@@ -228,7 +228,7 @@ static void the_last_byte_of_the_space_can_be_a_mapping(void **state)
 	assert_int_equal(cut(store, UINT64_MAX, UINT64_MAX), 1);
 }
 
-static void a_range_that_cuts_a_mapping_cannot_be_selected(void **state)
+TEST_WITH(a_range_that_cuts_a_mapping_cannot_be_selected, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 
@@ -245,7 +245,7 @@ static void a_range_that_cuts_a_mapping_cannot_be_selected(void **state)
 	assert_int_equal(store->count, 3);
 }
 
-static void a_selected_range_is_walked_from_its_first_mapping(void **state)
+TEST_WITH(a_selected_range_is_walked_from_its_first_mapping, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 	struct store_range range;
@@ -269,7 +269,7 @@ static void a_selected_range_is_walked_from_its_first_mapping(void **state)
 	assert_int_equal(store->count, 1000);
 }
 
-static void removal_leaves_the_holes_and_what_is_outside(void **state)
+TEST_WITH(removal_leaves_the_holes_and_what_is_outside, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 
@@ -282,7 +282,7 @@ static void removal_leaves_the_holes_and_what_is_outside(void **state)
 	check_tree(store);
 }
 
-static void a_walk_meets_every_mapping_once_in_ascending_order(void **state)
+TEST_WITH(a_walk_meets_every_mapping_once_in_ascending_order, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 	struct store_walk walk;
@@ -393,7 +393,7 @@ static void compare_random_steps(struct store *store, unsigned seed, unsigned st
 	free(model);
 }
 
-static void a_naive_model_agrees_after_each_of_many_random_steps(void **state)
+TEST_WITH(a_naive_model_agrees_after_each_of_many_random_steps, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 
@@ -404,7 +404,7 @@ static void a_naive_model_agrees_after_each_of_many_random_steps(void **state)
 	compare_random_steps(store, 5, 20000, 1, PAGES);
 }
 
-static void a_bulk_removal_at_every_place_keeps_the_tree_whole(void **state)
+TEST_WITH(a_bulk_removal_at_every_place_keeps_the_tree_whole, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 
@@ -421,7 +421,7 @@ static void a_bulk_removal_at_every_place_keeps_the_tree_whole(void **state)
 
 /* ---- what a guest can make of it ---- */
 
-static void no_order_of_insertion_makes_the_tree_high(void **state)
+TEST_WITH(no_order_of_insertion_makes_the_tree_high, start, stop)
 {
 	struct store *store = &((struct fixture *)*state)->store;
 
@@ -443,7 +443,7 @@ static void no_order_of_insertion_makes_the_tree_high(void **state)
 	assert_in_range(store->height, 1, 1);
 }
 
-static void no_order_of_insertion_takes_more_memory_than_promised(void **state)
+TEST_WITH(no_order_of_insertion_takes_more_memory_than_promised, start, stop)
 {
 	struct fixture *f = *state;
 	u64 limit = STORE_MAPPING_BYTES;
@@ -457,7 +457,7 @@ static void no_order_of_insertion_takes_more_memory_than_promised(void **state)
 	assert_in_range(f->pool.used * STORE_NODE_SIZE, 0, 100000 * limit);
 }
 
-static void mapping_and_unmapping_in_a_steady_state_allocates_nothing(void **state)
+TEST_WITH(mapping_and_unmapping_in_a_steady_state_allocates_nothing, start, stop)
 {
 	struct fixture *f = *state;
 	const struct store_slab *slabs;
@@ -486,7 +486,7 @@ static void mapping_and_unmapping_in_a_steady_state_allocates_nothing(void **sta
 	}
 }
 
-static void the_memory_of_a_million_goes_back_when_they_are_gone(void **state)
+TEST_WITH(the_memory_of_a_million_goes_back_when_they_are_gone, start, stop)
 {
 	struct fixture *f = *state;
 	struct store other;
@@ -501,7 +501,7 @@ static void the_memory_of_a_million_goes_back_when_they_are_gone(void **state)
 	assert_in_range(f->pool.bytes, 0, MIB);
 }
 
-static void without_memory_an_insertion_changes_nothing(void **state)
+TEST_WITH(without_memory_an_insertion_changes_nothing, start, stop)
 {
 	struct fixture *f = *state;
 	struct rlimit limit, none;
@@ -531,30 +531,4 @@ static void without_memory_an_insertion_changes_nothing(void **state)
 	}
 	assert_int_equal(refused, 1);
 	check_tree(&f->store);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(a_mapping_is_found_from_its_first_to_its_last_byte),
-		TEST(an_overlap_of_one_byte_is_refused),
-		TEST(an_overlap_with_the_next_leaf_is_refused),
-		TEST(the_whole_space_is_one_mapping),
-		TEST(the_last_byte_of_the_space_can_be_a_mapping),
-		TEST(a_range_that_cuts_a_mapping_cannot_be_selected),
-		TEST(a_selected_range_is_walked_from_its_first_mapping),
-		TEST(removal_leaves_the_holes_and_what_is_outside),
-		TEST(a_walk_meets_every_mapping_once_in_ascending_order),
-		TEST(a_naive_model_agrees_after_each_of_many_random_steps),
-		TEST(a_bulk_removal_at_every_place_keeps_the_tree_whole),
-		TEST(no_order_of_insertion_makes_the_tree_high),
-		TEST(no_order_of_insertion_takes_more_memory_than_promised),
-		TEST(mapping_and_unmapping_in_a_steady_state_allocates_nothing),
-		TEST(the_memory_of_a_million_goes_back_when_they_are_gone),
-		TEST(without_memory_an_insertion_changes_nothing),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu/viot.h"
 
 static const struct device_info serial = { .name = "serial",
@@ -30,7 +30,7 @@ static const u8 expected_nodes[] = {
 	0x00, 0x04, 0x00, 0xfe, 1,    0,    0, 0, 48, 0, 0, 0, 0,  0, 0,  0,
 };
 
-static void the_table_is_byte_for_byte_as_specified(void **state)
+TEST(the_table_is_byte_for_byte_as_specified)
 {
 	/* The IOMMU's node is first wherever the IOMMU is. */
 	const struct device_info *devices[] = { &serial, &disk, &iommu };
@@ -59,7 +59,7 @@ static const u8 expected_ranges[] = {
 	1, 0, 24, 0, 0x30, 0, 0, 0, 0, 0, 0, 0, 0x19, 0, 0x19, 0, 48, 0, 0, 0, 0, 0, 0, 0,
 };
 
-static void neighbours_on_pci_are_one_range(void **state)
+TEST(neighbours_on_pci_are_one_range)
 {
 	const struct device_info bridge = function(0, DEVICE_NO_ENDPOINT), a = function(8, 8),
 				 b = function(9, 9), c = function(0x18, 0x18),
@@ -76,7 +76,7 @@ static void neighbours_on_pci_are_one_range(void **state)
 	free(table);
 }
 
-static void an_endpoint_between_two_does_not_part_them(void **state)
+TEST(an_endpoint_between_two_does_not_part_them)
 {
 	const struct device_info a = function(8, 8), b = function(9, 9);
 	const struct device_info *devices[] = { &iommu, &a, &disk, &b };
@@ -90,7 +90,7 @@ static void an_endpoint_between_two_does_not_part_them(void **state)
 	free(table);
 }
 
-static void without_an_iommu_there_is_no_table(void **state)
+TEST(without_an_iommu_there_is_no_table)
 {
 	const struct device_info *devices[] = { &serial, &disk };
 	void *table;
@@ -100,7 +100,7 @@ static void without_an_iommu_there_is_no_table(void **state)
 	assert_int_equal(viot_build(devices, 0, &table, &size), -EINVAL);
 }
 
-static void an_iommu_without_endpoints_is_a_table_of_one_node(void **state)
+TEST(an_iommu_without_endpoints_is_a_table_of_one_node)
 {
 	const struct device_info *devices[] = { &iommu, &serial };
 	u8 *table;
@@ -110,17 +110,4 @@ static void an_iommu_without_endpoints_is_a_table_of_one_node(void **state)
 	assert_int_equal(size, 64);
 	assert_int_equal(table[36], 1);
 	free(table);
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_table_is_byte_for_byte_as_specified),
-		cmocka_unit_test(neighbours_on_pci_are_one_range),
-		cmocka_unit_test(an_endpoint_between_two_does_not_part_them),
-		cmocka_unit_test(without_an_iommu_there_is_no_table),
-		cmocka_unit_test(an_iommu_without_endpoints_is_a_table_of_one_node),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/loop.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -37,7 +37,7 @@ static void probe_init(struct probe *probe, struct loop *loop)
 	assert_int_equal(loop_add(loop, &probe->source), 0);
 }
 
-static void handlers_run_under_the_lock(void **state)
+TEST(handlers_run_under_the_lock)
 {
 	struct loop *loop;
 	struct probe probe;
@@ -53,7 +53,7 @@ static void handlers_run_under_the_lock(void **state)
 	loop_destroy(loop);
 }
 
-static void a_removed_source_is_not_called_for_an_event_at_hand(void **state)
+TEST(a_removed_source_is_not_called_for_an_event_at_hand)
 {
 	struct loop *loop;
 	struct probe a, b;
@@ -71,7 +71,7 @@ static void a_removed_source_is_not_called_for_an_event_at_hand(void **state)
 	loop_destroy(loop);
 }
 
-static void stop_before_run_is_not_lost(void **state)
+TEST(stop_before_run_is_not_lost)
 {
 	struct loop *loop;
 
@@ -113,7 +113,7 @@ static void start_waiter(struct waiter *waiter, struct loop *loop)
 	}
 }
 
-static void who_waits_comes_back_when_a_handler_has_run(void **state)
+TEST(who_waits_comes_back_when_a_handler_has_run)
 {
 	struct waiter waiters[3];
 	struct loop *loop;
@@ -133,7 +133,7 @@ static void who_waits_comes_back_when_a_handler_has_run(void **state)
 	loop_destroy(loop);
 }
 
-static void nobody_waits_for_a_loop_that_has_stopped(void **state)
+TEST(nobody_waits_for_a_loop_that_has_stopped)
 {
 	struct waiter before, after;
 	struct loop *loop;
@@ -150,7 +150,7 @@ static void nobody_waits_for_a_loop_that_has_stopped(void **state)
 	loop_destroy(loop);
 }
 
-static void who_waits_on_the_loops_own_thread_serves_it(void **state)
+TEST(who_waits_on_the_loops_own_thread_serves_it)
 {
 	struct loop *loop;
 	struct probe probe;
@@ -168,7 +168,7 @@ static void who_waits_on_the_loops_own_thread_serves_it(void **state)
 	loop_destroy(loop);
 }
 
-static void files_cannot_be_waited_for(void **state)
+TEST(files_cannot_be_waited_for)
 {
 	struct loop_source source = { .fd = open("/proc/self/exe", O_RDONLY), .events = EPOLLIN };
 	struct loop *loop;
@@ -177,19 +177,4 @@ static void files_cannot_be_waited_for(void **state)
 	assert_int_equal(loop_add(loop, &source), -EPERM);
 	close(source.fd);
 	loop_destroy(loop);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(handlers_run_under_the_lock),
-		cmocka_unit_test(a_removed_source_is_not_called_for_an_event_at_hand),
-		cmocka_unit_test(stop_before_run_is_not_lost),
-		cmocka_unit_test(who_waits_comes_back_when_a_handler_has_run),
-		cmocka_unit_test(nobody_waits_for_a_loop_that_has_stopped),
-		cmocka_unit_test(who_waits_on_the_loops_own_thread_serves_it),
-		cmocka_unit_test(files_cannot_be_waited_for),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

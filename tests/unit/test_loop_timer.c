@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/loop.h"
 
 #define HOUR	    3600000000000ull
@@ -38,7 +38,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void a_timer_expires_once(void **state)
+TEST_WITH(a_timer_expires_once, setup, teardown)
 {
 	struct probe probe = { 0 };
 
@@ -50,7 +50,7 @@ static void a_timer_expires_once(void **state)
 	loop_timer_destroy(&probe.timer);
 }
 
-static void a_timer_may_be_armed_again_when_it_expires(void **state)
+TEST_WITH(a_timer_may_be_armed_again_when_it_expires, setup, teardown)
 {
 	struct probe probe = { .again = true };
 
@@ -62,7 +62,7 @@ static void a_timer_may_be_armed_again_when_it_expires(void **state)
 	loop_timer_destroy(&probe.timer);
 }
 
-static void a_later_time_replaces_an_earlier_one(void **state)
+TEST_WITH(a_later_time_replaces_an_earlier_one, setup, teardown)
 {
 	struct probe probe = { 0 };
 
@@ -74,7 +74,7 @@ static void a_later_time_replaces_an_earlier_one(void **state)
 	loop_timer_destroy(&probe.timer);
 }
 
-static void a_disarmed_timer_is_not_called_for_an_expiry_at_hand(void **state)
+TEST_WITH(a_disarmed_timer_is_not_called_for_an_expiry_at_hand, setup, teardown)
 {
 	struct probe a = { .victim = NULL }, b = { .victim = &a.timer };
 
@@ -90,24 +90,9 @@ static void a_disarmed_timer_is_not_called_for_an_expiry_at_hand(void **state)
 	loop_timer_destroy(&b.timer);
 }
 
-static void destroying_a_timer_that_was_never_created_is_harmless(void **state)
+TEST_WITH(destroying_a_timer_that_was_never_created_is_harmless, setup, teardown)
 {
 	struct loop_timer timer = { 0 };
 
 	loop_timer_destroy(&timer);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_timer_expires_once),
-		TEST(a_timer_may_be_armed_again_when_it_expires),
-		TEST(a_later_time_replaces_an_earlier_one),
-		TEST(a_disarmed_timer_is_not_called_for_an_expiry_at_hand),
-		TEST(destroying_a_timer_that_was_never_created_is_harmless),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

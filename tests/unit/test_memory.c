@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/dma.h"
 #include "vmm/memory.h"
 
@@ -19,7 +19,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void ranges_are_where_they_were_asked(void **state)
+TEST_WITH(ranges_are_where_they_were_asked, setup, teardown)
 {
 	struct guest_memory *memory = *state;
 
@@ -30,7 +30,7 @@ static void ranges_are_where_they_were_asked(void **state)
 	assert_null(memory_host(memory, 4 * GIB - 1, 1));
 }
 
-static void nothing_reaches_past_a_range(void **state)
+TEST_WITH(nothing_reaches_past_a_range, setup, teardown)
 {
 	struct guest_memory *memory = *state;
 	u8 byte = 1;
@@ -45,7 +45,7 @@ static void nothing_reaches_past_a_range(void **state)
 	assert_int_equal(byte, 0); /* nothing of the refused write */
 }
 
-static void identity_space_maps_ram_and_nothing_else(void **state)
+TEST_WITH(identity_space_maps_ram_and_nothing_else, setup, teardown)
 {
 	struct dma_identity identity;
 	struct iovec iov[2];
@@ -60,7 +60,7 @@ static void identity_space_maps_ram_and_nothing_else(void **state)
 	assert_true(identity.space.faults > 0);
 }
 
-static void holds_cover_their_segments_exactly(void **state)
+TEST_WITH(holds_cover_their_segments_exactly, setup, teardown)
 {
 	struct dma_segment segments[] = { { 0x1000, 0x1000 }, { 0x5000, 1 } };
 	struct dma_hold hold = { .segments = segments, .count = 2 };
@@ -77,7 +77,7 @@ static void holds_cover_their_segments_exactly(void **state)
 	assert_false(dma_space_held(&identity.space, 0, UINT64_MAX));
 }
 
-static void holds_are_told_from_those_that_come_later(void **state)
+TEST_WITH(holds_are_told_from_those_that_come_later, setup, teardown)
 {
 	struct dma_segment segment = { 0x1000, 0x1000 };
 	struct dma_hold holds[3];
@@ -100,20 +100,4 @@ static void holds_are_told_from_those_that_come_later(void **state)
 	assert_true(dma_space_held_before(space, 3));
 	dma_drop(space, &holds[2]);
 	assert_false(dma_space_held_before(space, UINT64_MAX));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(ranges_are_where_they_were_asked, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_reaches_past_a_range, setup, teardown),
-		cmocka_unit_test_setup_teardown(identity_space_maps_ram_and_nothing_else, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(holds_cover_their_segments_exactly, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(holds_are_told_from_those_that_come_later, setup,
-						teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "irq_fake.h"
 #include "vmm/msi.h"
 
@@ -53,7 +53,7 @@ static int stop(void **state)
 	return 0;
 }
 
-static void a_programmed_vector_sends_the_guests_message(void **state)
+TEST_WITH(a_programmed_vector_sends_the_guests_message, start, stop)
 {
 	assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, false), 0);
 	msi_vector_signal(&vector);
@@ -64,7 +64,7 @@ static void a_programmed_vector_sends_the_guests_message(void **state)
 	assert_false(msi_vector_pending(&vector));
 }
 
-static void a_vector_that_was_never_programmed_sends_nothing(void **state)
+TEST_WITH(a_vector_that_was_never_programmed_sends_nothing, start, stop)
 {
 	msi_vector_signal(&vector);
 	assert_false(msi_vector_pending(&vector));
@@ -72,7 +72,7 @@ static void a_vector_that_was_never_programmed_sends_nothing(void **state)
 	assert_int_equal(irq.changes, 0);
 }
 
-static void what_a_masked_vector_signals_is_pending_and_sent_once(void **state)
+TEST_WITH(what_a_masked_vector_signals_is_pending_and_sent_once, start, stop)
 {
 	assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, true), 0);
 	msi_vector_signal(&vector);
@@ -89,7 +89,7 @@ static void what_a_masked_vector_signals_is_pending_and_sent_once(void **state)
 	assert_int_equal(irq_fake_run(&irq), 1);
 }
 
-static void masking_and_unmasking_leaves_the_routes_alone(void **state)
+TEST_WITH(masking_and_unmasking_leaves_the_routes_alone, start, stop)
 {
 	assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, false), 0);
 	assert_int_equal(irq.changes, 1);
@@ -98,7 +98,7 @@ static void masking_and_unmasking_leaves_the_routes_alone(void **state)
 	assert_int_equal(irq.changes, 1);
 }
 
-static void a_message_is_changed_in_place(void **state)
+TEST_WITH(a_message_is_changed_in_place, start, stop)
 {
 	assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, false), 0);
 	msi_vector_signal(&vector);
@@ -112,7 +112,7 @@ static void a_message_is_changed_in_place(void **state)
 	assert_int_equal(irq.messages[1].data, 34);
 }
 
-static void a_vector_that_is_switched_off_forgets_what_was_pending(void **state)
+TEST_WITH(a_vector_that_is_switched_off_forgets_what_was_pending, start, stop)
 {
 	assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, true), 0);
 	msi_vector_signal(&vector);
@@ -122,7 +122,7 @@ static void a_vector_that_is_switched_off_forgets_what_was_pending(void **state)
 	assert_int_equal(irq_fake_run(&irq), 0);
 }
 
-static void a_doorbell_is_resolved_through_the_space_and_again_when_that_changes(void **state)
+TEST_WITH(a_doorbell_is_resolved_through_the_space_and_again_when_that_changes, start, stop)
 {
 	fake.offset = 0x1000;
 	assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, false), 0);
@@ -136,7 +136,7 @@ static void a_doorbell_is_resolved_through_the_space_and_again_when_that_changes
 	assert_int_equal(irq.messages[1].address, DOORBELL + 0x2000);
 }
 
-static void a_doorbell_that_leads_nowhere_is_a_fault_of_who_signals(void **state)
+TEST_WITH(a_doorbell_that_leads_nowhere_is_a_fault_of_who_signals, start, stop)
 {
 	fake.nowhere = true;
 	assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, false), 0);
@@ -152,7 +152,7 @@ static void a_doorbell_that_leads_nowhere_is_a_fault_of_who_signals(void **state
 }
 
 /* A passed device's: the host's kernel writes the eventfd, and asks nobody. */
-static void what_comes_while_the_doorbell_leads_nowhere_is_not_lost(void **state)
+TEST_WITH(what_comes_while_the_doorbell_leads_nowhere_is_not_lost, start, stop)
 {
 	u64 one = 1;
 
@@ -166,7 +166,7 @@ static void what_comes_while_the_doorbell_leads_nowhere_is_not_lost(void **state
 	assert_int_equal(irq_fake_run(&irq), 1);
 }
 
-static void a_host_without_routes_is_an_error_and_the_next_call_tries_again(void **state)
+TEST_WITH(a_host_without_routes_is_an_error_and_the_next_call_tries_again, start, stop)
 {
 	struct msi_message none = { 0 };
 	u32 gsi[ROUTES];
@@ -182,7 +182,7 @@ static void a_host_without_routes_is_an_error_and_the_next_call_tries_again(void
 	assert_int_equal(irq_fake_run(&irq), 1);
 }
 
-static void a_host_without_routes_is_not_asked_at_each_call_and_it_is_said_once(void **state)
+TEST_WITH(a_host_without_routes_is_not_asked_at_each_call_and_it_is_said_once, start, stop)
 {
 	struct msi_message none = { 0 };
 	u32 gsi[ROUTES];
@@ -201,7 +201,7 @@ static void a_host_without_routes_is_not_asked_at_each_call_and_it_is_said_once(
 	assert_int_equal(msi_vector_program(&vector, DOORBELL, 33, false), 0);
 }
 
-static void a_host_without_eventfds_is_not_asked_at_each_call_and_it_is_said_once(void **state)
+TEST_WITH(a_host_without_eventfds_is_not_asked_at_each_call_and_it_is_said_once, start, stop)
 {
 	struct rlimit limit, none;
 
@@ -218,26 +218,4 @@ static void a_host_without_eventfds_is_not_asked_at_each_call_and_it_is_said_onc
 	assert_true(vector.fd >= 0);
 	msi_vector_signal(&vector);
 	assert_int_equal(irq_fake_run(&irq), 1);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(a_programmed_vector_sends_the_guests_message),
-		TEST(a_vector_that_was_never_programmed_sends_nothing),
-		TEST(what_a_masked_vector_signals_is_pending_and_sent_once),
-		TEST(masking_and_unmasking_leaves_the_routes_alone),
-		TEST(a_message_is_changed_in_place),
-		TEST(a_vector_that_is_switched_off_forgets_what_was_pending),
-		TEST(a_doorbell_is_resolved_through_the_space_and_again_when_that_changes),
-		TEST(a_doorbell_that_leads_nowhere_is_a_fault_of_who_signals),
-		TEST(what_comes_while_the_doorbell_leads_nowhere_is_not_lost),
-		TEST(a_host_without_routes_is_an_error_and_the_next_call_tries_again),
-		TEST(a_host_without_routes_is_not_asked_at_each_call_and_it_is_said_once),
-		TEST(a_host_without_eventfds_is_not_asked_at_each_call_and_it_is_said_once),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /* vmm/msix.h: the table and the pending bits. */
 #include <linux/pci_regs.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "irq_fake.h"
 #include "vmm/msix.h"
 
@@ -83,7 +83,7 @@ static void assert_table_is_fresh(void)
 	assert_true(msix_pba_read(msix, 0, 8) == 0);
 }
 
-static void at_power_on_all_is_masked_and_zero(void **state)
+TEST_WITH(at_power_on_all_is_masked_and_zero, start, stop)
 {
 	assert_int_equal(msix_count(msix), COUNT);
 	assert_int_equal(msix_table_size(msix), COUNT * 16);
@@ -93,7 +93,7 @@ static void at_power_on_all_is_masked_and_zero(void **state)
 	assert_int_equal(msix_vector(msix, 0)->fd, -1);
 }
 
-static void a_programmed_vector_is_sent(void **state)
+TEST_WITH(a_programmed_vector_is_sent, start, stop)
 {
 	program(3, 0x41);
 	msix_signal(msix, 3);
@@ -106,7 +106,7 @@ static void a_programmed_vector_is_sent(void **state)
 	assert_int_equal(irq.messages[0].device_id, 0x10);
 }
 
-static void an_address_may_have_64_bits_and_quadwords_are_two_dwords(void **state)
+TEST_WITH(an_address_may_have_64_bits_and_quadwords_are_two_dwords, start, stop)
 {
 	msix_control(msix, true, false);
 	msix_table_write(msix, 16, 0x123456789abcdef3, 8);
@@ -121,7 +121,7 @@ static void an_address_may_have_64_bits_and_quadwords_are_two_dwords(void **stat
 	assert_int_equal(irq.messages[0].data, 7);
 }
 
-static void odd_accesses_do_nothing_and_read_as_zero(void **state)
+TEST_WITH(odd_accesses_do_nothing_and_read_as_zero, start, stop)
 {
 	static const struct {
 		u64 offset;
@@ -153,7 +153,7 @@ static void odd_accesses_do_nothing_and_read_as_zero(void **state)
 	assert_true(msix_pba_read(msix, 16, 4) == 0);
 }
 
-static void a_masked_vector_is_pending_and_sent_when_unmasked(void **state)
+TEST_WITH(a_masked_vector_is_pending_and_sent_when_unmasked, start, stop)
 {
 	msix_control(msix, true, false);
 	program(65, 9);
@@ -171,7 +171,7 @@ static void a_masked_vector_is_pending_and_sent_when_unmasked(void **state)
 	assert_true(msix_pba_read(msix, 8, 8) == 0);
 }
 
-static void a_vector_that_was_never_unmasked_can_be_pending(void **state)
+TEST_WITH(a_vector_that_was_never_unmasked_can_be_pending, start, stop)
 {
 	msix_control(msix, true, false);
 	msix_signal(msix, 2);
@@ -181,7 +181,7 @@ static void a_vector_that_was_never_unmasked_can_be_pending(void **state)
 	assert_int_equal(irq_fake_run(&irq), 1);
 }
 
-static void the_function_mask_masks_all(void **state)
+TEST_WITH(the_function_mask_masks_all, start, stop)
 {
 	msix_control(msix, true, true);
 	program(0, 1);
@@ -199,7 +199,7 @@ static void the_function_mask_masks_all(void **state)
 	assert_int_equal(irq_fake_run(&irq), 2);
 }
 
-static void who_listens_hears_of_each_vector_once_with_its_eventfd(void **state)
+TEST_WITH(who_listens_hears_of_each_vector_once_with_its_eventfd, start, stop)
 {
 	program(5, 1);
 	assert_int_equal(heard.used, 0);
@@ -221,7 +221,7 @@ static void who_listens_hears_of_each_vector_once_with_its_eventfd(void **state)
 	assert_int_equal(heard.used, 2);
 }
 
-static void switching_off_forgets_what_was_pending(void **state)
+TEST_WITH(switching_off_forgets_what_was_pending, start, stop)
 {
 	msix_control(msix, true, true);
 	program(0, 1);
@@ -233,7 +233,7 @@ static void switching_off_forgets_what_was_pending(void **state)
 	assert_int_equal(irq_fake_run(&irq), 0);
 }
 
-static void a_vector_out_of_range_is_nobodys(void **state)
+TEST_WITH(a_vector_out_of_range_is_nobodys, start, stop)
 {
 	msix_control(msix, true, false);
 	msix_signal(msix, COUNT);
@@ -241,7 +241,7 @@ static void a_vector_out_of_range_is_nobodys(void **state)
 	assert_int_equal(irq_fake_run(&irq), 0);
 }
 
-static void a_host_without_routes_left_keeps_the_message_pending(void **state)
+TEST_WITH(a_host_without_routes_left_keeps_the_message_pending, start, stop)
 {
 	msix_control(msix, true, false);
 	for (unsigned n = 0; n <= ROUTES; n++) {
@@ -252,7 +252,7 @@ static void a_host_without_routes_left_keeps_the_message_pending(void **state)
 	assert_int_equal(msix_pba_read(msix, 0, 4), 1 << ROUTES);
 }
 
-static void a_reset_is_as_power_on(void **state)
+TEST_WITH(a_reset_is_as_power_on, start, stop)
 {
 	msix_control(msix, true, false);
 	program(0, 1);
@@ -260,25 +260,4 @@ static void a_reset_is_as_power_on(void **state)
 	assert_false(msix_is_enabled(msix));
 	assert_int_equal(heard.off, 1);
 	assert_table_is_fresh();
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-		TEST(at_power_on_all_is_masked_and_zero),
-		TEST(a_programmed_vector_is_sent),
-		TEST(an_address_may_have_64_bits_and_quadwords_are_two_dwords),
-		TEST(odd_accesses_do_nothing_and_read_as_zero),
-		TEST(a_masked_vector_is_pending_and_sent_when_unmasked),
-		TEST(a_vector_that_was_never_unmasked_can_be_pending),
-		TEST(the_function_mask_masks_all),
-		TEST(who_listens_hears_of_each_vector_once_with_its_eventfd),
-		TEST(switching_off_forgets_what_was_pending),
-		TEST(a_vector_out_of_range_is_nobodys),
-		TEST(a_host_without_routes_left_keeps_the_message_pending),
-		TEST(a_reset_is_as_power_on),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

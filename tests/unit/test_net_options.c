@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "net/options.h"
 
 static struct net_options options;
@@ -37,7 +37,7 @@ static int parse(const char *text)
 	return parse_value(words);
 }
 
-static void nothing_said_is_a_tap_with_kvmtools_addresses(void **state)
+TEST(nothing_said_is_a_tap_with_kvmtools_addresses)
 {
 	assert_int_equal(parse_value(NULL), 0);
 	assert_int_equal(options.mode, NET_TAP);
@@ -51,7 +51,7 @@ static void nothing_said_is_a_tap_with_kvmtools_addresses(void **state)
 	assert_int_equal(options.mode, NET_TAP);
 }
 
-static void kvmtools_words_mean_what_they_mean_there(void **state)
+TEST(kvmtools_words_mean_what_they_mean_there)
 {
 	assert_int_equal(parse("trans=virtio,guest_mac=02:00:00:00:00:fe,mode=tap,tapif=v1,"
 			       "script=/etc/up,downscript=/etc/down,host_ip=10.0.0.1,"
@@ -72,7 +72,7 @@ static void kvmtools_words_mean_what_they_mean_there(void **state)
 	assert_null(options.script);
 }
 
-static void ports_can_be_forwarded_with_addresses_or_without(void **state)
+TEST(ports_can_be_forwarded_with_addresses_or_without)
 {
 	assert_int_equal(parse("mode=user,hostfwd=tcp::2222-:22,"
 			       "hostfwd=udp:127.0.0.1:53-192.168.33.15:5353"),
@@ -86,7 +86,7 @@ static void ports_can_be_forwarded_with_addresses_or_without(void **state)
 	assert_int_equal(ntohl(options.forwards[1].guest.s_addr), 0xc0a8210f);
 }
 
-static void what_cannot_be_is_refused_with_its_name(void **state)
+TEST(what_cannot_be_is_refused_with_its_name)
 {
 	static const struct {
 		const char *text, *says;
@@ -134,7 +134,7 @@ static void what_cannot_be_is_refused_with_its_name(void **state)
 	}
 }
 
-static void more_forwards_than_there_is_room_for_are_refused(void **state)
+TEST(more_forwards_than_there_is_room_for_are_refused)
 {
 	char text[400] = "mode=user";
 
@@ -144,24 +144,10 @@ static void more_forwards_than_there_is_room_for_are_refused(void **state)
 	assert_non_null(strstr(err.text, "more than 16"));
 }
 
-static void the_next_word_is_a_value_if_it_looks_like_one(void **state)
+TEST(the_next_word_is_a_value_if_it_looks_like_one)
 {
 	assert_true(option_is_item(network, "mode=none"));
 	assert_true(option_is_item(network, "virtio"));
 	assert_false(option_is_item(network, "bzImage"));
 	assert_false(option_is_item(network, "./a=b"));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_said_is_a_tap_with_kvmtools_addresses),
-		cmocka_unit_test(kvmtools_words_mean_what_they_mean_there),
-		cmocka_unit_test(ports_can_be_forwarded_with_addresses_or_without),
-		cmocka_unit_test(what_cannot_be_is_refused_with_its_name),
-		cmocka_unit_test(more_forwards_than_there_is_room_for_are_refused),
-		cmocka_unit_test(the_next_word_is_a_value_if_it_looks_like_one),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

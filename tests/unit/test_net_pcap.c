@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "net/pcap.h"
 #include "vmm/loop.h"
 
@@ -92,7 +92,7 @@ static void send_frames(unsigned count)
 	assert_true(closed);
 }
 
-static void frames_are_in_the_file_without_virtios_header(void **state)
+TEST_WITH(frames_are_in_the_file_without_virtios_header, setup, teardown)
 {
 	for (unsigned i = 0; i < sizeof(frame); i++)
 		frame[i] = i * 3;
@@ -108,7 +108,7 @@ static void frames_are_in_the_file_without_virtios_header(void **state)
 	}
 }
 
-static void what_the_file_is_too_slow_for_is_left_out(void **state)
+TEST_WITH(what_the_file_is_too_slow_for_is_left_out, setup, teardown)
 {
 	size_t len;
 
@@ -121,13 +121,13 @@ static void what_the_file_is_too_slow_for_is_left_out(void **state)
 	assert_int_equal(get32(24 + 116 * 500 + 8), 100);
 }
 
-static void a_capture_from_before_is_replaced(void **state)
+TEST_WITH(a_capture_from_before_is_replaced, setup, teardown)
 {
 	frames_are_in_the_file_without_virtios_header(state);
 	frames_are_in_the_file_without_virtios_header(state);
 }
 
-static void another_file_is_left_as_it_is(void **state)
+TEST_WITH(another_file_is_left_as_it_is, setup, teardown)
 {
 	const char words[] = "a thesis";
 	FILE *other = fopen(path, "w");
@@ -140,7 +140,7 @@ static void another_file_is_left_as_it_is(void **state)
 	assert_memory_equal(file, words, strlen(words));
 }
 
-static void what_cannot_be_written_is_refused(void **state)
+TEST_WITH(what_cannot_be_written_is_refused, setup, teardown)
 {
 	assert_true(net_pcap_open(&pcap, "/nowhere/file", &err) < 0);
 	assert_true(net_pcap_open(&pcap, folder, &err) < 0);
@@ -156,18 +156,10 @@ static int clean(void **state)
 	return rmdir(folder);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
+static int begin(void **state)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(frames_are_in_the_file_without_virtios_header),
-		TEST(what_the_file_is_too_slow_for_is_left_out),
-		TEST(a_capture_from_before_is_replaced),
-		TEST(another_file_is_left_as_it_is),
-		TEST(what_cannot_be_written_is_refused),
-	};
-
 	assert_non_null(mkdtemp(folder));
-	return cmocka_run_group_tests(tests, NULL, clean);
+	return 0;
 }
+
+TEST_PROGRAM(begin, clean)

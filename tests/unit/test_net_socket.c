@@ -2,7 +2,6 @@
 /* mode=socket: frames on a stream, however it is cut, with the test as the peer. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "net/options.h"
 
 static struct net_backend *net;
@@ -82,7 +81,7 @@ static int send_frame(u32 len)
 	return net->ops->send(net, 0, iov, 2);
 }
 
-static void frames_that_come_in_one_piece_are_told_apart(void **state)
+TEST_WITH(frames_that_come_in_one_piece_are_told_apart, setup, teardown)
 {
 	for (u32 len = 14; len < 20; len++)
 		say_frame(len);
@@ -93,7 +92,7 @@ static void frames_that_come_in_one_piece_are_told_apart(void **state)
 	assert_int_equal(receive(2000), -EAGAIN);
 }
 
-static void a_frame_that_comes_byte_by_byte_is_whole(void **state)
+TEST_WITH(a_frame_that_comes_byte_by_byte_is_whole, setup, teardown)
 {
 	u32 length = htonl(60);
 
@@ -105,7 +104,7 @@ static void a_frame_that_comes_byte_by_byte_is_whole(void **state)
 	assert_memory_equal(got, sent, 60);
 }
 
-static void the_longest_frame_comes_and_its_successor(void **state)
+TEST_WITH(the_longest_frame_comes_and_its_successor, setup, teardown)
 {
 	say_frame(NET_MAX_FRAME);
 	say_frame(14);
@@ -114,7 +113,7 @@ static void the_longest_frame_comes_and_its_successor(void **state)
 	assert_int_equal(receive(2000), 14);
 }
 
-static void a_frame_longer_than_its_buffer_is_cut_and_the_next_is_whole(void **state)
+TEST_WITH(a_frame_longer_than_its_buffer_is_cut_and_the_next_is_whole, setup, teardown)
 {
 	say_frame(1000);
 	say_frame(60);
@@ -122,7 +121,7 @@ static void a_frame_longer_than_its_buffer_is_cut_and_the_next_is_whole(void **s
 	assert_int_equal(receive(300), 60);
 }
 
-static void a_length_that_cannot_be_ends_the_stream(void **state)
+TEST_WITH(a_length_that_cannot_be_ends_the_stream, setup, teardown)
 {
 	static const u32 bad[] = { 0, 13, NET_MAX_FRAME + 1, 0xffffffff };
 
@@ -138,7 +137,7 @@ static void a_length_that_cannot_be_ends_the_stream(void **state)
 	}
 }
 
-static void the_peers_end_is_seen_after_its_last_frame(void **state)
+TEST_WITH(the_peers_end_is_seen_after_its_last_frame, setup, teardown)
 {
 	say_frame(60);
 	close(peer);
@@ -161,7 +160,7 @@ static void hear(void *data, size_t len)
 	}
 }
 
-static void what_a_full_stream_cuts_is_sent_when_there_is_room(void **state)
+TEST_WITH(what_a_full_stream_cuts_is_sent_when_there_is_room, setup, teardown)
 {
 	unsigned frames = 0;
 	u32 length;
@@ -182,7 +181,7 @@ static void what_a_full_stream_cuts_is_sent_when_there_is_room(void **state)
 	assert_int_equal(ntohl(length), 60);
 }
 
-static void a_socket_that_nobody_listens_on_is_refused_with_the_remedy(void **state)
+TEST(a_socket_that_nobody_listens_on_is_refused_with_the_remedy)
 {
 	struct net_backend *none;
 	struct error err = { "" };
@@ -200,23 +199,4 @@ static void a_socket_that_nobody_listens_on_is_refused_with_the_remedy(void **st
 	longer[199] = '\0';
 	err.text[0] = '\0';
 	assert_int_equal(net_socket_open(&none, longer, &err), -ENAMETOOLONG);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(frames_that_come_in_one_piece_are_told_apart),
-		TEST(a_frame_that_comes_byte_by_byte_is_whole),
-		TEST(the_longest_frame_comes_and_its_successor),
-		TEST(a_frame_longer_than_its_buffer_is_cut_and_the_next_is_whole),
-		TEST(a_length_that_cannot_be_ends_the_stream),
-		TEST(the_peers_end_is_seen_after_its_last_frame),
-		TEST(what_a_full_stream_cuts_is_sent_when_there_is_room),
-		cmocka_unit_test(a_socket_that_nobody_listens_on_is_refused_with_the_remedy),
-	};
-
-	signal(SIGPIPE, SIG_IGN);
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "../../net/script.h"
 #include "net/options.h"
 #include "net_space.h"
@@ -97,7 +97,7 @@ static void write_script(const char *name, const char *text, char *path)
 
 /* ---- tests ---- */
 
-static void a_tap_is_made_with_its_address_and_gone_with_the_network(void **state)
+TEST(a_tap_is_made_with_its_address_and_gone_with_the_network)
 {
 	struct sockaddr_in *address;
 	struct net_backend *net;
@@ -122,7 +122,7 @@ static void a_tap_is_made_with_its_address_and_gone_with_the_network(void **stat
 	close(fd);
 }
 
-static void frames_pass_both_ways_with_headers(void **state)
+TEST(frames_pass_both_ways_with_headers)
 {
 	static const u8 broadcast[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	struct sockaddr_in to = { .sin_family = AF_INET,
@@ -160,7 +160,7 @@ static void frames_pass_both_ways_with_headers(void **state)
 	close(fd);
 }
 
-static void queues_are_made_and_used_as_the_guest_wants(void **state)
+TEST(queues_are_made_and_used_as_the_guest_wants)
 {
 	struct net_backend *net;
 
@@ -174,7 +174,7 @@ static void queues_are_made_and_used_as_the_guest_wants(void **state)
 	net_close(net);
 }
 
-static void an_interface_that_is_there_is_left_as_it_is(void **state)
+TEST(an_interface_that_is_there_is_left_as_it_is)
 {
 	struct net_backend *net;
 
@@ -194,7 +194,7 @@ static void an_interface_that_is_there_is_left_as_it_is(void **state)
 	remove_tap("vm1", IFF_MULTI_QUEUE);
 }
 
-static void a_descriptor_that_is_given_is_used(void **state)
+TEST(a_descriptor_that_is_given_is_used)
 {
 	struct net_backend *net;
 	char text[20];
@@ -215,7 +215,7 @@ static void a_descriptor_that_is_given_is_used(void **state)
 	assert_true(refused("fd=99", "no open tap"));
 }
 
-static void what_is_not_there_is_refused_with_the_remedy(void **state)
+TEST(what_is_not_there_is_refused_with_the_remedy)
 {
 	NEEDS_TAPS();
 	assert_true(refused("tapif=nope", "ip tuntap add nope mode tap"));
@@ -228,7 +228,7 @@ static void what_is_not_there_is_refused_with_the_remedy(void **state)
 	assert_int_equal(if_nametoindex("tap0"), 0);
 }
 
-static void scripts_get_the_interface_and_run_at_both_ends(void **state)
+TEST(scripts_get_the_interface_and_run_at_both_ends)
 {
 	struct net_backend *net;
 	char up[100], down[100], text[300], seen[100] = "";
@@ -253,7 +253,7 @@ static void scripts_get_the_interface_and_run_at_both_ends(void **state)
 	assert_string_equal(seen, "down tap0 0x5002\n");
 }
 
-static void a_script_that_fails_is_refused_and_leaves_nothing(void **state)
+TEST(a_script_that_fails_is_refused_and_leaves_nothing)
 {
 	char path[100], text[300];
 
@@ -282,7 +282,7 @@ static bool lives(pid_t pid)
 	return is != 'Z';
 }
 
-static void a_script_without_end_is_killed_with_what_it_started(void **state)
+TEST(a_script_without_end_is_killed_with_what_it_started)
 {
 	char path[100], text[300];
 	time_t begin = time(NULL);
@@ -304,7 +304,7 @@ static void a_script_without_end_is_killed_with_what_it_started(void **state)
 	assert_false(lives(pid));
 }
 
-static void a_signal_ends_the_wait_for_a_script(void **state)
+TEST(a_signal_ends_the_wait_for_a_script)
 {
 	char path[100];
 	sigset_t set;
@@ -329,24 +329,13 @@ static int clean(void **state)
 	return system(command);
 }
 
-int main(void)
+static int begin(void **state)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_tap_is_made_with_its_address_and_gone_with_the_network),
-		cmocka_unit_test(frames_pass_both_ways_with_headers),
-		cmocka_unit_test(queues_are_made_and_used_as_the_guest_wants),
-		cmocka_unit_test(an_interface_that_is_there_is_left_as_it_is),
-		cmocka_unit_test(a_descriptor_that_is_given_is_used),
-		cmocka_unit_test(what_is_not_there_is_refused_with_the_remedy),
-		cmocka_unit_test(scripts_get_the_interface_and_run_at_both_ends),
-		cmocka_unit_test(a_script_that_fails_is_refused_and_leaves_nothing),
-		cmocka_unit_test(a_script_without_end_is_killed_with_what_it_started),
-		cmocka_unit_test(a_signal_ends_the_wait_for_a_script),
-	};
-
 	usable = net_space_enter() && !access("/dev/net/tun", R_OK | W_OK);
 	/* Its interfaces are shown in a /sys of its own. */
 	usable = usable && !mount("sysfs", "/sys", "sysfs", 0, NULL);
 	assert_non_null(mkdtemp(folder));
-	return cmocka_run_group_tests(tests, NULL, clean);
+	return 0;
 }
+
+TEST_PROGRAM(begin, clean)

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "net/options.h"
 #include "net_space.h"
 
@@ -233,7 +233,7 @@ static void answer(int fd, const char *question)
 
 /* ---- tests ---- */
 
-static void dhcp_gives_the_guest_its_address_router_and_name_server(void **state)
+TEST_WITH(dhcp_gives_the_guest_its_address_router_and_name_server, setup, teardown)
 {
 	u8 request[300] = { 1, 1, 6, 0, 1, 2, 3, 4 };
 	u32 router = 0, names = 0;
@@ -255,7 +255,7 @@ static void dhcp_gives_the_guest_its_address_router_and_name_server(void **state
 	assert_int_equal(names, NAMES_IP);
 }
 
-static void a_datagram_reaches_the_host_and_comes_back(void **state)
+TEST_WITH(a_datagram_reaches_the_host_and_comes_back, setup, teardown)
 {
 	int fd = bind_udp(ECHO);
 
@@ -270,7 +270,7 @@ static void a_datagram_reaches_the_host_and_comes_back(void **state)
 	close(fd);
 }
 
-static void a_question_for_a_name_goes_to_the_hosts_name_server(void **state)
+TEST_WITH(a_question_for_a_name_goes_to_the_hosts_name_server, setup, teardown)
 {
 	int fd;
 
@@ -289,7 +289,7 @@ static void a_question_for_a_name_goes_to_the_hosts_name_server(void **state)
 	close(fd);
 }
 
-static void the_gateway_answers_a_ping(void **state)
+TEST_WITH(the_gateway_answers_a_ping, setup, teardown)
 {
 	struct icmphdr *icmp = (void *)(frame + 34);
 
@@ -305,7 +305,7 @@ static void the_gateway_answers_a_ping(void **state)
 	assert_memory_equal(frame + 42, "hello", 5);
 }
 
-static void a_router_of_ipv6_makes_itself_known(void **state)
+TEST_WITH(a_router_of_ipv6_makes_itself_known, setup, teardown)
 {
 	static const u8 routers[] = { 0x33, 0x33, 0, 0, 0, 2 };
 	u8 pseudo[40 + 8] = { 0 };
@@ -325,7 +325,7 @@ static void a_router_of_ipv6_makes_itself_known(void **state)
 	expect(is_router);
 }
 
-static void a_forwarded_port_leads_to_the_guest(void **state)
+TEST_WITH(a_forwarded_port_leads_to_the_guest, setup, teardown)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_port = htons(FORWARD),
@@ -341,7 +341,7 @@ static void a_forwarded_port_leads_to_the_guest(void **state)
 	close(fd);
 }
 
-static void a_forwarded_port_that_is_taken_is_refused_at_once(void **state)
+TEST_WITH(a_forwarded_port_that_is_taken_is_refused_at_once, setup, teardown)
 {
 	struct net_backend *other = NULL;
 	struct net_options options;
@@ -414,7 +414,7 @@ static void read_status(pid_t pid, const char *field, char *value)
 	fclose(file);
 }
 
-static void the_program_has_nothing_but_its_sockets(void **state)
+TEST_WITH(the_program_has_nothing_but_its_sockets, setup, teardown)
 {
 	char value[60], path[64];
 	struct dirent *entry;
@@ -443,7 +443,7 @@ static void the_program_has_nothing_but_its_sockets(void **state)
 	assert_int_equal(files, 0);
 }
 
-static void its_death_is_the_end_of_the_network(void **state)
+TEST_WITH(its_death_is_the_end_of_the_network, setup, teardown)
 {
 	pid_t pid = child();
 	struct iovec iov = { frame, FRAME };
@@ -467,7 +467,7 @@ static void wait_until_childless(void)
 	assert_int_equal(child(), 0);
 }
 
-static void it_is_gone_when_the_network_is_closed(void **state)
+TEST(it_is_gone_when_the_network_is_closed)
 {
 	pid_t pid;
 
@@ -479,7 +479,7 @@ static void it_is_gone_when_the_network_is_closed(void **state)
 	assert_int_equal(kill(pid, 0), -1);
 }
 
-static void on_demand_it_starts_with_the_guests_driver(void **state)
+TEST(on_demand_it_starts_with_the_guests_driver)
 {
 	struct net_options options;
 	struct error err = { "" };
@@ -497,7 +497,7 @@ static void on_demand_it_starts_with_the_guests_driver(void **state)
 	net_close(net);
 }
 
-static void addresses_that_are_no_neighbours_are_refused(void **state)
+TEST(addresses_that_are_no_neighbours_are_refused)
 {
 	static const char *const bad[] = { "host_ip=10.0.0.1", "guest_ip=192.168.33.1",
 					   "guest_ip=192.168.33.0" };
@@ -512,25 +512,10 @@ static void addresses_that_are_no_neighbours_are_refused(void **state)
 	}
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
+static int begin(void **state)
 {
-	const struct CMUnitTest tests[] = {
-		TEST(dhcp_gives_the_guest_its_address_router_and_name_server),
-		TEST(a_datagram_reaches_the_host_and_comes_back),
-		TEST(a_question_for_a_name_goes_to_the_hosts_name_server),
-		TEST(the_gateway_answers_a_ping),
-		TEST(a_router_of_ipv6_makes_itself_known),
-		TEST(a_forwarded_port_leads_to_the_guest),
-		TEST(a_forwarded_port_that_is_taken_is_refused_at_once),
-		TEST(the_program_has_nothing_but_its_sockets),
-		TEST(its_death_is_the_end_of_the_network),
-		cmocka_unit_test(it_is_gone_when_the_network_is_closed),
-		cmocka_unit_test(on_demand_it_starts_with_the_guests_driver),
-		cmocka_unit_test(addresses_that_are_no_neighbours_are_refused),
-	};
-
 	own_space = net_space_enter();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return 0;
 }
+
+TEST_PROGRAM(begin, NULL)

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "util/option.h"
 
 enum colour { RED, GREEN, BLUE };
@@ -77,7 +77,7 @@ static int set(unsigned n, const char *value)
 	return option_set(&specs[n], &target, text, &err);
 }
 
-static void what_is_not_given_has_its_preset(void **state)
+TEST_WITH(what_is_not_given_has_its_preset, set_up, NULL)
 {
 	assert_int_equal(target.number, 3);
 	assert_int_equal(target.size, GIB);
@@ -85,7 +85,7 @@ static void what_is_not_given_has_its_preset(void **state)
 	assert_false(target.flag || target.on);
 }
 
-static void values_of_each_type_go_to_their_fields(void **state)
+TEST_WITH(values_of_each_type_go_to_their_fields, set_up, NULL)
 {
 	assert_int_equal(option_set(&specs[FLAG], &target, NULL, &err), 0);
 	assert_true(target.flag);
@@ -99,7 +99,7 @@ static void values_of_each_type_go_to_their_fields(void **state)
 	assert_string_equal(target.word, "");
 }
 
-static void bounds_hold_and_are_said(void **state)
+TEST_WITH(bounds_hold_and_are_said, set_up, NULL)
 {
 	assert_int_equal(set(NUMBER, "1"), -EINVAL);
 	assert_string_equal(err.text, "--number 1: a number, at least 2 and at most 9");
@@ -114,7 +114,7 @@ static void bounds_hold_and_are_said(void **state)
 	assert_string_equal(err.text, "--colour pink: there are red, green and blue");
 }
 
-static void a_list_has_a_bare_value_and_items(void **state)
+TEST_WITH(a_list_has_a_bare_value_and_items, set_up, NULL)
 {
 	assert_int_equal(set(LIST, "/a,,b=c,flag,on=on,wide=0xffffffffffffffff,call=1,call=2"), 0);
 	assert_string_equal(target.file, "/a,b=c");
@@ -125,7 +125,7 @@ static void a_list_has_a_bare_value_and_items(void **state)
 	assert_string_equal(target.last, "/a,b=c");
 }
 
-static void a_list_without_a_bare_value_may_be_empty(void **state)
+TEST_WITH(a_list_without_a_bare_value_may_be_empty, set_up, NULL)
 {
 	assert_int_equal(option_set(&specs[BARE], &target, NULL, &err), 0);
 	assert_int_equal(set(BARE, "wide=5"), 0);
@@ -135,7 +135,7 @@ static void a_list_without_a_bare_value_may_be_empty(void **state)
 	assert_false(option_is_item(&specs[BARE], "wide"));
 }
 
-static void items_that_are_wrong_are_named(void **state)
+TEST_WITH(items_that_are_wrong_are_named, set_up, NULL)
 {
 	static const struct {
 		const char *value, *line;
@@ -158,20 +158,4 @@ static void items_that_are_wrong_are_named(void **state)
 		assert_string_equal(err.text, cases[i].line);
 		assert_int_equal(target.calls, 0);
 	}
-}
-
-#define TEST(name) cmocka_unit_test_setup(name, set_up)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(what_is_not_given_has_its_preset),
-		TEST(values_of_each_type_go_to_their_fields),
-		TEST(bounds_hold_and_are_said),
-		TEST(a_list_has_a_bare_value_and_items),
-		TEST(a_list_without_a_bare_value_may_be_empty),
-		TEST(items_that_are_wrong_are_named),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest that panicked: how long it may go on. The timer is read, not waited for. */
-#include "cmocka_all.h"
+#include "test.h"
 #include "ports.h"
 
 #include <string.h>
@@ -73,7 +73,7 @@ static bool runs(void)
 	return atomic_load(&vm.stop) == VM_RUNNING;
 }
 
-static void a_guest_that_does_nothing_after_its_panic_is_ended(void **state)
+TEST_WITH(a_guest_that_does_nothing_after_its_panic_is_ended, setup, teardown)
 {
 	guest_says(PANICKED);
 	assert_true(atomic_load(&vm.panicked));
@@ -85,7 +85,7 @@ static void a_guest_that_does_nothing_after_its_panic_is_ended(void **state)
 	assert_false(vm.panic_timer.armed);
 }
 
-static void one_that_works_on_is_left_to_it(void **state)
+TEST_WITH(one_that_works_on_is_left_to_it, setup, teardown)
 {
 	guest_says(PANICKED);
 	for (unsigned i = 0; i < 100; i++) {
@@ -96,7 +96,7 @@ static void one_that_works_on_is_left_to_it(void **state)
 	assert_true(atomic_load(&vm.panicked));
 }
 
-static void from_when_it_stops_it_has_the_whole_timeout(void **state)
+TEST_WITH(from_when_it_stops_it_has_the_whole_timeout, setup, teardown)
 {
 	guest_says(PANICKED);
 	look(LOOKS - 2);
@@ -108,7 +108,7 @@ static void from_when_it_stops_it_has_the_whole_timeout(void **state)
 	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
 }
 
-static void a_second_panic_begins_the_timeout_anew(void **state)
+TEST_WITH(a_second_panic_begins_the_timeout_anew, setup, teardown)
 {
 	guest_says(PANICKED);
 	look(LOOKS - 1);
@@ -119,7 +119,7 @@ static void a_second_panic_begins_the_timeout_anew(void **state)
 	assert_false(runs());
 }
 
-static void pvpanic_offers_crash_loaded_and_a_crash_kernel_has_no_timeout(void **state)
+TEST_WITH(pvpanic_offers_crash_loaded_and_a_crash_kernel_has_no_timeout, setup, teardown)
 {
 	u8 offered;
 
@@ -130,7 +130,7 @@ static void pvpanic_offers_crash_loaded_and_a_crash_kernel_has_no_timeout(void *
 	assert_int_equal(seconds(), 0);
 }
 
-static void the_words_on_the_console_come_first_and_crash_loaded_lifts_their_timeout(void **state)
+TEST_WITH(the_words_on_the_console_come_first_and_crash_loaded_lifts_their_timeout, setup, teardown)
 {
 	vm_panicked(&vm, false);
 	assert_int_not_equal(seconds(), 0);
@@ -138,7 +138,7 @@ static void the_words_on_the_console_come_first_and_crash_loaded_lifts_their_tim
 	assert_int_equal(seconds(), 0);
 }
 
-static void a_crash_kernel_that_panics_has_the_timeout_again(void **state)
+TEST_WITH(a_crash_kernel_that_panics_has_the_timeout_again, setup, teardown)
 {
 	guest_says(CRASH);
 	vm_panicked(&vm, false);
@@ -146,27 +146,9 @@ static void a_crash_kernel_that_panics_has_the_timeout_again(void **state)
 	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
 }
 
-static void events_that_pvpanic_did_not_offer_are_none(void **state)
+TEST_WITH(events_that_pvpanic_did_not_offer_are_none, setup, teardown)
 {
 	guest_says(0xfc);
 	assert_false(atomic_load(&vm.panicked));
 	assert_int_equal(seconds(), 0);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_guest_that_does_nothing_after_its_panic_is_ended),
-		TEST(one_that_works_on_is_left_to_it),
-		TEST(from_when_it_stops_it_has_the_whole_timeout),
-		TEST(a_second_panic_begins_the_timeout_anew),
-		TEST(pvpanic_offers_crash_loaded_and_a_crash_kernel_has_no_timeout),
-		TEST(the_words_on_the_console_come_first_and_crash_loaded_lifts_their_timeout),
-		TEST(a_crash_kernel_that_panics_has_the_timeout_again),
-		TEST(events_that_pvpanic_did_not_offer_are_none),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

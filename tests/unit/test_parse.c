@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "util/parse.h"
 
-static void sizes_take_suffixes(void **state)
+TEST(sizes_take_suffixes)
 {
 	u64 bytes;
 
@@ -18,7 +18,7 @@ static void sizes_take_suffixes(void **state)
 	assert_int_equal(bytes, 16384);
 }
 
-static void sizes_refuse_nonsense(void **state)
+TEST(sizes_refuse_nonsense)
 {
 	static const char *const bad[] = { "", "-1", " 1", "+1", "M", "1MM", "1.5G", "1x", "0x" };
 	u64 bytes;
@@ -31,7 +31,7 @@ static void sizes_refuse_nonsense(void **state)
 	assert_int_equal(parse_size("16777216T", 1, &bytes), -ERANGE);
 }
 
-static void numbers_have_a_maximum(void **state)
+TEST(numbers_have_a_maximum)
 {
 	u64 value;
 
@@ -40,7 +40,7 @@ static void numbers_have_a_maximum(void **state)
 	assert_int_equal(parse_u64("1k", 5000, &value), -EINVAL);
 }
 
-static void options_split_at_commas(void **state)
+TEST(options_split_at_commas)
 {
 	char text[] = "path=/x,ro,direct=on";
 	char *cursor = text, *value;
@@ -54,7 +54,7 @@ static void options_split_at_commas(void **state)
 	assert_null(parse_next_option(&cursor, &value));
 }
 
-static void two_commas_are_one_within_an_item(void **state)
+TEST(two_commas_are_one_within_an_item)
 {
 	char text[] = "/a,,b,,,ro,path=,,x=y,", tail[] = ",,";
 	char *cursor = text, *value;
@@ -70,7 +70,7 @@ static void two_commas_are_one_within_an_item(void **state)
 	assert_null(parse_next_item(&cursor));
 }
 
-static void nearest_word_is_a_slip_away(void **state)
+TEST(nearest_word_is_a_slip_away)
 {
 	static const char *const words[] = { "--kernel", "--disk", "--mem", "ro", NULL };
 
@@ -78,18 +78,4 @@ static void nearest_word_is_a_slip_away(void **state)
 	assert_string_equal(parse_nearest("--dsk", words), "--disk");
 	assert_null(parse_nearest("--frobnicate", words));
 	assert_null(parse_nearest("rw", words));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes_take_suffixes),
-		cmocka_unit_test(sizes_refuse_nonsense),
-		cmocka_unit_test(numbers_have_a_maximum),
-		cmocka_unit_test(options_split_at_commas),
-		cmocka_unit_test(two_commas_are_one_within_an_item),
-		cmocka_unit_test(nearest_word_is_a_slip_away),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

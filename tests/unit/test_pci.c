@@ -3,10 +3,11 @@
 #include <errno.h>
 
 #include "pci_rig.h"
+#include "test.h"
 
 #define INTX_OFF PCI_COMMAND_INTX_DISABLE
 
-static void a_host_bridge_is_in_slot_0(void **state)
+TEST(a_host_bridge_is_in_slot_0)
 {
 	struct rig *rig = rig_create();
 
@@ -17,7 +18,7 @@ static void a_host_bridge_is_in_slot_0(void **state)
 	rig_destroy(rig);
 }
 
-static void where_nobody_is_all_reads_as_ones_and_writes_go_nowhere(void **state)
+TEST(where_nobody_is_all_reads_as_ones_and_writes_go_nowhere)
 {
 	struct rig *rig = rig_create();
 
@@ -30,7 +31,7 @@ static void where_nobody_is_all_reads_as_ones_and_writes_go_nowhere(void **state
 	rig_destroy(rig);
 }
 
-static void a_function_is_found_where_it_was_put(void **state)
+TEST(a_function_is_found_where_it_was_put)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = toy_create(rig, false), *other = toy_create(rig, false);
@@ -48,7 +49,7 @@ static void a_function_is_found_where_it_was_put(void **state)
 	rig_destroy(rig);
 }
 
-static void only_a_slot_of_several_functions_says_that_it_is_one(void **state)
+TEST(only_a_slot_of_several_functions_says_that_it_is_one)
 {
 	struct rig *rig = rig_create();
 	struct toy *a = toy_create(rig, false), *b = toy_create(rig, false);
@@ -63,7 +64,7 @@ static void only_a_slot_of_several_functions_says_that_it_is_one(void **state)
 	rig_destroy(rig);
 }
 
-static void accesses_are_1_2_or_4_bytes_and_aligned(void **state)
+TEST(accesses_are_1_2_or_4_bytes_and_aligned)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = toy_create(rig, false);
@@ -89,7 +90,7 @@ static void accesses_are_1_2_or_4_bytes_and_aligned(void **state)
 	rig_destroy(rig);
 }
 
-static void read_only_bits_stay_and_status_is_cleared_by_ones(void **state)
+TEST(read_only_bits_stay_and_status_is_cleared_by_ones)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = toy_create(rig, false);
@@ -113,7 +114,7 @@ static void read_only_bits_stay_and_status_is_cleared_by_ones(void **state)
 	rig_destroy(rig);
 }
 
-static void capabilities_are_linked_in_order_and_do_not_overlap(void **state)
+TEST(capabilities_are_linked_in_order_and_do_not_overlap)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = toy_create(rig, false);
@@ -138,7 +139,7 @@ static void capabilities_are_linked_in_order_and_do_not_overlap(void **state)
 	rig_destroy(rig);
 }
 
-static void the_extended_list_begins_at_0x100_whatever_comes_first(void **state)
+TEST(the_extended_list_begins_at_0x100_whatever_comes_first)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = toy_create(rig, false);
@@ -167,7 +168,7 @@ static struct toy *wired(struct rig *rig, unsigned slot, unsigned fn, u8 pin)
 	return toy;
 }
 
-static void functions_share_a_line_which_is_low_when_all_are(void **state)
+TEST(functions_share_a_line_which_is_low_when_all_are)
 {
 	struct rig *rig = rig_create();
 	/* Slots 1 and 5 begin with the same line; slot 4's INTB is it too. */
@@ -195,7 +196,7 @@ static void functions_share_a_line_which_is_low_when_all_are(void **state)
 	rig_destroy(rig);
 }
 
-static void interrupt_disable_holds_the_line_low_and_the_status_shows_the_level(void **state)
+TEST(interrupt_disable_holds_the_line_low_and_the_status_shows_the_level)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = wired(rig, 1, 0, 1);
@@ -217,7 +218,7 @@ static void interrupt_disable_holds_the_line_low_and_the_status_shows_the_level(
 	rig_destroy(rig);
 }
 
-static void a_passed_function_hears_of_interrupt_disable(void **state)
+TEST(a_passed_function_hears_of_interrupt_disable)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = toy_create(rig, true);
@@ -232,7 +233,7 @@ static void a_passed_function_hears_of_interrupt_disable(void **state)
 	rig_destroy(rig);
 }
 
-static void a_reset_lowers_the_line_and_clears_what_the_guest_wrote(void **state)
+TEST(a_reset_lowers_the_line_and_clears_what_the_guest_wrote)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = wired(rig, 1, 0, 1);
@@ -247,7 +248,7 @@ static void a_reset_lowers_the_line_and_clears_what_the_guest_wrote(void **state
 	rig_destroy(rig);
 }
 
-static void the_machine_destroys_its_functions(void **state)
+TEST(the_machine_destroys_its_functions)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = wired(rig, 1, 0, 1);
@@ -257,26 +258,4 @@ static void the_machine_destroys_its_functions(void **state)
 	pci_intx(&toy->function, true);
 	rig_destroy(rig);
 	assert_true(destroyed);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_host_bridge_is_in_slot_0),
-		cmocka_unit_test(where_nobody_is_all_reads_as_ones_and_writes_go_nowhere),
-		cmocka_unit_test(a_function_is_found_where_it_was_put),
-		cmocka_unit_test(only_a_slot_of_several_functions_says_that_it_is_one),
-		cmocka_unit_test(accesses_are_1_2_or_4_bytes_and_aligned),
-		cmocka_unit_test(read_only_bits_stay_and_status_is_cleared_by_ones),
-		cmocka_unit_test(capabilities_are_linked_in_order_and_do_not_overlap),
-		cmocka_unit_test(the_extended_list_begins_at_0x100_whatever_comes_first),
-		cmocka_unit_test(functions_share_a_line_which_is_low_when_all_are),
-		cmocka_unit_test(
-			interrupt_disable_holds_the_line_low_and_the_status_shows_the_level),
-		cmocka_unit_test(a_passed_function_hears_of_interrupt_disable),
-		cmocka_unit_test(a_reset_lowers_the_line_and_clears_what_the_guest_wrote),
-		cmocka_unit_test(the_machine_destroys_its_functions),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

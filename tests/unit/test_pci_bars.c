@@ -4,6 +4,7 @@
 
 #include "pci_rig.h"
 #include "ports.h"
+#include "test.h"
 
 #define BAR0   PCI_BASE_ADDRESS_0
 #define BAR2   PCI_BASE_ADDRESS_2
@@ -39,7 +40,7 @@ static bool port_answers(struct rig *rig, u64 port)
 	return bus_read(rig->vm.ports, port, &value, 4);
 }
 
-static void impossible_bars_are_refused(void **state)
+TEST(impossible_bars_are_refused)
 {
 	static const struct {
 		unsigned n;
@@ -82,7 +83,7 @@ static u32 sized(struct rig *rig, struct toy *toy, u32 offset)
 	return rig_read(rig, toy, offset, 4);
 }
 
-static void all_ones_read_back_as_the_size_and_the_kind(void **state)
+TEST(all_ones_read_back_as_the_size_and_the_kind)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = plugged(rig, 1);
@@ -96,7 +97,7 @@ static void all_ones_read_back_as_the_size_and_the_kind(void **state)
 	rig_destroy(rig);
 }
 
-static void a_bar_is_decoded_while_command_says_so_and_moves_with_its_register(void **state)
+TEST(a_bar_is_decoded_while_command_says_so_and_moves_with_its_register)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = plugged(rig, 1);
@@ -119,7 +120,7 @@ static void a_bar_is_decoded_while_command_says_so_and_moves_with_its_register(v
 	rig_destroy(rig);
 }
 
-static void a_bar_may_be_written_byte_by_byte(void **state)
+TEST(a_bar_may_be_written_byte_by_byte)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = plugged(rig, 1);
@@ -131,7 +132,7 @@ static void a_bar_may_be_written_byte_by_byte(void **state)
 	rig_destroy(rig);
 }
 
-static void a_64_bit_bar_goes_above_4_gib(void **state)
+TEST(a_64_bit_bar_goes_above_4_gib)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = plugged(rig, 1);
@@ -145,7 +146,7 @@ static void a_64_bit_bar_goes_above_4_gib(void **state)
 	rig_destroy(rig);
 }
 
-static void ports_go_on_the_port_bus(void **state)
+TEST(ports_go_on_the_port_bus)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = plugged(rig, 1);
@@ -163,7 +164,7 @@ static void ports_go_on_the_port_bus(void **state)
 	rig_destroy(rig);
 }
 
-static void ports_may_be_a_window_of_memory(void **state)
+TEST(ports_may_be_a_window_of_memory)
 {
 	static const struct pci_layout layout = {
 		.ecam = { 0x40000000, 0x400fffff },
@@ -189,7 +190,7 @@ static void ports_may_be_a_window_of_memory(void **state)
 	rig_destroy(rig);
 }
 
-static void the_rom_has_an_enable_bit_of_its_own(void **state)
+TEST(the_rom_has_an_enable_bit_of_its_own)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = plugged(rig, 1);
@@ -202,7 +203,7 @@ static void the_rom_has_an_enable_bit_of_its_own(void **state)
 	rig_destroy(rig);
 }
 
-static void a_bar_outside_the_windows_is_nowhere(void **state)
+TEST(a_bar_outside_the_windows_is_nowhere)
 {
 	static const u64 absurd[] = {
 		0,
@@ -235,7 +236,7 @@ static void a_bar_outside_the_windows_is_nowhere(void **state)
 	rig_destroy(rig);
 }
 
-static void of_two_bars_in_one_place_the_first_stands_until_it_leaves(void **state)
+TEST(of_two_bars_in_one_place_the_first_stands_until_it_leaves)
 {
 	struct rig *rig = rig_create();
 	struct toy *first = plugged(rig, 1), *second = plugged(rig, 2);
@@ -259,7 +260,7 @@ static void of_two_bars_in_one_place_the_first_stands_until_it_leaves(void **sta
 	rig_destroy(rig);
 }
 
-static void a_function_may_put_its_own_bars_over_each_other(void **state)
+TEST(a_function_may_put_its_own_bars_over_each_other)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = plugged(rig, 1);
@@ -273,7 +274,7 @@ static void a_function_may_put_its_own_bars_over_each_other(void **state)
 	rig_destroy(rig);
 }
 
-static void bars_are_placed_in_their_windows_apart_and_by_page(void **state)
+TEST(bars_are_placed_in_their_windows_apart_and_by_page)
 {
 	struct rig *rig = rig_create();
 	struct toy *toys[4];
@@ -304,7 +305,7 @@ static void bars_are_placed_in_their_windows_apart_and_by_page(void **state)
 	rig_destroy(rig);
 }
 
-static void a_large_64_bit_bar_is_placed_above_4_gib(void **state)
+TEST(a_large_64_bit_bar_is_placed_above_4_gib)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = toy_create(rig, false);
@@ -317,7 +318,7 @@ static void a_large_64_bit_bar_is_placed_above_4_gib(void **state)
 	rig_destroy(rig);
 }
 
-static void bars_without_room_are_refused_by_name(void **state)
+TEST(bars_without_room_are_refused_by_name)
 {
 	static const struct {
 		enum pci_bar_kind kind;
@@ -346,7 +347,7 @@ static void bars_without_room_are_refused_by_name(void **state)
 	}
 }
 
-static void a_region_stays_inside_its_bar(void **state)
+TEST(a_region_stays_inside_its_bar)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = toy_create(rig, false);
@@ -365,7 +366,7 @@ static void a_region_stays_inside_its_bar(void **state)
 	rig_destroy(rig);
 }
 
-static void a_reset_takes_the_addresses_away(void **state)
+TEST(a_reset_takes_the_addresses_away)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = plugged(rig, 1);
@@ -382,29 +383,4 @@ static void a_reset_takes_the_addresses_away(void **state)
 	assert_int_equal(rig_read(rig, toy, BAR0 + 16, 4), 1);
 	assert_int_equal(rig_read(rig, toy, PCI_ROM_ADDRESS, 4), 0);
 	rig_destroy(rig);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(impossible_bars_are_refused),
-		cmocka_unit_test(all_ones_read_back_as_the_size_and_the_kind),
-		cmocka_unit_test(
-			a_bar_is_decoded_while_command_says_so_and_moves_with_its_register),
-		cmocka_unit_test(a_bar_may_be_written_byte_by_byte),
-		cmocka_unit_test(a_64_bit_bar_goes_above_4_gib),
-		cmocka_unit_test(ports_go_on_the_port_bus),
-		cmocka_unit_test(ports_may_be_a_window_of_memory),
-		cmocka_unit_test(the_rom_has_an_enable_bit_of_its_own),
-		cmocka_unit_test(a_bar_outside_the_windows_is_nowhere),
-		cmocka_unit_test(of_two_bars_in_one_place_the_first_stands_until_it_leaves),
-		cmocka_unit_test(a_function_may_put_its_own_bars_over_each_other),
-		cmocka_unit_test(bars_are_placed_in_their_windows_apart_and_by_page),
-		cmocka_unit_test(a_large_64_bit_bar_is_placed_above_4_gib),
-		cmocka_unit_test(bars_without_room_are_refused_by_name),
-		cmocka_unit_test(a_region_stays_inside_its_bar),
-		cmocka_unit_test(a_reset_takes_the_addresses_away),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

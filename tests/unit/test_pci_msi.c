@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "pci_rig.h"
+#include "test.h"
 
 #define DOORBELL 0xfee00000u
 
@@ -31,7 +32,7 @@ static struct toy *with_msi(struct rig *rig, unsigned count, bool maskable, bool
 	return toy;
 }
 
-static void impossible_capabilities_are_refused(void **state)
+TEST(impossible_capabilities_are_refused)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = toy_create(rig, false);
@@ -53,7 +54,7 @@ static void impossible_capabilities_are_refused(void **state)
 	rig_destroy(rig);
 }
 
-static void an_msi_carries_its_vector_in_its_data(void **state)
+TEST(an_msi_carries_its_vector_in_its_data)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msi(rig, 4, false, false);
@@ -70,7 +71,7 @@ static void an_msi_carries_its_vector_in_its_data(void **state)
 	rig_destroy(rig);
 }
 
-static void no_more_vectors_are_enabled_than_there_are(void **state)
+TEST(no_more_vectors_are_enabled_than_there_are)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msi(rig, 2, false, true);
@@ -88,7 +89,7 @@ static void no_more_vectors_are_enabled_than_there_are(void **state)
 	rig_destroy(rig);
 }
 
-static void only_the_guests_bits_of_the_capability_are_the_guests(void **state)
+TEST(only_the_guests_bits_of_the_capability_are_the_guests)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msi(rig, 4, true, false);
@@ -104,7 +105,7 @@ static void only_the_guests_bits_of_the_capability_are_the_guests(void **state)
 	rig_destroy(rig);
 }
 
-static void a_masked_msi_is_pending_until_it_is_unmasked(void **state)
+TEST(a_masked_msi_is_pending_until_it_is_unmasked)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msi(rig, 32, true, false);
@@ -122,7 +123,7 @@ static void a_masked_msi_is_pending_until_it_is_unmasked(void **state)
 	rig_destroy(rig);
 }
 
-static void unmasking_sends_what_is_pending(void **state)
+TEST(unmasking_sends_what_is_pending)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msi(rig, 2, true, false);
@@ -136,7 +137,7 @@ static void unmasking_sends_what_is_pending(void **state)
 	rig_destroy(rig);
 }
 
-static void intx_goes_before_msi_comes_and_comes_back_after(void **state)
+TEST(intx_goes_before_msi_comes_and_comes_back_after)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msi(rig, 1, false, true);
@@ -152,7 +153,7 @@ static void intx_goes_before_msi_comes_and_comes_back_after(void **state)
 	rig_destroy(rig);
 }
 
-static void a_function_does_not_use_intx_while_it_has_msi(void **state)
+TEST(a_function_does_not_use_intx_while_it_has_msi)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msi(rig, 1, false, false);
@@ -177,7 +178,7 @@ static struct toy *with_msix(struct rig *rig, bool passed)
 	return toy;
 }
 
-static void the_msix_capability_tells_where_and_how_many(void **state)
+TEST(the_msix_capability_tells_where_and_how_many)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msix(rig, false);
@@ -190,7 +191,7 @@ static void the_msix_capability_tells_where_and_how_many(void **state)
 	rig_destroy(rig);
 }
 
-static void msix_control_reaches_the_table(void **state)
+TEST(msix_control_reaches_the_table)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msix(rig, false);
@@ -211,7 +212,7 @@ static void msix_control_reaches_the_table(void **state)
 	rig_destroy(rig);
 }
 
-static void a_function_does_not_use_intx_while_it_has_msix(void **state)
+TEST(a_function_does_not_use_intx_while_it_has_msix)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msix(rig, true);
@@ -223,7 +224,7 @@ static void a_function_does_not_use_intx_while_it_has_msix(void **state)
 	rig_destroy(rig);
 }
 
-static void a_reset_switches_both_off(void **state)
+TEST(a_reset_switches_both_off)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msi(rig, 1, true, true);
@@ -241,7 +242,7 @@ static void a_reset_switches_both_off(void **state)
 	rig_destroy(rig);
 }
 
-static void a_function_that_goes_takes_its_vectors_along_and_asks_for_no_intx(void **state)
+TEST(a_function_that_goes_takes_its_vectors_along_and_asks_for_no_intx)
 {
 	struct rig *rig = rig_create();
 	struct toy *toy = with_msi(rig, 1, false, true);
@@ -253,25 +254,4 @@ static void a_function_that_goes_takes_its_vectors_along_and_asks_for_no_intx(vo
 	assert_int_equal(toy->intx, 0);
 	assert_null(pci_bus_find(rig->bus, 2, 1));
 	rig_destroy(rig);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(impossible_capabilities_are_refused),
-		cmocka_unit_test(an_msi_carries_its_vector_in_its_data),
-		cmocka_unit_test(no_more_vectors_are_enabled_than_there_are),
-		cmocka_unit_test(only_the_guests_bits_of_the_capability_are_the_guests),
-		cmocka_unit_test(a_masked_msi_is_pending_until_it_is_unmasked),
-		cmocka_unit_test(unmasking_sends_what_is_pending),
-		cmocka_unit_test(intx_goes_before_msi_comes_and_comes_back_after),
-		cmocka_unit_test(a_function_does_not_use_intx_while_it_has_msi),
-		cmocka_unit_test(the_msix_capability_tells_where_and_how_many),
-		cmocka_unit_test(msix_control_reaches_the_table),
-		cmocka_unit_test(a_function_does_not_use_intx_while_it_has_msix),
-		cmocka_unit_test(a_reset_switches_both_off),
-		cmocka_unit_test(a_function_that_goes_takes_its_vectors_along_and_asks_for_no_intx),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "util/relay.h"
 
 static void wait_until_done(const struct relay *relay)
@@ -18,7 +18,7 @@ static void wait_until_done(const struct relay *relay)
 	assert_true(relay_done(relay));
 }
 
-static void what_is_written_arrives_and_is_counted(void **state)
+TEST(what_is_written_arrives_and_is_counted)
 {
 	FILE *file = tmpfile();
 	struct relay *relay;
@@ -37,7 +37,7 @@ static void what_is_written_arrives_and_is_counted(void **state)
 	fclose(file);
 }
 
-static void what_is_read_ends_where_the_file_ends(void **state)
+TEST(what_is_read_ends_where_the_file_ends)
 {
 	FILE *file = tmpfile();
 	struct relay *relay;
@@ -53,7 +53,7 @@ static void what_is_read_ends_where_the_file_ends(void **state)
 	fclose(file);
 }
 
-static void a_file_that_takes_nothing_gives_its_error(void **state)
+TEST(a_file_that_takes_nothing_gives_its_error)
 {
 	struct relay *relay;
 	int full = open("/dev/full", O_WRONLY);
@@ -69,7 +69,7 @@ static void a_file_that_takes_nothing_gives_its_error(void **state)
 }
 
 /* Its reader sleeps; a relay takes what its pipe holds, and then says so at once. */
-static void a_reader_that_sleeps_blocks_nobody(void **state)
+TEST(a_reader_that_sleeps_blocks_nobody)
 {
 	static const char data[4096];
 	struct relay *relay;
@@ -89,16 +89,4 @@ static void a_reader_that_sleeps_blocks_nobody(void **state)
 	assert_int_equal(relay_error(relay), -EPIPE);
 	relay_destroy(relay);
 	close(ends[1]);
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_written_arrives_and_is_counted),
-		cmocka_unit_test(what_is_read_ends_where_the_file_ends),
-		cmocka_unit_test(a_file_that_takes_nothing_gives_its_error),
-		cmocka_unit_test(a_reader_that_sleeps_blocks_nobody),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include <linux/serial_reg.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "irq_fake.h"
 #include "ports.h"
 #include "vmm/serial.h"
@@ -83,7 +83,7 @@ static void out(unsigned reg, u8 value)
 	assert_true(bus_write(vm.ports, PORT_COM1 + reg, &value, 1));
 }
 
-static void what_is_written_comes_out(void **state)
+TEST_WITH(what_is_written_comes_out, setup, teardown)
 {
 	out(UART_TX, 'h');
 	out(UART_TX, 'i');
@@ -92,7 +92,7 @@ static void what_is_written_comes_out(void **state)
 	assert_true(in(UART_LSR)&UART_LSR_THRE);
 }
 
-static void a_full_terminal_holds_the_transmitter(void **state)
+TEST_WITH(a_full_terminal_holds_the_transmitter, setup, teardown)
 {
 	terminal.room = 0;
 	out(UART_IER, UART_IER_THRI);
@@ -107,7 +107,7 @@ static void a_full_terminal_holds_the_transmitter(void **state)
 	assert_memory_equal(terminal.output, "x", 1);
 }
 
-static void input_interrupts_until_it_is_read(void **state)
+TEST_WITH(input_interrupts_until_it_is_read, setup, teardown)
 {
 	out(UART_IER, UART_IER_RDI);
 	terminal.input = "ab";
@@ -121,7 +121,7 @@ static void input_interrupts_until_it_is_read(void **state)
 	assert_int_equal(in(UART_IIR)&0x0f, UART_IIR_NO_INT);
 }
 
-static void transmitter_interrupt_goes_with_reading_iir(void **state)
+TEST_WITH(transmitter_interrupt_goes_with_reading_iir, setup, teardown)
 {
 	out(UART_IER, UART_IER_THRI);
 	assert_true(irq.level[GSI]);
@@ -131,7 +131,7 @@ static void transmitter_interrupt_goes_with_reading_iir(void **state)
 	assert_true(irq.level[GSI]);
 }
 
-static void divisor_hides_behind_dlab(void **state)
+TEST_WITH(divisor_hides_behind_dlab, setup, teardown)
 {
 	out(UART_LCR, UART_LCR_DLAB);
 	out(UART_DLL, 0x34);
@@ -143,7 +143,7 @@ static void divisor_hides_behind_dlab(void **state)
 	assert_int_equal(in(UART_IER), 0);
 }
 
-static void loopback_wires_outputs_to_inputs(void **state)
+TEST_WITH(loopback_wires_outputs_to_inputs, setup, teardown)
 {
 	out(UART_MCR, UART_MCR_LOOP | UART_MCR_RTS | UART_MCR_OUT2);
 	assert_int_equal(in(UART_MSR)&0xf0, UART_MSR_CTS | UART_MSR_DCD);
@@ -152,7 +152,7 @@ static void loopback_wires_outputs_to_inputs(void **state)
 	assert_int_equal(terminal.output_len, 0);
 }
 
-static void input_waits_for_a_driver(void **state)
+TEST_WITH(input_waits_for_a_driver, setup, teardown)
 {
 	terminal.input = "script";
 	terminal.client->readable(terminal.client);
@@ -164,7 +164,7 @@ static void input_waits_for_a_driver(void **state)
 	assert_int_equal(in(UART_RX), 's');
 }
 
-static void a_flood_of_input_waits_in_the_terminal(void **state)
+TEST_WITH(a_flood_of_input_waits_in_the_terminal, setup, teardown)
 {
 	out(UART_MCR, UART_MCR_RTS);
 	terminal.input = "0123456789abcdefghijklmnop";
@@ -172,22 +172,4 @@ static void a_flood_of_input_waits_in_the_terminal(void **state)
 	assert_string_equal(terminal.input, "ghijklmnop");
 	for (const char *c = "0123456789abcdefghijklmnop"; *c; c++)
 		assert_int_equal(in(UART_RX), *c);
-}
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(what_is_written_comes_out),
-		T(a_full_terminal_holds_the_transmitter),
-		T(input_interrupts_until_it_is_read),
-		T(transmitter_interrupt_goes_with_reading_iir),
-		T(divisor_hides_behind_dlab),
-		T(loopback_wires_outputs_to_inputs),
-		T(input_waits_for_a_driver),
-		T(a_flood_of_input_waits_in_the_terminal),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

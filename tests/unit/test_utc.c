@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "cmocka_all.h"
+#include "test.h"
 
 #include <time.h>
 
@@ -24,7 +24,7 @@ static void assert_as_in_libc(s64 seconds)
 	assert_int_equal(utc_to_seconds(&utc), seconds);
 }
 
-static void every_day_of_a_thousand_years_is_that_of_the_c_library(void **state)
+TEST(every_day_of_a_thousand_years_is_that_of_the_c_library)
 {
 	for (s64 day = -200000; day < 200000; day++) {
 		assert_as_in_libc(day * 86400);
@@ -32,7 +32,7 @@ static void every_day_of_a_thousand_years_is_that_of_the_c_library(void **state)
 	}
 }
 
-static void so_are_seconds_far_away(void **state)
+TEST(so_are_seconds_far_away)
 {
 	for (s64 seconds = 1; seconds < 1LL << 55; seconds = seconds * 3 + 1) {
 		assert_as_in_libc(seconds);
@@ -40,7 +40,7 @@ static void so_are_seconds_far_away(void **state)
 	}
 }
 
-static void fields_past_their_end_count_on(void **state)
+TEST(fields_past_their_end_count_on)
 {
 	const struct utc utc = { .year = 2025, .month = 14, .day = 30, .hour = 25, .second = 61 };
 	struct utc back;
@@ -54,7 +54,7 @@ static void fields_past_their_end_count_on(void **state)
 	assert_int_equal(back.second, 1);
 }
 
-static void fields_before_their_start_count_back(void **state)
+TEST(fields_before_their_start_count_back)
 {
 	const struct utc utc = { .year = 2026, .month = 0, .day = 0 };
 	struct utc back;
@@ -63,16 +63,4 @@ static void fields_before_their_start_count_back(void **state)
 	assert_int_equal(back.year, 2025);
 	assert_int_equal(back.month, 11);
 	assert_int_equal(back.day, 30);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_day_of_a_thousand_years_is_that_of_the_c_library),
-		cmocka_unit_test(so_are_seconds_far_away),
-		cmocka_unit_test(fields_past_their_end_count_on),
-		cmocka_unit_test(fields_before_their_start_count_back),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The loop around KVM_RUN, against a KVM of our own: how each end of it is taken. */
 #include "../../vmm/pause.h"
-#include "cmocka_all.h"
+#include "test.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -115,13 +115,13 @@ static int run_with(const struct answer *with, unsigned count)
 	run_with((const struct answer[]){ __VA_ARGS__ },                                           \
 		 sizeof((const struct answer[]){ __VA_ARGS__ }) / sizeof(struct answer))
 
-static void a_kernel_that_starts_no_thread_for_kvm_is_the_hosts_failure_at_once(void **state)
+TEST_WITH(a_kernel_that_starts_no_thread_for_kvm_is_the_hosts_failure_at_once, setup, teardown)
 {
 	assert_int_equal(RUN({ .error = EAGAIN }), VM_HOST_ERROR);
 	assert_in_range(calls, 2, 1000);
 }
 
-static void a_vcpu_that_waited_to_be_started_tries_again(void **state)
+TEST_WITH(a_vcpu_that_waited_to_be_started_tries_again, setup, teardown)
 {
 	assert_int_equal(RUN({ .error = EAGAIN }, { .error = EAGAIN }, { .error = EINTR },
 			     { .error = EAGAIN }, { .exit_reason = KVM_EXIT_SHUTDOWN }),
@@ -129,7 +129,7 @@ static void a_vcpu_that_waited_to_be_started_tries_again(void **state)
 	assert_int_equal(calls, 5);
 }
 
-static void a_signal_is_no_failure_however_many_there_are(void **state)
+TEST_WITH(a_signal_is_no_failure_however_many_there_are, setup, teardown)
 {
 	static struct answer many[2001];
 
@@ -139,7 +139,7 @@ static void a_signal_is_no_failure_however_many_there_are(void **state)
 	assert_int_equal(run_with(many, 2001), VM_PANIC);
 }
 
-static void failures_that_are_not_in_a_row_are_not_added_up(void **state)
+TEST_WITH(failures_that_are_not_in_a_row_are_not_added_up, setup, teardown)
 {
 	static struct answer many[1001];
 
@@ -151,78 +151,78 @@ static void failures_that_are_not_in_a_row_are_not_added_up(void **state)
 	assert_int_equal(run_with(many, 1001), VM_PANIC);
 }
 
-static void another_error_of_kvm_is_the_hosts_failure(void **state)
+TEST_WITH(another_error_of_kvm_is_the_hosts_failure, setup, teardown)
 {
 	assert_int_equal(RUN({ .error = EFAULT }), VM_HOST_ERROR);
 	assert_int_equal(calls, 1);
 }
 
-static void an_access_that_kvm_cannot_decode_is_the_guests_crash(void **state)
+TEST_WITH(an_access_that_kvm_cannot_decode_is_the_guests_crash, setup, teardown)
 {
 	assert_int_equal(RUN({ .error = ENOSYS }), VM_PANIC);
 }
 
-static void an_instruction_that_kvm_cannot_emulate_is_the_guests_crash(void **state)
+TEST_WITH(an_instruction_that_kvm_cannot_emulate_is_the_guests_crash, setup, teardown)
 {
 	assert_int_equal(RUN({ 0, KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_EMULATION }),
 			 VM_PANIC);
 }
 
-static void an_exception_that_cannot_be_delivered_is_the_guests_crash(void **state)
+TEST_WITH(an_exception_that_cannot_be_delivered_is_the_guests_crash, setup, teardown)
 {
 	assert_int_equal(RUN({ 0, KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_DELIVERY_EV }),
 			 VM_PANIC);
 }
 
-static void exceptions_that_meet_are_the_guests_crash(void **state)
+TEST_WITH(exceptions_that_meet_are_the_guests_crash, setup, teardown)
 {
 	assert_int_equal(RUN({ 0, KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_SIMUL_EX }),
 			 VM_PANIC);
 }
 
-static void an_exit_that_kvm_did_not_expect_is_the_hosts_failure(void **state)
+TEST_WITH(an_exit_that_kvm_did_not_expect_is_the_hosts_failure, setup, teardown)
 {
 	assert_int_equal(
 		RUN({ 0, KVM_EXIT_INTERNAL_ERROR, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON }),
 		VM_HOST_ERROR);
 }
 
-static void a_guest_that_cannot_be_entered_has_crashed_if_its_state_is_why(void **state)
+TEST_WITH(a_guest_that_cannot_be_entered_has_crashed_if_its_state_is_why, setup, teardown)
 {
 	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_FAIL_ENTRY, .entry_failure = 1 }), VM_PANIC);
 }
 
-static void else_the_host_failed(void **state)
+TEST_WITH(else_the_host_failed, setup, teardown)
 {
 	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_FAIL_ENTRY }), VM_HOST_ERROR);
 }
 
-static void a_triple_fault_is_a_crash(void **state)
+TEST_WITH(a_triple_fault_is_a_crash, setup, teardown)
 {
 	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_SHUTDOWN }), VM_PANIC);
 }
 
-static void a_triple_fault_after_the_machine_was_handed_over_is_a_reset(void **state)
+TEST_WITH(a_triple_fault_after_the_machine_was_handed_over_is_a_reset, setup, teardown)
 {
 	handed_over = true;
 	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_SHUTDOWN }), VM_REBOOT);
 }
 
-static void so_is_one_after_the_guest_said_that_it_restarts(void **state)
+TEST_WITH(so_is_one_after_the_guest_said_that_it_restarts, setup, teardown)
 {
 	vm_restarting(&vm);
 	vm.activity += 1000;
 	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_SHUTDOWN }), VM_REBOOT);
 }
 
-static void but_not_when_it_did_other_things_since(void **state)
+TEST_WITH(but_not_when_it_did_other_things_since, setup, teardown)
 {
 	vm_restarting(&vm);
 	vm.activity += 10000;
 	assert_int_equal(RUN({ .exit_reason = KVM_EXIT_SHUTDOWN }), VM_PANIC);
 }
 
-static void registers_are_shown_under_debug_alone(void **state)
+TEST_WITH(registers_are_shown_under_debug_alone, setup, teardown)
 {
 	RUN({ .exit_reason = KVM_EXIT_SHUTDOWN });
 	assert_int_equal(dumps, 0);
@@ -230,31 +230,4 @@ static void registers_are_shown_under_debug_alone(void **state)
 	log_set_level(LOG_DEBUG);
 	RUN({ .exit_reason = KVM_EXIT_SHUTDOWN });
 	assert_int_equal(dumps, 1);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_kernel_that_starts_no_thread_for_kvm_is_the_hosts_failure_at_once),
-		TEST(a_vcpu_that_waited_to_be_started_tries_again),
-		TEST(a_signal_is_no_failure_however_many_there_are),
-		TEST(failures_that_are_not_in_a_row_are_not_added_up),
-		TEST(another_error_of_kvm_is_the_hosts_failure),
-		TEST(an_access_that_kvm_cannot_decode_is_the_guests_crash),
-		TEST(an_instruction_that_kvm_cannot_emulate_is_the_guests_crash),
-		TEST(an_exception_that_cannot_be_delivered_is_the_guests_crash),
-		TEST(exceptions_that_meet_are_the_guests_crash),
-		TEST(an_exit_that_kvm_did_not_expect_is_the_hosts_failure),
-		TEST(a_guest_that_cannot_be_entered_has_crashed_if_its_state_is_why),
-		TEST(else_the_host_failed),
-		TEST(a_triple_fault_is_a_crash),
-		TEST(a_triple_fault_after_the_machine_was_handed_over_is_a_reset),
-		TEST(so_is_one_after_the_guest_said_that_it_restarts),
-		TEST(but_not_when_it_did_other_things_since),
-		TEST(registers_are_shown_under_debug_alone),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

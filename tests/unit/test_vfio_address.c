@@ -2,10 +2,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vfio/host.h"
 
-static void an_address_is_read_with_its_domain_and_without(void **state)
+TEST(an_address_is_read_with_its_domain_and_without)
 {
 	struct vfio_address a;
 
@@ -17,7 +17,7 @@ static void an_address_is_read_with_its_domain_and_without(void **state)
 	assert_true(a.domain == 1 && a.bus == 2 && a.slot == 3 && a.function == 4);
 }
 
-static void an_address_is_written_as_linux_does(void **state)
+TEST(an_address_is_written_as_linux_does)
 {
 	const struct vfio_address a = { 1, 0xfe, 0x1f, 7 };
 	char text[VFIO_ADDRESS_TEXT];
@@ -26,7 +26,7 @@ static void an_address_is_written_as_linux_does(void **state)
 	assert_string_equal(text, "0001:fe:1f.7");
 }
 
-static void what_is_no_address_is_refused_and_shown_the_form(void **state)
+TEST(what_is_no_address_is_refused_and_shown_the_form)
 {
 	static const char *const bad[] = {
 		"",	    "4",	"00:04",	  "00:04.",	   "00:04.8",
@@ -43,15 +43,4 @@ static void what_is_no_address_is_refused_and_shown_the_form(void **state)
 			fail_msg("'%s' was taken", bad[i]);
 		assert_non_null(strstr(err.text, "0000:00:04.0"));
 	}
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_address_is_read_with_its_domain_and_without),
-		cmocka_unit_test(an_address_is_written_as_linux_does),
-		cmocka_unit_test(what_is_no_address_is_refused_and_shown_the_form),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

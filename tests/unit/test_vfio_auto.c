@@ -9,6 +9,7 @@
 #include "vfio/vfio.h"
 #include "vfio_fake.h"
 #include "vfio_kernel.h"
+#include "test.h"
 
 #define ROUNDS 25
 
@@ -138,7 +139,7 @@ static void open_and_close(const char *name)
 
 /* ---- */
 
-static void a_second_run_is_refused_with_the_reason_and_changes_nothing(void **state)
+TEST_WITH(a_second_run_is_refused_with_the_reason_and_changes_nothing, start, stop)
 {
 	struct error err;
 	struct vfio *vfio;
@@ -151,7 +152,7 @@ static void a_second_run_is_refused_with_the_reason_and_changes_nothing(void **s
 	assert_all_as_before();
 }
 
-static void so_is_one_that_wants_another_member_of_the_group(void **state)
+TEST_WITH(so_is_one_that_wants_another_member_of_the_group, start, stop)
 {
 	struct error err;
 	struct vfio *vfio;
@@ -164,7 +165,7 @@ static void so_is_one_that_wants_another_member_of_the_group(void **state)
 	assert_all_as_before();
 }
 
-static void what_a_killed_run_left_is_given_back_by_the_next(void **state)
+TEST_WITH(what_a_killed_run_left_is_given_back_by_the_next, start, stop)
 {
 	struct error err;
 	struct vfio *vfio;
@@ -175,7 +176,7 @@ static void what_a_killed_run_left_is_given_back_by_the_next(void **state)
 	assert_all_as_before();
 }
 
-static void runs_that_race_for_a_device_lose_it_never(void **state)
+TEST_WITH(runs_that_race_for_a_device_lose_it_never, start, stop)
 {
 	pid_t a = spawn(open_and_close, DISK), b = spawn(open_and_close, DISK);
 
@@ -184,7 +185,7 @@ static void runs_that_race_for_a_device_lose_it_never(void **state)
 	assert_all_as_before();
 }
 
-static void nor_do_those_that_race_for_a_group(void **state)
+TEST_WITH(nor_do_those_that_race_for_a_group, start, stop)
 {
 	pid_t a = spawn(open_and_close, SOUND), b = spawn(open_and_close, MODEM);
 
@@ -193,7 +194,7 @@ static void nor_do_those_that_race_for_a_group(void **state)
 	assert_all_as_before();
 }
 
-static void who_may_not_bind_passes_what_is_bound_without_a_record(void **state)
+TEST_WITH(who_may_not_bind_passes_what_is_bound_without_a_record, start, stop)
 {
 	struct error err;
 	struct vfio *vfio;
@@ -207,20 +208,4 @@ static void who_may_not_bind_passes_what_is_bound_without_a_record(void **state)
 	assert_int_equal(open_auto(&vfio, DISK, &err), 0);
 	vfio_close(vfio);
 	assert_driver(DISK, "vfio-pci");
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(a_second_run_is_refused_with_the_reason_and_changes_nothing),
-		T(so_is_one_that_wants_another_member_of_the_group),
-		T(what_a_killed_run_left_is_given_back_by_the_next),
-		T(runs_that_race_for_a_device_lose_it_never),
-		T(nor_do_those_that_race_for_a_group),
-		T(who_may_not_bind_passes_what_is_bound_without_a_record),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* To vfio-pci and back, and what cannot be done. */
 #include "vfio_kernel.h"
+#include "test.h"
 
 /* ---- bind, release ---- */
 
-static void a_device_goes_to_vfio_pci_and_back_to_its_driver(void **state)
+TEST_WITH(a_device_goes_to_vfio_pci_and_back_to_its_driver, kernel_setup, kernel_teardown)
 {
 	assert_int_equal(bind_device(DISK, NULL), 0);
 	assert_driver(DISK, "vfio-pci");
@@ -13,7 +14,7 @@ static void a_device_goes_to_vfio_pci_and_back_to_its_driver(void **state)
 	assert_all_as_before();
 }
 
-static void a_group_goes_whole_but_for_bridges_and_who_has_no_driver(void **state)
+TEST_WITH(a_group_goes_whole_but_for_bridges_and_who_has_no_driver, kernel_setup, kernel_teardown)
 {
 	assert_int_equal(bind_device(SOUND, NULL), 0);
 	assert_driver(SOUND, "vfio-pci");
@@ -25,7 +26,7 @@ static void a_group_goes_whole_but_for_bridges_and_who_has_no_driver(void **stat
 	assert_all_as_before();
 }
 
-static void a_device_without_a_driver_is_bound_and_given_back_to_none(void **state)
+TEST_WITH(a_device_without_a_driver_is_bound_and_given_back_to_none, kernel_setup, kernel_teardown)
 {
 	assert_int_equal(bind_device(SPARE, NULL), 0);
 	assert_driver(SPARE, "vfio-pci");
@@ -34,7 +35,8 @@ static void a_device_without_a_driver_is_bound_and_given_back_to_none(void **sta
 	assert_all_as_before();
 }
 
-static void a_device_that_gets_its_group_only_now_takes_the_others_along(void **state)
+TEST_WITH(a_device_that_gets_its_group_only_now_takes_the_others_along, kernel_setup,
+	  kernel_teardown)
 {
 	add_device("0000:00:08.3", "0x00ff00\n", "", "other", -1);
 	kernel.late = "0000:00:08.3";
@@ -47,7 +49,7 @@ static void a_device_that_gets_its_group_only_now_takes_the_others_along(void **
 	assert_all_as_before();
 }
 
-static void and_is_given_back_if_they_do_not_come(void **state)
+TEST_WITH(and_is_given_back_if_they_do_not_come, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -60,7 +62,7 @@ static void and_is_given_back_if_they_do_not_come(void **state)
 	assert_all_as_before();
 }
 
-static void to_bind_again_changes_nothing(void **state)
+TEST_WITH(to_bind_again_changes_nothing, kernel_setup, kernel_teardown)
 {
 	unsigned writes;
 
@@ -72,7 +74,7 @@ static void to_bind_again_changes_nothing(void **state)
 	assert_all_as_before();
 }
 
-static void what_vfio_pci_had_already_is_not_remembered(void **state)
+TEST_WITH(what_vfio_pci_had_already_is_not_remembered, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -86,7 +88,7 @@ static void what_vfio_pci_had_already_is_not_remembered(void **state)
 	assert_driver(DISK, "vfio-pci");
 }
 
-static void release_of_a_member_names_the_one_it_was_taken_with(void **state)
+TEST_WITH(release_of_a_member_names_the_one_it_was_taken_with, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -98,7 +100,7 @@ static void release_of_a_member_names_the_one_it_was_taken_with(void **state)
 	assert_all_as_before();
 }
 
-static void to_release_again_says_that_there_is_nothing(void **state)
+TEST_WITH(to_release_again_says_that_there_is_nothing, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -109,7 +111,7 @@ static void to_release_again_says_that_there_is_nothing(void **state)
 	assert_all_as_before();
 }
 
-static void a_former_override_is_restored(void **state)
+TEST_WITH(a_former_override_is_restored, kernel_setup, kernel_teardown)
 {
 	char override[64];
 
@@ -128,7 +130,7 @@ static void a_former_override_is_restored(void **state)
 
 /* ---- what cannot be done ---- */
 
-static void a_device_that_a_vm_has_open_is_not_released(void **state)
+TEST_WITH(a_device_that_a_vm_has_open_is_not_released, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -143,7 +145,7 @@ static void a_device_that_a_vm_has_open_is_not_released(void **state)
 	assert_all_as_before();
 }
 
-static void what_the_host_works_with_is_not_taken(void **state)
+TEST_WITH(what_the_host_works_with_is_not_taken, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -157,7 +159,7 @@ static void what_the_host_works_with_is_not_taken(void **state)
 	assert_all_as_before();
 }
 
-static void bridges_are_not_taken(void **state)
+TEST_WITH(bridges_are_not_taken, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -166,7 +168,7 @@ static void bridges_are_not_taken(void **state)
 	assert_all_as_before();
 }
 
-static void without_an_iommu_or_vfio_pci_nothing_is_touched(void **state)
+TEST_WITH(without_an_iommu_or_vfio_pci_nothing_is_touched, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" }, no_driver = { "" };
 
@@ -180,13 +182,13 @@ static void without_an_iommu_or_vfio_pci_nothing_is_touched(void **state)
 	assert_all_as_before();
 }
 
-static void a_device_that_is_not_there_is_not_bound(void **state)
+TEST_WITH(a_device_that_is_not_there_is_not_bound, kernel_setup, kernel_teardown)
 {
 	assert_int_equal(bind_device("00:1e.0", NULL), -ENOENT);
 	assert_int_equal(release("00:1e.0", NULL), -ENOENT);
 }
 
-static void if_vfio_pci_does_not_take_one_all_are_given_back(void **state)
+TEST_WITH(if_vfio_pci_does_not_take_one_all_are_given_back, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -196,7 +198,7 @@ static void if_vfio_pci_does_not_take_one_all_are_given_back(void **state)
 	assert_all_as_before();
 }
 
-static void if_a_driver_does_not_let_go_all_are_given_back(void **state)
+TEST_WITH(if_a_driver_does_not_let_go_all_are_given_back, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -206,7 +208,7 @@ static void if_a_driver_does_not_let_go_all_are_given_back(void **state)
 	assert_all_as_before();
 }
 
-static void a_failure_at_any_write_leaves_all_or_nothing(void **state)
+TEST_WITH(a_failure_at_any_write_leaves_all_or_nothing, kernel_setup, kernel_teardown)
 {
 	int ret;
 
@@ -227,7 +229,7 @@ static void a_failure_at_any_write_leaves_all_or_nothing(void **state)
 	assert_driver(MODEM, "vfio-pci");
 }
 
-static void a_failure_at_any_write_of_release_is_made_good_by_the_next(void **state)
+TEST_WITH(a_failure_at_any_write_of_release_is_made_good_by_the_next, kernel_setup, kernel_teardown)
 {
 	for (unsigned n = 1;; n++) {
 		int ret;
@@ -246,7 +248,7 @@ static void a_failure_at_any_write_of_release_is_made_good_by_the_next(void **st
 	assert_all_as_before();
 }
 
-static void a_driver_that_is_gone_is_named_with_the_remedy(void **state)
+TEST_WITH(a_driver_that_is_gone_is_named_with_the_remedy, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -261,7 +263,7 @@ static void a_driver_that_is_gone_is_named_with_the_remedy(void **state)
 	assert_all_as_before();
 }
 
-static void a_device_that_was_unplugged_is_forgotten(void **state)
+TEST_WITH(a_device_that_was_unplugged_is_forgotten, kernel_setup, kernel_teardown)
 {
 	assert_int_equal(bind_device(DISK, NULL), 0);
 	vfio_tree_remove(&kernel.tree, "sys/devices/pci0000:00/" DISK);
@@ -270,7 +272,7 @@ static void a_device_that_was_unplugged_is_forgotten(void **state)
 	assert_false(is_remembered(DISK));
 }
 
-static void a_device_that_others_rebound_stays_where_they_want_it(void **state)
+TEST_WITH(a_device_that_others_rebound_stays_where_they_want_it, kernel_setup, kernel_teardown)
 {
 	assert_int_equal(bind_device(DISK, NULL), 0);
 	assert_int_equal(kernel_unbind(DISK), 0);
@@ -280,36 +282,4 @@ static void a_device_that_others_rebound_stays_where_they_want_it(void **state)
 	assert_int_equal(release(DISK, NULL), 0);
 	assert_driver(DISK, "uio");
 	assert_false(is_remembered(DISK));
-}
-
-#define test(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		test(a_device_goes_to_vfio_pci_and_back_to_its_driver),
-		test(a_group_goes_whole_but_for_bridges_and_who_has_no_driver),
-		test(a_device_without_a_driver_is_bound_and_given_back_to_none),
-		test(a_device_that_gets_its_group_only_now_takes_the_others_along),
-		test(and_is_given_back_if_they_do_not_come),
-		test(to_bind_again_changes_nothing),
-		test(what_vfio_pci_had_already_is_not_remembered),
-		test(release_of_a_member_names_the_one_it_was_taken_with),
-		test(to_release_again_says_that_there_is_nothing),
-		test(a_former_override_is_restored),
-		test(a_device_that_a_vm_has_open_is_not_released),
-		test(what_the_host_works_with_is_not_taken),
-		test(bridges_are_not_taken),
-		test(without_an_iommu_or_vfio_pci_nothing_is_touched),
-		test(a_device_that_is_not_there_is_not_bound),
-		test(if_vfio_pci_does_not_take_one_all_are_given_back),
-		test(if_a_driver_does_not_let_go_all_are_given_back),
-		test(a_failure_at_any_write_leaves_all_or_nothing),
-		test(a_failure_at_any_write_of_release_is_made_good_by_the_next),
-		test(a_driver_that_is_gone_is_named_with_the_remedy),
-		test(a_device_that_was_unplugged_is_forgotten),
-		test(a_device_that_others_rebound_stays_where_they_want_it),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

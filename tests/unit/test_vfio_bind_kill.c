@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "vfio_kernel.h"
+#include "test.h"
 
 /* ---- kill -9 ---- */
 
@@ -27,7 +28,7 @@ static bool killed(unsigned at, int (*action)(const char *name, struct error *er
 	return WEXITSTATUS(status) == 9;
 }
 
-static void after_a_kill_of_bind_at_any_moment_release_gives_all_back(void **state)
+TEST_WITH(after_a_kill_of_bind_at_any_moment_release_gives_all_back, kernel_setup, kernel_teardown)
 {
 	bool more = true;
 
@@ -39,7 +40,7 @@ static void after_a_kill_of_bind_at_any_moment_release_gives_all_back(void **sta
 	}
 }
 
-static void after_a_kill_of_bind_at_any_moment_bind_and_release_work(void **state)
+TEST_WITH(after_a_kill_of_bind_at_any_moment_bind_and_release_work, kernel_setup, kernel_teardown)
 {
 	bool more = true;
 
@@ -53,7 +54,7 @@ static void after_a_kill_of_bind_at_any_moment_bind_and_release_work(void **stat
 	}
 }
 
-static void after_a_kill_of_bind_another_member_can_be_bound(void **state)
+TEST_WITH(after_a_kill_of_bind_another_member_can_be_bound, kernel_setup, kernel_teardown)
 {
 	bool more = true;
 
@@ -69,7 +70,7 @@ static void after_a_kill_of_bind_another_member_can_be_bound(void **state)
 	}
 }
 
-static void after_a_kill_of_release_at_any_moment_release_ends_it(void **state)
+TEST_WITH(after_a_kill_of_release_at_any_moment_release_ends_it, kernel_setup, kernel_teardown)
 {
 	bool more = true;
 
@@ -82,7 +83,7 @@ static void after_a_kill_of_release_at_any_moment_release_ends_it(void **state)
 	}
 }
 
-static void a_record_that_was_half_written_is_none(void **state)
+TEST_WITH(a_record_that_was_half_written_is_none, kernel_setup, kernel_teardown)
 {
 	vfio_tree_file(&kernel.tree, "for 0000:00:0", "run/vfio/" DISK ".new");
 	assert_int_equal(release(DISK, NULL), -ENOENT);
@@ -93,7 +94,7 @@ static void a_record_that_was_half_written_is_none(void **state)
 
 /* ---- several at once ---- */
 
-static void binds_at_the_same_time_come_one_after_the_other(void **state)
+TEST_WITH(binds_at_the_same_time_come_one_after_the_other, kernel_setup, kernel_teardown)
 {
 	char path[PATH_MAX];
 	int fd, status;
@@ -121,7 +122,7 @@ static void binds_at_the_same_time_come_one_after_the_other(void **state)
 	assert_all_as_before();
 }
 
-static void what_is_remembered_is_for_its_user_alone(void **state)
+TEST_WITH(what_is_remembered_is_for_its_user_alone, kernel_setup, kernel_teardown)
 {
 	char path[PATH_MAX];
 	struct stat st;
@@ -135,7 +136,7 @@ static void what_is_remembered_is_for_its_user_alone(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
 
-static void where_nothing_can_be_remembered_nothing_is_taken(void **state)
+TEST_WITH(where_nothing_can_be_remembered_nothing_is_taken, kernel_setup, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -145,22 +146,4 @@ static void where_nothing_can_be_remembered_nothing_is_taken(void **state)
 	assert_non_null(strstr(err.text, "/run"));
 	assert_int_equal(kernel.writes, 0);
 	assert_driver(DISK, "nvme");
-}
-
-#define test(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		test(after_a_kill_of_bind_at_any_moment_release_gives_all_back),
-		test(after_a_kill_of_bind_at_any_moment_bind_and_release_work),
-		test(after_a_kill_of_bind_another_member_can_be_bound),
-		test(after_a_kill_of_release_at_any_moment_release_ends_it),
-		test(a_record_that_was_half_written_is_none),
-		test(binds_at_the_same_time_come_one_after_the_other),
-		test(what_is_remembered_is_for_its_user_alone),
-		test(where_nothing_can_be_remembered_nothing_is_taken),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vfio_tree.h"
 
 #include "../../vfio/host_sysfs.h"
@@ -85,13 +85,13 @@ static void expect_alone(bool fatal, const char *what, const char *remedy)
 
 /* ---- sentences ---- */
 
-static void nothing_stops_a_device_that_is_ready(void **state)
+TEST_WITH(nothing_stops_a_device_that_is_ready, setup, teardown)
 {
 	check();
 	assert_int_equal(f.count, 0);
 }
 
-static void a_device_that_is_not_there_is_an_error(void **state)
+TEST_WITH(a_device_that_is_not_there_is_an_error, setup, teardown)
 {
 	struct vfio_address address = vfio_tree_address("00:1e.0");
 	struct error err = { "" };
@@ -100,7 +100,7 @@ static void a_device_that_is_not_there_is_an_error(void **state)
 	assert_non_null(strstr(err.text, "0000:00:1e.0"));
 }
 
-static void a_device_of_another_driver_is_to_be_bound(void **state)
+TEST_WITH(a_device_of_another_driver_is_to_be_bound, setup, teardown)
 {
 	vfio_tree_device(&f.tree, DEVICE, "0x010802\n", "nvme", 4);
 	check();
@@ -110,7 +110,7 @@ static void a_device_of_another_driver_is_to_be_bound(void **state)
 	expect_alone(true, "has no driver", "lkvm vfio bind " DEVICE);
 }
 
-static void without_an_iommu_the_remedy_is_the_hosts(void **state)
+TEST_WITH(without_an_iommu_the_remedy_is_the_hosts, setup, teardown)
 {
 	vfio_tree_remove(&f.tree, "sys/class/iommu");
 	vfio_tree_remove(&f.tree, "sys/devices/pci0000:00/" DEVICE "/iommu_group");
@@ -129,14 +129,14 @@ static void without_an_iommu_the_remedy_is_the_hosts(void **state)
 	expect_alone(true, "no IOMMU", "SMMU");
 }
 
-static void a_device_that_the_iommu_leaves_out_is_named(void **state)
+TEST_WITH(a_device_that_the_iommu_leaves_out_is_named, setup, teardown)
 {
 	vfio_tree_remove(&f.tree, "sys/devices/pci0000:00/" DEVICE "/iommu_group");
 	check();
 	expect_alone(true, "does not translate " DEVICE, "another device");
 }
 
-static void without_a_driver_a_device_may_still_get_a_group(void **state)
+TEST_WITH(without_a_driver_a_device_may_still_get_a_group, setup, teardown)
 {
 	vfio_tree_remove(&f.tree, "sys/devices/pci0000:00/" DEVICE "/iommu_group");
 	vfio_tree_remove(&f.tree, "sys/devices/pci0000:00/" DEVICE "/driver");
@@ -144,7 +144,7 @@ static void without_a_driver_a_device_may_still_get_a_group(void **state)
 	expect_alone(true, "has no driver", "lkvm vfio bind " DEVICE);
 }
 
-static void vfios_no_iommu_mode_is_no_iommu(void **state)
+TEST_WITH(vfios_no_iommu_mode_is_no_iommu, setup, teardown)
 {
 	vfio_tree_remove(&f.tree, "sys/class/iommu");
 	vfio_tree_file(&f.tree, "vfio-noiommu\n", "sys/kernel/iommu_groups/4/name");
@@ -152,7 +152,7 @@ static void vfios_no_iommu_mode_is_no_iommu(void **state)
 	expect_alone(true, "no IOMMU", "no-IOMMU mode is not supported");
 }
 
-static void missing_modules_are_named(void **state)
+TEST_WITH(missing_modules_are_named, setup, teardown)
 {
 	vfio_tree_device(&f.tree, DEVICE, "0x010802\n", "nvme", 4);
 	vfio_tree_remove(&f.tree, "sys/bus/pci/drivers/vfio-pci");
@@ -162,14 +162,14 @@ static void missing_modules_are_named(void **state)
 	expect(true, "no vfio_iommu_type1", "modprobe vfio_iommu_type1");
 }
 
-static void a_container_without_dev_vfio_is_told(void **state)
+TEST_WITH(a_container_without_dev_vfio_is_told, setup, teardown)
 {
 	vfio_tree_remove(&f.tree, "dev/vfio/vfio");
 	check();
 	expect_alone(true, "/dev/vfio/vfio", "container");
 }
 
-static void members_of_the_group_that_others_drive_are_named_with_their_drivers(void **state)
+TEST_WITH(members_of_the_group_that_others_drive_are_named_with_their_drivers, setup, teardown)
 {
 	vfio_tree_device(&f.tree, "0000:00:04.1", "0x020000\n", "e1000e", 4);
 	vfio_tree_device(&f.tree, "0000:00:04.2", "0x0c0300\n", "xhci_hcd", 4);
@@ -181,7 +181,7 @@ static void members_of_the_group_that_others_drive_are_named_with_their_drivers(
 	assert_int_equal(f.count, 2);
 }
 
-static void a_member_that_is_no_pci_device_is_named_too(void **state)
+TEST_WITH(a_member_that_is_no_pci_device_is_named_too, setup, teardown)
 {
 	vfio_tree_link(&f.tree, "/drivers/dma-engine",
 		       "sys/kernel/iommu_groups/4/devices/fb000000.dma/driver");
@@ -189,7 +189,7 @@ static void a_member_that_is_no_pci_device_is_named_too(void **state)
 	expect_alone(true, "fb000000.dma is in IOMMU group 4", "unbind it from dma-engine");
 }
 
-static void members_without_a_driver_and_bridges_stop_nothing(void **state)
+TEST_WITH(members_without_a_driver_and_bridges_stop_nothing, setup, teardown)
 {
 	vfio_tree_device(&f.tree, "0000:00:04.1", "0x020000\n", "", 4);
 	vfio_tree_device(&f.tree, "0000:00:04.2", "0x020000\n", "pci-stub", 4);
@@ -199,7 +199,7 @@ static void members_without_a_driver_and_bridges_stop_nothing(void **state)
 	assert_int_equal(f.count, 0);
 }
 
-static void bridges_belong_to_the_host(void **state)
+TEST_WITH(bridges_belong_to_the_host, setup, teardown)
 {
 	vfio_tree_device(&f.tree, DEVICE, "0x060400\n", "pcieport", 4);
 	check();
@@ -209,7 +209,7 @@ static void bridges_belong_to_the_host(void **state)
 	expect_alone(true, "host bridge", "behind it");
 }
 
-static void interrupts_that_are_not_remapped_stop_it(void **state)
+TEST_WITH(interrupts_that_are_not_remapped_stop_it, setup, teardown)
 {
 	vfio_tree_file(&f.tree, "PCI-MSIX-0000:00:04.0\n", "sys/kernel/irq/30/chip_name");
 	vfio_tree_file(&f.tree, "IO-APIC\n", "sys/kernel/irq/1/chip_name");
@@ -225,14 +225,14 @@ static void interrupts_that_are_not_remapped_stop_it(void **state)
 	assert_int_equal(f.count, 0);
 }
 
-static void interrupts_that_nobody_speaks_of_stop_nothing(void **state)
+TEST_WITH(interrupts_that_nobody_speaks_of_stop_nothing, setup, teardown)
 {
 	vfio_tree_file(&f.tree, "GICv3\n", "sys/kernel/irq/30/chip_name");
 	check();
 	assert_int_equal(f.count, 0);
 }
 
-static void unsafe_interrupts_that_are_allowed_are_a_note(void **state)
+TEST_WITH(unsafe_interrupts_that_are_allowed_are_a_note, setup, teardown)
 {
 	vfio_tree_file(&f.tree, "PCI-MSIX-0000:00:04.0\n", "sys/kernel/irq/30/chip_name");
 	vfio_tree_file(&f.tree, "Y\n",
@@ -241,7 +241,7 @@ static void unsafe_interrupts_that_are_allowed_are_a_note(void **state)
 	expect_alone(false, "does not remap interrupts", "guests that you trust");
 }
 
-static void a_group_that_this_user_may_not_open_is_told_whose_it_should_be(void **state)
+TEST_WITH(a_group_that_this_user_may_not_open_is_told_whose_it_should_be, setup, teardown)
 {
 	char owner[32];
 
@@ -252,7 +252,7 @@ static void a_group_that_this_user_may_not_open_is_told_whose_it_should_be(void 
 	expect(true, "permission denied", "SUBSYSTEM==\"vfio\"");
 }
 
-static void a_group_that_another_vm_has_is_in_use(void **state)
+TEST_WITH(a_group_that_another_vm_has_is_in_use, setup, teardown)
 {
 	char node[64];
 
@@ -269,21 +269,21 @@ static void a_group_that_another_vm_has_is_in_use(void **state)
 	expect_alone(true, "open in process 77 (lkvm)", "end that");
 }
 
-static void a_group_without_its_node_is_told(void **state)
+TEST_WITH(a_group_without_its_node_is_told, setup, teardown)
 {
 	f.group_error = -ENOENT;
 	check();
 	expect_alone(true, "/vfio/4, though vfio-pci has " DEVICE, "container");
 }
 
-static void a_device_without_a_reset_is_noted(void **state)
+TEST_WITH(a_device_without_a_reset_is_noted, setup, teardown)
 {
 	vfio_tree_remove(&f.tree, "sys/devices/pci0000:00/" DEVICE "/reset_method");
 	check();
 	expect_alone(false, "cannot be reset", "one guest");
 }
 
-static void firmware_that_uses_the_device_is_noted(void **state)
+TEST_WITH(firmware_that_uses_the_device_is_noted, setup, teardown)
 {
 	vfio_tree_file(&f.tree, "0x7b000000 0x7fffffff direct\n",
 		       "sys/kernel/iommu_groups/4/reserved_regions");
@@ -295,7 +295,7 @@ static void firmware_that_uses_the_device_is_noted(void **state)
 	assert_int_equal(f.count, 0);
 }
 
-static void the_hosts_screen_is_noted_until_vfio_has_it(void **state)
+TEST_WITH(the_hosts_screen_is_noted_until_vfio_has_it, setup, teardown)
 {
 	vfio_tree_file(&f.tree, "1\n", "sys/devices/pci0000:00/" DEVICE "/boot_vga");
 	check();
@@ -319,7 +319,7 @@ static void add_disk(const char *name)
 	vfio_tree_link(&f.tree, target, "sys/class/block/%s", name);
 }
 
-static void a_mounted_disk_is_in_use(void **state)
+TEST_WITH(a_mounted_disk_is_in_use, setup, teardown)
 {
 	add_disk("nvme0n1p1");
 	vfio_tree_file(&f.tree,
@@ -330,7 +330,7 @@ static void a_mounted_disk_is_in_use(void **state)
 	expect(true, "nvme0n1p1 is mounted on /data", "umount /data");
 }
 
-static void a_disk_that_is_mounted_under_a_number_of_its_file_system_is_in_use(void **state)
+TEST_WITH(a_disk_that_is_mounted_under_a_number_of_its_file_system_is_in_use, setup, teardown)
 {
 	add_disk("nvme0n1");
 	vfio_tree_file(&f.tree, "36 22 0:43 /sub /data rw - btrfs /dev/nvme0n1 rw\n",
@@ -339,7 +339,7 @@ static void a_disk_that_is_mounted_under_a_number_of_its_file_system_is_in_use(v
 	expect(true, "nvme0n1 is mounted on /data", "umount /data");
 }
 
-static void the_disk_that_the_host_runs_from_has_no_umount(void **state)
+TEST_WITH(the_disk_that_the_host_runs_from_has_no_umount, setup, teardown)
 {
 	add_disk("nvme0n1");
 	vfio_tree_file(&f.tree, "1 1 259:1 / / rw - ext4 /dev/root rw\n", "proc/self/mountinfo");
@@ -347,7 +347,7 @@ static void the_disk_that_the_host_runs_from_has_no_umount(void **state)
 	expect(true, "nvme0n1 is mounted on /", "another device");
 }
 
-static void a_disk_with_swap_or_below_another_is_in_use(void **state)
+TEST_WITH(a_disk_with_swap_or_below_another_is_in_use, setup, teardown)
 {
 	add_disk("nvme0n1");
 	vfio_tree_file(&f.tree, "Filename Type Size Used Priority\n/dev/nvme0n1 partition 1 0 -2\n",
@@ -361,7 +361,7 @@ static void a_disk_with_swap_or_below_another_is_in_use(void **state)
 	expect(true, "nvme0n1 is part of dm-0", "stop dm-0");
 }
 
-static void one_path_of_several_to_a_disk_stands_for_the_disk(void **state)
+TEST_WITH(one_path_of_several_to_a_disk_stands_for_the_disk, setup, teardown)
 {
 	add_disk("nvme0c1n1");
 	vfio_tree_file(&f.tree, "259:7\n", "sys/class/block/nvme0n1/dev");
@@ -370,7 +370,7 @@ static void one_path_of_several_to_a_disk_stands_for_the_disk(void **state)
 	expect(true, "nvme0n1 is mounted on /data", "umount");
 }
 
-static void a_disk_that_nobody_uses_is_not_in_use(void **state)
+TEST_WITH(a_disk_that_nobody_uses_is_not_in_use, setup, teardown)
 {
 	add_disk("nvme0n1");
 	/* Another host's disk, mounted. */
@@ -383,7 +383,7 @@ static void a_disk_that_nobody_uses_is_not_in_use(void **state)
 	expect_alone(true, "driven by nvme", "bind");
 }
 
-static void an_interface_that_is_up_is_in_use(void **state)
+TEST_WITH(an_interface_that_is_up_is_in_use, setup, teardown)
 {
 	vfio_tree_device(&f.tree, DEVICE, "0x020000\n", "virtio-pci", 4);
 	vfio_tree_file(&f.tree, "0x1003\n",
@@ -398,7 +398,7 @@ static void an_interface_that_is_up_is_in_use(void **state)
 	expect_alone(true, "driven by virtio-pci", "bind");
 }
 
-static void a_device_with_virtual_functions_is_in_use(void **state)
+TEST_WITH(a_device_with_virtual_functions_is_in_use, setup, teardown)
 {
 	vfio_tree_device(&f.tree, DEVICE, "0x020000\n", "ixgbe", 4);
 	vfio_tree_file(&f.tree, "2\n", "sys/devices/pci0000:00/" DEVICE "/sriov_numvfs");
@@ -419,7 +419,7 @@ static void drop_lock_capability(void)
 }
 
 /* In a process of its own, as what is dropped there does not come back. */
-static void locked_memory_is_asked_of_who_is_not_exempt(void **state)
+TEST_WITH(locked_memory_is_asked_of_who_is_not_exempt, setup, teardown)
 {
 	struct rlimit limit = { 64 * KIB, 64 * KIB };
 	int status;
@@ -444,7 +444,7 @@ static void locked_memory_is_asked_of_who_is_not_exempt(void **state)
 	assert_int_equal(status, 0);
 }
 
-static void a_limit_that_the_user_can_raise_is_raised_by_ulimit(void **state)
+TEST_WITH(a_limit_that_the_user_can_raise_is_raised_by_ulimit, setup, teardown)
 {
 	struct rlimit limit;
 	int status;
@@ -466,7 +466,7 @@ static void a_limit_that_the_user_can_raise_is_raised_by_ulimit(void **state)
 	assert_int_equal(status, 0);
 }
 
-static void more_problems_than_fit_keep_the_list_whole(void **state)
+TEST_WITH(more_problems_than_fit_keep_the_list_whole, setup, teardown)
 {
 	struct vfio_address address = { 0, 0, 0, 0 };
 	char name[VFIO_ADDRESS_TEXT];
@@ -485,47 +485,4 @@ static void more_problems_than_fit_keep_the_list_whole(void **state)
 	assert_int_equal(f.count, VFIO_MAX_PROBLEMS);
 	for (int i = 0; i < f.count; i++)
 		assert_true(f.problems[i].what[0] && f.problems[i].remedy[0]);
-}
-
-#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		test(nothing_stops_a_device_that_is_ready),
-		test(a_device_that_is_not_there_is_an_error),
-		test(a_device_of_another_driver_is_to_be_bound),
-		test(without_an_iommu_the_remedy_is_the_hosts),
-		test(a_device_that_the_iommu_leaves_out_is_named),
-		test(without_a_driver_a_device_may_still_get_a_group),
-		test(vfios_no_iommu_mode_is_no_iommu),
-		test(missing_modules_are_named),
-		test(a_container_without_dev_vfio_is_told),
-		test(members_of_the_group_that_others_drive_are_named_with_their_drivers),
-		test(a_member_that_is_no_pci_device_is_named_too),
-		test(members_without_a_driver_and_bridges_stop_nothing),
-		test(bridges_belong_to_the_host),
-		test(interrupts_that_are_not_remapped_stop_it),
-		test(interrupts_that_nobody_speaks_of_stop_nothing),
-		test(unsafe_interrupts_that_are_allowed_are_a_note),
-		test(a_group_that_this_user_may_not_open_is_told_whose_it_should_be),
-		test(a_group_that_another_vm_has_is_in_use),
-		test(a_group_without_its_node_is_told),
-		test(a_device_without_a_reset_is_noted),
-		test(firmware_that_uses_the_device_is_noted),
-		test(the_hosts_screen_is_noted_until_vfio_has_it),
-		test(a_mounted_disk_is_in_use),
-		test(a_disk_that_is_mounted_under_a_number_of_its_file_system_is_in_use),
-		test(the_disk_that_the_host_runs_from_has_no_umount),
-		test(a_disk_with_swap_or_below_another_is_in_use),
-		test(one_path_of_several_to_a_disk_stands_for_the_disk),
-		test(a_disk_that_nobody_uses_is_not_in_use),
-		test(an_interface_that_is_up_is_in_use),
-		test(a_device_with_virtual_functions_is_in_use),
-		test(locked_memory_is_asked_of_who_is_not_exempt),
-		test(a_limit_that_the_user_can_raise_is_raised_by_ulimit),
-		test(more_problems_than_fit_keep_the_list_whole),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

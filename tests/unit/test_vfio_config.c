@@ -3,6 +3,7 @@
 #include <linux/pci_regs.h>
 
 #include "vfio_machine.h"
+#include "test.h"
 
 static int start(void **state)
 {
@@ -29,7 +30,7 @@ static u32 find_extended(u16 id)
 	return 0;
 }
 
-static void identity_is_the_hardwares_and_command_ours(void **state)
+TEST_WITH(identity_is_the_hardwares_and_command_ours, start, machine_end)
 {
 	machine_start();
 	assert_int_equal(config_read(PCI_VENDOR_ID, 4), 0x10421af4);
@@ -45,7 +46,7 @@ static void identity_is_the_hardwares_and_command_ours(void **state)
 	assert_int_equal(hardware16(PCI_COMMAND), PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
 }
 
-static void status_shows_the_hardwares_errors_and_interrupt(void **state)
+TEST_WITH(status_shows_the_hardwares_errors_and_interrupt, start, machine_end)
 {
 	machine_start();
 	put16(PCI_STATUS, PCI_STATUS_INTERRUPT | PCI_STATUS_REC_MASTER_ABORT);
@@ -53,7 +54,7 @@ static void status_shows_the_hardwares_errors_and_interrupt(void **state)
 			 PCI_STATUS_INTERRUPT | PCI_STATUS_REC_MASTER_ABORT);
 }
 
-static void vendor_capabilities_are_the_hardwares_to_the_last_byte(void **state)
+TEST_WITH(vendor_capabilities_are_the_hardwares_to_the_last_byte, start, machine_end)
 {
 	put_capability(PCI_CAP_ID_VNDR, 0x98);
 	put32(0x98, 0x01100009);
@@ -72,7 +73,7 @@ static void vendor_capabilities_are_the_hardwares_to_the_last_byte(void **state)
 	assert_int_equal(hardware16(0x94), 0x11be);
 }
 
-static void a_list_that_loops_ends(void **state)
+TEST_WITH(a_list_that_loops_ends, start, machine_end)
 {
 	put_capability(PCI_CAP_ID_VNDR, 0x40);
 	put8(0x42, 8);
@@ -84,7 +85,7 @@ static void a_list_that_loops_ends(void **state)
 	assert_int_equal(config_read(0x51, 1), 0);
 }
 
-static void an_endpoint_becomes_one_of_the_root_complex_without_a_link(void **state)
+TEST_WITH(an_endpoint_becomes_one_of_the_root_complex_without_a_link, start, machine_end)
 {
 	put_capability(PCI_CAP_ID_EXP, 0x60);
 	put16(0x60 + PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
@@ -109,7 +110,7 @@ static void an_endpoint_becomes_one_of_the_root_complex_without_a_link(void **st
 	assert_int_equal(hardware16(0x60 + PCI_EXP_DEVCTL2), 5);
 }
 
-static void a_function_level_reset_is_done_by_the_host(void **state)
+TEST_WITH(a_function_level_reset_is_done_by_the_host, start, machine_end)
 {
 	unsigned before;
 
@@ -130,7 +131,7 @@ static void a_function_level_reset_is_done_by_the_host(void **state)
 	assert_int_equal(slots_shown, 0);
 }
 
-static void registers_are_hidden_while_the_device_sleeps(void **state)
+TEST_WITH(registers_are_hidden_while_the_device_sleeps, start, machine_end)
 {
 	put_capability(PCI_CAP_ID_PM, 0x40);
 	vfio_fake_region(hardware, 0, 0x4000, VFIO_REGION_INFO_FLAG_MMAP);
@@ -147,7 +148,7 @@ static void registers_are_hidden_while_the_device_sleeps(void **state)
 	assert_int_equal(slots_shown, 1);
 }
 
-static void what_speaks_of_links_translation_and_virtual_functions_is_not_there(void **state)
+TEST_WITH(what_speaks_of_links_translation_and_virtual_functions_is_not_there, start, machine_end)
 {
 	put32(0x100, PCI_EXT_CAP_ID_SRIOV | 1 << 16 | 0x140 << 20);
 	put32(0x140, PCI_EXT_CAP_ID_ATS | 1 << 16 | 0x150 << 20);
@@ -172,7 +173,7 @@ static void what_speaks_of_links_translation_and_virtual_functions_is_not_there(
 	assert_int_equal(config_read(0x104, 4), 0);
 }
 
-static void registers_in_no_capability_are_the_hardwares(void **state)
+TEST_WITH(registers_in_no_capability_are_the_hardwares, start, machine_end)
 {
 	put_capability(PCI_CAP_ID_PM, 0x40);
 	put32(0xf0, 0x600dda7a);
@@ -182,7 +183,7 @@ static void registers_in_no_capability_are_the_hardwares(void **state)
 	assert_int_equal(hardware16(0xf0), 0xbabe);
 }
 
-static void a_32_bit_msi_capability_moves_if_ours_does_not_fit(void **state)
+TEST_WITH(a_32_bit_msi_capability_moves_if_ours_does_not_fit, start, machine_end)
 {
 	hardware->irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 1;
 	put_capability(PCI_CAP_ID_MSI, 0x50);
@@ -196,7 +197,7 @@ static void a_32_bit_msi_capability_moves_if_ours_does_not_fit(void **state)
 	assert_int_equal(hardware16(0x5c + PCI_PM_CTRL), PCI_PM_CTRL_PME_ENABLE);
 }
 
-static void a_small_msi_capability_takes_nothing_from_its_neighbour(void **state)
+TEST_WITH(a_small_msi_capability_takes_nothing_from_its_neighbour, start, machine_end)
 {
 	hardware->irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 1;
 	put_capability(PCI_CAP_ID_MSI, 0x50);
@@ -211,7 +212,7 @@ static void a_small_msi_capability_takes_nothing_from_its_neighbour(void **state
 	assert_int_equal(hardware16(0x56), 0);
 }
 
-static void a_conventional_device_has_no_extended_space(void **state)
+TEST_WITH(a_conventional_device_has_no_extended_space, start, machine_end)
 {
 	hardware->config_size = 256;
 	machine_start();
@@ -220,7 +221,7 @@ static void a_conventional_device_has_no_extended_space(void **state)
 	assert_int_equal(config_read(0x104, 4), 0);
 }
 
-static void there_is_nothing_between_conventional_and_extended_space(void **state)
+TEST_WITH(there_is_nothing_between_conventional_and_extended_space, start, machine_end)
 {
 	hardware->config_size = 0x180;
 	put32(0x100, PCI_EXT_CAP_ID_DSN | 1 << 16 | 0x140 << 20);
@@ -230,7 +231,7 @@ static void there_is_nothing_between_conventional_and_extended_space(void **stat
 	assert_int_equal(hardware16(0x110), 0);
 }
 
-static void an_express_capability_that_is_cut_short_reaches_into_no_other(void **state)
+TEST_WITH(an_express_capability_that_is_cut_short_reaches_into_no_other, start, machine_end)
 {
 	put_capability(PCI_CAP_ID_EXP, 0x60);
 	put_capability(PCI_CAP_ID_SSVID, 0x64);
@@ -242,7 +243,7 @@ static void an_express_capability_that_is_cut_short_reaches_into_no_other(void *
 	assert_int_equal(hardware->resets, 0);
 }
 
-static void a_vendor_structure_in_the_last_dword_is_but_a_header(void **state)
+TEST_WITH(a_vendor_structure_in_the_last_dword_is_but_a_header, start, machine_end)
 {
 	put32(0x100, PCI_EXT_CAP_ID_DSN | 1 << 16 | 0xffcu << 20);
 	put32(0xffc, PCI_EXT_CAP_ID_VNDR | 1 << 16);
@@ -252,7 +253,7 @@ static void a_vendor_structure_in_the_last_dword_is_but_a_header(void **state)
 	assert_int_equal(hardware16(0xffc), PCI_EXT_CAP_ID_VNDR);
 }
 
-static void a_pin_that_is_none_of_four_is_no_pin(void **state)
+TEST_WITH(a_pin_that_is_none_of_four_is_no_pin, start, machine_end)
 {
 	put8(PCI_INTERRUPT_PIN, 5);
 	machine_start();
@@ -261,7 +262,7 @@ static void a_pin_that_is_none_of_four_is_no_pin(void **state)
 	assert_int_equal(hardware->vector_count, 0);
 }
 
-static void what_cannot_be_added_leaves_nothing_in_the_machine(void **state)
+TEST_WITH(what_cannot_be_added_leaves_nothing_in_the_machine, start, machine_end)
 {
 	struct error err = { "" };
 
@@ -277,7 +278,7 @@ static void what_cannot_be_added_leaves_nothing_in_the_machine(void **state)
 	assert_int_equal(hardware16(PCI_COMMAND) & PCI_COMMAND_MASTER, 0);
 }
 
-static void a_bridge_is_refused(void **state)
+TEST_WITH(a_bridge_is_refused, start, machine_end)
 {
 	struct error err = { "" };
 
@@ -289,7 +290,7 @@ static void a_bridge_is_refused(void **state)
 	assert_string_equal(err.text, "vfio 0000:00:04.0: a bridge, which cannot be passed");
 }
 
-static void any_write_of_a_guest_ends_in_its_own_device(void **state)
+TEST_WITH(any_write_of_a_guest_ends_in_its_own_device, start, machine_end)
 {
 	u32 seed = 1;
 
@@ -308,33 +309,4 @@ static void any_write_of_a_guest_ends_in_its_own_device(void **state)
 	}
 	assert_int_equal(config_read(PCI_VENDOR_ID, 4), 0x10421af4);
 	assert_true(hardware16(PCI_COMMAND) & PCI_COMMAND_MEMORY);
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, start, machine_end)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(identity_is_the_hardwares_and_command_ours),
-		T(status_shows_the_hardwares_errors_and_interrupt),
-		T(vendor_capabilities_are_the_hardwares_to_the_last_byte),
-		T(a_list_that_loops_ends),
-		T(an_endpoint_becomes_one_of_the_root_complex_without_a_link),
-		T(a_function_level_reset_is_done_by_the_host),
-		T(registers_are_hidden_while_the_device_sleeps),
-		T(what_speaks_of_links_translation_and_virtual_functions_is_not_there),
-		T(registers_in_no_capability_are_the_hardwares),
-		T(a_32_bit_msi_capability_moves_if_ours_does_not_fit),
-		T(a_small_msi_capability_takes_nothing_from_its_neighbour),
-		T(a_conventional_device_has_no_extended_space),
-		T(there_is_nothing_between_conventional_and_extended_space),
-		T(an_express_capability_that_is_cut_short_reaches_into_no_other),
-		T(a_vendor_structure_in_the_last_dword_is_but_a_header),
-		T(a_pin_that_is_none_of_four_is_no_pin),
-		T(what_cannot_be_added_leaves_nothing_in_the_machine),
-		T(a_bridge_is_refused),
-		T(any_write_of_a_guest_ends_in_its_own_device),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

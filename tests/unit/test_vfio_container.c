@@ -6,7 +6,7 @@
 
 #include "../../vfio/container.h"
 #include "../../vfio/sys.h"
-#include "cmocka_all.h"
+#include "test.h"
 #include "vfio_fake.h"
 #include "vmm/memory.h"
 #include "vmm/slot.h"
@@ -78,7 +78,7 @@ static int unmap(iova_t start_at, u64 len, bool mmio)
 	return container->listener.ops->unmap(&container->listener, &m);
 }
 
-static void a_mapping_leads_to_the_guests_page_with_its_rights(void **state)
+TEST_WITH(a_mapping_leads_to_the_guests_page_with_its_rights, start, stop)
 {
 	const struct fake_map *m;
 
@@ -94,7 +94,7 @@ static void a_mapping_leads_to_the_guests_page_with_its_rights(void **state)
 	assert_non_null(vfio_fake_find(0, 0x20000));
 }
 
-static void a_mapping_that_leaves_ram_is_refused_whole(void **state)
+TEST_WITH(a_mapping_that_leaves_ram_is_refused_whole, start, stop)
 {
 	assert_int_equal(map(0x10000, 0x2000, 4 * MIB - 0x1000, DMA_READ, false), -EFAULT);
 	assert_int_equal(map(0x10000, 0x1000, 16 * MIB, DMA_READ, false), -EFAULT);
@@ -103,7 +103,7 @@ static void a_mapping_that_leaves_ram_is_refused_whole(void **state)
 	assert_int_equal(container->refused, 3);
 }
 
-static void a_full_table_is_said_and_recovers(void **state)
+TEST_WITH(a_full_table_is_said_and_recovers, start, stop)
 {
 	vfio_fake.map_limit = 1;
 	assert_int_equal(map(0x10000, 0x1000, 0, DMA_READ, false), 0);
@@ -112,19 +112,19 @@ static void a_full_table_is_said_and_recovers(void **state)
 	assert_int_equal(map(0x20000, 0x1000, 0, DMA_READ, false), 0);
 }
 
-static void the_hosts_windows_are_refused(void **state)
+TEST_WITH(the_hosts_windows_are_refused, start, stop)
 {
 	assert_int_equal(map(0xfee00000, 0x1000, 0, DMA_READ, false), -EINVAL);
 }
 
-static void a_doorbell_stays_out_of_the_hosts_table(void **state)
+TEST_WITH(a_doorbell_stays_out_of_the_hosts_table, start, stop)
 {
 	assert_int_equal(map(0x8020000, 0x1000, 0x8020000, DMA_WRITE, true), 0);
 	assert_int_equal(vfio_fake.map_calls, 0);
 	assert_int_equal(unmap(0x8020000, 0x1000, true), 0);
 }
 
-static void a_peers_registers_are_mapped_if_the_host_can(void **state)
+TEST_WITH(a_peers_registers_are_mapped_if_the_host_can, start, stop)
 {
 	pages = (struct vfio_pages){
 		.device = "vfio y", .gpa = BAR, .size = sizeof(registers), .host = registers
@@ -144,7 +144,7 @@ static void a_peers_registers_are_mapped_if_the_host_can(void **state)
 	assert_int_equal(unmap(0, 0, true), 0);
 }
 
-static void bypass_maps_all_ram_or_none(void **state)
+TEST_WITH(bypass_maps_all_ram_or_none, start, stop)
 {
 	struct dma_listener *listener = &container->listener;
 
@@ -159,7 +159,7 @@ static void bypass_maps_all_ram_or_none(void **state)
 	assert_int_equal(vfio_fake.containers[0].map_count, 0);
 }
 
-static void clearing_is_one_call_where_the_host_knows_all(void **state)
+TEST_WITH(clearing_is_one_call_where_the_host_knows_all, start, stop)
 {
 	struct dma_listener *listener = &container->listener;
 
@@ -171,7 +171,7 @@ static void clearing_is_one_call_where_the_host_knows_all(void **state)
 	assert_int_equal(vfio_fake.containers[0].map_count, 0);
 }
 
-static void clearing_is_two_calls_where_it_does_not(void **state)
+TEST_WITH(clearing_is_two_calls_where_it_does_not, start, stop)
 {
 	struct dma_listener *listener = &container->listener;
 
@@ -186,7 +186,7 @@ static void clearing_is_two_calls_where_it_does_not(void **state)
 	assert_int_equal(vfio_fake.containers[0].map_count, 0);
 }
 
-static void a_move_is_checked_for_room_and_truth(void **state)
+TEST_WITH(a_move_is_checked_for_room_and_truth, start, stop)
 {
 	struct dma_listener *listener = &container->listener;
 
@@ -200,7 +200,7 @@ static void a_move_is_checked_for_room_and_truth(void **state)
 	assert_int_equal(listener->ops->check(listener, 0), -ESTALE);
 }
 
-static void when_all_its_devices_are_gone_nothing_can_fail(void **state)
+TEST_WITH(when_all_its_devices_are_gone_nothing_can_fail, start, stop)
 {
 	struct dma_listener *listener = &container->listener;
 	unsigned calls = vfio_fake.map_calls;
@@ -215,7 +215,7 @@ static void when_all_its_devices_are_gone_nothing_can_fail(void **state)
 	assert_int_equal(vfio_fake.unmap_calls, 0);
 }
 
-static void a_host_without_type1_or_remapping_is_told_of(void **state)
+TEST_WITH(a_host_without_type1_or_remapping_is_told_of, start, stop)
 {
 	struct vfio_container *other;
 	struct error err = { "" };
@@ -228,26 +228,4 @@ static void a_host_without_type1_or_remapping_is_told_of(void **state)
 	err.text[0] = '\0';
 	assert_int_equal(vfio_container_attach(container, group, "vfio y", &err), -EPERM);
 	assert_non_null(strstr(err.text, "parameters/allow_unsafe_interrupts"));
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(a_mapping_leads_to_the_guests_page_with_its_rights),
-		T(a_mapping_that_leaves_ram_is_refused_whole),
-		T(a_full_table_is_said_and_recovers),
-		T(the_hosts_windows_are_refused),
-		T(a_doorbell_stays_out_of_the_hosts_table),
-		T(a_peers_registers_are_mapped_if_the_host_can),
-		T(bypass_maps_all_ram_or_none),
-		T(clearing_is_one_call_where_the_host_knows_all),
-		T(clearing_is_two_calls_where_it_does_not),
-		T(a_move_is_checked_for_room_and_truth),
-		T(when_all_its_devices_are_gone_nothing_can_fail),
-		T(a_host_without_type1_or_remapping_is_told_of),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "../../vfio/check.h"
 #include "../../vfio/use.h"
 #include "vfio_kernel.h"
+#include "test.h"
 
 #define CARD "0000:00:02.0"
 
@@ -83,7 +84,7 @@ static void is_bound(const char *name)
 
 /* ---- */
 
-static void the_consoles_display_is_not_bound(void **state)
+TEST_WITH(the_consoles_display_is_not_bound, start, kernel_teardown)
 {
 	console_on = 1;
 	is_refused(CARD " is in use: the host's console is on fb0",
@@ -93,7 +94,7 @@ static void the_consoles_display_is_not_bound(void **state)
 	is_refused("the host's console is on fb0", "vtcon1");
 }
 
-static void one_of_firmware_without_a_driver_neither(void **state)
+TEST_WITH(one_of_firmware_without_a_driver_neither, start, kernel_teardown)
 {
 	struct error err = { "" };
 
@@ -103,20 +104,20 @@ static void one_of_firmware_without_a_driver_neither(void **state)
 	assert_non_null(strstr(err.text, "the host's console is on fb0"));
 }
 
-static void one_that_the_console_has_left_is_bound(void **state)
+TEST_WITH(one_that_the_console_has_left_is_bound, start, kernel_teardown)
 {
 	vfio_tree_file(&kernel.tree, "0\n", "sys/class/vtconsole/vtcon1/bind");
 	console_on = 1;
 	is_bound(CARD);
 }
 
-static void a_display_beside_the_consoles_is_bound(void **state)
+TEST_WITH(a_display_beside_the_consoles_is_bound, start, kernel_teardown)
 {
 	console_on = 0;
 	is_bound(CARD);
 }
 
-static void a_card_that_a_program_has_open_is_not_bound(void **state)
+TEST_WITH(a_card_that_a_program_has_open_is_not_bound, start, kernel_teardown)
 {
 	add_open_file("dri/card0");
 	is_refused("dri/card0 is open in process 77 (Xorg)", "end that first");
@@ -126,7 +127,7 @@ static void a_card_that_a_program_has_open_is_not_bound(void **state)
 	is_refused("fb0 is open in process 77 (Xorg)", "end that first");
 }
 
-static void a_card_with_a_master_that_cannot_be_seen_is_not_bound(void **state)
+TEST_WITH(a_card_with_a_master_that_cannot_be_seen_is_not_bound, start, kernel_teardown)
 {
 	master = 1;
 	is_refused("a program shows its picture on", "fuser");
@@ -134,14 +135,14 @@ static void a_card_with_a_master_that_cannot_be_seen_is_not_bound(void **state)
 	is_bound(CARD);
 }
 
-static void other_devices_do_not_mind_what_a_display_shows(void **state)
+TEST_WITH(other_devices_do_not_mind_what_a_display_shows, start, kernel_teardown)
 {
 	console_on = master = 1;
 	add_open_file("dri/card0");
 	is_bound(DISK);
 }
 
-static void check_says_it_too(void **state)
+TEST_WITH(check_says_it_too, start, kernel_teardown)
 {
 	struct vfio_address address = vfio_tree_address(CARD);
 	struct vfio_problem problems[VFIO_MAX_PROBLEMS];
@@ -153,22 +154,4 @@ static void check_says_it_too(void **state)
 	for (int i = 0; i < count; i++)
 		found |= problems[i].fatal && strstr(problems[i].what, "console is on fb0");
 	assert_true(found);
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, start, kernel_teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(the_consoles_display_is_not_bound),
-		T(one_of_firmware_without_a_driver_neither),
-		T(one_that_the_console_has_left_is_bound),
-		T(a_display_beside_the_consoles_is_bound),
-		T(a_card_that_a_program_has_open_is_not_bound),
-		T(a_card_with_a_master_that_cannot_be_seen_is_not_bound),
-		T(other_devices_do_not_mind_what_a_display_shows),
-		T(check_says_it_too),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

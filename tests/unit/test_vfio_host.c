@@ -4,10 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vfio_tree.h"
 
-static void a_device_is_read_as_sysfs_shows_it(void **state)
+static int setup(void **state)
+{
+	static struct vfio_tree tree;
+
+	vfio_tree_create(&tree);
+	*state = &tree;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	vfio_tree_destroy(*state);
+	return 0;
+}
+
+TEST_WITH(a_device_is_read_as_sysfs_shows_it, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_address address = vfio_tree_address("00:04.0");
@@ -28,7 +43,7 @@ static void a_device_is_read_as_sysfs_shows_it(void **state)
 	assert_int_equal(d.members[0].slot, 4);
 }
 
-static void a_device_that_is_not_there_is_said_so(void **state)
+TEST_WITH(a_device_that_is_not_there_is_said_so, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_address address = vfio_tree_address("00:09.0");
@@ -39,7 +54,7 @@ static void a_device_that_is_not_there_is_said_so(void **state)
 	assert_non_null(strstr(err.text, "0000:00:09.0: there is no such PCI device"));
 }
 
-static void what_is_missing_is_none(void **state)
+TEST_WITH(what_is_missing_is_none, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_address address = vfio_tree_address("00:04.0");
@@ -59,7 +74,7 @@ static void what_is_missing_is_none(void **state)
 	assert_string_equal(d.reset, "reset");
 }
 
-static void a_group_of_vfios_no_iommu_mode_is_none(void **state)
+TEST_WITH(a_group_of_vfios_no_iommu_mode_is_none, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_address address = vfio_tree_address("00:04.0");
@@ -71,7 +86,7 @@ static void a_group_of_vfios_no_iommu_mode_is_none(void **state)
 	assert_int_equal(d.group, -1);
 }
 
-static void members_of_a_group_are_sorted_and_of_pci(void **state)
+TEST_WITH(members_of_a_group_are_sorted_and_of_pci, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_address address = vfio_tree_address("00:08.1");
@@ -88,7 +103,7 @@ static void members_of_a_group_are_sorted_and_of_pci(void **state)
 	assert_int_equal(d.members[2].function, 1);
 }
 
-static void a_bridge_is_known_by_its_header_or_else_its_class(void **state)
+TEST_WITH(a_bridge_is_known_by_its_header_or_else_its_class, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_address bridge = vfio_tree_address("00:01.0");
@@ -106,7 +121,7 @@ static void a_bridge_is_known_by_its_header_or_else_its_class(void **state)
 	assert_true(d.is_bridge);
 }
 
-static void reserved_regions_keep_their_kinds(void **state)
+TEST_WITH(reserved_regions_keep_their_kinds, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_address address = vfio_tree_address("00:04.0");
@@ -132,7 +147,7 @@ static void reserved_regions_keep_their_kinds(void **state)
 	assert_true(d.ranges[4].last == UINT64_MAX);
 }
 
-static void regions_that_cannot_be_read_are_refused(void **state)
+TEST_WITH(regions_that_cannot_be_read_are_refused, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_address address = vfio_tree_address("00:04.0");
@@ -151,7 +166,7 @@ static void regions_that_cannot_be_read_are_refused(void **state)
 	assert_int_equal(d.range_count, VFIO_MAX_RANGES);
 }
 
-static void a_group_of_too_many_members_is_refused(void **state)
+TEST_WITH(a_group_of_too_many_members_is_refused, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_address address = vfio_tree_address("00:00.0");
@@ -165,7 +180,7 @@ static void a_group_of_too_many_members_is_refused(void **state)
 	assert_int_equal(vfio_host_read(&tree->paths, &address, &d, NULL), -E2BIG);
 }
 
-static void the_list_is_sorted_and_whole(void **state)
+TEST_WITH(the_list_is_sorted_and_whole, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_host_device *devices;
@@ -183,7 +198,7 @@ static void the_list_is_sorted_and_whole(void **state)
 	free(devices);
 }
 
-static void a_host_without_pci_has_an_empty_list(void **state)
+TEST_WITH(a_host_without_pci_has_an_empty_list, setup, teardown)
 {
 	struct vfio_tree *tree = *state;
 	struct vfio_host_device *devices;
@@ -195,7 +210,7 @@ static void a_host_without_pci_has_an_empty_list(void **state)
 	free(devices);
 }
 
-static void drivers_that_are_vfios_are_known(void **state)
+TEST_WITH(drivers_that_are_vfios_are_known, setup, teardown)
 {
 	assert_true(vfio_host_is_vfio_driver("vfio-pci"));
 	assert_true(vfio_host_is_vfio_driver("mlx5_vfio_pci"));
@@ -203,41 +218,4 @@ static void drivers_that_are_vfios_are_known(void **state)
 	assert_false(vfio_host_is_vfio_driver(""));
 	assert_false(vfio_host_is_vfio_driver("nvme"));
 	assert_false(vfio_host_is_vfio_driver("virtio-pci"));
-}
-
-static int setup(void **state)
-{
-	static struct vfio_tree tree;
-
-	vfio_tree_create(&tree);
-	*state = &tree;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	vfio_tree_destroy(*state);
-	return 0;
-}
-
-#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		test(a_device_is_read_as_sysfs_shows_it),
-		test(a_device_that_is_not_there_is_said_so),
-		test(what_is_missing_is_none),
-		test(a_group_of_vfios_no_iommu_mode_is_none),
-		test(members_of_a_group_are_sorted_and_of_pci),
-		test(a_bridge_is_known_by_its_header_or_else_its_class),
-		test(reserved_regions_keep_their_kinds),
-		test(regions_that_cannot_be_read_are_refused),
-		test(a_group_of_too_many_members_is_refused),
-		test(the_list_is_sorted_and_whole),
-		test(a_host_without_pci_has_an_empty_list),
-		test(drivers_that_are_vfios_are_known),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "vfio_machine.h"
+#include "test.h"
 
 #define MSIX	0x40
 #define MSI	0x50
@@ -54,7 +55,7 @@ static bool is_readable(int fd)
 	return poll(&pollfd, 1, 0) == 1;
 }
 
-static void intx_is_on_from_the_drivers_first_sign_of_life(void **state)
+TEST_WITH(intx_is_on_from_the_drivers_first_sign_of_life, start, machine_end)
 {
 	machine_start();
 	assert_int_equal(hardware->vector_count, 0);
@@ -68,14 +69,14 @@ static void intx_is_on_from_the_drivers_first_sign_of_life(void **state)
 	assert_int_equal(irq.pin_fds[MACHINE_GSI], -1);
 }
 
-static void a_device_without_a_pin_has_no_intx(void **state)
+TEST_WITH(a_device_without_a_pin_has_no_intx, start, machine_end)
 {
 	put8(PCI_INTERRUPT_PIN, 0);
 	begin();
 	assert_int_equal(hardware->vector_count, 0);
 }
 
-static void the_guest_switches_between_all_three_kinds(void **state)
+TEST_WITH(the_guest_switches_between_all_three_kinds, start, machine_end)
 {
 	begin();
 	msix_switch(true);
@@ -90,7 +91,7 @@ static void the_guest_switches_between_all_three_kinds(void **state)
 	assert_int_equal(hardware->vector_count, 1);
 }
 
-static void msi_has_the_vectors_that_the_guest_enables(void **state)
+TEST_WITH(msi_has_the_vectors_that_the_guest_enables, start, machine_end)
 {
 	begin();
 	config_write(MSI + PCI_MSI_ADDRESS_LO, 0xfee00000, 4);
@@ -105,14 +106,14 @@ static void msi_has_the_vectors_that_the_guest_enables(void **state)
 	assert_int_equal(hardware->vector_count, 4);
 }
 
-static void the_guest_is_offered_no_more_msi_than_the_host_gives(void **state)
+TEST_WITH(the_guest_is_offered_no_more_msi_than_the_host_gives, start, machine_end)
 {
 	hardware->vectors_max = 1;
 	begin();
 	assert_int_equal(config_read(MSI + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QMASK, 0);
 }
 
-static void msix_vectors_are_taken_one_by_one_as_they_are_used(void **state)
+TEST_WITH(msix_vectors_are_taken_one_by_one_as_they_are_used, start, machine_end)
 {
 	begin();
 	msix_switch(true);
@@ -131,7 +132,7 @@ static void msix_vectors_are_taken_one_by_one_as_they_are_used(void **state)
 	assert_int_equal(device->regrown, 0);
 }
 
-static void where_the_host_cannot_add_vectors_none_of_their_interrupts_is_lost(void **state)
+TEST_WITH(where_the_host_cannot_add_vectors_none_of_their_interrupts_is_lost, start, machine_end)
 {
 	unsigned before;
 
@@ -154,7 +155,7 @@ static void where_the_host_cannot_add_vectors_none_of_their_interrupts_is_lost(v
 	assert_int_equal(device->regrown, 2);
 }
 
-static void a_host_out_of_vectors_leaves_what_was_on(void **state)
+TEST_WITH(a_host_out_of_vectors_leaves_what_was_on, start, machine_end)
 {
 	hardware->irq_flags[VFIO_PCI_MSIX_IRQ_INDEX] = VFIO_IRQ_INFO_NORESIZE;
 	hardware->vectors_max = 2;
@@ -166,7 +167,7 @@ static void a_host_out_of_vectors_leaves_what_was_on(void **state)
 	assert_true(vfio_fake_raise(hardware, 0));
 }
 
-static void an_interrupt_of_a_masked_vector_is_pending(void **state)
+TEST_WITH(an_interrupt_of_a_masked_vector_is_pending, start, machine_end)
 {
 	unsigned before;
 
@@ -214,7 +215,7 @@ static void check_gone(void)
 	assert_int_equal(loop_poll(vm.loop, 0), 0);
 }
 
-static void a_device_that_dies_answers_all_ones(void **state)
+TEST_WITH(a_device_that_dies_answers_all_ones, start, machine_end)
 {
 	begin();
 	msix_switch(true);
@@ -223,14 +224,14 @@ static void a_device_that_dies_answers_all_ones(void **state)
 	check_gone();
 }
 
-static void a_device_that_the_host_wants_back_is_given_back(void **state)
+TEST_WITH(a_device_that_the_host_wants_back_is_given_back, start, machine_end)
 {
 	begin();
 	signal_and_serve(hardware->request_fd);
 	check_gone();
 }
 
-static void a_vector_keeps_its_eventfd_through_a_reset(void **state)
+TEST_WITH(a_vector_keeps_its_eventfd_through_a_reset, start, machine_end)
 {
 	begin();
 	msix_switch(true);
@@ -246,26 +247,4 @@ static void a_vector_keeps_its_eventfd_through_a_reset(void **state)
 	assert_true(vfio_fake_raise(hardware, 0));
 	assert_true(is_readable(hardware->vectors[0]));
 	assert_int_equal(irq_fake_run(&irq), 1);
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, start, machine_end)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(intx_is_on_from_the_drivers_first_sign_of_life),
-		T(a_device_without_a_pin_has_no_intx),
-		T(the_guest_switches_between_all_three_kinds),
-		T(msi_has_the_vectors_that_the_guest_enables),
-		T(the_guest_is_offered_no_more_msi_than_the_host_gives),
-		T(msix_vectors_are_taken_one_by_one_as_they_are_used),
-		T(where_the_host_cannot_add_vectors_none_of_their_interrupts_is_lost),
-		T(a_host_out_of_vectors_leaves_what_was_on),
-		T(an_interrupt_of_a_masked_vector_is_pending),
-		T(a_device_that_dies_answers_all_ones),
-		T(a_device_that_the_host_wants_back_is_given_back),
-		T(a_vector_keeps_its_eventfd_through_a_reset),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 
 #include "vfio_machine.h"
+#include "test.h"
 
 static int start(void **state)
 {
@@ -20,7 +21,7 @@ static bool masters(void)
 	return container->listener.ops->masters(&container->listener);
 }
 
-static void it_may_when_the_guest_has_bus_mastering_on(void **state)
+TEST_WITH(it_may_when_the_guest_has_bus_mastering_on, start, machine_end)
 {
 	assert_false(masters());
 	config_write(PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
@@ -32,31 +33,18 @@ static void it_may_when_the_guest_has_bus_mastering_on(void **state)
 	assert_false(masters());
 }
 
-static void it_may_not_after_a_function_level_reset(void **state)
+TEST_WITH(it_may_not_after_a_function_level_reset, start, machine_end)
 {
 	config_write(PCI_COMMAND, PCI_COMMAND_MASTER, 2);
 	config_write(0x60 + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR, 2);
 	assert_false(masters());
 }
 
-static void it_may_not_once_the_host_has_it_back(void **state)
+TEST_WITH(it_may_not_once_the_host_has_it_back, start, machine_end)
 {
 	config_write(PCI_COMMAND, PCI_COMMAND_MASTER, 2);
 	assert_int_equal(eventfd_write(hardware->request_fd, 1), 0);
 	assert_int_equal(loop_poll(vm.loop, 1000), 1);
 	assert_true(device->gone);
 	assert_false(masters());
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, machine_end)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(it_may_when_the_guest_has_bus_mastering_on),
-		TEST(it_may_not_after_a_function_level_reset),
-		TEST(it_may_not_once_the_host_has_it_back),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "../../vfio/binding.h"
-#include "cmocka_all.h"
+#include "test.h"
 #include "vfio/vfio.h"
 #include "vfio_fake.h"
 #include "vfio_tree.h"
@@ -105,7 +105,7 @@ static void open_containers(unsigned expected)
 	assert_int_equal(open, expected);
 }
 
-static void untranslated_groups_share_a_container(void **state)
+TEST_WITH(untranslated_groups_share_a_container, start, stop)
 {
 	assert_int_equal(open_wants(3, false, false), 0);
 	open_containers(1);
@@ -114,7 +114,7 @@ static void untranslated_groups_share_a_container(void **state)
 	assert_null(vfio_listener(vfio, 0));
 }
 
-static void translated_groups_have_one_each(void **state)
+TEST_WITH(translated_groups_have_one_each, start, stop)
 {
 	assert_int_equal(open_wants(3, false, true), 0);
 	open_containers(2);
@@ -126,7 +126,7 @@ static void translated_groups_have_one_each(void **state)
 	assert_int_equal(vfio_hosts(vfio)[0].page_size_mask, 0x40201000);
 }
 
-static void vectors_are_counted_up_to_what_kvm_routes(void **state)
+TEST_WITH(vectors_are_counted_up_to_what_kvm_routes, start, stop)
 {
 	vfio_fake.devices[0].irq_counts[VFIO_PCI_MSIX_IRQ_INDEX] = 65;
 	vfio_fake.devices[0].irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 1;
@@ -139,7 +139,7 @@ static void vectors_are_counted_up_to_what_kvm_routes(void **state)
 	assert_int_equal(vfio_vectors(vfio), IRQ_MAX_ROUTES);
 }
 
-static void what_was_bound_is_released_after_all_is_closed(void **state)
+TEST_WITH(what_was_bound_is_released_after_all_is_closed, start, stop)
 {
 	assert_int_equal(open_wants(2, true, false), 0);
 	assert_int_equal(bound, 2);
@@ -148,14 +148,14 @@ static void what_was_bound_is_released_after_all_is_closed(void **state)
 	assert_int_equal(released, 2);
 }
 
-static void what_does_not_bind_leaves_nothing_bound(void **state)
+TEST_WITH(what_does_not_bind_leaves_nothing_bound, start, stop)
 {
 	bind_error = -EIO;
 	assert_int_equal(open_wants(2, true, false), -EIO);
 	assert_string_equal(err.text, "does not bind");
 }
 
-static void what_the_check_finds_is_said_with_its_remedy(void **state)
+TEST_WITH(what_the_check_finds_is_said_with_its_remedy, start, stop)
 {
 	problem = (struct vfio_problem){ true, "no IOMMU translates it", "switch it on" };
 	assert_int_equal(open_wants(1, true, false), -ENODEV);
@@ -166,13 +166,13 @@ static void what_the_check_finds_is_said_with_its_remedy(void **state)
 	assert_string_equal(err.text, "vfio 0000:00:04.0 is driven by nvme: switch it on");
 }
 
-static void a_warning_stops_nothing(void **state)
+TEST_WITH(a_warning_stops_nothing, start, stop)
 {
 	problem = (struct vfio_problem){ false, "no reset", "none" };
 	assert_int_equal(open_wants(1, false, false), 0);
 }
 
-static void a_group_that_is_not_viable_names_its_members(void **state)
+TEST_WITH(a_group_that_is_not_viable_names_its_members, start, stop)
 {
 	vfio_fake.groups[1].not_viable = true;
 	vfio_tree_device(&tree, "0000:00:05.2", "0x020000", "e1000e", 5);
@@ -182,21 +182,21 @@ static void a_group_that_is_not_viable_names_its_members(void **state)
 	open_containers(0);
 }
 
-static void a_group_in_use_is_said(void **state)
+TEST_WITH(a_group_in_use_is_said, start, stop)
 {
 	vfio_fake.groups[0].open_error = -EBUSY;
 	assert_int_equal(open_wants(1, false, false), -EBUSY);
 	assert_non_null(strstr(err.text, "0000:00:04.0 is in use: its group 4 is open in"));
 }
 
-static void a_host_that_does_not_remap_interrupts_is_said(void **state)
+TEST_WITH(a_host_that_does_not_remap_interrupts_is_said, start, stop)
 {
 	vfio_fake.set_iommu_error = -EPERM;
 	assert_int_equal(open_wants(2, true, true), -EPERM);
 	assert_non_null(strstr(err.text, "parameters/allow_unsafe_interrupts"));
 }
 
-static void a_device_is_passed_once(void **state)
+TEST_WITH(a_device_is_passed_once, start, stop)
 {
 	struct vfio_want wants[2] = { { vfio_tree_address("0000:00:04.0"), true },
 				      { vfio_tree_address("0000:00:04.0"), false } };
@@ -205,7 +205,7 @@ static void a_device_is_passed_once(void **state)
 	assert_string_equal(err.text, "vfio 0000:00:04.0: passed twice");
 }
 
-static void a_device_without_a_reset_of_its_own_is_reset_with_its_bus(void **state)
+TEST_WITH(a_device_without_a_reset_of_its_own_is_reset_with_its_bus, start, stop)
 {
 	struct fake_device *devices = vfio_fake.devices;
 	struct vm vm = { .fd = -1 };
@@ -220,7 +220,7 @@ static void a_device_without_a_reset_of_its_own_is_reset_with_its_bus(void **sta
 	assert_int_equal(devices[1].hot_resets, 2);
 }
 
-static void a_bus_that_others_are_on_is_not_reset(void **state)
+TEST_WITH(a_bus_that_others_are_on_is_not_reset, start, stop)
 {
 	struct fake_device *devices = vfio_fake.devices;
 	struct vm vm = { .fd = -1 };
@@ -233,7 +233,7 @@ static void a_bus_that_others_are_on_is_not_reset(void **state)
 	assert_int_equal(devices[0].hot_resets, 0);
 }
 
-static void ram_over_a_hole_is_refused_with_both_ranges(void **state)
+TEST_WITH(ram_over_a_hole_is_refused_with_both_ranges, start, stop)
 {
 	const struct range ram[] = { { 0, GIB - 1 }, { 0xfe000000, 0x1ffffffff } };
 
@@ -246,7 +246,7 @@ static void ram_over_a_hole_is_refused_with_both_ranges(void **state)
 	assert_non_null(strstr(err.text, "vfio 0000:00:04.0"));
 }
 
-static void plugging_maps_all_ram_where_nothing_translates(void **state)
+TEST_WITH(plugging_maps_all_ram_where_nothing_translates, start, stop)
 {
 	static const struct range ram[] = { { 0, MIB - 1 }, { GIB, GIB + MIB - 1 } };
 	struct vm vm = { .fd = -1 };
@@ -261,7 +261,7 @@ static void plugging_maps_all_ram_where_nothing_translates(void **state)
 	memory_destroy(vm.memory);
 }
 
-static void memory_that_cannot_be_locked_is_said_when_plugged(void **state)
+TEST_WITH(memory_that_cannot_be_locked_is_said_when_plugged, start, stop)
 {
 	static const struct range ram[] = { { 0, MIB - 1 }, { GIB, GIB + MIB - 1 } };
 	struct vm vm = { .fd = -1 };
@@ -276,30 +276,4 @@ static void memory_that_cannot_be_locked_is_said_when_plugged(void **state)
 	vfio_close(vfio);
 	vfio = NULL;
 	memory_destroy(vm.memory);
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(untranslated_groups_share_a_container),
-		T(translated_groups_have_one_each),
-		T(vectors_are_counted_up_to_what_kvm_routes),
-		T(what_was_bound_is_released_after_all_is_closed),
-		T(what_does_not_bind_leaves_nothing_bound),
-		T(what_the_check_finds_is_said_with_its_remedy),
-		T(a_warning_stops_nothing),
-		T(a_group_that_is_not_viable_names_its_members),
-		T(a_group_in_use_is_said),
-		T(a_host_that_does_not_remap_interrupts_is_said),
-		T(a_device_is_passed_once),
-		T(a_device_without_a_reset_of_its_own_is_reset_with_its_bus),
-		T(a_bus_that_others_are_on_is_not_reset),
-		T(ram_over_a_hole_is_refused_with_both_ranges),
-		T(plugging_maps_all_ram_where_nothing_translates),
-		T(memory_that_cannot_be_locked_is_said_when_plugged),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "vfio/vfio.h"
 #include "vfio_machine.h"
 #include "vfio_tree.h"
+#include "test.h"
 
 #define DEVICES 2
 #define SIZE	0x4000
@@ -146,7 +147,7 @@ static int stop(void **state)
 
 /* ---- without an IOMMU for the guest ---- */
 
-static void without_an_iommu_devices_reach_all_registers_at_the_guests_addresses(void **state)
+TEST_WITH(without_an_iommu_devices_reach_all_registers_at_the_guests_addresses, start, stop)
 {
 	begin(false, false);
 	assert_true(reaches(0, bar(0), 0, 0));
@@ -156,7 +157,7 @@ static void without_an_iommu_devices_reach_all_registers_at_the_guests_addresses
 	assert_int_equal(count_of(0), 3); /* and RAM */
 }
 
-static void they_follow_the_bar(void **state)
+TEST_WITH(they_follow_the_bar, start, stop)
 {
 	gpa_t before;
 
@@ -170,21 +171,21 @@ static void they_follow_the_bar(void **state)
 	assert_true(reaches(0, MMIO32 + 32 * MIB, 0, 0));
 }
 
-static void what_the_host_does_not_map_is_left_out(void **state)
+TEST_WITH(what_the_host_does_not_map_is_left_out, start, stop)
 {
 	vfio_fake.ranges[0].last = MMIO32 - 1;
 	begin(false, false);
 	assert_int_equal(count_of(0), 1);
 }
 
-static void with_p2p_off_nobody_reaches_a_devices_registers(void **state)
+TEST_WITH(with_p2p_off_nobody_reaches_a_devices_registers, start, stop)
 {
 	begin(false, true);
 	assert_null(vfio_fake_find(0, bar(0)));
 	assert_true(reaches(0, bar(1), 1, 0));
 }
 
-static void a_recalled_device_is_unmapped_for_all_before_it_is_given_back(void **state)
+TEST_WITH(a_recalled_device_is_unmapped_for_all_before_it_is_given_back, start, stop)
 {
 	gpa_t at;
 
@@ -197,7 +198,7 @@ static void a_recalled_device_is_unmapped_for_all_before_it_is_given_back(void *
 
 /* ---- behind the guest's IOMMU ---- */
 
-static void behind_an_iommu_devices_reach_what_the_guest_maps(void **state)
+TEST_WITH(behind_an_iommu_devices_reach_what_the_guest_maps, start, stop)
 {
 	begin(true, false);
 	assert_int_equal(count_of(0) + count_of(1), 0);
@@ -212,7 +213,7 @@ static void behind_an_iommu_devices_reach_what_the_guest_maps(void **state)
 	assert_int_equal(count_of(1), 0);
 }
 
-static void a_guest_need_not_say_that_a_mapping_leads_to_registers(void **state)
+TEST_WITH(a_guest_need_not_say_that_a_mapping_leads_to_registers, start, stop)
 {
 	struct dma_mapping m = { IOVA, IOVA + 0xfff, 0, DMA_READ, false };
 	struct dma_listener *listener;
@@ -233,7 +234,7 @@ static void a_guest_need_not_say_that_a_mapping_leads_to_registers(void **state)
 	assert_int_equal(count_of(1), 0);
 }
 
-static void a_mapping_may_lead_to_registers_of_several_devices_and_to_none(void **state)
+TEST_WITH(a_mapping_may_lead_to_registers_of_several_devices_and_to_none, start, stop)
 {
 	begin(true, false);
 	assert_int_equal(guest_map(1, IOVA, MMIO32, 64 * MIB), 0);
@@ -244,7 +245,7 @@ static void a_mapping_may_lead_to_registers_of_several_devices_and_to_none(void 
 	assert_int_equal(count_of(1), 0);
 }
 
-static void a_mapping_that_the_hosts_table_has_no_room_for_is_refused_whole(void **state)
+TEST_WITH(a_mapping_that_the_hosts_table_has_no_room_for_is_refused_whole, start, stop)
 {
 	begin(true, false);
 	vfio_fake.map_limit = 1;
@@ -255,7 +256,7 @@ static void a_mapping_that_the_hosts_table_has_no_room_for_is_refused_whole(void
 	assert_int_equal(count_of(1), 0);
 }
 
-static void registers_that_sleep_are_unmapped_and_come_back(void **state)
+TEST_WITH(registers_that_sleep_are_unmapped_and_come_back, start, stop)
 {
 	begin(true, false);
 	assert_int_equal(guest_map(1, IOVA, bar(0), SIZE), 0);
@@ -265,7 +266,7 @@ static void registers_that_sleep_are_unmapped_and_come_back(void **state)
 	assert_true(reaches(1, IOVA, 0, 0));
 }
 
-static void with_p2p_off_a_mapping_to_a_devices_registers_leads_nowhere(void **state)
+TEST_WITH(with_p2p_off_a_mapping_to_a_devices_registers_leads_nowhere, start, stop)
 {
 	begin(true, true);
 	assert_int_equal(guest_map(1, IOVA, bar(0), SIZE), 0);
@@ -273,7 +274,7 @@ static void with_p2p_off_a_mapping_to_a_devices_registers_leads_nowhere(void **s
 	assert_int_equal(guest_unmap(1, IOVA, SIZE), 0);
 }
 
-static void what_reached_a_recalled_device_reaches_it_no_more_as_is_said_once(void **state)
+TEST_WITH(what_reached_a_recalled_device_reaches_it_no_more_as_is_said_once, start, stop)
 {
 	char text[4096], *at;
 	gpa_t was;
@@ -296,7 +297,7 @@ static void what_reached_a_recalled_device_reaches_it_no_more_as_is_said_once(vo
 	assert_int_equal(guest_unmap(1, IOVA, 0x1000), 0);
 }
 
-static void a_recalled_device_reaches_nothing_of_its_peers(void **state)
+TEST_WITH(a_recalled_device_reaches_nothing_of_its_peers, start, stop)
 {
 	begin(true, false);
 	assert_int_equal(guest_map(0, IOVA, bar(1), SIZE), 0);
@@ -309,7 +310,7 @@ static void a_recalled_device_reaches_nothing_of_its_peers(void **state)
 	assert_int_equal(count_of(0), 0);
 }
 
-static void an_endpoint_in_bypass_reaches_all_registers_until_it_is_attached(void **state)
+TEST_WITH(an_endpoint_in_bypass_reaches_all_registers_until_it_is_attached, start, stop)
 {
 	struct dma_listener *listener;
 
@@ -324,7 +325,7 @@ static void an_endpoint_in_bypass_reaches_all_registers_until_it_is_attached(voi
 	assert_int_equal(count_of(1), 0);
 }
 
-static void a_guest_that_maps_registers_without_end_costs_bounded_memory(void **state)
+TEST_WITH(a_guest_that_maps_registers_without_end_costs_bounded_memory, start, stop)
 {
 	begin(true, false);
 	for (unsigned n = 0; n < VFIO_MAX_MMIO_MAPPINGS + 100; n++)
@@ -335,29 +336,4 @@ static void a_guest_that_maps_registers_without_end_costs_bounded_memory(void **
 	assert_int_equal(guest_unmap(1, IOVA, 0x1000), 0);
 	assert_int_equal(guest_map(1, IOVA, bar(0), 0x1000), 0);
 	assert_true(reaches(1, IOVA, 0, 0));
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, start, stop)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(without_an_iommu_devices_reach_all_registers_at_the_guests_addresses),
-		T(they_follow_the_bar),
-		T(what_the_host_does_not_map_is_left_out),
-		T(with_p2p_off_nobody_reaches_a_devices_registers),
-		T(a_recalled_device_is_unmapped_for_all_before_it_is_given_back),
-		T(behind_an_iommu_devices_reach_what_the_guest_maps),
-		T(a_guest_need_not_say_that_a_mapping_leads_to_registers),
-		T(a_mapping_may_lead_to_registers_of_several_devices_and_to_none),
-		T(a_mapping_that_the_hosts_table_has_no_room_for_is_refused_whole),
-		T(registers_that_sleep_are_unmapped_and_come_back),
-		T(with_p2p_off_a_mapping_to_a_devices_registers_leads_nowhere),
-		T(what_reached_a_recalled_device_reaches_it_no_more_as_is_said_once),
-		T(a_recalled_device_reaches_nothing_of_its_peers),
-		T(an_endpoint_in_bypass_reaches_all_registers_until_it_is_attached),
-		T(a_guest_that_maps_registers_without_end_costs_bounded_memory),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

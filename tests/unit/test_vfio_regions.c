@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* vfio/regions.c: what of a BAR the guest reaches with no exit, and what it meets elsewhere. */
 #include "vfio_machine.h"
+#include "test.h"
 
 #define MSIX 0x40
 
@@ -26,7 +27,7 @@ static u64 show(void)
 	return device->function.bars[0].address;
 }
 
-static void a_bar_without_a_table_is_one_piece(void **state)
+TEST_WITH(a_bar_without_a_table_is_one_piece, start, machine_end)
 {
 	u64 bar;
 
@@ -40,7 +41,7 @@ static void a_bar_without_a_table_is_one_piece(void **state)
 	assert_int_equal(slots_shown, 0);
 }
 
-static void a_table_among_registers_splits_the_bar(void **state)
+TEST_WITH(a_table_among_registers_splits_the_bar, start, machine_end)
 {
 	u64 bar;
 
@@ -55,7 +56,7 @@ static void a_table_among_registers_splits_the_bar(void **state)
 			 hardware->regions[0].memory + 0x3000);
 }
 
-static void the_table_is_ours_and_its_neighbours_the_hardwares(void **state)
+TEST_WITH(the_table_is_ours_and_its_neighbours_the_hardwares, start, machine_end)
 {
 	u64 bar;
 
@@ -77,7 +78,7 @@ static void the_table_is_ours_and_its_neighbours_the_hardwares(void **state)
 	assert_int_equal(hardware->regions[0].memory[0x2800], 0);
 }
 
-static void odd_accesses_to_the_table_change_nothing(void **state)
+TEST_WITH(odd_accesses_to_the_table_change_nothing, start, machine_end)
 {
 	u64 bar;
 
@@ -96,7 +97,7 @@ static void odd_accesses_to_the_table_change_nothing(void **state)
 	assert_int_equal(hardware->regions[0].memory[0x2040], 0);
 }
 
-static void only_what_the_host_lists_is_mapped(void **state)
+TEST_WITH(only_what_the_host_lists_is_mapped, start, machine_end)
 {
 	struct fake_region *region = &hardware->regions[0];
 	u64 bar;
@@ -121,7 +122,7 @@ static void only_what_the_host_lists_is_mapped(void **state)
 	assert_int_equal(mmio_read(bar + 0x4000, 1), 0x5a);
 }
 
-static void small_bars_ports_and_roms_trap(void **state)
+TEST_WITH(small_bars_ports_and_roms_trap, start, machine_end)
 {
 	u8 bytes[2] = { 0xcd, 0xab };
 	u64 ports;
@@ -145,7 +146,7 @@ static void small_bars_ports_and_roms_trap(void **state)
 	assert_int_equal(hardware->regions[PCI_ROM].memory[0], 0x55);
 }
 
-static void ports_are_never_shown_as_pages(void **state)
+TEST_WITH(ports_are_never_shown_as_pages, start, machine_end)
 {
 	vfio_fake_region(hardware, 0, 0x1000, VFIO_REGION_INFO_FLAG_MMAP);
 	put32(PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_SPACE_IO);
@@ -156,7 +157,7 @@ static void ports_are_never_shown_as_pages(void **state)
 	assert_int_equal(hardware->mapped, 0);
 }
 
-static void what_the_host_does_not_map_traps(void **state)
+TEST_WITH(what_the_host_does_not_map_traps, start, machine_end)
 {
 	u64 bar;
 
@@ -169,7 +170,7 @@ static void what_the_host_does_not_map_traps(void **state)
 	assert_int_equal(hardware->regions[0].memory[0x3000], 0x77);
 }
 
-static void a_bar_moves_with_all_its_pieces(void **state)
+TEST_WITH(a_bar_moves_with_all_its_pieces, start, machine_end)
 {
 	vfio_fake_region(hardware, 0, 0x4000, VFIO_REGION_INFO_FLAG_MMAP);
 	put_msix(4, 0x2000, 0x2800);
@@ -186,7 +187,7 @@ static void a_bar_moves_with_all_its_pieces(void **state)
 	assert_int_equal(mmio_read(MMIO32 + MIB + 0x2008, 4), 0xffffffff);
 }
 
-static void wide_and_prefetchable_bars_keep_their_kind(void **state)
+TEST_WITH(wide_and_prefetchable_bars_keep_their_kind, start, machine_end)
 {
 	vfio_fake_region(hardware, 0, 0x4000, VFIO_REGION_INFO_FLAG_MMAP);
 	put32(PCI_BASE_ADDRESS_0, PCI_BASE_ADDRESS_MEM_TYPE_64 | PCI_BASE_ADDRESS_MEM_PREFETCH);
@@ -198,7 +199,7 @@ static void wide_and_prefetchable_bars_keep_their_kind(void **state)
 	assert_non_null(page_slot_host(&vm, MMIO64, 0x4000));
 }
 
-static void a_table_outside_its_bar_costs_the_device_its_msix_alone(void **state)
+TEST_WITH(a_table_outside_its_bar_costs_the_device_its_msix_alone, start, machine_end)
 {
 	vfio_fake_region(hardware, 0, 0x4000, VFIO_REGION_INFO_FLAG_MMAP);
 	put_msix(4, 0x3fd0, 0x1000);
@@ -206,25 +207,4 @@ static void a_table_outside_its_bar_costs_the_device_its_msix_alone(void **state
 	assert_int_equal(config_read(PCI_CAPABILITY_LIST, 1), 0);
 	show();
 	assert_int_equal(slots_shown, 1);
-}
-
-#define T(test) cmocka_unit_test_setup_teardown(test, start, machine_end)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(a_bar_without_a_table_is_one_piece),
-		T(a_table_among_registers_splits_the_bar),
-		T(the_table_is_ours_and_its_neighbours_the_hardwares),
-		T(odd_accesses_to_the_table_change_nothing),
-		T(only_what_the_host_lists_is_mapped),
-		T(small_bars_ports_and_roms_trap),
-		T(ports_are_never_shown_as_pages),
-		T(what_the_host_does_not_map_traps),
-		T(a_bar_moves_with_all_its_pieces),
-		T(wide_and_prefetchable_bars_keep_their_kind),
-		T(a_table_outside_its_bar_costs_the_device_its_msix_alone),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

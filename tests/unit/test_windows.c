@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/windows.h"
 
 #define PAGES_4K 0x40201000ULL
@@ -68,7 +68,7 @@ static void expect(const struct dma_limits *limits, const struct dma_range *rang
 		expect(limits, expected, ARRAY_SIZE(expected));                                    \
 	} while (0)
 
-static void an_smmu_host_has_its_msi_window_and_nothing_else(void **state)
+TEST(an_smmu_host_has_its_msi_window_and_nothing_else)
 {
 	const struct range apertures[] = { { 0, 0x7ffffff }, { 0x8100000, 0xffffffffffff } };
 	const struct dma_range ranges[] = { { 0x8000000, 0x80fffff, DMA_RANGE_MSI } };
@@ -81,7 +81,7 @@ static void an_smmu_host_has_its_msi_window_and_nothing_else(void **state)
 	EXPECT(&limits, { 0x8000000, 0x80fffff, DMA_RANGE_MSI });
 }
 
-static void an_amd_host_reserves_what_hypertransport_has(void **state)
+TEST(an_amd_host_reserves_what_hypertransport_has)
 {
 	const struct range apertures[] = { { 0, 0xfedfffff },
 					   { 0xfef00000, 0xfcffffffff },
@@ -96,7 +96,7 @@ static void an_amd_host_reserves_what_hypertransport_has(void **state)
 	       { 0xfd00000000, 0xffffffffff, DMA_RANGE_RESERVED });
 }
 
-static void direct_ranges_are_reserved_and_relaxable_ones_are_not(void **state)
+TEST(direct_ranges_are_reserved_and_relaxable_ones_are_not)
 {
 	const struct range apertures[] = { { 0, 0x7fffffffff } };
 	const struct dma_range ranges[] = {
@@ -111,7 +111,7 @@ static void direct_ranges_are_reserved_and_relaxable_ones_are_not(void **state)
 	       { 0xfee00000, 0xfeefffff, DMA_RANGE_MSI });
 }
 
-static void a_window_elsewhere_is_told_where_it_is(void **state)
+TEST(a_window_elsewhere_is_told_where_it_is)
 {
 	const struct range apertures[] = { { 0, 0x9fffffff }, { 0xa0200000, UINT32_MAX } };
 	const struct dma_range ranges[] = { { 0xa0000000, 0xa01fffff, DMA_RANGE_MSI } };
@@ -121,7 +121,7 @@ static void a_window_elsewhere_is_told_where_it_is(void **state)
 	EXPECT(&limits, { 0xa0000000, 0xa01fffff, DMA_RANGE_MSI });
 }
 
-static void holes_between_apertures_are_holes_but_for_what_has_a_name(void **state)
+TEST(holes_between_apertures_are_holes_but_for_what_has_a_name)
 {
 	const struct range apertures[] = { { 0x10000, 0xfffff }, { 0x400000, 0x4fffff } };
 	const struct dma_range ranges[] = { { 0x200000, 0x20ffff, DMA_RANGE_MSI },
@@ -136,7 +136,7 @@ static void holes_between_apertures_are_holes_but_for_what_has_a_name(void **sta
 	       { 0x220000, 0x3fffff, DMA_RANGE_HOLE });
 }
 
-static void a_reservation_over_the_window_is_cut_around_it(void **state)
+TEST(a_reservation_over_the_window_is_cut_around_it)
 {
 	const struct range apertures[] = { { 0, UINT32_MAX } };
 	const struct dma_range ranges[] = { { 0x8080000, 0x808ffff, DMA_RANGE_MSI },
@@ -149,7 +149,7 @@ static void a_reservation_over_the_window_is_cut_around_it(void **state)
 	       { 0x8090000, 0x80fffff, DMA_RANGE_RESERVED });
 }
 
-static void of_several_windows_the_one_with_our_doorbell_stays(void **state)
+TEST(of_several_windows_the_one_with_our_doorbell_stays)
 {
 	const struct range apertures[] = { { 0, UINT32_MAX } };
 	const struct dma_range ranges[] = { { 0xc0000000, 0xcfffffff, DMA_RANGE_MSI },
@@ -161,7 +161,7 @@ static void of_several_windows_the_one_with_our_doorbell_stays(void **state)
 	       { 0xc0000000, 0xcfffffff, DMA_RANGE_RESERVED });
 }
 
-static void of_windows_without_it_the_largest_stays_or_the_lowest(void **state)
+TEST(of_windows_without_it_the_largest_stays_or_the_lowest)
 {
 	const struct range apertures[] = { { 0, UINT32_MAX } };
 	struct dma_range ranges[] = { { 0xc0000000, 0xc000ffff, DMA_RANGE_MSI },
@@ -180,7 +180,7 @@ static void of_windows_without_it_the_largest_stays_or_the_lowest(void **state)
 	       { 0xd0000000, 0xd000ffff, DMA_RANGE_RESERVED });
 }
 
-static void windows_that_touch_are_one(void **state)
+TEST(windows_that_touch_are_one)
 {
 	const struct range apertures[] = { { 0, UINT32_MAX } };
 	const struct dma_range ranges[] = { { 0xfee80000, 0xfeefffff, DMA_RANGE_MSI },
@@ -192,7 +192,7 @@ static void windows_that_touch_are_one(void **state)
 	EXPECT(&limits, { 0xfee00000, 0xfeefffff, DMA_RANGE_MSI });
 }
 
-static void a_host_without_a_window_has_none(void **state)
+TEST(a_host_without_a_window_has_none)
 {
 	const struct range apertures[] = { { 0, UINT32_MAX } };
 	struct dma_limits limits;
@@ -201,7 +201,7 @@ static void a_host_without_a_window_has_none(void **state)
 	assert_int_equal(limits.count, 0);
 }
 
-static void ranges_are_widened_to_the_granule_and_apertures_narrowed(void **state)
+TEST(ranges_are_widened_to_the_granule_and_apertures_narrowed)
 {
 	/* A 64 KiB host whose firmware thought in 4 KiB. */
 	const struct range apertures[] = { { 0x1000, 0x23fff }, { 0x52000, 0x9efff } };
@@ -216,7 +216,7 @@ static void ranges_are_widened_to_the_granule_and_apertures_narrowed(void **stat
 	       { 0x40000, 0x5ffff, DMA_RANGE_HOLE }, { 0x70000, 0x7ffff, DMA_RANGE_RESERVED });
 }
 
-static void an_aperture_smaller_than_a_granule_is_a_hole(void **state)
+TEST(an_aperture_smaller_than_a_granule_is_a_hole)
 {
 	const struct range apertures[] = { { 0, 0xffff },
 					   { 0x21000, 0x22fff },
@@ -228,7 +228,7 @@ static void an_aperture_smaller_than_a_granule_is_a_hole(void **state)
 	assert_int_equal(build(&limits, 0x10000, apertures + 1, 1, NULL, 0), -EINVAL);
 }
 
-static void the_end_of_the_address_space_is_no_edge(void **state)
+TEST(the_end_of_the_address_space_is_no_edge)
 {
 	const struct range apertures[] = { { 0, 0xfff }, { 0x2000, UINT64_MAX - 0x1000 } };
 	const struct dma_range ranges[] = {
@@ -245,7 +245,7 @@ static void the_end_of_the_address_space_is_no_edge(void **state)
 	       { UINT64_MAX - 0xfff, UINT64_MAX, DMA_RANGE_MSI });
 }
 
-static void ranges_of_one_kind_that_overlap_are_one(void **state)
+TEST(ranges_of_one_kind_that_overlap_are_one)
 {
 	const struct range apertures[] = { { 0, UINT32_MAX } };
 	const struct dma_range ranges[] = {
@@ -259,7 +259,7 @@ static void ranges_of_one_kind_that_overlap_are_one(void **state)
 	EXPECT(&limits, { 0x1000, 0xafff, DMA_RANGE_RESERVED });
 }
 
-static void more_ranges_than_fit_are_refused(void **state)
+TEST(more_ranges_than_fit_are_refused)
 {
 	const struct range apertures[] = { { 0, UINT32_MAX } };
 	struct dma_range ranges[DMA_LIMITS_RANGES + 1];
@@ -281,7 +281,7 @@ static void more_ranges_than_fit_are_refused(void **state)
 	assert_int_equal(limits.count, 1);
 }
 
-static void hosts_that_fit_no_guest_are_refused(void **state)
+TEST(hosts_that_fit_no_guest_are_refused)
 {
 	const struct range apertures[] = { { 0, UINT32_MAX } }, upside_down[] = { { 2, 1 } };
 	const struct dma_range backwards = { 0x2000, 0x1fff, DMA_RANGE_MSI };
@@ -313,7 +313,7 @@ static int admit(struct dma_limits *limits, u64 pages, u64 start, u64 last, bool
 	return decide(&windows, limits, pages, some_apertures, 2, some_ranges, 2, &offer, err);
 }
 
-static void an_emulated_endpoint_has_its_doorbell_page_alone(void **state)
+TEST(an_emulated_endpoint_has_its_doorbell_page_alone)
 {
 	const struct dma_doorbell offer = { .at = { 0x08020040, 0x08020043 } };
 	struct dma_windows windows = { .iommu = true };
@@ -330,7 +330,7 @@ static void an_emulated_endpoint_has_its_doorbell_page_alone(void **state)
 	assert_int_equal(limits->count, 0);
 }
 
-static void a_doorbell_within_the_hosts_window_leaves_the_hosts_truth_as_it_is(void **state)
+TEST(a_doorbell_within_the_hosts_window_leaves_the_hosts_truth_as_it_is)
 {
 	struct dma_limits limits;
 
@@ -342,7 +342,7 @@ static void a_doorbell_within_the_hosts_window_leaves_the_hosts_truth_as_it_is(v
 	       { 0x08000000, 0x080fffff, DMA_RANGE_MSI });
 }
 
-static void a_doorbell_elsewhere_is_the_window_and_the_hosts_is_reserved(void **state)
+TEST(a_doorbell_elsewhere_is_the_window_and_the_hosts_is_reserved)
 {
 	struct dma_limits limits;
 
@@ -352,7 +352,7 @@ static void a_doorbell_elsewhere_is_the_window_and_the_hosts_is_reserved(void **
 	       { 0x08000000, 0x080fffff, DMA_RANGE_RESERVED });
 }
 
-static void with_msi_map_no_window_is_left_and_the_hosts_stays_closed(void **state)
+TEST(with_msi_map_no_window_is_left_and_the_hosts_stays_closed)
 {
 	struct dma_limits limits;
 
@@ -361,7 +361,7 @@ static void with_msi_map_no_window_is_left_and_the_hosts_stays_closed(void **sta
 	       { 0x08000000, 0x080fffff, DMA_RANGE_RESERVED });
 }
 
-static void a_doorbells_page_is_one_of_the_hosts_pages(void **state)
+TEST(a_doorbells_page_is_one_of_the_hosts_pages)
 {
 	struct dma_limits limits;
 
@@ -376,7 +376,7 @@ static void a_doorbells_page_is_one_of_the_hosts_pages(void **state)
 	fail();
 }
 
-static void a_doorbell_that_the_host_reserves_is_refused_with_a_line(void **state)
+TEST(a_doorbell_that_the_host_reserves_is_refused_with_a_line)
 {
 	struct error err = { "" };
 	struct dma_limits limits;
@@ -574,7 +574,7 @@ static void try_row(const struct row *row)
 		expect(&passed[i], row->answers[i], row->counts[i]);
 }
 
-static void each_machine_and_host_has_its_windows(void **state)
+TEST(each_machine_and_host_has_its_windows)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		print_message("    %s\n", rows[i].name);
@@ -610,7 +610,7 @@ static enum dma_range_kind naive(const struct range *apertures, const struct dma
 	return kind;
 }
 
-static void any_host_is_told_truly_page_by_page(void **state)
+TEST(any_host_is_told_truly_page_by_page)
 {
 	u64 seed = 1;
 
@@ -665,37 +665,4 @@ static void any_host_is_told_truly_page_by_page(void **state)
 							    page + 0xfff));
 		}
 	}
-}
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_smmu_host_has_its_msi_window_and_nothing_else),
-		cmocka_unit_test(an_amd_host_reserves_what_hypertransport_has),
-		cmocka_unit_test(direct_ranges_are_reserved_and_relaxable_ones_are_not),
-		cmocka_unit_test(a_window_elsewhere_is_told_where_it_is),
-		cmocka_unit_test(holes_between_apertures_are_holes_but_for_what_has_a_name),
-		cmocka_unit_test(a_reservation_over_the_window_is_cut_around_it),
-		cmocka_unit_test(of_several_windows_the_one_with_our_doorbell_stays),
-		cmocka_unit_test(of_windows_without_it_the_largest_stays_or_the_lowest),
-		cmocka_unit_test(windows_that_touch_are_one),
-		cmocka_unit_test(a_host_without_a_window_has_none),
-		cmocka_unit_test(ranges_are_widened_to_the_granule_and_apertures_narrowed),
-		cmocka_unit_test(an_aperture_smaller_than_a_granule_is_a_hole),
-		cmocka_unit_test(the_end_of_the_address_space_is_no_edge),
-		cmocka_unit_test(ranges_of_one_kind_that_overlap_are_one),
-		cmocka_unit_test(more_ranges_than_fit_are_refused),
-		cmocka_unit_test(hosts_that_fit_no_guest_are_refused),
-		cmocka_unit_test(an_emulated_endpoint_has_its_doorbell_page_alone),
-		cmocka_unit_test(
-			a_doorbell_within_the_hosts_window_leaves_the_hosts_truth_as_it_is),
-		cmocka_unit_test(a_doorbell_elsewhere_is_the_window_and_the_hosts_is_reserved),
-		cmocka_unit_test(with_msi_map_no_window_is_left_and_the_hosts_stays_closed),
-		cmocka_unit_test(a_doorbells_page_is_one_of_the_hosts_pages),
-		cmocka_unit_test(a_doorbell_that_the_host_reserves_is_refused_with_a_line),
-		cmocka_unit_test(each_machine_and_host_has_its_windows),
-		cmocka_unit_test(any_host_is_told_truly_page_by_page),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/loop.h"
 #include "vmm/worker.h"
 
@@ -105,7 +105,7 @@ static void poll_until(struct fixture *f, unsigned done)
 		loop_poll(f->loop, 1000);
 }
 
-static void a_job_runs_elsewhere_and_completes_in_the_loop(void **state)
+TEST_WITH(a_job_runs_elsewhere_and_completes_in_the_loop, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct test_job job = { 0 };
@@ -118,7 +118,7 @@ static void a_job_runs_elsewhere_and_completes_in_the_loop(void **state)
 	assert_true(pthread_equal(job.done_on, pthread_self()));
 }
 
-static void a_job_that_hangs_holds_up_no_other(void **state)
+TEST_WITH(a_job_that_hangs_holds_up_no_other, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct test_job stuck[THREADS - 1] = { 0 }, other = { .again = 9 };
@@ -138,7 +138,7 @@ static void a_job_that_hangs_holds_up_no_other(void **state)
 	sem_destroy(&wait);
 }
 
-static void there_are_never_more_threads_than_asked_for(void **state)
+TEST_WITH(there_are_never_more_threads_than_asked_for, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct test_job jobs[50] = { 0 };
@@ -157,7 +157,7 @@ static void there_are_never_more_threads_than_asked_for(void **state)
 }
 
 /* With one thread a job has ended for certain when the next one runs. */
-static void jobs_that_end_together_are_settled_once(void **state)
+TEST_WITH(jobs_that_end_together_are_settled_once, setup, teardown)
 {
 	struct fixture *f = *state;
 	const struct worker_options options = {
@@ -182,7 +182,7 @@ static void jobs_that_end_together_are_settled_once(void **state)
 	sem_destroy(&wait);
 }
 
-static void a_caller_may_wait_on_an_eventfd_of_its_own(void **state)
+TEST_WITH(a_caller_may_wait_on_an_eventfd_of_its_own, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct pollfd ready = { .fd = eventfd(0, EFD_NONBLOCK), .events = POLLIN };
@@ -211,7 +211,7 @@ static void a_caller_may_wait_on_an_eventfd_of_its_own(void **state)
 }
 
 /* A file that was not named is not there: whoever waits for its last copy does not wait for us. */
-static void a_thread_has_the_files_that_were_named_and_no_others(void **state)
+TEST_WITH(a_thread_has_the_files_that_were_named_and_no_others, setup, teardown)
 {
 	struct fixture *f = *state;
 	int named[2], other[2];
@@ -238,20 +238,4 @@ static void a_thread_has_the_files_that_were_named_and_no_others(void **state)
 	close(named[0]);
 	close(other[0]);
 	sem_destroy(&wait);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_job_runs_elsewhere_and_completes_in_the_loop),
-		TEST(a_job_that_hangs_holds_up_no_other),
-		TEST(there_are_never_more_threads_than_asked_for),
-		TEST(jobs_that_end_together_are_settled_once),
-		TEST(a_caller_may_wait_on_an_eventfd_of_its_own),
-		TEST(a_thread_has_the_files_that_were_named_and_no_others),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

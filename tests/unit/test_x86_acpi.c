@@ -6,7 +6,7 @@
 #include "../../x86/aml.h"
 #include "../../x86/bootparams.h"
 #include "../../x86/layout.h"
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/arch.h"
 
 #define AREA 0x20000
@@ -83,7 +83,7 @@ static const u8 *find_bytes(const u8 *table, const void *bytes, size_t size)
 	return memmem(table, bp_get32(table, 4), bytes, size);
 }
 
-static void the_root_pointer_is_first_and_sums_to_zero(void **state)
+TEST(the_root_pointer_is_first_and_sums_to_zero)
 {
 	static struct bench bench;
 
@@ -94,7 +94,7 @@ static void the_root_pointer_is_first_and_sums_to_zero(void **state)
 	assert_int_equal(sum(bench.area, 36), 0);
 }
 
-static void every_table_sums_to_zero(void **state)
+TEST(every_table_sums_to_zero)
 {
 	static struct bench bench;
 	const u8 *dsdt;
@@ -107,7 +107,7 @@ static void every_table_sums_to_zero(void **state)
 	assert_int_equal(sum(dsdt, bp_get32(dsdt, 4)), 0);
 }
 
-static void without_an_ioapic_the_fadt_is_that_of_a_whole_pc(void **state)
+TEST(without_an_ioapic_the_fadt_is_that_of_a_whole_pc)
 {
 	static struct bench bench;
 	const struct acpi_machine machine = { .cpus = 1,
@@ -131,7 +131,7 @@ static void without_an_ioapic_the_fadt_is_that_of_a_whole_pc(void **state)
 	assert_int_equal(bp_get32(facs, 4), 64);
 }
 
-static void the_fadt_names_ports_for_sleep_and_reset(void **state)
+TEST(the_fadt_names_ports_for_sleep_and_reset)
 {
 	static const u8 reset[] = { 1, 8, 0, 1, 0xf9, 0x0c, 0, 0, 0, 0, 0, 0, 6 };
 	static const u8 sleep[] = { 1, 8, 0, 1, 0x00, 0x06, 0, 0, 0, 0, 0, 0 };
@@ -151,7 +151,7 @@ static void the_fadt_names_ports_for_sleep_and_reset(void **state)
 	assert_int_equal(bp_get64(fadt, 140), bp_get32(fadt, 40));
 }
 
-static void the_madt_has_each_cpu_once_and_the_ioapic(void **state)
+TEST(the_madt_has_each_cpu_once_and_the_ioapic)
 {
 	static struct bench bench;
 	unsigned cpus = 0, ioapics = 0;
@@ -172,7 +172,7 @@ static void the_madt_has_each_cpu_once_and_the_ioapic(void **state)
 }
 
 /* The VIOT finds a device by the base of its first memory resource. */
-static void each_virtio_device_has_its_registers_first_and_an_edge_interrupt(void **state)
+TEST(each_virtio_device_has_its_registers_first_and_an_edge_interrupt)
 {
 	static struct bench bench;
 	const u8 *dsdt;
@@ -195,7 +195,7 @@ static void each_virtio_device_has_its_registers_first_and_an_edge_interrupt(voi
 	assert_non_null(find_bytes(dsdt, "QEMU0001", 9));
 }
 
-static void tables_of_others_are_listed(void **state)
+TEST(tables_of_others_are_listed)
 {
 	u8 viot[48] = "VIOT\x30";
 	const struct firmware_table extra = { viot, sizeof(viot) };
@@ -216,7 +216,7 @@ static void tables_of_others_are_listed(void **state)
 	assert_memory_equal(found, viot, sizeof(viot));
 }
 
-static void tables_that_do_not_fit_are_refused_at_any_size(void **state)
+TEST(tables_that_do_not_fit_are_refused_at_any_size)
 {
 	static struct bench bench;
 	const struct acpi_machine machine = { .cpus = 8, .devices = &bench.devices };
@@ -234,7 +234,7 @@ static void tables_that_do_not_fit_are_refused_at_any_size(void **state)
 	assert_non_null(strstr(err.text, "ACPI"));
 }
 
-static void package_lengths_take_one_to_three_bytes(void **state)
+TEST(package_lengths_take_one_to_three_bytes)
 {
 	static const struct {
 		unsigned body, len, bytes;
@@ -264,7 +264,7 @@ static void package_lengths_take_one_to_three_bytes(void **state)
 	}
 }
 
-static void eisa_ids_are_compressed(void **state)
+TEST(eisa_ids_are_compressed)
 {
 	static const u8 pnp0501[] = { 0x0c, 0x41, 0xd0, 0x05, 0x01 };
 	struct aml aml;
@@ -274,22 +274,4 @@ static void eisa_ids_are_compressed(void **state)
 	aml_eisa_id(&aml, "PNP0501");
 	assert_int_equal(aml.len, sizeof(pnp0501));
 	assert_memory_equal(data, pnp0501, sizeof(pnp0501));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_root_pointer_is_first_and_sums_to_zero),
-		cmocka_unit_test(every_table_sums_to_zero),
-		cmocka_unit_test(without_an_ioapic_the_fadt_is_that_of_a_whole_pc),
-		cmocka_unit_test(the_fadt_names_ports_for_sleep_and_reset),
-		cmocka_unit_test(the_madt_has_each_cpu_once_and_the_ioapic),
-		cmocka_unit_test(each_virtio_device_has_its_registers_first_and_an_edge_interrupt),
-		cmocka_unit_test(tables_of_others_are_listed),
-		cmocka_unit_test(tables_that_do_not_fit_are_refused_at_any_size),
-		cmocka_unit_test(package_lengths_take_one_to_three_bytes),
-		cmocka_unit_test(eisa_ids_are_compressed),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

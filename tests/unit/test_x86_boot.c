@@ -6,11 +6,11 @@
 #include "../../x86/bootparams.h"
 #include "../../x86/cmos.h"
 #include "../../x86/layout.h"
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/arch.h"
 #include "vmm/memory.h"
 
-static void ram_goes_below_the_hole_and_above_4_gib(void **state)
+TEST(ram_goes_below_the_hole_and_above_4_gib)
 {
 	struct range ram[2];
 
@@ -24,7 +24,7 @@ static void ram_goes_below_the_hole_and_above_4_gib(void **state)
 	assert_int_equal(ram[1].last, 5 * GIB - 1);
 }
 
-static void absurd_sizes_of_ram_are_refused(void **state)
+TEST(absurd_sizes_of_ram_are_refused)
 {
 	static const u64 sizes[] = { 0, 4096, 256 * MIB + 1, UINT64_MAX, UINT64_MAX & ~4095ULL };
 	struct range ram[2];
@@ -37,7 +37,7 @@ static void absurd_sizes_of_ram_are_refused(void **state)
 	}
 }
 
-static void the_memory_map_is_ascending_and_spares_the_firmware(void **state)
+TEST(the_memory_map_is_ascending_and_spares_the_firmware)
 {
 	struct e820_range map[E820_MAX];
 	struct range ram[2];
@@ -53,7 +53,7 @@ static void the_memory_map_is_ascending_and_spares_the_firmware(void **state)
 	assert_int_equal(map[n - 1].range.last, 5 * GIB - 1);
 }
 
-static void virtio_slots_are_distinct_edge_lines_and_come_to_an_end(void **state)
+TEST(virtio_slots_are_distinct_edge_lines_and_come_to_an_end)
 {
 	struct device_slot slot, last = { 0 };
 	unsigned n;
@@ -69,7 +69,7 @@ static void virtio_slots_are_distinct_edge_lines_and_come_to_an_end(void **state
 	assert_int_equal(arch_slot_virtio(~0u, &slot), -ENOSPC);
 }
 
-static void unknown_irqchips_are_refused_with_the_names(void **state)
+TEST(unknown_irqchips_are_refused_with_the_names)
 {
 	struct error err = { "" };
 	int irqchip;
@@ -89,7 +89,7 @@ static struct guest_memory *make_memory(u64 size)
 	return memory;
 }
 
-static void boot_parameters_carry_map_cmdline_initrd_and_seed(void **state)
+TEST(boot_parameters_carry_map_cmdline_initrd_and_seed)
 {
 	struct arch_image image = {
 		.entry_kind = ENTRY_LONG,
@@ -120,7 +120,7 @@ static void boot_parameters_carry_map_cmdline_initrd_and_seed(void **state)
 	memory_destroy(memory);
 }
 
-static void page_tables_map_4_gib_onto_themselves(void **state)
+TEST(page_tables_map_4_gib_onto_themselves)
 {
 	struct arch_image image = { .entry_kind = ENTRY_LONG, .cmdline = "" };
 	struct guest_memory *memory = make_memory(64 * MIB);
@@ -140,7 +140,7 @@ static void page_tables_map_4_gib_onto_themselves(void **state)
 	memory_destroy(memory);
 }
 
-static void the_pvh_start_info_carries_map_cmdline_and_initrd(void **state)
+TEST(the_pvh_start_info_carries_map_cmdline_and_initrd)
 {
 	struct arch_image image = {
 		.entry_kind = ENTRY_PVH,
@@ -168,7 +168,7 @@ static void the_pvh_start_info_carries_map_cmdline_and_initrd(void **state)
 }
 
 /* Linux reboots by it, and so ends lkvm, instead of running through zeros for ever. */
-static void the_reset_vector_resets(void **state)
+TEST(the_reset_vector_resets)
 {
 	static const u8 code[] = { 0xba, 0xf9, 0x0c, 0xb0, 0x06, 0xee };
 	struct arch_image image = { .entry_kind = ENTRY_LONG, .cmdline = "" };
@@ -179,7 +179,7 @@ static void the_reset_vector_resets(void **state)
 	memory_destroy(memory);
 }
 
-static void words_that_take_the_ioapic_away_are_found_whole(void **state)
+TEST(words_that_take_the_ioapic_away_are_found_whole)
 {
 	static const char *const taking[] = { "noapic",	       "quiet  nolapic", "nosmp quiet",
 					      "a maxcpus=0 b", "acpi=noirq",	 "pci=noacpi",
@@ -215,7 +215,7 @@ static void set(struct cmos *cmos, u8 index, u8 value, const struct timespec *no
 	cmos_write(cmos, 1, value, now);
 }
 
-static void the_clock_shows_utc_in_bcd(void **state)
+TEST(the_clock_shows_utc_in_bcd)
 {
 	struct cmos cmos;
 
@@ -231,7 +231,7 @@ static void the_clock_shows_utc_in_bcd(void **state)
 	assert_int_equal(get(&cmos, 13, &evening), 0x80);
 }
 
-static void the_clock_shows_binary_and_12_hours_on_request(void **state)
+TEST(the_clock_shows_binary_and_12_hours_on_request)
 {
 	struct cmos cmos;
 
@@ -241,7 +241,7 @@ static void the_clock_shows_binary_and_12_hours_on_request(void **state)
 	assert_int_equal(get(&cmos, 4, &evening), 0x80 | 11);
 }
 
-static void a_clock_that_was_set_runs_on(void **state)
+TEST(a_clock_that_was_set_runs_on)
 {
 	struct timespec later = { .tv_sec = evening.tv_sec + 3 };
 	struct cmos cmos;
@@ -259,7 +259,7 @@ static void a_clock_that_was_set_runs_on(void **state)
 	assert_int_equal(get(&cmos, 0, &later), 0x01);
 }
 
-static void a_clock_takes_any_byte_in_any_register(void **state)
+TEST(a_clock_takes_any_byte_in_any_register)
 {
 	struct timespec now = evening;
 	struct cmos cmos;
@@ -273,26 +273,4 @@ static void a_clock_takes_any_byte_in_any_register(void **state)
 		}
 		set(&cmos, 11, round << 1, &now);
 	}
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ram_goes_below_the_hole_and_above_4_gib),
-		cmocka_unit_test(absurd_sizes_of_ram_are_refused),
-		cmocka_unit_test(the_memory_map_is_ascending_and_spares_the_firmware),
-		cmocka_unit_test(virtio_slots_are_distinct_edge_lines_and_come_to_an_end),
-		cmocka_unit_test(unknown_irqchips_are_refused_with_the_names),
-		cmocka_unit_test(boot_parameters_carry_map_cmdline_initrd_and_seed),
-		cmocka_unit_test(page_tables_map_4_gib_onto_themselves),
-		cmocka_unit_test(the_pvh_start_info_carries_map_cmdline_and_initrd),
-		cmocka_unit_test(the_reset_vector_resets),
-		cmocka_unit_test(words_that_take_the_ioapic_away_are_found_whole),
-		cmocka_unit_test(the_clock_shows_utc_in_bcd),
-		cmocka_unit_test(the_clock_shows_binary_and_12_hours_on_request),
-		cmocka_unit_test(a_clock_that_was_set_runs_on),
-		cmocka_unit_test(a_clock_takes_any_byte_in_any_register),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

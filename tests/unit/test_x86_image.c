@@ -10,7 +10,7 @@
 
 #include "../../x86/bootparams.h"
 #include "../../x86/image.h"
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/memory.h"
 
 #define KERNEL_SIZE 0x8000
@@ -122,7 +122,7 @@ static struct arch_image *opens(struct file *file)
 	return image;
 }
 
-static void a_missing_kernel_is_named(void **state)
+TEST(a_missing_kernel_is_named)
 {
 	struct error err = { "" };
 	struct arch_image *image;
@@ -132,7 +132,7 @@ static void a_missing_kernel_is_named(void **state)
 	assert_int_equal(arch_image_open(&image, "/tmp", &err), -EISDIR);
 }
 
-static void a_fifo_is_refused_without_waiting(void **state)
+TEST(a_fifo_is_refused_without_waiting)
 {
 	char dir[] = "/tmp/lkvm-test-XXXXXX", path[64];
 	struct error err = { "" };
@@ -146,7 +146,7 @@ static void a_fifo_is_refused_without_waiting(void **state)
 	rmdir(dir);
 }
 
-static void a_file_that_is_no_kernel_is_refused(void **state)
+TEST(a_file_that_is_no_kernel_is_refused)
 {
 	static struct file file;
 
@@ -166,7 +166,7 @@ static void a_file_that_is_no_kernel_is_refused(void **state)
 	refuses(&file, "gzip");
 }
 
-static void a_kernel_of_another_architecture_is_named(void **state)
+TEST(a_kernel_of_another_architecture_is_named)
 {
 	static struct file file;
 
@@ -180,7 +180,7 @@ static void a_kernel_of_another_architecture_is_named(void **state)
 	refuses(&file, "32-bit x86");
 }
 
-static void a_truncated_bzimage_is_refused(void **state)
+TEST(a_truncated_bzimage_is_refused)
 {
 	static struct file file;
 
@@ -199,7 +199,7 @@ static void a_truncated_bzimage_is_refused(void **state)
 	refuses(&file, "truncated");
 }
 
-static void a_kernel_without_64_bit_entry_is_refused(void **state)
+TEST(a_kernel_without_64_bit_entry_is_refused)
 {
 	static struct file file;
 
@@ -215,7 +215,7 @@ static void a_kernel_without_64_bit_entry_is_refused(void **state)
 	refuses(&file, "64-bit");
 }
 
-static void absurd_addresses_in_a_bzimage_are_refused(void **state)
+TEST(absurd_addresses_in_a_bzimage_are_refused)
 {
 	static const u64 addresses[] = { 0, 0xff000, 0x1000001, 0xfffffffffff00000, UINT64_MAX };
 	static struct file file;
@@ -230,7 +230,7 @@ static void absurd_addresses_in_a_bzimage_are_refused(void **state)
 	refuses(&file, "damaged");
 }
 
-static void a_bzimage_goes_to_its_preferred_address(void **state)
+TEST(a_bzimage_goes_to_its_preferred_address)
 {
 	static struct file file;
 	struct arch_image *image;
@@ -246,7 +246,7 @@ static void a_bzimage_goes_to_its_preferred_address(void **state)
 	arch_image_close(image);
 }
 
-static void the_plan_keeps_the_limits_of_the_kernel(void **state)
+TEST(the_plan_keeps_the_limits_of_the_kernel)
 {
 	static struct file file;
 	struct error err = { "" };
@@ -272,7 +272,7 @@ static void the_plan_keeps_the_limits_of_the_kernel(void **state)
 	arch_image_close(image);
 }
 
-static void what_helps_an_initrd_that_does_not_fit_is_said(void **state)
+TEST(what_helps_an_initrd_that_does_not_fit_is_said)
 {
 	const struct range most = { 0, 3 * GIB - 1 };
 	struct arch_image *image;
@@ -299,7 +299,7 @@ static void what_helps_an_initrd_that_does_not_fit_is_said(void **state)
 }
 
 /* It is the guest's own code that unpacks it: no format is ours to know. */
-static void a_bzimage_opens_whatever_it_is_packed_with(void **state)
+TEST(a_bzimage_opens_whatever_it_is_packed_with)
 {
 	static const struct {
 		u8 magic[6];
@@ -330,7 +330,7 @@ static void a_bzimage_opens_whatever_it_is_packed_with(void **state)
 	}
 }
 
-static void loading_copies_kernel_and_initrd_to_their_places(void **state)
+TEST(loading_copies_kernel_and_initrd_to_their_places)
 {
 	static struct file file;
 	struct guest_memory *memory;
@@ -355,7 +355,7 @@ static void loading_copies_kernel_and_initrd_to_their_places(void **state)
 	memory_destroy(memory);
 }
 
-static void an_elf_file_with_the_note_starts_by_pvh(void **state)
+TEST(an_elf_file_with_the_note_starts_by_pvh)
 {
 	static struct file file;
 	struct arch_image *image;
@@ -374,7 +374,7 @@ static void an_elf_file_with_the_note_starts_by_pvh(void **state)
 	arch_image_close(image);
 }
 
-static void notes_with_absurd_sizes_are_passed_over(void **state)
+TEST(notes_with_absurd_sizes_are_passed_over)
 {
 	static const u32 sizes[] = { 0, 5, 0x7fffffff, 0xfffffffc, 0xffffffff };
 	static struct file file;
@@ -390,7 +390,7 @@ static void notes_with_absurd_sizes_are_passed_over(void **state)
 	}
 }
 
-static void elf_segments_beyond_file_or_memory_are_refused(void **state)
+TEST(elf_segments_beyond_file_or_memory_are_refused)
 {
 	static struct file file;
 
@@ -417,7 +417,7 @@ static void elf_segments_beyond_file_or_memory_are_refused(void **state)
 	refuses(&file, "truncated");
 }
 
-static void elf_headers_with_nonsense_are_refused(void **state)
+TEST(elf_headers_with_nonsense_are_refused)
 {
 	static struct file file;
 
@@ -446,28 +446,4 @@ static void elf_headers_with_nonsense_are_refused(void **state)
 	ehdr_of(&file)->e_phnum = 1;
 	ehdr_of(&file)->e_entry = 0x100000;
 	refuses(&file, "entry point");
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_missing_kernel_is_named),
-		cmocka_unit_test(a_fifo_is_refused_without_waiting),
-		cmocka_unit_test(a_file_that_is_no_kernel_is_refused),
-		cmocka_unit_test(a_kernel_of_another_architecture_is_named),
-		cmocka_unit_test(a_truncated_bzimage_is_refused),
-		cmocka_unit_test(a_kernel_without_64_bit_entry_is_refused),
-		cmocka_unit_test(absurd_addresses_in_a_bzimage_are_refused),
-		cmocka_unit_test(a_bzimage_goes_to_its_preferred_address),
-		cmocka_unit_test(the_plan_keeps_the_limits_of_the_kernel),
-		cmocka_unit_test(what_helps_an_initrd_that_does_not_fit_is_said),
-		cmocka_unit_test(a_bzimage_opens_whatever_it_is_packed_with),
-		cmocka_unit_test(loading_copies_kernel_and_initrd_to_their_places),
-		cmocka_unit_test(an_elf_file_with_the_note_starts_by_pvh),
-		cmocka_unit_test(notes_with_absurd_sizes_are_passed_over),
-		cmocka_unit_test(elf_segments_beyond_file_or_memory_are_refused),
-		cmocka_unit_test(elf_headers_with_nonsense_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

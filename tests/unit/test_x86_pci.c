@@ -8,12 +8,13 @@
 #include "../../x86/layout.h"
 #include "pci_rig.h"
 #include "vmm/arch.h"
+#include "test.h"
 
 #define AREA 0x8000
 
 /* ---- the map ---- */
 
-static void pci_is_between_ram_and_around_what_is_fixed(void **state)
+TEST(pci_is_between_ram_and_around_what_is_fixed)
 {
 	static const u64 sizes[] = { 16 * MIB, 3 * GIB, 4 * GIB, 61 * GIB };
 
@@ -33,7 +34,7 @@ static void pci_is_between_ram_and_around_what_is_fixed(void **state)
 	}
 }
 
-static void without_room_above_ram_the_memory_is_too_much(void **state)
+TEST(without_room_above_ram_the_memory_is_too_much)
 {
 	struct range ram[2];
 	unsigned n = arch_ram_layout(63 * GIB, ram, 2, NULL);
@@ -46,7 +47,7 @@ static void without_room_above_ram_the_memory_is_too_much(void **state)
 	assert_true(pci.mmio64.last == (1ULL << 46) - 1);
 }
 
-static void each_slot_begins_with_another_of_four_lines(void **state)
+TEST(each_slot_begins_with_another_of_four_lines)
 {
 	struct range ram[2];
 	unsigned n = arch_ram_layout(16 * MIB, ram, 2, NULL);
@@ -65,7 +66,7 @@ static void each_slot_begins_with_another_of_four_lines(void **state)
 	}
 }
 
-static void the_ecam_is_reserved_in_the_memory_map(void **state)
+TEST(the_ecam_is_reserved_in_the_memory_map)
 {
 	const struct range ecam = { LAYOUT_ECAM, LAYOUT_ECAM + LAYOUT_ECAM_SIZE - 1 };
 	struct e820_range map[E820_MAX];
@@ -108,7 +109,7 @@ static void out(struct bench *bench, u64 offset, u32 value, unsigned len)
 	config_ports_write(&bench->ports, bench->rig->bus, offset, value, len);
 }
 
-static void the_address_port_selects_a_register_of_a_function(void **state)
+TEST(the_address_port_selects_a_register_of_a_function)
 {
 	struct bench bench;
 
@@ -124,7 +125,7 @@ static void the_address_port_selects_a_register_of_a_function(void **state)
 	rig_destroy(bench.rig);
 }
 
-static void any_bytes_of_a_dword_may_be_enabled(void **state)
+TEST(any_bytes_of_a_dword_may_be_enabled)
 {
 	struct bench bench;
 
@@ -138,7 +139,7 @@ static void any_bytes_of_a_dword_may_be_enabled(void **state)
 	rig_destroy(bench.rig);
 }
 
-static void reserved_bits_of_the_address_read_as_zero(void **state)
+TEST(reserved_bits_of_the_address_read_as_zero)
 {
 	struct bench bench;
 
@@ -150,7 +151,7 @@ static void reserved_bits_of_the_address_read_as_zero(void **state)
 	rig_destroy(bench.rig);
 }
 
-static void an_address_is_written_whole_or_not_at_all(void **state)
+TEST(an_address_is_written_whole_or_not_at_all)
 {
 	struct bench bench;
 
@@ -167,7 +168,7 @@ static void an_address_is_written_whole_or_not_at_all(void **state)
 	rig_destroy(bench.rig);
 }
 
-static void without_the_enable_bit_or_a_bus_data_is_all_ones(void **state)
+TEST(without_the_enable_bit_or_a_bus_data_is_all_ones)
 {
 	struct bench bench;
 
@@ -220,7 +221,7 @@ static bool dsdt_has(const struct pci_layout *pci, const void *bytes, size_t siz
 	return memmem(dsdt, bp_get32(dsdt, 4), bytes, size);
 }
 
-static void the_mcfg_has_bus_0(void **state)
+TEST(the_mcfg_has_bus_0)
 {
 	static const u8 entry[] = { 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
 	struct pci_layout pci;
@@ -233,14 +234,14 @@ static void the_mcfg_has_bus_0(void **state)
 	assert_memory_equal(mcfg + 44, entry, sizeof(entry));
 }
 
-static void a_machine_without_pci_does_not_speak_of_it(void **state)
+TEST(a_machine_without_pci_does_not_speak_of_it)
 {
 	assert_null(build(NULL, "MCFG"));
 	assert_false(dsdt_has(NULL, "PCI0", 4));
 	assert_false(dsdt_has(NULL, "ECAM", 4));
 }
 
-static void the_dsdt_has_the_windows_of_the_bridge(void **state)
+TEST(the_dsdt_has_the_windows_of_the_bridge)
 {
 	static const u8 bus[] = { 0x88, 13, 0, 2, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0 };
 	static const u8 io[] = {
@@ -258,7 +259,7 @@ static void the_dsdt_has_the_windows_of_the_bridge(void **state)
 	assert_true(dsdt_has(&pci, high, sizeof(high)));
 }
 
-static void the_dsdt_routes_each_pin_of_each_slot_to_its_gsi(void **state)
+TEST(the_dsdt_routes_each_pin_of_each_slot_to_its_gsi)
 {
 	struct pci_layout pci;
 
@@ -273,7 +274,7 @@ static void the_dsdt_routes_each_pin_of_each_slot_to_its_gsi(void **state)
 	}
 }
 
-static void the_ecam_is_a_motherboard_resource(void **state)
+TEST(the_ecam_is_a_motherboard_resource)
 {
 	static const u8 pnp0c02[] = { 0x0c, 0x41, 0xd0, 0x0c, 0x02 };
 	static const u8 memory[] = { 0x86, 9, 0, 1, 0, 0, 0, 0xc0, 0, 0, 0x10, 0 };
@@ -282,26 +283,4 @@ static void the_ecam_is_a_motherboard_resource(void **state)
 	make_layout(&pci);
 	assert_true(dsdt_has(&pci, pnp0c02, sizeof(pnp0c02)));
 	assert_true(dsdt_has(&pci, memory, sizeof(memory)));
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pci_is_between_ram_and_around_what_is_fixed),
-		cmocka_unit_test(without_room_above_ram_the_memory_is_too_much),
-		cmocka_unit_test(each_slot_begins_with_another_of_four_lines),
-		cmocka_unit_test(the_ecam_is_reserved_in_the_memory_map),
-		cmocka_unit_test(the_address_port_selects_a_register_of_a_function),
-		cmocka_unit_test(any_bytes_of_a_dword_may_be_enabled),
-		cmocka_unit_test(reserved_bits_of_the_address_read_as_zero),
-		cmocka_unit_test(an_address_is_written_whole_or_not_at_all),
-		cmocka_unit_test(without_the_enable_bit_or_a_bus_data_is_all_ones),
-		cmocka_unit_test(the_mcfg_has_bus_0),
-		cmocka_unit_test(a_machine_without_pci_does_not_speak_of_it),
-		cmocka_unit_test(the_dsdt_has_the_windows_of_the_bridge),
-		cmocka_unit_test(the_dsdt_routes_each_pin_of_each_slot_to_its_gsi),
-		cmocka_unit_test(the_ecam_is_a_motherboard_resource),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* arm64's clock, through its registers. */
-#include "cmocka_all.h"
+#include "test.h"
 
 #include <sys/timerfd.h>
 #include <time.h>
@@ -58,7 +58,7 @@ static void pause_a_while(void)
 	nanosleep(&time, NULL);
 }
 
-static void linux_knows_it_by_its_id(void **state)
+TEST_WITH(linux_knows_it_by_its_id, setup, teardown)
 {
 	u32 id = 0;
 
@@ -69,7 +69,7 @@ static void linux_knows_it_by_its_id(void **state)
 			 0xb105f00d);
 }
 
-static void it_shows_the_hosts_time(void **state)
+TEST_WITH(it_shows_the_hosts_time, setup, teardown)
 {
 	assert_int_equal(get(DR), NOW);
 	host_clock_set(NOW + 100);
@@ -77,7 +77,7 @@ static void it_shows_the_hosts_time(void **state)
 	assert_int_equal(get(CR), 1);
 }
 
-static void a_time_that_was_set_runs_on(void **state)
+TEST_WITH(a_time_that_was_set_runs_on, setup, teardown)
 {
 	set(LR, 5);
 	assert_int_equal(get(DR), 5);
@@ -86,7 +86,7 @@ static void a_time_that_was_set_runs_on(void **state)
 	assert_int_equal(get(DR), 12);
 }
 
-static void the_alarm_raises_the_interrupt_until_it_is_cleared(void **state)
+TEST_WITH(the_alarm_raises_the_interrupt_until_it_is_cleared, setup, teardown)
 {
 	set(MR, NOW + 2);
 	set(IMSC, 1);
@@ -105,7 +105,7 @@ static void the_alarm_raises_the_interrupt_until_it_is_cleared(void **state)
 	assert_int_equal(get(RIS), 0);
 }
 
-static void an_alarm_that_is_masked_is_seen_and_not_heard(void **state)
+TEST_WITH(an_alarm_that_is_masked_is_seen_and_not_heard, setup, teardown)
 {
 	set(MR, NOW);
 	turn();
@@ -116,7 +116,7 @@ static void an_alarm_that_is_masked_is_seen_and_not_heard(void **state)
 	assert_true(wire_level(MAP_SPI_RTC));
 }
 
-static void the_alarm_is_in_the_guests_time(void **state)
+TEST_WITH(the_alarm_is_in_the_guests_time, setup, teardown)
 {
 	host_clock_almost(NOW);
 	set(LR, 1000); /* at NOW - 1 */
@@ -127,7 +127,7 @@ static void the_alarm_is_in_the_guests_time(void **state)
 	assert_true(wire_level(MAP_SPI_RTC));
 }
 
-static void an_alarm_in_the_past_is_for_when_the_counter_has_wrapped(void **state)
+TEST_WITH(an_alarm_in_the_past_is_for_when_the_counter_has_wrapped, setup, teardown)
 {
 	set(IMSC, 1);
 	set(MR, NOW - 1);
@@ -135,7 +135,7 @@ static void an_alarm_in_the_past_is_for_when_the_counter_has_wrapped(void **stat
 	assert_int_equal(get(RIS), 0);
 }
 
-static void an_alarm_that_is_due_in_a_pause_comes_after_it(void **state)
+TEST_WITH(an_alarm_that_is_due_in_a_pause_comes_after_it, setup, teardown)
 {
 	struct device *device = list_entry(vm->devices.next, struct device, node);
 
@@ -151,7 +151,7 @@ static void an_alarm_that_is_due_in_a_pause_comes_after_it(void **state)
 	assert_true(wire_level(MAP_SPI_RTC));
 }
 
-static void a_pause_brings_no_alarm_that_was_not_set(void **state)
+TEST_WITH(a_pause_brings_no_alarm_that_was_not_set, setup, teardown)
 {
 	struct device *device = list_entry(vm->devices.next, struct device, node);
 
@@ -162,7 +162,7 @@ static void a_pause_brings_no_alarm_that_was_not_set(void **state)
 	assert_false(wire_level(MAP_SPI_RTC));
 }
 
-static void any_value_in_any_register_in_any_width_is_harmless(void **state)
+TEST_WITH(any_value_in_any_register_in_any_width_is_harmless, setup, teardown)
 {
 	static const u64 values[] = { 0, 1, UINT32_MAX, UINT64_MAX, 1ULL << 63 };
 
@@ -198,7 +198,7 @@ static u64 seconds_left(void)
 	return timer.it_value.tv_sec;
 }
 
-static void an_alarm_looks_at_the_hosts_clock_again_and_again(void **state)
+TEST_WITH(an_alarm_looks_at_the_hosts_clock_again_and_again, setup, teardown)
 {
 	due = 0;
 	assert_int_equal(alarm_create(&alarm_, vm->loop, on_due), 0);
@@ -219,25 +219,4 @@ static void an_alarm_looks_at_the_hosts_clock_again_and_again(void **state)
 	alarm_clear(&alarm_);
 	assert_int_equal(seconds_left(), 0);
 	alarm_destroy(&alarm_);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(linux_knows_it_by_its_id),
-		TEST(it_shows_the_hosts_time),
-		TEST(a_time_that_was_set_runs_on),
-		TEST(the_alarm_raises_the_interrupt_until_it_is_cleared),
-		TEST(an_alarm_that_is_masked_is_seen_and_not_heard),
-		TEST(the_alarm_is_in_the_guests_time),
-		TEST(an_alarm_in_the_past_is_for_when_the_counter_has_wrapped),
-		TEST(an_alarm_that_is_due_in_a_pause_comes_after_it),
-		TEST(a_pause_brings_no_alarm_that_was_not_set),
-		TEST(any_value_in_any_register_in_any_width_is_harmless),
-		TEST(an_alarm_looks_at_the_hosts_clock_again_and_again),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "fake_disk.h"
 #include "virtio/blk.h"
 #include "virtio/mmio.h"
@@ -152,7 +152,7 @@ static void poll(struct bench *bench)
 
 /* ---- what a disk does ---- */
 
-static void configuration_space_describes_the_disk(void **state)
+TEST_WITH(configuration_space_describes_the_disk, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct virtio_blk_config config;
@@ -168,7 +168,7 @@ static void configuration_space_describes_the_disk(void **state)
 	assert_string_equal(bench->device->name, "virtio-blk 3");
 }
 
-static void a_read_brings_the_sectors(void **state)
+TEST_WITH(a_read_brings_the_sectors, setup, teardown)
 {
 	struct bench *bench = *state;
 	u32 used;
@@ -180,7 +180,7 @@ static void a_read_brings_the_sectors(void **state)
 	data_is(bench, DATA, SECTORS - 1, 512);
 }
 
-static void a_write_reaches_the_disk(void **state)
+TEST_WITH(a_write_reaches_the_disk, setup, teardown)
 {
 	struct bench *bench = *state;
 	u32 used;
@@ -194,7 +194,7 @@ static void a_write_reaches_the_disk(void **state)
 	assert_int_equal(bench->disk->syncs, 1);
 }
 
-static void without_flush_every_write_is_flushed_before_its_answer(void **state)
+TEST_WITH(without_flush_every_write_is_flushed_before_its_answer, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -205,7 +205,7 @@ static void without_flush_every_write_is_flushed_before_its_answer(void **state)
 	assert_int_equal(bench->disk->syncs, 1);
 }
 
-static void framing_does_not_matter(void **state)
+TEST_WITH(framing_does_not_matter, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment parts[QUEUE];
@@ -236,7 +236,7 @@ static void framing_does_not_matter(void **state)
 	data_is(bench, DATA + 16, 6, 512);
 }
 
-static void a_request_of_many_pieces_is_carried_out_in_parts(void **state)
+TEST_WITH(a_request_of_many_pieces_is_carried_out_in_parts, setup, teardown)
 {
 	struct bench *bench = *state;
 	u32 len = 3 * MIB + 512, used;
@@ -250,7 +250,7 @@ static void a_request_of_many_pieces_is_carried_out_in_parts(void **state)
 	data_is(bench, WIRE_HIGH, 1000, len);
 }
 
-static void get_id_names_the_disk(void **state)
+TEST_WITH(get_id_names_the_disk, setup, teardown)
 {
 	struct bench *bench = *state;
 	char id[20];
@@ -273,7 +273,7 @@ static u8 clear(struct bench *bench, u32 type, u64 sector, u32 sectors, u32 flag
 	return request(bench, type, 0, DATA, sizeof(range), NULL);
 }
 
-static void discard_and_write_zeroes_clear_a_range(void **state)
+TEST_WITH(discard_and_write_zeroes_clear_a_range, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -289,7 +289,7 @@ static void discard_and_write_zeroes_clear_a_range(void **state)
 	assert_int_equal(bench->disk->submits, 2);
 }
 
-static void many_requests_go_to_the_disk_in_one_call(void **state)
+TEST_WITH(many_requests_go_to_the_disk_in_one_call, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -306,7 +306,7 @@ static void many_requests_go_to_the_disk_in_one_call(void **state)
 	assert_int_equal(wire_interrupts(WIRE_GSI), 1);
 }
 
-static void the_counters_count(void **state)
+TEST_WITH(the_counters_count, setup, teardown)
 {
 	struct bench *bench = *state;
 	char line[256];
@@ -322,7 +322,7 @@ static void the_counters_count(void **state)
 
 /* ---- what it refuses ---- */
 
-static void requests_beyond_the_end_are_refused(void **state)
+TEST_WITH(requests_beyond_the_end_are_refused, setup, teardown)
 {
 	struct bench *bench = *state;
 	static const struct {
@@ -352,7 +352,7 @@ static void requests_beyond_the_end_are_refused(void **state)
 	assert_int_equal(bench->disk->submits, 0);
 }
 
-static void lengths_that_are_no_sectors_are_refused(void **state)
+TEST_WITH(lengths_that_are_no_sectors_are_refused, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -366,7 +366,7 @@ static void lengths_that_are_no_sectors_are_refused(void **state)
 	assert_int_equal(bench->disk->submits, 0);
 }
 
-static void unknown_types_and_flags_are_unsupported(void **state)
+TEST_WITH(unknown_types_and_flags_are_unsupported, setup, teardown)
 {
 	struct bench *bench = *state;
 	static const u32 types[] = { 2, 3, 5, 9, VIRTIO_BLK_T_SECURE_ERASE, 0x80000000, ~0u };
@@ -377,7 +377,7 @@ static void unknown_types_and_flags_are_unsupported(void **state)
 	assert_int_equal(clear(bench, VIRTIO_BLK_T_WRITE_ZEROES, 0, 1, 2), VIRTIO_BLK_S_UNSUPP);
 }
 
-static void a_disk_that_cannot_discard_says_so(void **state)
+TEST_WITH(a_disk_that_cannot_discard_says_so, setup_no_discard, teardown)
 {
 	struct bench *bench = *state;
 
@@ -387,7 +387,7 @@ static void a_disk_that_cannot_discard_says_so(void **state)
 	assert_int_equal(clear(bench, VIRTIO_BLK_T_WRITE_ZEROES, 0, 1, 0), VIRTIO_BLK_S_UNSUPP);
 }
 
-static void a_read_only_disk_refuses_writes(void **state)
+TEST_WITH(a_read_only_disk_refuses_writes, setup_read_only, teardown)
 {
 	struct bench *bench = *state;
 
@@ -399,7 +399,7 @@ static void a_read_only_disk_refuses_writes(void **state)
 	assert_int_equal(bench->disk->submits, 1);
 }
 
-static void a_short_header_is_an_error(void **state)
+TEST_WITH(a_short_header_is_an_error, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment parts[] = { { HEADER, 15, false }, { STATUS, 1, true } };
@@ -410,7 +410,7 @@ static void a_short_header_is_an_error(void **state)
 	assert_int_equal(finish(bench, NULL), VIRTIO_BLK_S_IOERR);
 }
 
-static void a_request_without_a_status_byte_stops_the_device(void **state)
+TEST_WITH(a_request_without_a_status_byte_stops_the_device, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment header = { HEADER, 16, false };
@@ -423,7 +423,7 @@ static void a_request_without_a_status_byte_stops_the_device(void **state)
 	assert_int_equal(request(bench, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), 0);
 }
 
-static void data_outside_ram_is_an_error(void **state)
+TEST_WITH(data_outside_ram_is_an_error, setup, teardown)
 {
 	struct bench *bench = *state;
 	static const u64 bad[] = { 2 * GIB, WIRE_RAM - 256, ~0ULL - 10, WIRE_HIGH - 1 };
@@ -441,7 +441,7 @@ static void data_outside_ram_is_an_error(void **state)
 	assert_false(wire_needs_reset(bench->vm, 0));
 }
 
-static void errors_of_the_disk_reach_the_guest(void **state)
+TEST_WITH(errors_of_the_disk_reach_the_guest, setup, teardown)
 {
 	struct bench *bench = *state;
 	static const int faults[] = { -EIO, -ENOSPC, -ENOMEM, -EBADF };
@@ -466,7 +466,7 @@ static void errors_of_the_disk_reach_the_guest(void **state)
 
 /* ---- in flight ---- */
 
-static void buffers_are_held_while_the_disk_works(void **state)
+TEST_WITH(buffers_are_held_while_the_disk_works, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct dma_space *space = &bench->vm->identity.space;
@@ -484,7 +484,7 @@ static void buffers_are_held_while_the_disk_works(void **state)
 	assert_true(wire_used(&bench->queue, NULL, NULL));
 }
 
-static void a_reset_waits_for_the_disk_and_writes_nothing_back(void **state)
+TEST_WITH(a_reset_waits_for_the_disk_and_writes_nothing_back, setup, teardown)
 {
 	struct bench *bench = *state;
 	unsigned interrupts = wire_interrupts(WIRE_GSI);
@@ -509,7 +509,7 @@ static void a_reset_waits_for_the_disk_and_writes_nothing_back(void **state)
 	assert_int_equal(request(bench, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), 0);
 }
 
-static void a_queue_reset_waits_for_the_disk(void **state)
+TEST_WITH(a_queue_reset_waits_for_the_disk, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -528,7 +528,7 @@ static void a_queue_reset_waits_for_the_disk(void **state)
 	assert_int_equal(request(bench, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), 0);
 }
 
-static void a_machine_may_end_with_requests_under_way(void **state)
+TEST_WITH(a_machine_may_end_with_requests_under_way, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -540,7 +540,7 @@ static void a_machine_may_end_with_requests_under_way(void **state)
 	assert_non_null(bench->disk->running);
 }
 
-static void a_ring_that_breaks_leaves_the_disk_in_order(void **state)
+TEST_WITH(a_ring_that_breaks_leaves_the_disk_in_order, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -557,40 +557,4 @@ static void a_ring_that_breaks_leaves_the_disk_in_order(void **state)
 	bench->disk->hold = false;
 	bring_up(bench, ALL);
 	assert_int_equal(request(bench, VIRTIO_BLK_T_IN, 0, DATA, 512, NULL), 0);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(configuration_space_describes_the_disk),
-		TEST(a_read_brings_the_sectors),
-		TEST(a_write_reaches_the_disk),
-		TEST(without_flush_every_write_is_flushed_before_its_answer),
-		TEST(framing_does_not_matter),
-		TEST(a_request_of_many_pieces_is_carried_out_in_parts),
-		TEST(get_id_names_the_disk),
-		TEST(discard_and_write_zeroes_clear_a_range),
-		TEST(many_requests_go_to_the_disk_in_one_call),
-		TEST(the_counters_count),
-		TEST(requests_beyond_the_end_are_refused),
-		TEST(lengths_that_are_no_sectors_are_refused),
-		TEST(unknown_types_and_flags_are_unsupported),
-		cmocka_unit_test_setup_teardown(a_disk_that_cannot_discard_says_so,
-						setup_no_discard, teardown),
-		cmocka_unit_test_setup_teardown(a_read_only_disk_refuses_writes, setup_read_only,
-						teardown),
-		TEST(a_short_header_is_an_error),
-		TEST(a_request_without_a_status_byte_stops_the_device),
-		TEST(data_outside_ram_is_an_error),
-		TEST(errors_of_the_disk_reach_the_guest),
-		TEST(buffers_are_held_while_the_disk_works),
-		TEST(a_reset_waits_for_the_disk_and_writes_nothing_back),
-		TEST(a_queue_reset_waits_for_the_disk),
-		TEST(a_machine_may_end_with_requests_under_way),
-		TEST(a_ring_that_breaks_leaves_the_disk_in_order),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

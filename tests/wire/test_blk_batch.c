@@ -7,7 +7,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "fake_disk.h"
 #include "virtio/blk.h"
 #include "virtio/mmio.h"
@@ -92,7 +92,7 @@ static void complete(struct bench *bench, unsigned count)
 	assert_false(wire_has_used(&bench->queue));
 }
 
-static void a_batch_of_completions_raises_one_interrupt(void **state)
+TEST_WITH(a_batch_of_completions_raises_one_interrupt, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -108,7 +108,7 @@ static void a_batch_of_completions_raises_one_interrupt(void **state)
 	assert_int_equal(wire_interrupts(WIRE_GSI), 3);
 }
 
-static void as_many_as_the_queue_has_may_be_out_at_once_again_and_again(void **state)
+TEST_WITH(as_many_as_the_queue_has_may_be_out_at_once_again_and_again, setup, teardown)
 {
 	struct bench *bench = *state;
 	u8 status[QUEUE], data[512];
@@ -129,7 +129,7 @@ static void as_many_as_the_queue_has_may_be_out_at_once_again_and_again(void **s
 	assert_true(list_empty(&bench->vm->identity.space.holds));
 }
 
-static void one_more_than_the_queue_has_stops_the_device_and_not_us(void **state)
+TEST_WITH(one_more_than_the_queue_has_stops_the_device_and_not_us, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -150,17 +150,4 @@ static void one_more_than_the_queue_has_stops_the_device_and_not_us(void **state
 	start(bench, 5);
 	wire_kick(&bench->queue);
 	assert_true(wire_used(&bench->queue, NULL, NULL));
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(a_batch_of_completions_raises_one_interrupt),
-		TEST(as_many_as_the_queue_has_may_be_out_at_once_again_and_again),
-		TEST(one_more_than_the_queue_has_stops_the_device_and_not_us),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "disk/disk.h"
 #include "virtio/blk.h"
 #include "virtio/mmio.h"
@@ -145,7 +145,7 @@ static void the_file_is_as_it_should_be(struct bench *bench)
 	free(copy);
 }
 
-static void the_whole_file_is_read(void **state)
+TEST_WITH(the_whole_file_is_read, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -159,8 +159,9 @@ static void the_whole_file_is_read(void **state)
 		}
 	}
 }
+TEST_AGAIN(the_whole_file_is_read, setup_buffered, teardown)
 
-static void odd_buffers_and_large_requests_are_read(void **state)
+TEST_WITH(odd_buffers_and_large_requests_are_read, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -169,8 +170,9 @@ static void odd_buffers_and_large_requests_are_read(void **state)
 	assert_int_equal(request(bench, VIRTIO_BLK_T_IN, 5, WIRE_HIGH + 512, 3 * MIB + 512), 0);
 	data_is(bench, WIRE_HIGH + 512, 5 * 512, 3 * MIB + 512);
 }
+TEST_AGAIN(odd_buffers_and_large_requests_are_read, setup_buffered, teardown)
 
-static void writes_and_flushes_reach_the_file(void **state)
+TEST_WITH(writes_and_flushes_reach_the_file, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -186,8 +188,9 @@ static void writes_and_flushes_reach_the_file(void **state)
 	assert_int_equal(request(bench, VIRTIO_BLK_T_FLUSH, 0, 0, 0), 0);
 	the_file_is_as_it_should_be(bench);
 }
+TEST_AGAIN(writes_and_flushes_reach_the_file, setup_buffered, teardown)
 
-static void write_zeroes_clears_the_file(void **state)
+TEST_WITH(write_zeroes_clears_the_file, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct virtio_blk_discard_write_zeroes range = { htole64(16), htole32(24), 0 };
@@ -200,8 +203,9 @@ static void write_zeroes_clears_the_file(void **state)
 	the_file_is_as_it_should_be(bench);
 	assert_int_equal(request(bench, VIRTIO_BLK_T_DISCARD, 0, DATA, sizeof(range)), 0);
 }
+TEST_AGAIN(write_zeroes_clears_the_file, setup_buffered, teardown)
 
-static void a_file_cut_short_behind_us_is_an_io_error(void **state)
+TEST_WITH(a_file_cut_short_behind_us_is_an_io_error, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -211,8 +215,9 @@ static void a_file_cut_short_behind_us_is_an_io_error(void **state)
 	assert_int_equal(request(bench, VIRTIO_BLK_T_IN, 0, DATA, 4096), 0);
 	data_is(bench, DATA, 0, 4096);
 }
+TEST_AGAIN(a_file_cut_short_behind_us_is_an_io_error, setup_buffered, teardown)
 
-static void a_reset_with_requests_under_way_loses_none_of_our_memory(void **state)
+TEST_WITH(a_reset_with_requests_under_way_loses_none_of_our_memory, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -228,8 +233,9 @@ static void a_reset_with_requests_under_way_loses_none_of_our_memory(void **stat
 	assert_int_equal(request(bench, VIRTIO_BLK_T_IN, 0, DATA, 4096), 0);
 	data_is(bench, DATA, 0, 4096);
 }
+TEST_AGAIN(a_reset_with_requests_under_way_loses_none_of_our_memory, setup_buffered, teardown)
 
-static void a_file_opened_to_be_read_stays_as_it_is(void **state)
+TEST_WITH(a_file_opened_to_be_read_stays_as_it_is, setup_read_only, teardown)
 {
 	struct bench *bench = *state;
 
@@ -238,27 +244,4 @@ static void a_file_opened_to_be_read_stays_as_it_is(void **state)
 	data_is(bench, DATA, 0, 4096);
 	assert_int_equal(request(bench, VIRTIO_BLK_T_FLUSH, 0, 0, 0), 0);
 	the_file_is_as_it_should_be(bench);
-}
-
-#define TEST(test, how) cmocka_unit_test_setup_teardown(test, how, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(the_whole_file_is_read, setup),
-		TEST(the_whole_file_is_read, setup_buffered),
-		TEST(odd_buffers_and_large_requests_are_read, setup),
-		TEST(odd_buffers_and_large_requests_are_read, setup_buffered),
-		TEST(writes_and_flushes_reach_the_file, setup),
-		TEST(writes_and_flushes_reach_the_file, setup_buffered),
-		TEST(write_zeroes_clears_the_file, setup),
-		TEST(write_zeroes_clears_the_file, setup_buffered),
-		TEST(a_file_cut_short_behind_us_is_an_io_error, setup),
-		TEST(a_file_cut_short_behind_us_is_an_io_error, setup_buffered),
-		TEST(a_reset_with_requests_under_way_loses_none_of_our_memory, setup),
-		TEST(a_reset_with_requests_under_way_loses_none_of_our_memory, setup_buffered),
-		TEST(a_file_opened_to_be_read_stays_as_it_is, setup_read_only),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "virtio/console.h"
 #include "virtio/mmio.h"
 #include "vmm/terminal.h"
@@ -170,7 +170,7 @@ static void received(struct bench *bench, const char *text)
 
 /* ---- output ---- */
 
-static void what_the_guest_writes_is_printed(void **state)
+TEST_WITH(what_the_guest_writes_is_printed, setup, teardown)
 {
 	struct bench *bench = *state;
 	u32 len;
@@ -184,7 +184,7 @@ static void what_the_guest_writes_is_printed(void **state)
 	printed(bench, "hello world\n");
 }
 
-static void output_is_held_back_while_the_terminal_is_full(void **state)
+TEST_WITH(output_is_held_back_while_the_terminal_is_full, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -203,7 +203,7 @@ static void output_is_held_back_while_the_terminal_is_full(void **state)
 	assert_true(wire_used(&bench->tx, NULL, NULL));
 }
 
-static void long_output_is_not_cut(void **state)
+TEST_WITH(long_output_is_not_cut, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment parts[] = { { DATA, 100000, false }, { DATA + 100000, 100001, false } };
@@ -218,7 +218,7 @@ static void long_output_is_not_cut(void **state)
 		assert_int_equal((u8)bench->terminal.out[i], MIN(i / 1000, 200u) & 0xff);
 }
 
-static void output_outside_ram_is_nothing(void **state)
+TEST_WITH(output_outside_ram_is_nothing, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment bad = { 2 * GIB, 100, false }, odd = { DATA, 100, true };
@@ -234,7 +234,7 @@ static void output_outside_ram_is_nothing(void **state)
 	printed(bench, "x");
 }
 
-static void a_reset_forgets_output_that_was_held_back(void **state)
+TEST_WITH(a_reset_forgets_output_that_was_held_back, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -251,7 +251,7 @@ static void a_reset_forgets_output_that_was_held_back(void **state)
 	printed(bench, "abcd");
 }
 
-static void a_queue_reset_forgets_output_that_was_held_back(void **state)
+TEST_WITH(a_queue_reset_forgets_output_that_was_held_back, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -272,7 +272,7 @@ static void a_queue_reset_forgets_output_that_was_held_back(void **state)
 
 /* ---- input ---- */
 
-static void what_the_user_types_arrives(void **state)
+TEST_WITH(what_the_user_types_arrives, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -285,7 +285,7 @@ static void what_the_user_types_arrives(void **state)
 	received(bench, "again\n");
 }
 
-static void input_waits_for_a_buffer(void **state)
+TEST_WITH(input_waits_for_a_buffer, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -298,7 +298,7 @@ static void input_waits_for_a_buffer(void **state)
 	received(bench, "ef");
 }
 
-static void input_before_the_driver_waits(void **state)
+TEST_WITH(input_before_the_driver_waits, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -310,7 +310,7 @@ static void input_before_the_driver_waits(void **state)
 	received(bench, "early");
 }
 
-static void buffers_that_take_nothing_come_back(void **state)
+TEST_WITH(buffers_that_take_nothing_come_back, setup, teardown)
 {
 	struct bench *bench = *state;
 	u32 len;
@@ -325,7 +325,7 @@ static void buffers_that_take_nothing_come_back(void **state)
 	assert_false(wire_needs_reset(bench->vm, 0));
 }
 
-static void a_buffer_from_before_a_reset_is_not_written(void **state)
+TEST_WITH(a_buffer_from_before_a_reset_is_not_written, setup, teardown)
 {
 	struct bench *bench = *state;
 	char byte;
@@ -338,7 +338,7 @@ static void a_buffer_from_before_a_reset_is_not_written(void **state)
 	assert_string_equal(bench->terminal.in, "x");
 }
 
-static void a_broken_console_takes_no_input_until_it_is_reset(void **state)
+TEST_WITH(a_broken_console_takes_no_input_until_it_is_reset, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -356,7 +356,7 @@ static void a_broken_console_takes_no_input_until_it_is_reset(void **state)
 
 /* ---- size ---- */
 
-static void the_window_size_is_in_configuration_space(void **state)
+TEST_WITH(the_window_size_is_in_configuration_space, setup, teardown)
 {
 	struct bench *bench = *state;
 	u32 generation = wire_reg_read(bench->vm, 0, VIRTIO_MMIO_CONFIG_GENERATION);
@@ -373,7 +373,7 @@ static void the_window_size_is_in_configuration_space(void **state)
 			     generation);
 }
 
-static void a_driver_that_does_not_care_hears_of_no_size(void **state)
+TEST_WITH(a_driver_that_does_not_care_hears_of_no_size, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -382,34 +382,9 @@ static void a_driver_that_does_not_care_hears_of_no_size(void **state)
 	assert_int_equal(wire_interrupts(WIRE_GSI), 0);
 }
 
-static void a_pipe_has_no_size(void **state)
+TEST_WITH(a_pipe_has_no_size, setup_pipe, teardown)
 {
 	struct bench *bench = *state;
 
 	assert_false(wire_features(bench->vm, 0) & F_SIZE);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(what_the_guest_writes_is_printed),
-		TEST(output_is_held_back_while_the_terminal_is_full),
-		TEST(long_output_is_not_cut),
-		TEST(output_outside_ram_is_nothing),
-		TEST(a_reset_forgets_output_that_was_held_back),
-		TEST(a_queue_reset_forgets_output_that_was_held_back),
-		TEST(what_the_user_types_arrives),
-		TEST(input_waits_for_a_buffer),
-		TEST(input_before_the_driver_waits),
-		TEST(buffers_that_take_nothing_come_back),
-		TEST(a_buffer_from_before_a_reset_is_not_written),
-		TEST(a_broken_console_takes_no_input_until_it_is_reset),
-		TEST(the_window_size_is_in_configuration_space),
-		TEST(a_driver_that_does_not_care_hears_of_no_size),
-		cmocka_unit_test_setup_teardown(a_pipe_has_no_size, setup_pipe, teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

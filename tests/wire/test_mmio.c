@@ -7,7 +7,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "echo.h"
 
 #define RINGS	    0x10000
@@ -98,7 +98,7 @@ static void poll(struct bench *bench)
 
 /* ---- identity, widths ---- */
 
-static void the_identity_registers_say_version_2(void **state)
+TEST_WITH(the_identity_registers_say_version_2, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -107,7 +107,7 @@ static void the_identity_registers_say_version_2(void **state)
 	assert_int_equal(get(bench, VIRTIO_MMIO_DEVICE_ID), ECHO_ID);
 }
 
-static void registers_answer_32_bit_aligned_accesses_only(void **state)
+TEST_WITH(registers_answer_32_bit_aligned_accesses_only, setup, teardown)
 {
 	struct bench *bench = *state;
 	static const unsigned widths[] = { 1, 2, 8 };
@@ -127,7 +127,7 @@ static void registers_answer_32_bit_aligned_accesses_only(void **state)
 	assert_int_equal(value, 0);
 }
 
-static void every_register_survives_every_value(void **state)
+TEST_WITH(every_register_survives_every_value, setup, teardown)
 {
 	struct bench *bench = *state;
 	static const u32 values[] = { ~0u, 0x80000000, 1, 256, 0xffff, 0 };
@@ -150,7 +150,7 @@ static void every_register_survives_every_value(void **state)
 	echoes(bench);
 }
 
-static void shared_memory_regions_are_absent(void **state)
+TEST_WITH(shared_memory_regions_are_absent, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -163,7 +163,7 @@ static void shared_memory_regions_are_absent(void **state)
 
 /* ---- features and status ---- */
 
-static void the_transport_offers_its_own_features(void **state)
+TEST_WITH(the_transport_offers_its_own_features, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -174,7 +174,7 @@ static void the_transport_offers_its_own_features(void **state)
 	assert_int_equal(bench->echo->device.accepted, OWN);
 }
 
-static void an_endpoint_insists_on_access_platform(void **state)
+TEST_WITH(an_endpoint_insists_on_access_platform, setup_endpoint, teardown)
 {
 	struct bench *bench = *state;
 
@@ -196,7 +196,7 @@ static bool features_ok(struct bench *bench)
 	return wire_status(bench->vm, 0) & VIRTIO_CONFIG_S_FEATURES_OK;
 }
 
-static void a_driver_without_version_1_is_refused(void **state)
+TEST_WITH(a_driver_without_version_1_is_refused, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -206,7 +206,7 @@ static void a_driver_without_version_1_is_refused(void **state)
 	assert_true(features_ok(bench));
 }
 
-static void features_that_were_not_offered_are_refused(void **state)
+TEST_WITH(features_that_were_not_offered_are_refused, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -221,7 +221,7 @@ static void features_that_were_not_offered_are_refused(void **state)
 	assert_true(wire_negotiate(bench->vm, 0, 0));
 }
 
-static void features_are_settled_by_features_ok(void **state)
+TEST_WITH(features_are_settled_by_features_ok, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -232,7 +232,7 @@ static void features_are_settled_by_features_ok(void **state)
 	assert_int_equal(bench->echo->device.accepted, F(VIRTIO_F_VERSION_1));
 }
 
-static void status_only_grows_until_it_is_reset(void **state)
+TEST_WITH(status_only_grows_until_it_is_reset, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -248,7 +248,7 @@ static void status_only_grows_until_it_is_reset(void **state)
 	assert_int_equal(bench->echo->resets, 1);
 }
 
-static void driver_ok_needs_features_ok(void **state)
+TEST_WITH(driver_ok_needs_features_ok, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -261,7 +261,7 @@ static void driver_ok_needs_features_ok(void **state)
 	assert_int_equal(bench->echo->starts, 1);
 }
 
-static void a_device_that_cannot_start_asks_for_a_reset(void **state)
+TEST_WITH(a_device_that_cannot_start_asks_for_a_reset, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -275,7 +275,7 @@ static void a_device_that_cannot_start_asks_for_a_reset(void **state)
 
 /* ---- queues ---- */
 
-static void a_queue_that_does_not_exist_has_size_0_and_ignores_writes(void **state)
+TEST_WITH(a_queue_that_does_not_exist_has_size_0_and_ignores_writes, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -296,7 +296,7 @@ static void a_queue_that_does_not_exist_has_size_0_and_ignores_writes(void **sta
 	assert_int_equal(bench->echo->queue_resets, 0);
 }
 
-static void queues_of_impossible_size_are_refused(void **state)
+TEST_WITH(queues_of_impossible_size_are_refused, setup, teardown)
 {
 	struct bench *bench = *state;
 	static const u32 bad[] = { 0, 3, 17, 2048, 0x10000, 0x10010, ~0u };
@@ -311,7 +311,7 @@ static void queues_of_impossible_size_are_refused(void **state)
 	}
 }
 
-static void a_ready_queue_keeps_its_layout(void **state)
+TEST_WITH(a_ready_queue_keeps_its_layout, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -323,7 +323,7 @@ static void a_ready_queue_keeps_its_layout(void **state)
 	echoes(bench);
 }
 
-static void a_queue_waits_for_features_ok(void **state)
+TEST_WITH(a_queue_waits_for_features_ok, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -333,7 +333,7 @@ static void a_queue_waits_for_features_ok(void **state)
 	assert_false(wire_needs_reset(bench->vm, 0));
 }
 
-static void rings_may_lie_above_4_gib(void **state)
+TEST_WITH(rings_may_lie_above_4_gib, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -343,7 +343,7 @@ static void rings_may_lie_above_4_gib(void **state)
 	echoes(bench);
 }
 
-static void a_kick_before_driver_ok_is_ignored(void **state)
+TEST_WITH(a_kick_before_driver_ok_is_ignored, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -359,7 +359,7 @@ static void a_kick_before_driver_ok_is_ignored(void **state)
 	assert_true(wire_used(&bench->queue, NULL, NULL));
 }
 
-static void a_queue_that_is_not_ready_is_not_touched(void **state)
+TEST_WITH(a_queue_that_is_not_ready_is_not_touched, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -378,7 +378,7 @@ static void a_queue_that_is_not_ready_is_not_touched(void **state)
 	assert_false(wire_needs_reset(bench->vm, 0));
 }
 
-static void queue_reset_stops_one_queue_and_it_starts_afresh(void **state)
+TEST_WITH(queue_reset_stops_one_queue_and_it_starts_afresh, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_queue other;
@@ -401,7 +401,7 @@ static void queue_reset_stops_one_queue_and_it_starts_afresh(void **state)
 	echoes(bench);
 }
 
-static void queue_reset_does_nothing_unless_negotiated(void **state)
+TEST_WITH(queue_reset_does_nothing_unless_negotiated, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -413,7 +413,7 @@ static void queue_reset_does_nothing_unless_negotiated(void **state)
 
 /* ---- kicks ---- */
 
-static void ioevents_are_added_at_driver_ok_and_once(void **state)
+TEST_WITH(ioevents_are_added_at_driver_ok_and_once, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_queue other;
@@ -433,7 +433,7 @@ static void ioevents_are_added_at_driver_ok_and_once(void **state)
 	assert_int_equal(wire_ioevents(), 2);
 }
 
-static void a_doorbell_that_rings_after_a_reset_is_not_heard(void **state)
+TEST_WITH(a_doorbell_that_rings_after_a_reset_is_not_heard, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -452,7 +452,7 @@ static void a_doorbell_that_rings_after_a_reset_is_not_heard(void **state)
 	echoes(bench);
 }
 
-static void a_kick_without_ioevents_is_served_by_the_loop(void **state)
+TEST_WITH(a_kick_without_ioevents_is_served_by_the_loop, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -464,7 +464,7 @@ static void a_kick_without_ioevents_is_served_by_the_loop(void **state)
 	assert_true(wire_used(&bench->queue, NULL, NULL));
 }
 
-static void a_kick_on_the_vcpu_is_served_before_the_write_returns(void **state)
+TEST_WITH(a_kick_on_the_vcpu_is_served_before_the_write_returns, setup_vcpu, teardown)
 {
 	struct bench *bench = *state;
 
@@ -476,7 +476,7 @@ static void a_kick_on_the_vcpu_is_served_before_the_write_returns(void **state)
 	assert_true(wire_has_used(&bench->queue));
 }
 
-static void a_kick_that_waits_in_the_loop_does_not_survive_a_reset(void **state)
+TEST_WITH(a_kick_that_waits_in_the_loop_does_not_survive_a_reset, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -490,7 +490,7 @@ static void a_kick_that_waits_in_the_loop_does_not_survive_a_reset(void **state)
 
 /* ---- interrupts ---- */
 
-static void interrupt_status_is_held_until_acknowledged(void **state)
+TEST_WITH(interrupt_status_is_held_until_acknowledged, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -509,7 +509,7 @@ static void interrupt_status_is_held_until_acknowledged(void **state)
 	assert_int_equal(get(bench, VIRTIO_MMIO_INTERRUPT_STATUS), 0);
 }
 
-static void a_configuration_change_makes_a_new_generation(void **state)
+TEST_WITH(a_configuration_change_makes_a_new_generation, setup, teardown)
 {
 	struct bench *bench = *state;
 	u32 generation = get(bench, VIRTIO_MMIO_CONFIG_GENERATION);
@@ -523,7 +523,7 @@ static void a_configuration_change_makes_a_new_generation(void **state)
 	assert_int_equal(wire_interrupts(WIRE_GSI), 1);
 }
 
-static void a_broken_device_heeds_nothing_but_its_reset(void **state)
+TEST_WITH(a_broken_device_heeds_nothing_but_its_reset, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -549,7 +549,7 @@ static void a_broken_device_heeds_nothing_but_its_reset(void **state)
 
 /* ---- configuration space ---- */
 
-static void configuration_space_takes_widths_1_2_and_4_inside_it(void **state)
+TEST_WITH(configuration_space_takes_widths_1_2_and_4_inside_it, setup, teardown)
 {
 	struct bench *bench = *state;
 	u64 wide = 0;
@@ -571,7 +571,7 @@ static void configuration_space_takes_widths_1_2_and_4_inside_it(void **state)
 
 /* ---- life ---- */
 
-static void two_devices_cannot_share_a_slot(void **state)
+TEST_WITH(two_devices_cannot_share_a_slot, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct echo *second = echo_alloc(bench->vm);
@@ -584,7 +584,7 @@ static void two_devices_cannot_share_a_slot(void **state)
 	echo_free(second);
 }
 
-static void a_destroyed_device_is_reset_first(void **state)
+TEST_WITH(a_destroyed_device_is_reset_first, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct device *device = list_entry(bench->vm->devices.next, struct device, node);
@@ -601,49 +601,4 @@ static void a_destroyed_device_is_reset_first(void **state)
 	wire_kick(&bench->queue);
 	assert_int_equal(bench->echo->resets, resets);
 	/* The rest is the teardown's: nothing may be left, nobody called. */
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(the_identity_registers_say_version_2),
-		TEST(registers_answer_32_bit_aligned_accesses_only),
-		TEST(every_register_survives_every_value),
-		TEST(shared_memory_regions_are_absent),
-		TEST(the_transport_offers_its_own_features),
-		cmocka_unit_test_setup_teardown(an_endpoint_insists_on_access_platform,
-						setup_endpoint, teardown),
-		TEST(a_driver_without_version_1_is_refused),
-		TEST(features_that_were_not_offered_are_refused),
-		TEST(features_are_settled_by_features_ok),
-		TEST(status_only_grows_until_it_is_reset),
-		TEST(driver_ok_needs_features_ok),
-		TEST(a_device_that_cannot_start_asks_for_a_reset),
-		TEST(a_queue_that_does_not_exist_has_size_0_and_ignores_writes),
-		TEST(queues_of_impossible_size_are_refused),
-		TEST(a_ready_queue_keeps_its_layout),
-		TEST(a_queue_waits_for_features_ok),
-		TEST(rings_may_lie_above_4_gib),
-		TEST(a_kick_before_driver_ok_is_ignored),
-		TEST(a_queue_that_is_not_ready_is_not_touched),
-		TEST(queue_reset_stops_one_queue_and_it_starts_afresh),
-		TEST(queue_reset_does_nothing_unless_negotiated),
-		TEST(ioevents_are_added_at_driver_ok_and_once),
-		TEST(a_doorbell_that_rings_after_a_reset_is_not_heard),
-		TEST(a_kick_without_ioevents_is_served_by_the_loop),
-		cmocka_unit_test_setup_teardown(
-			a_kick_on_the_vcpu_is_served_before_the_write_returns, setup_vcpu,
-			teardown),
-		TEST(a_kick_that_waits_in_the_loop_does_not_survive_a_reset),
-		TEST(interrupt_status_is_held_until_acknowledged),
-		TEST(a_configuration_change_makes_a_new_generation),
-		TEST(a_broken_device_heeds_nothing_but_its_reset),
-		TEST(configuration_space_takes_widths_1_2_and_4_inside_it),
-		TEST(two_devices_cannot_share_a_slot),
-		TEST(a_destroyed_device_is_reset_first),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "net_rig.h"
 #include "virtio/endian.h"
 
@@ -73,7 +73,7 @@ static bool nothing_received(unsigned pair)
 
 /* ---- configuration ---- */
 
-static void it_offers_no_offload_that_its_network_lacks(void **state)
+TEST_WITH(it_offers_no_offload_that_its_network_lacks, plain, teardown)
 {
 	u64 features = wire_features(rig.vm, 0);
 
@@ -84,7 +84,7 @@ static void it_offers_no_offload_that_its_network_lacks(void **state)
 			 0);
 }
 
-static void it_offers_every_offload_that_its_network_has(void **state)
+TEST_WITH(it_offers_every_offload_that_its_network_has, with_header, teardown)
 {
 	u64 offloads = F(VIRTIO_NET_F_CSUM) | F(VIRTIO_NET_F_GUEST_CSUM) |
 		       F(VIRTIO_NET_F_HOST_TSO4) | F(VIRTIO_NET_F_HOST_TSO6) |
@@ -95,7 +95,7 @@ static void it_offers_every_offload_that_its_network_has(void **state)
 	assert_int_equal(wire_features(rig.vm, 0) & offloads, offloads);
 }
 
-static void what_the_driver_takes_of_them_the_network_is_told(void **state)
+TEST_WITH(what_the_driver_takes_of_them_the_network_is_told, with_header, teardown)
 {
 	net_rig_start(&rig, FEATURES | F(VIRTIO_NET_F_GUEST_CSUM) | F(VIRTIO_NET_F_GUEST_TSO6), 1);
 	assert_int_equal(rig.net->offloads, NET_CSUM | NET_TSO6);
@@ -105,7 +105,7 @@ static void what_the_driver_takes_of_them_the_network_is_told(void **state)
 	assert_int_equal(rig.net->offloads, 0);
 }
 
-static void the_configuration_has_mac_status_and_mtu(void **state)
+TEST_WITH(the_configuration_has_mac_status_and_mtu, plain, teardown)
 {
 	net_rig_start(&rig, FEATURES, 1);
 	for (unsigned i = 0; i < NET_MAC; i++)
@@ -117,7 +117,7 @@ static void the_configuration_has_mac_status_and_mtu(void **state)
 
 /* ---- receive ---- */
 
-static void a_frame_is_received_behind_an_empty_header(void **state)
+TEST_WITH(a_frame_is_received_behind_an_empty_header, plain, teardown)
 {
 	static const u8 zeros[10];
 
@@ -131,7 +131,7 @@ static void a_frame_is_received_behind_an_empty_header(void **state)
 	assert_true(wire_interrupts(WIRE_GSI) > 0);
 }
 
-static void a_long_frame_is_in_several_buffers_seen_at_once(void **state)
+TEST_WITH(a_long_frame_is_in_several_buffers_seen_at_once, plain, teardown)
 {
 	net_rig_start(&rig, FEATURES, 1);
 	net_rig_offer(&rig, 0, 48, 512);
@@ -144,7 +144,7 @@ static void a_long_frame_is_in_several_buffers_seen_at_once(void **state)
 	}
 }
 
-static void the_networks_header_reaches_the_guest(void **state)
+TEST_WITH(the_networks_header_reaches_the_guest, with_header, teardown)
 {
 	struct virtio_net_hdr_v1 header = {
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
@@ -165,7 +165,7 @@ static void the_networks_header_reaches_the_guest(void **state)
 	assert_memory_equal(got + NET_HEADER, frame + NET_HEADER, 60000);
 }
 
-static void a_verified_checksum_is_not_said_to_a_driver_without_the_word(void **state)
+TEST_WITH(a_verified_checksum_is_not_said_to_a_driver_without_the_word, with_header, teardown)
 {
 	struct virtio_net_hdr_v1 header = { .flags = VIRTIO_NET_HDR_F_DATA_VALID };
 
@@ -178,7 +178,7 @@ static void a_verified_checksum_is_not_said_to_a_driver_without_the_word(void **
 	assert_int_equal(got[0], 0);
 }
 
-static void without_merging_a_frame_too_long_for_a_buffer_is_lost_alone(void **state)
+TEST_WITH(without_merging_a_frame_too_long_for_a_buffer_is_lost_alone, plain, teardown)
 {
 	net_rig_start(&rig, FEATURES & ~MERGING, 1);
 	net_rig_offer(&rig, 0, 2, 1526);
@@ -190,7 +190,7 @@ static void without_merging_a_frame_too_long_for_a_buffer_is_lost_alone(void **s
 	assert_memory_equal(got + NET_HEADER, frame, 1514);
 }
 
-static void a_frame_that_needs_more_buffers_waits_for_them(void **state)
+TEST_WITH(a_frame_that_needs_more_buffers_waits_for_them, plain, teardown)
 {
 	net_rig_start(&rig, FEATURES, 1);
 	net_rig_offer(&rig, 0, 2, 512);
@@ -206,7 +206,7 @@ static void a_frame_that_needs_more_buffers_waits_for_them(void **state)
 	assert_memory_equal(got + NET_HEADER, frame + 1400, 60);
 }
 
-static void a_frame_longer_than_all_buffers_together_is_lost_alone(void **state)
+TEST_WITH(a_frame_longer_than_all_buffers_together_is_lost_alone, plain, teardown)
 {
 	net_rig_start(&rig, FEATURES, 1);
 	net_rig_offer(&rig, 0, NET_SIZE, 32);
@@ -217,7 +217,7 @@ static void a_frame_longer_than_all_buffers_together_is_lost_alone(void **state)
 	assert_int_equal(received(0, 3), 64);
 }
 
-static void without_buffers_frames_wait_and_the_loop_rests(void **state)
+TEST_WITH(without_buffers_frames_wait_and_the_loop_rests, plain, teardown)
 {
 	net_rig_start(&rig, FEATURES, 1);
 	net_rig_offer(&rig, 0, 1, 2048);
@@ -233,7 +233,7 @@ static void without_buffers_frames_wait_and_the_loop_rests(void **state)
 	assert_int_equal(received(0, 1), 60);
 }
 
-static void a_flood_from_the_network_leaves_others_their_turn(void **state)
+TEST_WITH(a_flood_from_the_network_leaves_others_their_turn, plain, teardown)
 {
 	unsigned before = 0;
 
@@ -256,7 +256,7 @@ static void a_flood_from_the_network_leaves_others_their_turn(void **state)
 		assert_int_equal(received(0, 1), 60);
 }
 
-static void buffers_that_cannot_be_written_are_given_back_empty(void **state)
+TEST_WITH(buffers_that_cannot_be_written_are_given_back_empty, plain, teardown)
 {
 	static const struct wire_segment bad[] = {
 		{ 0xf0000000, 2048, true },	  /* no RAM */
@@ -283,7 +283,7 @@ static void buffers_that_cannot_be_written_are_given_back_empty(void **state)
 	assert_int_equal(received(0, 1), 60);
 }
 
-static void a_frame_shorter_than_its_addresses_is_not_received(void **state)
+TEST_WITH(a_frame_shorter_than_its_addresses_is_not_received, plain, teardown)
 {
 	net_rig_start(&rig, FEATURES, 1);
 	net_rig_offer(&rig, 0, 16, 2048);
@@ -298,7 +298,7 @@ static void a_frame_shorter_than_its_addresses_is_not_received(void **state)
 
 static const struct virtio_net_hdr_v1 no_header;
 
-static void a_frame_is_sent_whole_however_it_is_cut(void **state)
+TEST_WITH(a_frame_is_sent_whole_however_it_is_cut, plain, teardown)
 {
 	static const u32 cuts[] = { 0, 1, 12, 13, 500, 1513 };
 
@@ -312,7 +312,7 @@ static void a_frame_is_sent_whole_however_it_is_cut(void **state)
 	}
 }
 
-static void a_header_goes_to_a_network_that_has_them(void **state)
+TEST_WITH(a_header_goes_to_a_network_that_has_them, with_header, teardown)
 {
 	struct virtio_net_hdr_v1 header = {
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
@@ -345,7 +345,7 @@ static bool passes(struct virtio_net_hdr_v1 header)
 	.csum_offset = cpu_to_virtio16(offset)
 #define GSO(type, size) .gso_type = (type), .gso_size = cpu_to_virtio16(size)
 
-static void a_header_that_lies_is_dropped_with_its_frame(void **state)
+TEST_WITH(a_header_that_lies_is_dropped_with_its_frame, with_header, teardown)
 {
 	const struct virtio_net_hdr_v1 lies[] = {
 		{ CSUM(99, 0) },					 /* beyond the frame */
@@ -368,7 +368,7 @@ static void a_header_that_lies_is_dropped_with_its_frame(void **state)
 	assert_false(wire_needs_reset(rig.vm, 0));
 }
 
-static void what_is_only_a_hint_is_put_right(void **state)
+TEST_WITH(what_is_only_a_hint_is_put_right, with_header, teardown)
 {
 	struct virtio_net_hdr_v1 header = { CSUM(34, 16), GSO(VIRTIO_NET_HDR_GSO_TCPV6, 20),
 					    .hdr_len = cpu_to_virtio16(0xffff) };
@@ -383,7 +383,7 @@ static void what_is_only_a_hint_is_put_right(void **state)
 	assert_int_equal(virtio16_to_cpu(header.num_buffers), 0);
 }
 
-static void an_offload_that_was_not_negotiated_is_dropped(void **state)
+TEST_WITH(an_offload_that_was_not_negotiated_is_dropped, with_header, teardown)
 {
 	net_rig_start(&rig, FEATURES | F(VIRTIO_NET_F_CSUM) | F(VIRTIO_NET_F_HOST_TSO4), 1);
 	assert_true(passes((struct virtio_net_hdr_v1){ CSUM(34, 16) }));
@@ -395,7 +395,7 @@ static void an_offload_that_was_not_negotiated_is_dropped(void **state)
 	assert_false(passes((struct virtio_net_hdr_v1){ CSUM(34, 16) }));
 }
 
-static void what_is_no_frame_is_dropped_and_given_back(void **state)
+TEST_WITH(what_is_no_frame_is_dropped_and_given_back, plain, teardown)
 {
 	static const struct wire_segment bad[] = {
 		{ NET_TX, 5, false },		    /* not even a header */
@@ -417,7 +417,7 @@ static void what_is_no_frame_is_dropped_and_given_back(void **state)
 	assert_true(passes(no_header));
 }
 
-static void a_full_network_stops_the_guest_and_nothing_is_lost(void **state)
+TEST_WITH(a_full_network_stops_the_guest_and_nothing_is_lost, plain, teardown)
 {
 	unsigned sent = 0, seen = 0, size = 20000;
 
@@ -442,7 +442,7 @@ static void a_full_network_stops_the_guest_and_nothing_is_lost(void **state)
 	assert_true(wire_used(&rig.tx[0], NULL, NULL));
 }
 
-static void a_flood_from_the_guest_leaves_others_their_turn(void **state)
+TEST(a_flood_from_the_guest_leaves_others_their_turn)
 {
 	struct wire_segment segment = { NET_TX, NET_HEADER + 60, false };
 	unsigned seen = 0;
@@ -471,7 +471,7 @@ static void a_flood_from_the_guest_leaves_others_their_turn(void **state)
 
 /* ---- pairs ---- */
 
-static void each_pair_has_frames_of_its_own(void **state)
+TEST_WITH(each_pair_has_frames_of_its_own, four_pairs, teardown)
 {
 	const u8 pairs[2] = { 4, 0 };
 
@@ -496,7 +496,7 @@ static void each_pair_has_frames_of_its_own(void **state)
 	}
 }
 
-static void a_driver_without_pairs_has_its_control_queue_behind_the_first(void **state)
+TEST_WITH(a_driver_without_pairs_has_its_control_queue_behind_the_first, four_pairs, teardown)
 {
 	const u8 on = 1;
 
@@ -509,7 +509,7 @@ static void a_driver_without_pairs_has_its_control_queue_behind_the_first(void *
 
 /* ---- ends ---- */
 
-static void a_network_that_goes_takes_the_link_down(void **state)
+TEST_WITH(a_network_that_goes_takes_the_link_down, plain, teardown)
 {
 	unsigned before;
 
@@ -533,7 +533,7 @@ static void a_network_that_goes_takes_the_link_down(void **state)
 	assert_int_equal(loop_poll(rig.vm->loop, 20), 0);
 }
 
-static void a_network_that_goes_while_it_is_full_gives_the_buffers_back(void **state)
+TEST_WITH(a_network_that_goes_while_it_is_full_gives_the_buffers_back, plain, teardown)
 {
 	unsigned sent = 0;
 
@@ -548,7 +548,7 @@ static void a_network_that_goes_while_it_is_full_gives_the_buffers_back(void **s
 	assert_true(wire_used(&rig.tx[0], NULL, NULL));
 }
 
-static void a_reset_forgets_what_was_under_way(void **state)
+TEST_WITH(a_reset_forgets_what_was_under_way, plain, teardown)
 {
 	net_rig_start(&rig, FEATURES, 1);
 	net_rig_offer(&rig, 0, 2, 512);
@@ -564,7 +564,7 @@ static void a_reset_forgets_what_was_under_way(void **state)
 	assert_memory_equal(got + NET_HEADER, frame, 100);
 }
 
-static void a_queue_that_is_reset_alone_begins_anew(void **state)
+TEST_WITH(a_queue_that_is_reset_alone_begins_anew, plain, teardown)
 {
 	net_rig_start(&rig, FEATURES | F(VIRTIO_F_RING_RESET), 1);
 	net_rig_offer(&rig, 0, 16, 2048);
@@ -593,7 +593,7 @@ static void pause_machine(void)
 	assert_true(vm_is_paused(rig.vm));
 }
 
-static void a_paused_machine_moves_no_frame_and_loses_none(void **state)
+TEST_WITH(a_paused_machine_moves_no_frame_and_loses_none, plain, teardown)
 {
 	u8 before[2048], after[2048];
 
@@ -623,7 +623,7 @@ static void a_paused_machine_moves_no_frame_and_loses_none(void **state)
 	}
 }
 
-static void a_network_that_refuses_what_it_offered_stops_the_device(void **state)
+TEST_WITH(a_network_that_refuses_what_it_offered_stops_the_device, with_header, teardown)
 {
 	rig.net->refuses = true;
 	net_rig_start(&rig, ALL, 1);
@@ -631,47 +631,4 @@ static void a_network_that_refuses_what_it_offered_stops_the_device(void **state
 	rig.net->refuses = false;
 	net_rig_start(&rig, ALL, 1);
 	assert_false(wire_needs_reset(rig.vm, 0));
-}
-
-#define PLAIN(test)  cmocka_unit_test_setup_teardown(test, plain, teardown)
-#define HEADER(test) cmocka_unit_test_setup_teardown(test, with_header, teardown)
-#define PAIRS(test)  cmocka_unit_test_setup_teardown(test, four_pairs, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		PLAIN(it_offers_no_offload_that_its_network_lacks),
-		HEADER(it_offers_every_offload_that_its_network_has),
-		HEADER(what_the_driver_takes_of_them_the_network_is_told),
-		PLAIN(the_configuration_has_mac_status_and_mtu),
-		PLAIN(a_frame_is_received_behind_an_empty_header),
-		PLAIN(a_long_frame_is_in_several_buffers_seen_at_once),
-		HEADER(the_networks_header_reaches_the_guest),
-		HEADER(a_verified_checksum_is_not_said_to_a_driver_without_the_word),
-		PLAIN(without_merging_a_frame_too_long_for_a_buffer_is_lost_alone),
-		PLAIN(a_frame_that_needs_more_buffers_waits_for_them),
-		PLAIN(a_frame_longer_than_all_buffers_together_is_lost_alone),
-		PLAIN(without_buffers_frames_wait_and_the_loop_rests),
-		PLAIN(a_flood_from_the_network_leaves_others_their_turn),
-		PLAIN(buffers_that_cannot_be_written_are_given_back_empty),
-		PLAIN(a_frame_shorter_than_its_addresses_is_not_received),
-		PLAIN(a_frame_is_sent_whole_however_it_is_cut),
-		HEADER(a_header_goes_to_a_network_that_has_them),
-		HEADER(a_header_that_lies_is_dropped_with_its_frame),
-		HEADER(what_is_only_a_hint_is_put_right),
-		HEADER(an_offload_that_was_not_negotiated_is_dropped),
-		PLAIN(what_is_no_frame_is_dropped_and_given_back),
-		PLAIN(a_full_network_stops_the_guest_and_nothing_is_lost),
-		cmocka_unit_test(a_flood_from_the_guest_leaves_others_their_turn),
-		PAIRS(each_pair_has_frames_of_its_own),
-		PAIRS(a_driver_without_pairs_has_its_control_queue_behind_the_first),
-		PLAIN(a_network_that_goes_takes_the_link_down),
-		PLAIN(a_network_that_goes_while_it_is_full_gives_the_buffers_back),
-		PLAIN(a_reset_forgets_what_was_under_way),
-		PLAIN(a_queue_that_is_reset_alone_begins_anew),
-		PLAIN(a_paused_machine_moves_no_frame_and_loses_none),
-		HEADER(a_network_that_refuses_what_it_offered_stops_the_device),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /* virtio-net's control queue and its filters (virtio 1.4, "Control Virtqueue"). */
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "net_rig.h"
 #include "virtio/endian.h"
 
@@ -58,7 +58,7 @@ static bool arrives(const u8 *to)
 	return arrives_tagged(to, -1);
 }
 
-static void a_driver_that_sets_no_filter_gets_everything(void **state)
+TEST_WITH(a_driver_that_sets_no_filter_gets_everything, setup, teardown)
 {
 	assert_true(arrives(net_rig_mac));
 	assert_true(arrives(stranger));
@@ -67,7 +67,7 @@ static void a_driver_that_sets_no_filter_gets_everything(void **state)
 	assert_true(arrives_tagged(stranger, 5));
 }
 
-static void without_promiscuity_its_own_frames_and_broadcasts_come(void **state)
+TEST_WITH(without_promiscuity_its_own_frames_and_broadcasts_come, setup, teardown)
 {
 	assert_int_equal(COMMAND(RX, RX_PROMISC, &off, 1), OK);
 	assert_true(arrives(net_rig_mac));
@@ -76,7 +76,7 @@ static void without_promiscuity_its_own_frames_and_broadcasts_come(void **state)
 	assert_false(arrives(group));
 }
 
-static void each_mode_does_what_it_says(void **state)
+TEST_WITH(each_mode_does_what_it_says, setup, teardown)
 {
 	COMMAND(RX, RX_PROMISC, &off, 1);
 	assert_int_equal(COMMAND(RX, RX_ALLMULTI, &on, 1), OK);
@@ -114,7 +114,7 @@ static u32 tables(u8 *data, const u8 *unicast, const u8 *multicast)
 	return at - data;
 }
 
-static void addresses_of_the_tables_come_and_no_others(void **state)
+TEST_WITH(addresses_of_the_tables_come_and_no_others, setup, teardown)
 {
 	u8 data[64];
 
@@ -129,7 +129,7 @@ static void addresses_of_the_tables_come_and_no_others(void **state)
 	assert_true(arrives(other_group));
 }
 
-static void a_table_without_room_lets_all_of_its_kind_through(void **state)
+TEST_WITH(a_table_without_room_lets_all_of_its_kind_through, setup, teardown)
 {
 	u8 data[4 + 4 + 200 * NET_MAC] = { 0 };
 	u32 count = htole32(200);
@@ -143,7 +143,7 @@ static void a_table_without_room_lets_all_of_its_kind_through(void **state)
 	assert_false(arrives(group));
 }
 
-static void a_table_that_lies_about_its_length_changes_nothing(void **state)
+TEST_WITH(a_table_that_lies_about_its_length_changes_nothing, setup, teardown)
 {
 	u8 data[64];
 	u32 lie, len;
@@ -165,7 +165,7 @@ static void a_table_that_lies_about_its_length_changes_nothing(void **state)
 	assert_false(arrives(other_group));
 }
 
-static void the_guest_may_change_its_address(void **state)
+TEST_WITH(the_guest_may_change_its_address, setup, teardown)
 {
 	COMMAND(RX, RX_PROMISC, &off, 1);
 	assert_int_equal(COMMAND(MAC, MAC_ADDR_SET, stranger, 5), ERR);
@@ -178,7 +178,7 @@ static void the_guest_may_change_its_address(void **state)
 	assert_int_equal(wire_config_read(rig.vm, 0, 5, 1), net_rig_mac[5]);
 }
 
-static void vlans_that_were_added_come_and_no_others(void **state)
+TEST_WITH(vlans_that_were_added_come_and_no_others, setup, teardown)
 {
 	const u8 five[] = { 5, 0 }, last[] = { 0xff, 0x0f }, beyond[] = { 0x00, 0x10 };
 
@@ -196,7 +196,7 @@ static void vlans_that_were_added_come_and_no_others(void **state)
 	assert_int_equal(COMMAND(VLAN, VLAN_ADD, five, 1), ERR);
 }
 
-static void pairs_from_one_to_the_most_can_be_chosen(void **state)
+TEST_WITH(pairs_from_one_to_the_most_can_be_chosen, setup, teardown)
 {
 	static const u16 bad[] = { 0, 9, 0x100, 0xffff };
 	u8 data[2] = { 0, 0 };
@@ -225,7 +225,7 @@ static u8 set_offloads(u64 features)
 	return COMMAND(GUEST_OFFLOADS, GUEST_OFFLOADS_SET, &data, 8);
 }
 
-static void offloads_can_be_switched_among_those_negotiated(void **state)
+TEST_WITH(offloads_can_be_switched_among_those_negotiated, setup, teardown)
 {
 	net_rig_start(&rig, ALL & ~F(VIRTIO_NET_F_GUEST_TSO6), 1);
 	assert_int_equal(set_offloads(0), OK);
@@ -239,7 +239,7 @@ static void offloads_can_be_switched_among_those_negotiated(void **state)
 	assert_int_equal(rig.net->offloads, NET_CSUM | NET_TSO4);
 }
 
-static void what_no_class_or_command_is_is_answered_with_an_error(void **state)
+TEST_WITH(what_no_class_or_command_is_is_answered_with_an_error, setup, teardown)
 {
 	u8 data[16] = { 1 };
 
@@ -252,14 +252,14 @@ static void what_no_class_or_command_is_is_answered_with_an_error(void **state)
 	assert_int_equal(COMMAND(RX, RX_PROMISC, data, 1), ERR);
 }
 
-static void a_class_that_was_not_negotiated_is_answered_with_an_error(void **state)
+TEST_WITH(a_class_that_was_not_negotiated_is_answered_with_an_error, setup, teardown)
 {
 	net_rig_start(&rig, F(VIRTIO_NET_F_CTRL_VQ), 1);
 	assert_int_equal(COMMAND(RX, RX_PROMISC, &on, 1), ERR);
 	assert_int_equal(set_offloads(0), ERR);
 }
 
-static void a_command_without_room_for_its_answer_is_given_back(void **state)
+TEST_WITH(a_command_without_room_for_its_answer_is_given_back, setup, teardown)
 {
 	const u8 bytes[] = { VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, 0 };
 	static const struct wire_segment bad[] = { { NET_CTL, 3, false },
@@ -276,27 +276,4 @@ static void a_command_without_room_for_its_answer_is_given_back(void **state)
 	}
 	/* It was none: everything still comes. */
 	assert_true(arrives(stranger));
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_driver_that_sets_no_filter_gets_everything),
-		TEST(without_promiscuity_its_own_frames_and_broadcasts_come),
-		TEST(each_mode_does_what_it_says),
-		TEST(addresses_of_the_tables_come_and_no_others),
-		TEST(a_table_without_room_lets_all_of_its_kind_through),
-		TEST(a_table_that_lies_about_its_length_changes_nothing),
-		TEST(the_guest_may_change_its_address),
-		TEST(vlans_that_were_added_come_and_no_others),
-		TEST(pairs_from_one_to_the_most_can_be_chosen),
-		TEST(offloads_can_be_switched_among_those_negotiated),
-		TEST(what_no_class_or_command_is_is_answered_with_an_error),
-		TEST(a_class_that_was_not_negotiated_is_answered_with_an_error),
-		TEST(a_command_without_room_for_its_answer_is_given_back),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ring.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "disk/disk.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
@@ -259,7 +259,7 @@ static void check_disk(void)
 	}
 }
 
-static void a_thousand_pauses_under_load_lose_nothing(void **state)
+TEST_WITH(a_thousand_pauses_under_load_lose_nothing, setup, teardown)
 {
 	struct watch watch = { 0 };
 
@@ -287,8 +287,9 @@ static void a_thousand_pauses_under_load_lose_nothing(void **state)
 	assert_int_equal(bench.terminal.sum, bench.sum);
 	check_disk();
 }
+TEST_AGAIN(a_thousand_pauses_under_load_lose_nothing, setup_buffered, teardown)
 
-static void nothing_of_the_guests_changes_while_it_is_paused(void **state)
+TEST_WITH(nothing_of_the_guests_changes_while_it_is_paused, setup, teardown)
 {
 	struct watch watch = { 0 };
 	u64 before;
@@ -316,7 +317,7 @@ static void nothing_of_the_guests_changes_while_it_is_paused(void **state)
 	assert_int_equal(bench.terminal.typed, 0);
 }
 
-static void the_machine_goes_on_when_nobody_wants_a_pause_any_more(void **state)
+TEST_WITH(the_machine_goes_on_when_nobody_wants_a_pause_any_more, setup, teardown)
 {
 	struct watch watch = { 0 };
 
@@ -331,7 +332,7 @@ static void the_machine_goes_on_when_nobody_wants_a_pause_any_more(void **state)
 	vm_resume(bench.vm, VM_PAUSE_USER);
 }
 
-static void a_pause_that_is_taken_back_is_said(void **state)
+TEST_WITH(a_pause_that_is_taken_back_is_said, setup, teardown)
 {
 	struct watch watch = { .watch.told = told }, other = { .watch.told = told };
 
@@ -351,7 +352,7 @@ static void a_pause_that_is_taken_back_is_said(void **state)
 	collect(DEPTH, 0);
 }
 
-static void a_machine_may_end_while_it_is_paused(void **state)
+TEST_WITH(a_machine_may_end_while_it_is_paused, setup, teardown)
 {
 	struct watch watch = { 0 };
 
@@ -359,24 +360,4 @@ static void a_machine_may_end_while_it_is_paused(void **state)
 		write_block();
 	wire_kick(&bench.blk);
 	pause_and_wait(&watch);
-}
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_thousand_pauses_under_load_lose_nothing, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(a_thousand_pauses_under_load_lose_nothing,
-						setup_buffered, teardown),
-		cmocka_unit_test_setup_teardown(nothing_of_the_guests_changes_while_it_is_paused,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			the_machine_goes_on_when_nobody_wants_a_pause_any_more, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_pause_that_is_taken_back_is_said, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(a_machine_may_end_while_it_is_paused, setup,
-						teardown),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "pci_driver.h"
 #include "virtio/pci.h"
 
@@ -48,7 +48,7 @@ static void move(struct pci_bench *bench, u64 address)
 
 /* ---- kicks ---- */
 
-static void a_kick_is_the_16_bit_index_at_the_queues_own_address(void **state)
+TEST_WITH(a_kick_is_the_16_bit_index_at_the_queues_own_address, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	static const struct {
@@ -72,7 +72,7 @@ static void a_kick_is_the_16_bit_index_at_the_queues_own_address(void **state)
 	assert_int_equal(bench->echo->kicks, 1);
 }
 
-static void a_kick_before_driver_ok_is_ignored(void **state)
+TEST_WITH(a_kick_before_driver_ok_is_ignored, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -84,7 +84,7 @@ static void a_kick_before_driver_ok_is_ignored(void **state)
 	assert_int_equal(bench->echo->kicks, 0);
 }
 
-static void a_kick_on_the_vcpu_is_served_before_the_write_returns(void **state)
+TEST_WITH(a_kick_on_the_vcpu_is_served_before_the_write_returns, setup_vcpu, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -98,7 +98,7 @@ static void a_kick_on_the_vcpu_is_served_before_the_write_returns(void **state)
 	assert_int_equal(wire_ioevents(), 0);
 }
 
-static void ioevents_are_added_at_driver_ok_and_survive_a_reset(void **state)
+TEST_WITH(ioevents_are_added_at_driver_ok_and_survive_a_reset, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -111,7 +111,7 @@ static void ioevents_are_added_at_driver_ok_and_survive_a_reset(void **state)
 	pci_bench_echoes(bench);
 }
 
-static void nothing_is_served_without_bus_master_and_nothing_is_lost(void **state)
+TEST_WITH(nothing_is_served_without_bus_master_and_nothing_is_lost, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -129,7 +129,7 @@ static void nothing_is_served_without_bus_master_and_nothing_is_lost(void **stat
 
 /* ---- BARs that move ---- */
 
-static void kicks_move_with_the_bar(void **state)
+TEST_WITH(kicks_move_with_the_bar, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -146,7 +146,7 @@ static void kicks_move_with_the_bar(void **state)
 }
 
 /* Its registers get what a stale doorbell would have eaten. */
-static void who_comes_to_the_old_address_gets_its_own_writes(void **state)
+TEST_WITH(who_comes_to_the_old_address_gets_its_own_writes, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	struct echo *second = echo_alloc(bench->vm);
@@ -173,7 +173,7 @@ static void who_comes_to_the_old_address_gets_its_own_writes(void **state)
 	pci_bench_echoes(bench);
 }
 
-static void a_bar_that_is_switched_off_has_no_doorbells(void **state)
+TEST_WITH(a_bar_that_is_switched_off_has_no_doorbells, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	u64 bar = pci_rig_bar(bench->vm, BENCH_SLOT, 4);
@@ -189,7 +189,7 @@ static void a_bar_that_is_switched_off_has_no_doorbells(void **state)
 	pci_bench_echoes(bench);
 }
 
-static void doorbells_first_heard_while_the_bar_is_off_are_armed_later(void **state)
+TEST_WITH(doorbells_first_heard_while_the_bar_is_off_are_armed_later, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -206,7 +206,7 @@ static void doorbells_first_heard_while_the_bar_is_off_are_armed_later(void **st
 	pci_bench_echoes(bench);
 }
 
-static void a_guest_that_moves_for_ever_does_without_ioevents(void **state)
+TEST_WITH(a_guest_that_moves_for_ever_does_without_ioevents, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -218,7 +218,7 @@ static void a_guest_that_moves_for_ever_does_without_ioevents(void **state)
 	pci_bench_echoes(bench);
 }
 
-static void absurd_bars_change_nothing_but_their_own_device(void **state)
+TEST_WITH(absurd_bars_change_nothing_but_their_own_device, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	static const u64 absurd[] = { 0,
@@ -252,7 +252,7 @@ static void absurd_bars_change_nothing_but_their_own_device(void **state)
 	assert_int_equal(wire_msis(NULL), 1);
 }
 
-static void decoding_half_an_address_is_no_harm(void **state)
+TEST_WITH(decoding_half_an_address_is_no_harm, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	u64 home = pci_rig_bar(bench->vm, BENCH_SLOT, 4);
@@ -292,7 +292,7 @@ static void write_through(struct pci_bench *bench, u32 value, unsigned len)
 		      bench->driver.window.at + sizeof(struct virtio_pci_cap), value, len);
 }
 
-static void a_read_stores_the_first_bytes_of_the_window(void **state)
+TEST_WITH(a_read_stores_the_first_bytes_of_the_window, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -309,7 +309,7 @@ static void a_read_stores_the_first_bytes_of_the_window(void **state)
 	assert_int_equal(through(bench, 0, 4), 0x17161513);
 }
 
-static void a_write_takes_the_first_bytes_of_the_window(void **state)
+TEST_WITH(a_write_takes_the_first_bytes_of_the_window, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -321,7 +321,7 @@ static void a_write_takes_the_first_bytes_of_the_window(void **state)
 	assert_int_equal(pci_driver_get(&bench->driver, &bench->driver.device, 0, 4), 0x13121155);
 }
 
-static void a_window_on_nothing_reads_what_was_there_and_writes_nothing(void **state)
+TEST_WITH(a_window_on_nothing_reads_what_was_there_and_writes_nothing, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	static const struct {
@@ -346,7 +346,7 @@ static void a_window_on_nothing_reads_what_was_there_and_writes_nothing(void **s
 	assert_int_equal(pci_rig_load(bench->vm, pci_rig_bar(bench->vm, BENCH_SLOT, 1), 4), 0);
 }
 
-static void only_the_windows_own_fields_are_the_drivers(void **state)
+TEST_WITH(only_the_windows_own_fields_are_the_drivers, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	u16 at = bench->driver.window.at;
@@ -362,7 +362,7 @@ static void only_the_windows_own_fields_are_the_drivers(void **state)
 }
 
 /* As firmware may: the kick, too. */
-static void a_driver_can_do_with_the_window_alone(void **state)
+TEST_WITH(a_driver_can_do_with_the_window_alone, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -371,33 +371,4 @@ static void a_driver_can_do_with_the_window_alone(void **state)
 	pci_bench_up(bench, 0);
 	pci_bench_echoes(bench);
 	assert_int_equal(pci_driver_get(&bench->driver, &bench->driver.isr, 0, 1), 1);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(a_kick_is_the_16_bit_index_at_the_queues_own_address),
-		TEST(a_kick_before_driver_ok_is_ignored),
-		cmocka_unit_test_setup_teardown(
-			a_kick_on_the_vcpu_is_served_before_the_write_returns, setup_vcpu,
-			teardown),
-		TEST(ioevents_are_added_at_driver_ok_and_survive_a_reset),
-		TEST(nothing_is_served_without_bus_master_and_nothing_is_lost),
-		TEST(kicks_move_with_the_bar),
-		TEST(who_comes_to_the_old_address_gets_its_own_writes),
-		TEST(a_bar_that_is_switched_off_has_no_doorbells),
-		TEST(doorbells_first_heard_while_the_bar_is_off_are_armed_later),
-		TEST(a_guest_that_moves_for_ever_does_without_ioevents),
-		TEST(absurd_bars_change_nothing_but_their_own_device),
-		TEST(decoding_half_an_address_is_no_harm),
-		TEST(a_read_stores_the_first_bytes_of_the_window),
-		TEST(a_write_takes_the_first_bytes_of_the_window),
-		TEST(a_window_on_nothing_reads_what_was_there_and_writes_nothing),
-		TEST(only_the_windows_own_fields_are_the_drivers),
-		TEST(a_driver_can_do_with_the_window_alone),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "pci_driver.h"
 #include "virtio/pci.h"
 
@@ -44,7 +44,7 @@ static void assert_message(unsigned count, u32 data)
 
 /* ---- INTx ---- */
 
-static void the_line_is_high_until_the_isr_status_is_read(void **state)
+TEST_WITH(the_line_is_high_until_the_isr_status_is_read, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -61,7 +61,7 @@ static void the_line_is_high_until_the_isr_status_is_read(void **state)
 	assert_int_equal(wire_msis(NULL), 0);
 }
 
-static void the_isr_status_is_one_byte_and_is_not_written(void **state)
+TEST_WITH(the_isr_status_is_one_byte_and_is_not_written, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	const struct pci_driver *driver = &bench->driver;
@@ -76,7 +76,7 @@ static void the_isr_status_is_one_byte_and_is_not_written(void **state)
 	assert_int_equal(isr(bench), ISR_QUEUE);
 }
 
-static void a_reset_lowers_the_line(void **state)
+TEST_WITH(a_reset_lowers_the_line, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -87,7 +87,7 @@ static void a_reset_lowers_the_line(void **state)
 	assert_int_equal(isr(bench), 0);
 }
 
-static void interrupt_disable_keeps_the_line_low(void **state)
+TEST_WITH(interrupt_disable_keeps_the_line_low, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
@@ -102,7 +102,7 @@ static void interrupt_disable_keeps_the_line_low(void **state)
 
 /* ---- MSI-X ---- */
 
-static void queues_and_configuration_have_vectors_of_their_own(void **state)
+TEST_WITH(queues_and_configuration_have_vectors_of_their_own, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -118,7 +118,7 @@ static void queues_and_configuration_have_vectors_of_their_own(void **state)
 	assert_int_equal(isr(bench), VIRTIO_PCI_ISR_CONFIG);
 }
 
-static void events_without_a_vector_are_silent(void **state)
+TEST_WITH(events_without_a_vector_are_silent, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -133,7 +133,7 @@ static void events_without_a_vector_are_silent(void **state)
 	assert_false(wire_level(BENCH_GSI));
 }
 
-static void events_may_share_a_vector(void **state)
+TEST_WITH(events_may_share_a_vector, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -148,7 +148,7 @@ static void events_may_share_a_vector(void **state)
 	assert_message(2, RIG_MESSAGE(2));
 }
 
-static void vectors_past_the_table_read_back_as_none(void **state)
+TEST_WITH(vectors_past_the_table_read_back_as_none, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	static const u16 bad[] = { ECHO_QUEUES + 1, 0x7ff, 0x800, 0xfffe, 0xffff };
@@ -171,7 +171,7 @@ static void vectors_past_the_table_read_back_as_none(void **state)
 	}
 }
 
-static void a_reset_unmaps_all_events(void **state)
+TEST_WITH(a_reset_unmaps_all_events, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -191,7 +191,7 @@ static void a_reset_unmaps_all_events(void **state)
 	assert_message(1, RIG_MESSAGE(1));
 }
 
-static void a_masked_vector_keeps_its_message_pending(void **state)
+TEST_WITH(a_masked_vector_keeps_its_message_pending, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -206,7 +206,7 @@ static void a_masked_vector_keeps_its_message_pending(void **state)
 	assert_int_equal(pci_driver_pending(&bench->driver), 0);
 }
 
-static void the_line_follows_msix_enable(void **state)
+TEST_WITH(the_line_follows_msix_enable, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -221,7 +221,7 @@ static void the_line_follows_msix_enable(void **state)
 	assert_false(wire_level(BENCH_GSI));
 }
 
-static void vectors_are_accessed_by_dwords_and_quadwords_inside_the_table(void **state)
+TEST_WITH(vectors_are_accessed_by_dwords_and_quadwords_inside_the_table, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	u64 table = pci_rig_bar(bench->vm, BENCH_SLOT, 1);
@@ -241,7 +241,7 @@ static void vectors_are_accessed_by_dwords_and_quadwords_inside_the_table(void *
 	assert_message(1, RIG_MESSAGE(1));
 }
 
-static void a_guest_that_uses_no_msix_has_no_routes(void **state)
+TEST_WITH(a_guest_that_uses_no_msix_has_no_routes, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -268,7 +268,7 @@ static int far_resolve(struct dma_space *space, iova_t address, bool send, gpa_t
 	return 0;
 }
 
-static void messages_go_where_the_devices_space_leads(void **state)
+TEST_WITH(messages_go_where_the_devices_space_leads, setup, teardown)
 {
 	static struct dma_space_ops ops; /* they outlive the test: the device does */
 	static struct dma_space space;
@@ -300,28 +300,4 @@ static void messages_go_where_the_devices_space_leads(void **state)
 		assert_int_equal(wire_msis(NULL), i);
 		assert_int_equal(space.faults, 1);
 	}
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(the_line_is_high_until_the_isr_status_is_read),
-		TEST(the_isr_status_is_one_byte_and_is_not_written),
-		TEST(a_reset_lowers_the_line),
-		TEST(interrupt_disable_keeps_the_line_low),
-		TEST(queues_and_configuration_have_vectors_of_their_own),
-		TEST(events_without_a_vector_are_silent),
-		TEST(events_may_share_a_vector),
-		TEST(vectors_past_the_table_read_back_as_none),
-		TEST(a_reset_unmaps_all_events),
-		TEST(a_masked_vector_keeps_its_message_pending),
-		TEST(the_line_follows_msix_enable),
-		TEST(vectors_are_accessed_by_dwords_and_quadwords_inside_the_table),
-		TEST(a_guest_that_uses_no_msix_has_no_routes),
-		TEST(messages_go_where_the_devices_space_leads),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "pci_driver.h"
 #include "virtio/pci.h"
 
@@ -65,7 +65,7 @@ static void device_put(struct pci_bench *bench, u32 offset, u64 value, unsigned 
 
 /* ---- identity, structures ---- */
 
-static void the_function_says_that_it_is_a_modern_virtio_device(void **state)
+TEST_WITH(the_function_says_that_it_is_a_modern_virtio_device, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	struct vm *vm = bench->vm;
@@ -91,7 +91,7 @@ static void assert_inside(struct pci_bench *bench, const struct pci_structure *s
 	assert_true(structure->offset + structure->length <= 0x4000);
 }
 
-static void every_structure_is_aligned_and_large_enough(void **state)
+TEST_WITH(every_structure_is_aligned_and_large_enough, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	const struct pci_driver *driver = &bench->driver;
@@ -104,7 +104,7 @@ static void every_structure_is_aligned_and_large_enough(void **state)
 	assert_int_equal(get(bench, VIRTIO_PCI_COMMON_NUMQ, 2), ECHO_QUEUES);
 }
 
-static void capabilities_say_their_length_and_cannot_be_written(void **state)
+TEST_WITH(capabilities_say_their_length_and_cannot_be_written, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	const struct pci_driver *driver = &bench->driver;
@@ -128,7 +128,7 @@ static void capabilities_say_their_length_and_cannot_be_written(void **state)
 
 /* ---- widths ---- */
 
-static void fields_answer_accesses_of_their_own_width_alone(void **state)
+TEST_WITH(fields_answer_accesses_of_their_own_width_alone, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	static const unsigned widths[] = { 1, 2, 4, 8 };
@@ -152,7 +152,7 @@ static void fields_answer_accesses_of_their_own_width_alone(void **state)
 	assert_int_equal(get(bench, VIRTIO_PCI_COMMON_Q_SIZE + 1, 2), 0);
 }
 
-static void both_halves_of_an_address_are_fields_of_their_own(void **state)
+TEST_WITH(both_halves_of_an_address_are_fields_of_their_own, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	static const u32 fields[] = { VIRTIO_PCI_COMMON_Q_DESCLO, VIRTIO_PCI_COMMON_Q_AVAILLO,
@@ -183,7 +183,7 @@ static void hammer(struct pci_bench *bench)
 	}
 }
 
-static void every_register_survives_every_value(void **state)
+TEST_WITH(every_register_survives_every_value, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -197,7 +197,7 @@ static void every_register_survives_every_value(void **state)
 
 /* ---- features, status ---- */
 
-static void the_transport_offers_its_own_features(void **state)
+TEST_WITH(the_transport_offers_its_own_features, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -208,7 +208,7 @@ static void the_transport_offers_its_own_features(void **state)
 	assert_true(bench->echo->device.accepted == OWN);
 }
 
-static void what_the_driver_accepted_reads_back_by_halves(void **state)
+TEST_WITH(what_the_driver_accepted_reads_back_by_halves, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -224,7 +224,7 @@ static void what_the_driver_accepted_reads_back_by_halves(void **state)
 	assert_int_equal(get(bench, VIRTIO_PCI_COMMON_GF, 4), 0);
 }
 
-static void an_endpoint_insists_on_access_platform(void **state)
+TEST_WITH(an_endpoint_insists_on_access_platform, setup_endpoint, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -235,7 +235,7 @@ static void an_endpoint_insists_on_access_platform(void **state)
 			 BENCH_SLOT << 3);
 }
 
-static void features_that_were_not_offered_are_refused(void **state)
+TEST_WITH(features_that_were_not_offered_are_refused, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -244,7 +244,7 @@ static void features_that_were_not_offered_are_refused(void **state)
 	assert_true(pci_driver_negotiate(&bench->driver, 0));
 }
 
-static void status_reads_0_when_the_reset_is_done(void **state)
+TEST_WITH(status_reads_0_when_the_reset_is_done, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -261,7 +261,7 @@ static void status_reads_0_when_the_reset_is_done(void **state)
 	pci_bench_echoes(bench);
 }
 
-static void a_broken_device_heeds_nothing_but_its_reset(void **state)
+TEST_WITH(a_broken_device_heeds_nothing_but_its_reset, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -281,7 +281,7 @@ static void a_broken_device_heeds_nothing_but_its_reset(void **state)
 
 /* ---- queues ---- */
 
-static void a_queue_that_does_not_exist_is_all_zero_and_ignores_writes(void **state)
+TEST_WITH(a_queue_that_does_not_exist_is_all_zero_and_ignores_writes, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	static const u16 absent[] = { ECHO_QUEUES, 255, 0x8000, 0xffff };
@@ -304,7 +304,7 @@ static void a_queue_that_does_not_exist_is_all_zero_and_ignores_writes(void **st
 	pci_bench_echoes(bench);
 }
 
-static void queue_size_is_the_maximum_until_the_driver_chooses(void **state)
+TEST_WITH(queue_size_is_the_maximum_until_the_driver_chooses, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -315,7 +315,7 @@ static void queue_size_is_the_maximum_until_the_driver_chooses(void **state)
 	assert_int_equal(get(bench, VIRTIO_PCI_COMMON_Q_SIZE, 2), VIRTQ_MAX_SIZE);
 }
 
-static void queues_of_impossible_size_are_refused(void **state)
+TEST_WITH(queues_of_impossible_size_are_refused, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	static const u16 bad[] = { 0, 3, 17, 2048, 0x8000, 0xffff };
@@ -331,7 +331,7 @@ static void queues_of_impossible_size_are_refused(void **state)
 	}
 }
 
-static void an_enabled_queue_keeps_its_layout_and_stays_enabled(void **state)
+TEST_WITH(an_enabled_queue_keeps_its_layout_and_stays_enabled, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -346,7 +346,7 @@ static void an_enabled_queue_keeps_its_layout_and_stays_enabled(void **state)
 	pci_bench_echoes(bench);
 }
 
-static void a_queue_waits_for_features_ok(void **state)
+TEST_WITH(a_queue_waits_for_features_ok, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -354,7 +354,7 @@ static void a_queue_waits_for_features_ok(void **state)
 	assert_int_equal(get(bench, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
 }
 
-static void queue_reset_stops_one_queue_and_it_starts_afresh(void **state)
+TEST_WITH(queue_reset_stops_one_queue_and_it_starts_afresh, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -374,7 +374,7 @@ static void queue_reset_stops_one_queue_and_it_starts_afresh(void **state)
 	assert_int_equal(get(bench, VIRTIO_PCI_COMMON_Q_MSIX, 2), 2);
 }
 
-static void queue_reset_does_nothing_unless_negotiated(void **state)
+TEST_WITH(queue_reset_does_nothing_unless_negotiated, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -386,7 +386,7 @@ static void queue_reset_does_nothing_unless_negotiated(void **state)
 
 /* ---- device configuration ---- */
 
-static void device_configuration_takes_widths_1_2_and_4_inside_it(void **state)
+TEST_WITH(device_configuration_takes_widths_1_2_and_4_inside_it, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -404,7 +404,7 @@ static void device_configuration_takes_widths_1_2_and_4_inside_it(void **state)
 	assert_int_equal(device_get(bench, 12, 4), 0x1f1e1d1c);
 }
 
-static void the_generation_changes_for_who_read_a_changed_value(void **state)
+TEST_WITH(the_generation_changes_for_who_read_a_changed_value, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	u8 before = get(bench, VIRTIO_PCI_COMMON_CFGGENERATION, 1);
@@ -423,7 +423,7 @@ static void the_generation_changes_for_who_read_a_changed_value(void **state)
 
 /* ---- life ---- */
 
-static void two_devices_cannot_share_a_slot(void **state)
+TEST_WITH(two_devices_cannot_share_a_slot, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 	struct echo *second = echo_alloc(bench->vm);
@@ -437,7 +437,7 @@ static void two_devices_cannot_share_a_slot(void **state)
 	pci_bench_echoes(bench);
 }
 
-static void a_destroyed_device_is_reset_first(void **state)
+TEST_WITH(a_destroyed_device_is_reset_first, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -447,38 +447,4 @@ static void a_destroyed_device_is_reset_first(void **state)
 	pci_bench_add(bench);
 	pci_driver_kick(&bench->driver, &bench->queue);
 	/* The rest is the teardown's: nothing may be left, nobody called. */
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(the_function_says_that_it_is_a_modern_virtio_device),
-		TEST(every_structure_is_aligned_and_large_enough),
-		TEST(capabilities_say_their_length_and_cannot_be_written),
-		TEST(fields_answer_accesses_of_their_own_width_alone),
-		TEST(both_halves_of_an_address_are_fields_of_their_own),
-		TEST(every_register_survives_every_value),
-		TEST(the_transport_offers_its_own_features),
-		TEST(what_the_driver_accepted_reads_back_by_halves),
-		cmocka_unit_test_setup_teardown(an_endpoint_insists_on_access_platform,
-						setup_endpoint, teardown),
-		TEST(features_that_were_not_offered_are_refused),
-		TEST(status_reads_0_when_the_reset_is_done),
-		TEST(a_broken_device_heeds_nothing_but_its_reset),
-		TEST(a_queue_that_does_not_exist_is_all_zero_and_ignores_writes),
-		TEST(queue_size_is_the_maximum_until_the_driver_chooses),
-		TEST(queues_of_impossible_size_are_refused),
-		TEST(an_enabled_queue_keeps_its_layout_and_stays_enabled),
-		TEST(a_queue_waits_for_features_ok),
-		TEST(queue_reset_stops_one_queue_and_it_starts_afresh),
-		TEST(queue_reset_does_nothing_unless_negotiated),
-		TEST(device_configuration_takes_widths_1_2_and_4_inside_it),
-		TEST(the_generation_changes_for_who_read_a_changed_value),
-		TEST(two_devices_cannot_share_a_slot),
-		TEST(a_destroyed_device_is_reset_first),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_ids.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "pci_driver.h"
 #include "virtio/pci.h"
 #include "virtio/rng.h"
@@ -55,7 +55,7 @@ static void noise(struct pci_driver *driver)
 	assert_memory_not_equal(a, b, 64);
 }
 
-static void a_stock_device_works_behind_bars_and_interrupts_by_intx(void **state)
+TEST_WITH(a_stock_device_works_behind_bars_and_interrupts_by_intx, setup, teardown)
 {
 	struct pci_driver driver;
 
@@ -67,7 +67,7 @@ static void a_stock_device_works_behind_bars_and_interrupts_by_intx(void **state
 }
 
 /* "An alternative (and likely suboptimal) access method": BARs that nobody has switched on. */
-static void a_stock_device_works_through_configuration_space_alone(void **state)
+TEST_WITH(a_stock_device_works_through_configuration_space_alone, setup, teardown)
 {
 	struct pci_driver driver;
 
@@ -77,16 +77,4 @@ static void a_stock_device_works_through_configuration_space_alone(void **state)
 	noise(&driver);
 	assert_int_equal(pci_driver_get(&driver, &driver.isr, 0, 1), 1);
 	assert_int_equal(pci_driver_get(&driver, &driver.isr, 0, 1), 0);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(a_stock_device_works_behind_bars_and_interrupts_by_intx),
-		TEST(a_stock_device_works_through_configuration_space_alone),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <linux/virtio_mmio.h>
 #include <stdlib.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu_driver.h"
 #include "pci_driver.h"
 #include "virtio/place.h"
@@ -140,29 +140,29 @@ static void on_pci(bool translated)
 	expect_word(&queue, len);
 }
 
-static void a_device_works_on_mmio(void **state)
+TEST_WITH(a_device_works_on_mmio, set_up, tear_down)
 {
 	on_mmio(false);
 }
 
-static void a_device_works_on_pci(void **state)
+TEST_WITH(a_device_works_on_pci, set_up, tear_down)
 {
 	on_pci(false);
 }
 
-static void a_device_works_on_mmio_behind_the_iommu(void **state)
+TEST_WITH(a_device_works_on_mmio_behind_the_iommu, set_up, tear_down)
 {
 	on_mmio(true);
 }
 
-static void a_device_works_on_pci_behind_the_iommu(void **state)
+TEST_WITH(a_device_works_on_pci_behind_the_iommu, set_up, tear_down)
 {
 	on_pci(true);
 }
 
 /* ---- places ---- */
 
-static void a_pci_place_has_its_address_for_an_endpoint_id(void **state)
+TEST_WITH(a_pci_place_has_its_address_for_an_endpoint_id, set_up, tear_down)
 {
 	const struct device_want want = { .name = "a" };
 	const struct device_want beside = { .name = "b", .same_slot = true };
@@ -182,7 +182,7 @@ static void a_pci_place_has_its_address_for_an_endpoint_id(void **state)
 	rig_start(&rig, ALL_FEATURES);
 }
 
-static void places_that_are_out_are_refused_with_a_line(void **state)
+TEST_WITH(places_that_are_out_are_refused_with_a_line, set_up, tear_down)
 {
 	const struct device_want want = { .name = "a" };
 	unsigned mmio_places = device_places(&host, DEVICE_BUS_MMIO);
@@ -200,20 +200,4 @@ static void places_that_are_out_are_refused_with_a_line(void **state)
 		assert_int_equal(device_place(&host, &want, &place, NULL), 0);
 	assert_int_equal(device_place(&host, &want, &place, NULL), -ENOSPC);
 	rig_start(&rig, ALL_FEATURES);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(a_device_works_on_mmio),
-		TEST(a_device_works_on_pci),
-		TEST(a_device_works_on_mmio_behind_the_iommu),
-		TEST(a_device_works_on_pci_behind_the_iommu),
-		TEST(a_pci_place_has_its_address_for_an_endpoint_id),
-		TEST(places_that_are_out_are_refused_with_a_line),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_pci.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "fake_disk.h"
 #include "iommu_driver.h"
 #include "vcpus.h"
@@ -156,7 +156,7 @@ static void disk_works(struct bench *bench)
 
 /* ---- of a device ---- */
 
-static void a_reset_is_over_when_the_disk_is_done_and_nothing_is_written_back(void **state)
+TEST_WITH(a_reset_is_over_when_the_disk_is_done_and_nothing_is_written_back, setup, teardown)
 {
 	struct bench *bench = *state;
 	unsigned interrupts = wire_interrupts(WIRE_GSI + DISK_SLOT);
@@ -184,7 +184,7 @@ static void a_reset_is_over_when_the_disk_is_done_and_nothing_is_written_back(vo
 	disk_works(bench);
 }
 
-static void other_devices_and_the_loop_do_not_wait_for_a_reset(void **state)
+TEST_WITH(other_devices_and_the_loop_do_not_wait_for_a_reset, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct vcpu_write *reset;
@@ -203,7 +203,7 @@ static void other_devices_and_the_loop_do_not_wait_for_a_reset(void **state)
 	vcpu_ends(reset, bench->vm);
 }
 
-static void registers_are_inert_while_a_reset_waits(void **state)
+TEST_WITH(registers_are_inert_while_a_reset_waits, setup, teardown)
 {
 	struct bench *bench = *state;
 	u8 status = wire_status(bench->vm, DISK_SLOT);
@@ -232,7 +232,7 @@ static void registers_are_inert_while_a_reset_waits(void **state)
 	assert_int_equal(wire_status(bench->vm, DISK_SLOT), 0);
 }
 
-static void vcpus_that_reset_one_device_at_once_are_all_through(void **state)
+TEST_WITH(vcpus_that_reset_one_device_at_once_are_all_through, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct vcpu_write *resets[3];
@@ -250,7 +250,7 @@ static void vcpus_that_reset_one_device_at_once_are_all_through(void **state)
 	disk_works(bench);
 }
 
-static void a_queue_is_enabled_and_its_reset_reads_1_until_the_disk_is_done(void **state)
+TEST_WITH(a_queue_is_enabled_and_its_reset_reads_1_until_the_disk_is_done, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct virtq *queue = &bench->blk->queues[0];
@@ -280,7 +280,7 @@ static void a_queue_is_enabled_and_its_reset_reads_1_until_the_disk_is_done(void
 	assert_true(wire_used(&bench->queue, NULL, NULL));
 }
 
-static void a_device_reset_takes_a_queue_reset_with_it(void **state)
+TEST_WITH(a_device_reset_takes_a_queue_reset_with_it, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct vcpu_write *of_queue, *of_device;
@@ -301,7 +301,7 @@ static void a_device_reset_takes_a_queue_reset_with_it(void **state)
 }
 
 /* teardown() sees that the machine ends in good order, the disk drained. */
-static void a_stop_ends_the_wait_and_the_device_stays_in_its_reset(void **state)
+TEST_WITH(a_stop_ends_the_wait_and_the_device_stays_in_its_reset, setup, teardown)
 {
 	struct bench *bench = *state;
 	u8 status = wire_status(bench->vm, DISK_SLOT);
@@ -320,7 +320,7 @@ static void a_stop_ends_the_wait_and_the_device_stays_in_its_reset(void **state)
 	assert_int_equal(wire_status(bench->vm, DISK_SLOT), status);
 }
 
-static void a_loop_that_ends_leaves_no_vcpu_waiting(void **state)
+TEST_WITH(a_loop_that_ends_leaves_no_vcpu_waiting, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct vcpu_write *resets[2];
@@ -345,7 +345,7 @@ static void attach_disk(struct bench *bench, u32 flags)
 		assert_int_equal(rig_map(&bench->rig, DOMAIN, 0, WIRE_RAM - 1, 0, READ_WRITE), 0);
 }
 
-static void a_reset_of_the_iommu_waits_for_io_on_translations_that_it_took_away(void **state)
+TEST_WITH(a_reset_of_the_iommu_waits_for_io_on_translations_that_it_took_away, setup, teardown)
 {
 	struct bench *bench = *state;
 	const struct virtio_device *viommu = viommu_device(bench->rig.viommu);
@@ -369,7 +369,7 @@ static void a_reset_of_the_iommu_waits_for_io_on_translations_that_it_took_away(
 	assert_int_equal(byte_at(bench, DATA + 511), 0x5a);
 }
 
-static void it_does_not_wait_for_a_device_whose_bypass_goes_on(void **state)
+TEST_WITH(it_does_not_wait_for_a_device_whose_bypass_goes_on, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -382,7 +382,7 @@ static void it_does_not_wait_for_a_device_whose_bypass_goes_on(void **state)
 	assert_int_equal(byte_at(bench, STATUS), VIRTIO_BLK_S_OK);
 }
 
-static void it_does_not_wait_for_io_that_begins_later(void **state)
+TEST_WITH(it_does_not_wait_for_io_that_begins_later, setup, teardown)
 {
 	struct bench *bench = *state;
 	const struct virtio_device *viommu = viommu_device(bench->rig.viommu);
@@ -401,7 +401,7 @@ static void it_does_not_wait_for_io_that_begins_later(void **state)
 	assert_int_equal(wire_status(bench->vm, IOMMU_SLOT), 0);
 }
 
-static void the_end_of_bypass_waits_for_io_that_it_has_let(void **state)
+TEST_WITH(the_end_of_bypass_waits_for_io_that_it_has_let, setup, teardown)
 {
 	const u32 bypass = offsetof(struct virtio_iommu_config, bypass);
 	struct bench *bench = *state;
@@ -419,7 +419,7 @@ static void the_end_of_bypass_waits_for_io_that_it_has_let(void **state)
 	assert_null(bench->disk->running);
 }
 
-static void a_detach_waits_for_io_that_was_under_way_and_for_no_other(void **state)
+TEST_WITH(a_detach_waits_for_io_that_was_under_way_and_for_no_other, setup, teardown)
 {
 	const struct virtio_iommu_req_detach request = { .head.type = VIRTIO_IOMMU_T_DETACH,
 							 .domain = htole32(DOMAIN),
@@ -486,7 +486,7 @@ static void host_finishes(struct pci_host *host)
 	assert_int_equal(eventfd_write(host->source.fd, 1), 0);
 }
 
-static void over_pci_status_reads_0_when_all_is_done(void **state)
+TEST_WITH(over_pci_status_reads_0_when_all_is_done, pci_setup, pci_teardown)
 {
 	struct pci_host *host = *state;
 	struct pci_bench *bench = &host->bench;
@@ -512,7 +512,7 @@ static void over_pci_status_reads_0_when_all_is_done(void **state)
 	pci_bench_echoes(bench);
 }
 
-static void over_pci_a_queue_reset_is_that_queues_alone(void **state)
+TEST_WITH(over_pci_a_queue_reset_is_that_queues_alone, pci_setup, pci_teardown)
 {
 	struct pci_host *host = *state;
 	struct pci_bench *bench = &host->bench;
@@ -536,7 +536,7 @@ static void over_pci_a_queue_reset_is_that_queues_alone(void **state)
 	assert_int_equal(pci_bench_get(bench, VIRTIO_PCI_COMMON_Q_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
 }
 
-static void a_reset_through_the_configuration_window_waits_as_well(void **state)
+TEST_WITH(a_reset_through_the_configuration_window_waits_as_well, pci_setup, pci_teardown)
 {
 	struct pci_host *host = *state;
 	struct pci_bench *bench = &host->bench;
@@ -550,31 +550,4 @@ static void a_reset_through_the_configuration_window_waits_as_well(void **state)
 	host_finishes(host);
 	vcpu_ends(reset, bench->vm);
 	assert_int_equal(pci_driver_status(&bench->driver), 0);
-}
-
-#define T(name)	  cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define PCI(name) cmocka_unit_test_setup_teardown(name, pci_setup, pci_teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(a_reset_is_over_when_the_disk_is_done_and_nothing_is_written_back),
-		T(other_devices_and_the_loop_do_not_wait_for_a_reset),
-		T(registers_are_inert_while_a_reset_waits),
-		T(vcpus_that_reset_one_device_at_once_are_all_through),
-		T(a_queue_is_enabled_and_its_reset_reads_1_until_the_disk_is_done),
-		T(a_device_reset_takes_a_queue_reset_with_it),
-		T(a_stop_ends_the_wait_and_the_device_stays_in_its_reset),
-		T(a_loop_that_ends_leaves_no_vcpu_waiting),
-		T(a_reset_of_the_iommu_waits_for_io_on_translations_that_it_took_away),
-		T(it_does_not_wait_for_a_device_whose_bypass_goes_on),
-		T(it_does_not_wait_for_io_that_begins_later),
-		T(the_end_of_bypass_waits_for_io_that_it_has_let),
-		T(a_detach_waits_for_io_that_was_under_way_and_for_no_other),
-		PCI(over_pci_status_reads_0_when_all_is_done),
-		PCI(over_pci_a_queue_reset_is_that_queues_alone),
-		PCI(a_reset_through_the_configuration_window_waits_as_well),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

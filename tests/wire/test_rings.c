@@ -10,7 +10,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "echo.h"
 #include "iommu_driver.h"
 
@@ -154,7 +154,7 @@ static void serve(struct bench *bench, bool indirect)
 	put(bench, TO, (u8[8]){ 0 }, 8);
 }
 
-static void a_used_ring_may_lie_anywhere_that_is_aligned_to_4(void **state)
+TEST_WITH(a_used_ring_may_lie_anywhere_that_is_aligned_to_4, setup, teardown)
 {
 	/* In front of the end of a page: an element's two fields, the index, the event index. */
 	static const unsigned before[] = { 0x40, 0x8, 0x4, 0xc, 4 + 8 * SIZE, 8 + 8 * SIZE, 0 };
@@ -167,7 +167,7 @@ static void a_used_ring_may_lie_anywhere_that_is_aligned_to_4(void **state)
 	}
 }
 
-static void event_indices_may_lie_on_another_page_than_their_ring(void **state)
+TEST_WITH(event_indices_may_lie_on_another_page_than_their_ring, setup, teardown)
 {
 	static const unsigned before[] = { 4 + 8 * SIZE, 0x40, 2 };
 	struct bench *bench = *state;
@@ -181,7 +181,7 @@ static void event_indices_may_lie_on_another_page_than_their_ring(void **state)
 	}
 }
 
-static void an_indirect_table_may_lie_anywhere(void **state)
+TEST_WITH(an_indirect_table_may_lie_anywhere, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -190,7 +190,7 @@ static void an_indirect_table_may_lie_anywhere(void **state)
 		serve(bench, true);
 }
 
-static void an_element_half_of_which_is_not_mapped_stops_the_device(void **state)
+TEST_WITH(an_element_half_of_which_is_not_mapped_stops_the_device, setup, teardown)
 {
 	struct bench *bench = *state;
 	const u16 idx = htole16(1);
@@ -252,7 +252,7 @@ static void begin_anew(struct plain *plain)
 	wire_reg_write(plain->vm, 0, VIRTIO_MMIO_QUEUE_READY, 1);
 }
 
-static void a_queue_that_is_stopped_keeps_size_and_addresses(void **state)
+TEST_WITH(a_queue_that_is_stopped_keeps_size_and_addresses, setup_plain, teardown_plain)
 {
 	struct plain *plain = *state;
 
@@ -267,7 +267,7 @@ static void a_queue_that_is_stopped_keeps_size_and_addresses(void **state)
 	echoes(plain, SIZE + 3);
 }
 
-static void a_stopped_queue_may_be_laid_out_anew_in_part(void **state)
+TEST_WITH(a_stopped_queue_may_be_laid_out_anew_in_part, setup_plain, teardown_plain)
 {
 	struct plain *plain = *state;
 
@@ -280,7 +280,7 @@ static void a_stopped_queue_may_be_laid_out_anew_in_part(void **state)
 	assert_false(wire_needs_reset(plain->vm, 0));
 }
 
-static void a_queue_that_is_reset_forgets_them(void **state)
+TEST_WITH(a_queue_that_is_reset_forgets_them, setup_plain, teardown_plain)
 {
 	struct plain *plain = *state;
 
@@ -292,7 +292,7 @@ static void a_queue_that_is_reset_forgets_them(void **state)
 	assert_true(wire_needs_reset(plain->vm, 0));
 }
 
-static void a_queue_of_1024_entries_takes_chains_of_1024(void **state)
+TEST_WITH(a_queue_of_1024_entries_takes_chains_of_1024, setup_plain, teardown_plain)
 {
 	static struct wire_segment parts[VIRTQ_MAX_SIZE];
 	struct plain *plain = *state;
@@ -312,7 +312,7 @@ static void a_queue_of_1024_entries_takes_chains_of_1024(void **state)
 	}
 }
 
-static void what_is_filled_is_seen_at_once_and_only_when_it_is_flushed(void **state)
+TEST_WITH(what_is_filled_is_seen_at_once_and_only_when_it_is_flushed, setup_plain, teardown_plain)
 {
 	struct wire_segment pair[] = { { IN, 64, false }, { OUT, 64, true } };
 	struct plain *plain = *state;
@@ -343,24 +343,4 @@ static void what_is_filled_is_seen_at_once_and_only_when_it_is_flushed(void **st
 	plain->echo->fill = false;
 	echoes(plain, 1);
 	assert_true(wire_used(&plain->queue, NULL, NULL));
-}
-
-#define MAPPED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-#define PLAIN(test)  cmocka_unit_test_setup_teardown(test, setup_plain, teardown_plain)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		MAPPED(a_used_ring_may_lie_anywhere_that_is_aligned_to_4),
-		MAPPED(event_indices_may_lie_on_another_page_than_their_ring),
-		MAPPED(an_indirect_table_may_lie_anywhere),
-		MAPPED(an_element_half_of_which_is_not_mapped_stops_the_device),
-		PLAIN(a_queue_that_is_stopped_keeps_size_and_addresses),
-		PLAIN(a_stopped_queue_may_be_laid_out_anew_in_part),
-		PLAIN(a_queue_that_is_reset_forgets_them),
-		PLAIN(a_queue_of_1024_entries_takes_chains_of_1024),
-		PLAIN(what_is_filled_is_seen_at_once_and_only_when_it_is_flushed),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "virtio/mmio.h"
 #include "virtio/rng.h"
 #include "wire.h"
@@ -41,7 +41,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void buffers_are_filled_with_noise(void **state)
+TEST_WITH(buffers_are_filled_with_noise, setup, teardown)
 {
 	struct vm *vm = *state;
 	struct wire_queue queue = bring_up(vm);
@@ -64,7 +64,7 @@ static void buffers_are_filled_with_noise(void **state)
 	assert_int_equal(wire_interrupts(WIRE_GSI), 1);
 }
 
-static void a_large_buffer_is_filled_in_part(void **state)
+TEST_WITH(a_large_buffer_is_filled_in_part, setup, teardown)
 {
 	struct vm *vm = *state;
 	struct wire_queue queue = bring_up(vm);
@@ -80,7 +80,7 @@ static void a_large_buffer_is_filled_in_part(void **state)
 	assert_int_equal(beyond, 0);
 }
 
-static void buffers_that_cannot_be_filled_come_back_empty(void **state)
+TEST_WITH(buffers_that_cannot_be_filled_come_back_empty, setup, teardown)
 {
 	struct vm *vm = *state;
 	struct wire_queue queue = bring_up(vm);
@@ -99,7 +99,7 @@ static void buffers_that_cannot_be_filled_come_back_empty(void **state)
 	assert_false(wire_needs_reset(vm, 0));
 }
 
-static void a_full_queue_is_served_to_the_end_again_and_again(void **state)
+TEST_WITH(a_full_queue_is_served_to_the_end_again_and_again, setup, teardown)
 {
 	struct vm *vm = *state;
 	struct wire_queue queue = bring_up(vm);
@@ -114,7 +114,7 @@ static void a_full_queue_is_served_to_the_end_again_and_again(void **state)
 	}
 }
 
-static void a_broken_ring_is_forgiven_by_a_reset(void **state)
+TEST_WITH(a_broken_ring_is_forgiven_by_a_reset, setup, teardown)
 {
 	struct vm *vm = *state;
 	struct wire_queue queue = bring_up(vm);
@@ -128,19 +128,4 @@ static void a_broken_ring_is_forgiven_by_a_reset(void **state)
 	wire_add(&queue, &buffer, 1);
 	wire_kick(&queue);
 	assert_true(wire_used(&queue, NULL, NULL));
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(buffers_are_filled_with_noise),
-		TEST(a_large_buffer_is_filled_in_part),
-		TEST(buffers_that_cannot_be_filled_come_back_empty),
-		TEST(a_full_queue_is_served_to_the_end_again_and_again),
-		TEST(a_broken_ring_is_forgiven_by_a_reset),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

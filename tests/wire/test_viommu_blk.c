@@ -7,7 +7,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "disk/disk.h"
 #include "iommu_driver.h"
 #include "virtio/blk.h"
@@ -109,7 +109,7 @@ static bool holds_the_disk(struct bench *bench, gpa_t page)
 	return !memcmp(data, bench->image, sizeof(data));
 }
 
-static void a_disk_reads_to_where_its_buffer_is_mapped(void **state)
+TEST_WITH(a_disk_reads_to_where_its_buffer_is_mapped, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -121,7 +121,7 @@ static void a_disk_reads_to_where_its_buffer_is_mapped(void **state)
 	assert_true(rig_counters(&bench->rig).translations > 0);
 }
 
-static void another_mapping_makes_it_read_elsewhere(void **state)
+TEST_WITH(another_mapping_makes_it_read_elsewhere, setup, teardown)
 {
 	struct bench *bench = *state;
 
@@ -134,7 +134,7 @@ static void another_mapping_makes_it_read_elsewhere(void **state)
 	assert_true(holds_the_disk(bench, PAGE_B));
 }
 
-static void without_a_mapping_the_read_fails_and_the_fault_is_reported(void **state)
+TEST_WITH(without_a_mapping_the_read_fails_and_the_fault_is_reported, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct virtio_iommu_fault event;
@@ -154,7 +154,7 @@ static void without_a_mapping_the_read_fails_and_the_fault_is_reported(void **st
 	assert_int_equal(transfer(bench, VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
 }
 
-static void a_read_only_page_can_be_written_to_disk_and_not_read_into(void **state)
+TEST_WITH(a_read_only_page_can_be_written_to_disk_and_not_read_into, setup, teardown)
 {
 	struct bench *bench = *state;
 	u8 data[4096];
@@ -170,7 +170,7 @@ static void a_read_only_page_can_be_written_to_disk_and_not_read_into(void **sta
 	assert_int_equal(data[4095], 0x5a);
 }
 
-static void a_disk_that_nobody_attached_stops_at_its_first_access(void **state)
+TEST_WITH(a_disk_that_nobody_attached_stops_at_its_first_access, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct virtio_iommu_fault event;
@@ -189,7 +189,7 @@ static void a_disk_that_nobody_attached_stops_at_its_first_access(void **state)
 	assert_true(holds_the_disk(bench, PAGE_A));
 }
 
-static void rings_that_were_unmapped_are_not_used_again(void **state)
+TEST_WITH(rings_that_were_unmapped_are_not_used_again, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct rig *rig = &bench->rig;
@@ -206,20 +206,4 @@ static void rings_that_were_unmapped_are_not_used_again(void **state)
 	assert_int_equal(transfer(bench, VIRTIO_BLK_T_IN), 0xee);
 	assert_true(wire_needs_reset(rig->vm, DISK_SLOT));
 	assert_false(wire_has_used(&bench->queue));
-}
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(a_disk_reads_to_where_its_buffer_is_mapped),
-		T(another_mapping_makes_it_read_elsewhere),
-		T(without_a_mapping_the_read_fails_and_the_fault_is_reported),
-		T(a_read_only_page_can_be_written_to_disk_and_not_read_into),
-		T(a_disk_that_nobody_attached_stops_at_its_first_access),
-		T(rings_that_were_unmapped_are_not_used_again),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

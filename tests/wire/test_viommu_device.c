@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu_driver.h"
 #include "vmm/irq.h"
 
@@ -109,12 +109,12 @@ static u8 config_bypass(void)
 
 /* ---- features and configuration ---- */
 
-static void viommu_rule_01_map_unmap_is_offered(void **state)
+TEST_WITH(viommu_rule_01_map_unmap_is_offered, start, stop)
 {
 	assert_true(wire_features(the_rig.vm, 0) & FEATURE(MAP_UNMAP));
 }
 
-static void viommu_rule_02_the_old_bypass_feature_is_not_offered(void **state)
+TEST_WITH(viommu_rule_02_the_old_bypass_feature_is_not_offered, start, stop)
 {
 	u64 features = wire_features(the_rig.vm, 0);
 
@@ -122,7 +122,7 @@ static void viommu_rule_02_the_old_bypass_feature_is_not_offered(void **state)
 	assert_true(features & FEATURE(BYPASS_CONFIG));
 }
 
-static void viommu_rule_03_page_sizes_of_emulated_endpoints(void **state)
+TEST_WITH(viommu_rule_03_page_sizes_of_emulated_endpoints, start, stop)
 {
 	assert_int_equal(config_u64(0), 0x7ffff000);
 	assert_int_equal(config_u64(8), 0);
@@ -130,7 +130,8 @@ static void viommu_rule_03_page_sizes_of_emulated_endpoints(void **state)
 	assert_int_equal(wire_config_read(the_rig.vm, 0, 24, 4), 0);
 }
 
-static void viommu_rule_03_page_sizes_and_input_range_are_what_all_can_do(void **state)
+TEST_WITH(viommu_rule_03_page_sizes_and_input_range_are_what_all_can_do, start_with_host_limits,
+	  stop)
 {
 	assert_int_equal(config_u64(0), 0x20010000);
 	assert_int_equal(config_u64(8), 0x10000);
@@ -139,7 +140,7 @@ static void viommu_rule_03_page_sizes_and_input_range_are_what_all_can_do(void *
 	assert_int_equal(rig_map(*state, 1, 0x10000, 0x1ffff, 0, READ_ONLY), OK);
 }
 
-static void a_map_outside_the_input_range_is_range(void **state)
+TEST_WITH(a_map_outside_the_input_range_is_range, start_with_host_limits, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0, 0xffff, 0, READ_ONLY), RANGE);
 	assert_int_equal(rig_map(*state, 1, 1ull << 39, (1ull << 39) + 0xffff, 0, READ_ONLY),
@@ -148,13 +149,13 @@ static void a_map_outside_the_input_range_is_range(void **state)
 			 OK);
 }
 
-static void viommu_rule_04_bypass_starts_at_0_unless_asked_for(void **state)
+TEST_WITH(viommu_rule_04_bypass_starts_at_0_unless_asked_for, start, stop)
 {
 	assert_int_equal(config_bypass(), 0);
 	assert_int_equal(rig_dma(the_rig.a, 0x1000, DMA_READ), -EFAULT);
 }
 
-static void viommu_rule_04_boot_bypass_reaches_memory_until_attached(void **state)
+TEST_WITH(viommu_rule_04_boot_bypass_reaches_memory_until_attached, start_bypassing, stop)
 {
 	assert_int_equal(config_bypass(), 1);
 	assert_int_equal(rig_dma(the_rig.a, 0x100000, DMA_WRITE), 0);
@@ -165,7 +166,7 @@ static void viommu_rule_04_boot_bypass_reaches_memory_until_attached(void **stat
 	assert_int_equal(rig_dma(the_rig.a, 0x100000, DMA_WRITE), 0);
 }
 
-static void viommu_rule_04_bypass_outlives_a_device_reset(void **state)
+TEST_WITH(viommu_rule_04_bypass_outlives_a_device_reset, start, stop)
 {
 	wire_config_write(the_rig.vm, 0, BYPASS_OFFSET, 1, 1);
 	rig_restart(*state, ALL_FEATURES);
@@ -175,7 +176,7 @@ static void viommu_rule_04_bypass_outlives_a_device_reset(void **state)
 	assert_int_equal(config_bypass(), 0);
 }
 
-static void viommu_rule_05_bypass_is_0_or_1_whatever_is_written(void **state)
+TEST_WITH(viommu_rule_05_bypass_is_0_or_1_whatever_is_written, start, stop)
 {
 	wire_config_write(the_rig.vm, 0, BYPASS_OFFSET, 2, 1);
 	assert_int_equal(config_bypass(), 0);
@@ -184,7 +185,7 @@ static void viommu_rule_05_bypass_is_0_or_1_whatever_is_written(void **state)
 	assert_int_equal(config_bypass(), 1);
 }
 
-static void nothing_but_bypass_can_be_written(void **state)
+TEST_WITH(nothing_but_bypass_can_be_written, start, stop)
 {
 	for (u32 offset = 0; offset < 40; offset++) {
 		if (offset != BYPASS_OFFSET)
@@ -195,14 +196,14 @@ static void nothing_but_bypass_can_be_written(void **state)
 	assert_int_equal(config_bypass(), 0);
 }
 
-static void bypass_holds_for_a_driver_that_does_not_know_it(void **state)
+TEST_WITH(bypass_holds_for_a_driver_that_does_not_know_it, start_bypassing_unaware, stop)
 {
 	assert_int_equal(rig_dma(the_rig.a, 0x1000, DMA_READ), 0);
 	wire_config_write(the_rig.vm, 0, BYPASS_OFFSET, 0, 1);
 	assert_int_equal(rig_dma(the_rig.a, 0x1000, DMA_READ), 0);
 }
 
-static void viommu_rule_09_an_endpoint_that_is_not_attached_reaches_nothing(void **state)
+TEST_WITH(viommu_rule_09_an_endpoint_that_is_not_attached_reaches_nothing, start, stop)
 {
 	struct virtio_iommu_fault event;
 
@@ -215,7 +216,7 @@ static void viommu_rule_09_an_endpoint_that_is_not_attached_reaches_nothing(void
 	assert_int_equal(rig_dma(the_rig.b, 0, DMA_WRITE), -EFAULT);
 }
 
-static void a_bypass_domain_reaches_all_of_ram_and_no_more(void **state)
+TEST_WITH(a_bypass_domain_reaches_all_of_ram_and_no_more, start, stop)
 {
 	assert_int_equal(rig_attach(*state, 3, ENDPOINT_A, VIRTIO_IOMMU_ATTACH_F_BYPASS), OK);
 	assert_int_equal(rig_dma(the_rig.a, WIRE_HIGH, DMA_WRITE), 0);
@@ -223,7 +224,7 @@ static void a_bypass_domain_reaches_all_of_ram_and_no_more(void **state)
 	assert_int_equal(rig_dma(the_rig.a, UINT64_MAX, DMA_WRITE), -EFAULT);
 }
 
-static void a_reset_leaves_nothing_attached(void **state)
+TEST_WITH(a_reset_leaves_nothing_attached, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0, 0xfff, 0, READ_WRITE), OK);
 	rig_restart(*state, ALL_FEATURES);
@@ -232,7 +233,7 @@ static void a_reset_leaves_nothing_attached(void **state)
 	assert_int_equal(rig_counters(*state).mappings, 0);
 }
 
-static void the_quota_is_nomem_and_recovers(void **state)
+TEST(the_quota_is_nomem_and_recovers)
 {
 	const struct viommu_config config = { .max_mappings = 3, .address_bits = 40 };
 
@@ -255,7 +256,7 @@ static void the_quota_is_nomem_and_recovers(void **state)
 
 /* ---- PROBE ---- */
 
-static void viommu_rule_33_probe_ignores_reserved_bytes(void **state)
+TEST_WITH(viommu_rule_33_probe_ignores_reserved_bytes, start, stop)
 {
 	struct virtio_iommu_req_probe request = { .head.type = VIRTIO_IOMMU_T_PROBE,
 						  .endpoint = htole32(ENDPOINT_A) };
@@ -267,7 +268,7 @@ static void viommu_rule_33_probe_ignores_reserved_bytes(void **state)
 	assert_int_equal(reply[size], OK);
 }
 
-static void viommu_rule_34_probe_of_no_endpoint_is_noent(void **state)
+TEST_WITH(viommu_rule_34_probe_of_no_endpoint_is_noent, start, stop)
 {
 	u8 properties[256];
 
@@ -275,7 +276,7 @@ static void viommu_rule_34_probe_of_no_endpoint_is_noent(void **state)
 	assert_int_equal(properties[0] | properties[1], 0);
 }
 
-static void viommu_rule_35_probe_without_its_feature_comes_back_unwritten(void **state)
+TEST_WITH(viommu_rule_35_probe_without_its_feature_comes_back_unwritten, start_unaware, stop)
 {
 	const struct virtio_iommu_req_probe request = { .head.type = VIRTIO_IOMMU_T_PROBE,
 							.endpoint = htole32(ENDPOINT_A) };
@@ -285,7 +286,7 @@ static void viommu_rule_35_probe_without_its_feature_comes_back_unwritten(void *
 	assert_int_equal(reply[0], 0xee);
 }
 
-static void viommu_rule_36_37_38_42_probe_gives_the_one_doorbell_window(void **state)
+TEST_WITH(viommu_rule_36_37_38_42_probe_gives_the_one_doorbell_window, start, stop)
 {
 	/* As little-endian words: type 1, length 20, subtype 1; start; end. */
 	static const u64 expected[] = { 0x0000000100140001, DOORBELL, DOORBELL_LAST };
@@ -296,7 +297,7 @@ static void viommu_rule_36_37_38_42_probe_gives_the_one_doorbell_window(void **s
 	assert_memory_equal(properties, expected, sizeof(expected));
 }
 
-static void viommu_rule_39_a_buffer_below_probe_size_is_inval_without_properties(void **state)
+TEST_WITH(viommu_rule_39_a_buffer_below_probe_size_is_inval_without_properties, start, stop)
 {
 	const struct virtio_iommu_req_probe request = { .head.type = VIRTIO_IOMMU_T_PROBE,
 							.endpoint = htole32(ENDPOINT_A) };
@@ -314,7 +315,7 @@ static void viommu_rule_39_a_buffer_below_probe_size_is_inval_without_properties
 		assert_int_equal(rig_send(*state, &request, sizeof(request), reply, room), 0);
 }
 
-static void viommu_rule_40_the_rest_of_the_properties_is_zero(void **state)
+TEST_WITH(viommu_rule_40_the_rest_of_the_properties_is_zero, start, stop)
 {
 	u8 properties[256];
 
@@ -323,7 +324,7 @@ static void viommu_rule_40_the_rest_of_the_properties_is_zero(void **state)
 		assert_int_equal(properties[i], 0);
 }
 
-static void viommu_rule_41_43_a_hosts_ranges_are_disjoint_properties(void **state)
+TEST_WITH(viommu_rule_41_43_a_hosts_ranges_are_disjoint_properties, start_with_host_limits, stop)
 {
 	struct virtio_iommu_probe_resv_mem found[2];
 	u8 properties[256];
@@ -339,7 +340,7 @@ static void viommu_rule_41_43_a_hosts_ranges_are_disjoint_properties(void **stat
 	assert_int_equal(found[0].reserved[0] | found[0].reserved[1] | found[0].reserved[2], 0);
 }
 
-static void a_guest_that_maps_doorbells_itself_gets_no_msi_property(void **state)
+TEST_WITH(a_guest_that_maps_doorbells_itself_gets_no_msi_property, start_msi_map, stop)
 {
 	u8 properties[256];
 
@@ -349,7 +350,7 @@ static void a_guest_that_maps_doorbells_itself_gets_no_msi_property(void **state
 
 /* ---- faults ---- */
 
-static void viommu_rule_46_47_48_49_a_report_is_byte_for_byte_as_specified(void **state)
+TEST_WITH(viommu_rule_46_47_48_49_a_report_is_byte_for_byte_as_specified, start_attached, stop)
 {
 	/* As little-endian words: reason, flags ADDRESS and WRITE; endpoint; address. */
 	static const u64 expected[] = { 0x102ull << 32 | VIRTIO_IOMMU_FAULT_R_MAPPING, ENDPOINT_A,
@@ -364,7 +365,7 @@ static void viommu_rule_46_47_48_49_a_report_is_byte_for_byte_as_specified(void 
 	assert_int_equal(wire_interrupts(WIRE_GSI), before + 1);
 }
 
-static void a_write_through_a_read_only_mapping_is_reported(void **state)
+TEST_WITH(a_write_through_a_read_only_mapping_is_reported, start_attached, stop)
 {
 	struct virtio_iommu_fault event;
 
@@ -378,7 +379,7 @@ static void a_write_through_a_read_only_mapping_is_reported(void **state)
 	assert_int_equal(le64toh(event.address), 0x1800);
 }
 
-static void viommu_rule_50_a_buffer_too_short_for_a_report_comes_back_empty(void **state)
+TEST_WITH(viommu_rule_50_a_buffer_too_short_for_a_report_comes_back_empty, start_attached, stop)
 {
 	struct virtio_iommu_fault event;
 
@@ -389,7 +390,7 @@ static void viommu_rule_50_a_buffer_too_short_for_a_report_comes_back_empty(void
 	assert_int_equal(rig_counters(*state).reports_dropped, 1);
 }
 
-static void reports_without_a_buffer_are_dropped_and_counted(void **state)
+TEST_WITH(reports_without_a_buffer_are_dropped_and_counted, start_attached, stop)
 {
 	for (unsigned i = 0; i < 1000; i++)
 		assert_int_equal(rig_dma(the_rig.a, 0, DMA_READ), -EFAULT);
@@ -398,7 +399,7 @@ static void reports_without_a_buffer_are_dropped_and_counted(void **state)
 	assert_false(wire_has_used(&the_rig.events));
 }
 
-static void an_event_buffer_outside_memory_stops_the_device(void **state)
+TEST_WITH(an_event_buffer_outside_memory_stops_the_device, start_attached, stop)
 {
 	const struct wire_segment segment = { WIRE_RAM, 64, true };
 
@@ -410,7 +411,7 @@ static void an_event_buffer_outside_memory_stops_the_device(void **state)
 
 /* ---- doorbells ---- */
 
-static void viommu_rule_45_a_write_to_the_doorbell_window_is_an_msi_and_no_dma(void **state)
+TEST_WITH(viommu_rule_45_a_write_to_the_doorbell_window_is_an_msi_and_no_dma, start_attached, stop)
 {
 	struct msi_message msi;
 
@@ -422,7 +423,7 @@ static void viommu_rule_45_a_write_to_the_doorbell_window_is_an_msi_and_no_dma(v
 	assert_int_equal(rig_dma(the_rig.a, DOORBELL + 0x40, DMA_WRITE), -EFAULT);
 }
 
-static void a_doorbell_that_is_not_mapped_is_refused(void **state)
+TEST_WITH(a_doorbell_that_is_not_mapped_is_refused, start_attached, stop)
 {
 	struct virtio_iommu_fault event;
 
@@ -434,7 +435,7 @@ static void a_doorbell_that_is_not_mapped_is_refused(void **state)
 	assert_int_equal(wire_msis(NULL), 0);
 }
 
-static void a_mapped_doorbell_is_translated_and_takes_no_other_dma(void **state)
+TEST_WITH(a_mapped_doorbell_is_translated_and_takes_no_other_dma, start_msi_map, stop)
 {
 	struct msi_message msi;
 
@@ -448,7 +449,7 @@ static void a_mapped_doorbell_is_translated_and_takes_no_other_dma(void **state)
 	assert_int_equal(rig_signal_msi(the_rig.a, DOORBELL + 0x40, 33, 7), -EFAULT);
 }
 
-static void in_bypass_a_doorbell_is_where_it_is(void **state)
+TEST_WITH(in_bypass_a_doorbell_is_where_it_is, start_bypassing, stop)
 {
 	struct msi_message msi;
 
@@ -459,7 +460,7 @@ static void in_bypass_a_doorbell_is_where_it_is(void **state)
 
 /* ---- building ---- */
 
-static void endpoints_that_no_guest_could_use_are_refused(void **state)
+TEST(endpoints_that_no_guest_could_use_are_refused)
 {
 	struct dma_limits limits = host_limits;
 	struct error err = { "" };
@@ -476,54 +477,4 @@ static void endpoints_that_no_guest_could_use_are_refused(void **state)
 	rig_start(&the_rig, ALL_FEATURES);
 	assert_int_equal(config_u64(0), 0x7ffff000);
 	rig_destroy(&the_rig);
-}
-
-#define TEST(name)	     cmocka_unit_test_setup_teardown(name, start, stop)
-#define TEST_ON(name, setup) cmocka_unit_test_setup_teardown(name, setup, stop)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(viommu_rule_01_map_unmap_is_offered),
-		TEST(viommu_rule_02_the_old_bypass_feature_is_not_offered),
-		TEST(viommu_rule_03_page_sizes_of_emulated_endpoints),
-		TEST_ON(viommu_rule_03_page_sizes_and_input_range_are_what_all_can_do,
-			start_with_host_limits),
-		TEST_ON(a_map_outside_the_input_range_is_range, start_with_host_limits),
-		TEST(viommu_rule_04_bypass_starts_at_0_unless_asked_for),
-		TEST_ON(viommu_rule_04_boot_bypass_reaches_memory_until_attached, start_bypassing),
-		TEST(viommu_rule_04_bypass_outlives_a_device_reset),
-		TEST(viommu_rule_05_bypass_is_0_or_1_whatever_is_written),
-		TEST(nothing_but_bypass_can_be_written),
-		TEST_ON(bypass_holds_for_a_driver_that_does_not_know_it, start_bypassing_unaware),
-		TEST(viommu_rule_09_an_endpoint_that_is_not_attached_reaches_nothing),
-		TEST(a_bypass_domain_reaches_all_of_ram_and_no_more),
-		TEST_ON(a_reset_leaves_nothing_attached, start_attached),
-		cmocka_unit_test(the_quota_is_nomem_and_recovers),
-		TEST(viommu_rule_33_probe_ignores_reserved_bytes),
-		TEST(viommu_rule_34_probe_of_no_endpoint_is_noent),
-		TEST_ON(viommu_rule_35_probe_without_its_feature_comes_back_unwritten,
-			start_unaware),
-		TEST(viommu_rule_36_37_38_42_probe_gives_the_one_doorbell_window),
-		TEST(viommu_rule_39_a_buffer_below_probe_size_is_inval_without_properties),
-		TEST(viommu_rule_40_the_rest_of_the_properties_is_zero),
-		TEST_ON(viommu_rule_41_43_a_hosts_ranges_are_disjoint_properties,
-			start_with_host_limits),
-		TEST_ON(a_guest_that_maps_doorbells_itself_gets_no_msi_property, start_msi_map),
-		TEST_ON(viommu_rule_46_47_48_49_a_report_is_byte_for_byte_as_specified,
-			start_attached),
-		TEST_ON(a_write_through_a_read_only_mapping_is_reported, start_attached),
-		TEST_ON(viommu_rule_50_a_buffer_too_short_for_a_report_comes_back_empty,
-			start_attached),
-		TEST_ON(reports_without_a_buffer_are_dropped_and_counted, start_attached),
-		TEST_ON(an_event_buffer_outside_memory_stops_the_device, start_attached),
-		TEST_ON(viommu_rule_45_a_write_to_the_doorbell_window_is_an_msi_and_no_dma,
-			start_attached),
-		TEST_ON(a_doorbell_that_is_not_mapped_is_refused, start_attached),
-		TEST_ON(a_mapped_doorbell_is_translated_and_takes_no_other_dma, start_msi_map),
-		TEST_ON(in_bypass_a_doorbell_is_where_it_is, start_bypassing),
-		cmocka_unit_test(endpoints_that_no_guest_could_use_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "catch.h"
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu_driver.h"
 
 #define OK     VIRTIO_IOMMU_S_OK
@@ -106,7 +106,7 @@ static void start_two_domains(struct rig *rig)
 	assert_int_equal(rig_map(rig, 2, 0x1000, 0x1fff, 0x101000, READ_WRITE), OK);
 }
 
-static void unmap_waits_for_io_under_way_and_nothing_else_does(void **state)
+TEST_WITH(unmap_waits_for_io_under_way_and_nothing_else_does, start, stop)
 {
 	struct dma_hold hold = { .segments = held, .count = 1 };
 	struct rig *rig = *state;
@@ -133,7 +133,7 @@ static void unmap_waits_for_io_under_way_and_nothing_else_does(void **state)
 	assert_int_equal(rig_dma(rig->b, 0x1000, DMA_WRITE), -EFAULT);
 }
 
-static void unmap_waits_for_the_last_of_several_holds(void **state)
+TEST_WITH(unmap_waits_for_the_last_of_several_holds, start, stop)
 {
 	struct dma_hold first = { .segments = held, .count = 1 }, second = first;
 	struct rig *rig = *state;
@@ -149,7 +149,7 @@ static void unmap_waits_for_the_last_of_several_holds(void **state)
 	assert_int_equal(reply_status(rig), OK);
 }
 
-static void a_refused_unmap_waits_for_nothing(void **state)
+TEST_WITH(a_refused_unmap_waits_for_nothing, start, stop)
 {
 	struct dma_hold hold = { .segments = held, .count = 1 };
 	struct rig *rig = *state;
@@ -161,7 +161,7 @@ static void a_refused_unmap_waits_for_nothing(void **state)
 	dma_drop(rig->a, &hold);
 }
 
-static void a_move_waits_for_io_under_way(void **state)
+TEST_WITH(a_move_waits_for_io_under_way, start, stop)
 {
 	const struct virtio_iommu_req_attach request = { .head.type = VIRTIO_IOMMU_T_ATTACH,
 							 .domain = htole32(3),
@@ -207,7 +207,7 @@ static void drop_from_the_loop(struct rig *rig, struct dma_hold *hold)
 	assert_int_equal(loop_add(rig->vm->loop, &dropper.source), 0);
 }
 
-static void a_reset_forgets_the_request_that_waits(void **state)
+TEST_WITH(a_reset_forgets_the_request_that_waits, start, stop)
 {
 	struct dma_hold hold = { .segments = held, .count = 1 };
 	struct rig *rig = *state;
@@ -225,7 +225,7 @@ static void a_reset_forgets_the_request_that_waits(void **state)
 
 /* ---- listeners ---- */
 
-static void listeners_hold_what_the_domain_holds(void **state)
+TEST_WITH(listeners_hold_what_the_domain_holds, start_attached, stop)
 {
 	assert_int_equal(host_1.count, 3);
 	assert_int_equal(host_2.count, 3);
@@ -239,7 +239,8 @@ static void listeners_hold_what_the_domain_holds(void **state)
 	assert_int_equal(host_1.count, 2);
 }
 
-static void registers_are_told_from_memory_and_mappings_without_access_stay_with_us(void **state)
+TEST_WITH(registers_are_told_from_memory_and_mappings_without_access_stay_with_us, start_attached,
+	  stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0x10000, 0x10fff, 0x08020000, MMIO_WRITE), OK);
 	assert_int_equal(rig_map(*state, 1, 0x11000, 0x11fff, 0, 0), OK);
@@ -254,7 +255,7 @@ static void registers_are_told_from_memory_and_mappings_without_access_stay_with
 	assert_int_equal(host_1.count + host_2.count, 0);
 }
 
-static void a_map_that_one_host_refuses_is_undone_on_all(void **state)
+TEST_WITH(a_map_that_one_host_refuses_is_undone_on_all, start_attached, stop)
 {
 	mirror_fail(&host_2, 1, -ENOSPC);
 	assert_int_equal(rig_map(*state, 1, 0x10000, 0x10fff, 0, READ_ONLY), NOMEM);
@@ -267,7 +268,7 @@ static void a_map_that_one_host_refuses_is_undone_on_all(void **state)
 	assert_true(mirror_has(&host_1, 0x10000) && mirror_has(&host_2, 0x10000));
 }
 
-static void an_unmap_that_a_host_refuses_is_undone_on_all(void **state)
+TEST_WITH(an_unmap_that_a_host_refuses_is_undone_on_all, start_attached, stop)
 {
 	/* At each of the three mappings in turn. */
 	for (unsigned nth = 1; nth <= 3; nth++) {
@@ -283,7 +284,7 @@ static void an_unmap_that_a_host_refuses_is_undone_on_all(void **state)
 	assert_int_equal(host_1.count + host_2.count, 0);
 }
 
-static void a_host_that_refuses_the_undoing_too_ends_detached(void **state)
+TEST_WITH(a_host_that_refuses_the_undoing_too_ends_detached, start_attached, stop)
 {
 	host_1.fail_on = true;
 	mirror_fail(&host_1, 2, -EIO);
@@ -297,7 +298,7 @@ static void a_host_that_refuses_the_undoing_too_ends_detached(void **state)
 	assert_int_equal(host_1.count, 3);
 }
 
-static void a_domain_dies_with_the_last_host_that_is_torn_off(void **state)
+TEST_WITH(a_domain_dies_with_the_last_host_that_is_torn_off, start_attached, stop)
 {
 	host_1.fail_on = host_2.fail_on = true;
 	/* The 2nd unmap fails; undoing the 1st fails on both. */
@@ -309,7 +310,7 @@ static void a_domain_dies_with_the_last_host_that_is_torn_off(void **state)
 	assert_int_equal(rig_unmap(*state, 1, 0, UINT64_MAX), VIRTIO_IOMMU_S_NOENT);
 }
 
-static void a_replay_that_fails_restores_the_old_attachment(void **state)
+TEST_WITH(a_replay_that_fails_restores_the_old_attachment, start_attached, stop)
 {
 	assert_int_equal(rig_attach(*state, 2, HOST_1, 0), OK);
 	assert_int_equal(rig_map(*state, 2, 0x20000, 0x20fff, 0x100000, READ_WRITE), OK);
@@ -321,7 +322,7 @@ static void a_replay_that_fails_restores_the_old_attachment(void **state)
 	assert_int_equal(rig_dma(space_1, 0, DMA_READ), -EFAULT);
 }
 
-static void a_replay_and_a_restoring_that_fail_end_detached(void **state)
+TEST_WITH(a_replay_and_a_restoring_that_fail_end_detached, start_attached, stop)
 {
 	assert_int_equal(rig_attach(*state, 2, HOST_1, 0), OK);
 	assert_int_equal(rig_map(*state, 2, 0x20000, 0x20fff, 0x100000, READ_WRITE), OK);
@@ -333,7 +334,7 @@ static void a_replay_and_a_restoring_that_fail_end_detached(void **state)
 	assert_int_equal(rig_unmap(*state, 2, 0, UINT64_MAX), VIRTIO_IOMMU_S_NOENT);
 }
 
-static void a_host_without_room_is_not_touched_by_a_move(void **state)
+TEST_WITH(a_host_without_room_is_not_touched_by_a_move, start_attached, stop)
 {
 	unsigned calls;
 
@@ -349,7 +350,7 @@ static void a_host_without_room_is_not_touched_by_a_move(void **state)
 	assert_int_equal(rig_attach(*state, 1, HOST_1, 0), OK);
 }
 
-static void bypass_goes_to_the_host(void **state)
+TEST_WITH(bypass_goes_to_the_host, start_bypassing, stop)
 {
 	assert_true(host_1.bypass && host_2.bypass);
 	assert_int_equal(rig_attach(*state, 1, HOST_1, 0), OK);
@@ -364,7 +365,7 @@ static void bypass_goes_to_the_host(void **state)
 	assert_false(host_1.bypass);
 }
 
-static void a_bypass_that_the_host_refuses_needs_a_reset(void **state)
+TEST_WITH(a_bypass_that_the_host_refuses_needs_a_reset, start, stop)
 {
 	mirror_fail(&host_2, 1, -ENOMEM);
 	wire_config_write(the_rig.vm, 0, 36, 1, 1);
@@ -373,7 +374,7 @@ static void a_bypass_that_the_host_refuses_needs_a_reset(void **state)
 	assert_false(host_2.bypass);
 }
 
-static void a_reset_empties_the_hosts(void **state)
+TEST_WITH(a_reset_empties_the_hosts, start_attached, stop)
 {
 	rig_restart(*state, ALL_FEATURES);
 	assert_int_equal(host_1.count + host_2.count, 0);
@@ -381,7 +382,7 @@ static void a_reset_empties_the_hosts(void **state)
 
 /* ---- what the user is told ---- */
 
-static void a_guest_without_the_driver_is_explained_in_one_line_for_each_device(void **state)
+TEST_WITH(a_guest_without_the_driver_is_explained_in_one_line_for_each_device, start, stop)
 {
 	char text[4096], *second;
 
@@ -403,7 +404,7 @@ static void a_guest_without_the_driver_is_explained_in_one_line_for_each_device(
 	assert_non_null(strstr(text, "virtio_iommu"));
 }
 
-static void a_device_in_bypass_is_not_told_to_bypass(void **state)
+TEST_WITH(a_device_in_bypass_is_not_told_to_bypass, start_bypassing, stop)
 {
 	unsigned lines = 0;
 	char text[4096];
@@ -420,7 +421,7 @@ static void a_device_in_bypass_is_not_told_to_bypass(void **state)
 	assert_int_equal(lines, 3);
 }
 
-static void a_refusal_after_the_guest_ended_boot_bypass_says_the_address_alone(void **state)
+TEST_WITH(a_refusal_after_the_guest_ended_boot_bypass_says_the_address_alone, start_bypassing, stop)
 {
 	char text[4096];
 
@@ -435,7 +436,7 @@ static void a_refusal_after_the_guest_ended_boot_bypass_says_the_address_alone(v
 
 /* ---- the end ---- */
 
-static void the_end_gives_an_attached_device_nothing(void **state)
+TEST_WITH(the_end_gives_an_attached_device_nothing, start_bypassing, NULL)
 {
 	struct rig *rig = *state;
 	unsigned calls;
@@ -451,7 +452,7 @@ static void the_end_gives_an_attached_device_nothing(void **state)
 	assert_false(host_1.bypass);
 }
 
-static void a_reset_gives_an_attached_device_its_boot_bypass_again(void **state)
+TEST_WITH(a_reset_gives_an_attached_device_its_boot_bypass_again, start_bypassing, stop)
 {
 	assert_int_equal(rig_attach(*state, 1, HOST_1, 0), OK);
 	assert_false(host_1.bypass);
@@ -460,7 +461,7 @@ static void a_reset_gives_an_attached_device_its_boot_bypass_again(void **state)
 	assert_int_equal(rig_dma(space_1, 0x1000, DMA_READ), 0);
 }
 
-static void faults_of_a_guest_do_not_fill_the_log(void **state)
+TEST_WITH(faults_of_a_guest_do_not_fill_the_log, start, stop)
 {
 	unsigned lines = 0;
 	char text[16384];
@@ -497,7 +498,7 @@ static int start_twins(void **state)
 	return 0;
 }
 
-static void a_group_gets_each_change_once(void **state)
+TEST_WITH(a_group_gets_each_change_once, start_twins, stop)
 {
 	assert_int_equal(twins.count, 1);
 	assert_int_equal(rig_detach(*state, 1, TWIN_1), OK);
@@ -507,7 +508,7 @@ static void a_group_gets_each_change_once(void **state)
 	assert_int_equal(rig_detach(*state, 1, TWIN_2), OK);
 }
 
-static void a_group_whose_members_disagree_reaches_nothing(void **state)
+TEST_WITH(a_group_whose_members_disagree_reaches_nothing, start_twins, stop)
 {
 	assert_int_equal(rig_attach(*state, 2, TWIN_1, 0), OK);
 	assert_int_equal(twins.count, 0);
@@ -518,7 +519,7 @@ static void a_group_whose_members_disagree_reaches_nothing(void **state)
 	assert_true(twins.count == 1 && mirror_has(&twins, 0x5000));
 }
 
-static void a_group_follows_the_member_that_stays(void **state)
+TEST_WITH(a_group_follows_the_member_that_stays, start_twins, stop)
 {
 	assert_int_equal(rig_attach(*state, 2, TWIN_1, 0), OK);
 	assert_int_equal(rig_detach(*state, 2, TWIN_1), OK);
@@ -531,7 +532,7 @@ static void a_group_follows_the_member_that_stays(void **state)
 	assert_int_equal(twins.count, 0);
 }
 
-static void a_move_of_a_group_that_the_host_refuses_leaves_it_whole(void **state)
+TEST_WITH(a_move_of_a_group_that_the_host_refuses_leaves_it_whole, start_twins, stop)
 {
 	assert_int_equal(rig_attach(*state, 2, TWIN_1, 0), OK);
 	assert_int_equal(rig_map(*state, 2, 0x5000, 0x5fff, 0, READ_WRITE), OK);
@@ -540,49 +541,4 @@ static void a_move_of_a_group_that_the_host_refuses_leaves_it_whole(void **state
 	assert_int_equal(twins.count, 0);
 	assert_int_equal(rig_attach(*state, 1, TWIN_1, 0), OK);
 	assert_true(twins.count == 1 && mirror_has(&twins, 0x1000));
-}
-
-#define TEST(name)	    cmocka_unit_test_setup_teardown(name, start, stop)
-#define TEST_TWINS(name)    cmocka_unit_test_setup_teardown(name, start_twins, stop)
-#define TEST_ATTACHED(name) cmocka_unit_test_setup_teardown(name, start_attached, stop)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(unmap_waits_for_io_under_way_and_nothing_else_does),
-		TEST(unmap_waits_for_the_last_of_several_holds),
-		TEST(a_refused_unmap_waits_for_nothing),
-		TEST(a_move_waits_for_io_under_way),
-		TEST(a_reset_forgets_the_request_that_waits),
-		TEST_ATTACHED(listeners_hold_what_the_domain_holds),
-		TEST_ATTACHED(
-			registers_are_told_from_memory_and_mappings_without_access_stay_with_us),
-		TEST_ATTACHED(a_map_that_one_host_refuses_is_undone_on_all),
-		TEST_ATTACHED(an_unmap_that_a_host_refuses_is_undone_on_all),
-		TEST_ATTACHED(a_host_that_refuses_the_undoing_too_ends_detached),
-		TEST_ATTACHED(a_domain_dies_with_the_last_host_that_is_torn_off),
-		TEST_ATTACHED(a_replay_that_fails_restores_the_old_attachment),
-		TEST_ATTACHED(a_replay_and_a_restoring_that_fail_end_detached),
-		TEST_ATTACHED(a_host_without_room_is_not_touched_by_a_move),
-		cmocka_unit_test_setup_teardown(bypass_goes_to_the_host, start_bypassing, stop),
-		TEST(a_bypass_that_the_host_refuses_needs_a_reset),
-		TEST_ATTACHED(a_reset_empties_the_hosts),
-		TEST_TWINS(a_group_gets_each_change_once),
-		TEST_TWINS(a_group_whose_members_disagree_reaches_nothing),
-		TEST_TWINS(a_group_follows_the_member_that_stays),
-		TEST_TWINS(a_move_of_a_group_that_the_host_refuses_leaves_it_whole),
-		TEST(a_guest_without_the_driver_is_explained_in_one_line_for_each_device),
-		cmocka_unit_test_setup_teardown(a_device_in_bypass_is_not_told_to_bypass,
-						start_bypassing, stop),
-		cmocka_unit_test_setup_teardown(
-			a_refusal_after_the_guest_ended_boot_bypass_says_the_address_alone,
-			start_bypassing, stop),
-		cmocka_unit_test_setup(the_end_gives_an_attached_device_nothing, start_bypassing),
-		cmocka_unit_test_setup_teardown(
-			a_reset_gives_an_attached_device_its_boot_bypass_again, start_bypassing,
-			stop),
-		TEST(faults_of_a_guest_do_not_fill_the_log),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

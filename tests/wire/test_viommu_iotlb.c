@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu_driver.h"
 
 #define OK	VIRTIO_IOMMU_S_OK
@@ -64,7 +64,7 @@ static void begin(struct rig *rig)
 	assert_int_equal(read_byte(rig->a, BUFFER), 0xaa);
 }
 
-static void the_second_access_is_not_looked_up_again(void **state)
+TEST_WITH(the_second_access_is_not_looked_up_again, start, stop)
 {
 	struct rig *rig = *state;
 	u64 misses, translations;
@@ -78,7 +78,7 @@ static void the_second_access_is_not_looked_up_again(void **state)
 	assert_int_equal(rig->a->translations, translations + 100);
 }
 
-static void nothing_is_reached_after_unmap(void **state)
+TEST_WITH(nothing_is_reached_after_unmap, start, stop)
 {
 	struct rig *rig = *state;
 	u64 faults;
@@ -91,7 +91,7 @@ static void nothing_is_reached_after_unmap(void **state)
 	assert_int_equal(rig_counters(rig).faults, faults + 2);
 }
 
-static void an_unmap_of_everything_is_one_too(void **state)
+TEST_WITH(an_unmap_of_everything_is_one_too, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -100,7 +100,7 @@ static void an_unmap_of_everything_is_one_too(void **state)
 	assert_int_equal(read_byte(rig->a, BUFFER), -EFAULT);
 }
 
-static void a_mapping_that_took_the_place_of_another_is_found(void **state)
+TEST_WITH(a_mapping_that_took_the_place_of_another_is_found, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -110,7 +110,7 @@ static void a_mapping_that_took_the_place_of_another_is_found(void **state)
 	assert_int_equal(read_byte(rig->a, BUFFER), 0xbb);
 }
 
-static void a_large_mapping_is_forgotten_at_all_of_its_pages(void **state)
+TEST_WITH(a_large_mapping_is_forgotten_at_all_of_its_pages, start, stop)
 {
 	const iova_t last = BUFFER + 300 * PAGE - 1;
 	struct rig *rig = *state;
@@ -123,7 +123,7 @@ static void a_large_mapping_is_forgotten_at_all_of_its_pages(void **state)
 		assert_int_equal(rig_dma(rig->a, iova, DMA_READ), -EFAULT);
 }
 
-static void a_refused_unmap_takes_nothing_away(void **state)
+TEST_WITH(a_refused_unmap_takes_nothing_away, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -134,7 +134,7 @@ static void a_refused_unmap_takes_nothing_away(void **state)
 	assert_int_equal(rig_dma(rig->a, BUFFER, DMA_READ), 0);
 }
 
-static void an_unmap_leaves_what_devices_know_of_other_pages_and_domains(void **state)
+TEST_WITH(an_unmap_leaves_what_devices_know_of_other_pages_and_domains, start, stop)
 {
 	struct rig *rig = *state;
 	u64 a, b;
@@ -153,7 +153,7 @@ static void an_unmap_leaves_what_devices_know_of_other_pages_and_domains(void **
 	assert_int_equal(read_byte(rig->b, BUFFER + PAGE), 0xbb);
 }
 
-static void an_unmap_is_for_all_devices_of_its_domain(void **state)
+TEST_WITH(an_unmap_is_for_all_devices_of_its_domain, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -165,7 +165,7 @@ static void an_unmap_is_for_all_devices_of_its_domain(void **state)
 	assert_int_equal(read_byte(rig->b, BUFFER), -EFAULT);
 }
 
-static void nothing_is_reached_after_detach(void **state)
+TEST_WITH(nothing_is_reached_after_detach, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -174,7 +174,7 @@ static void nothing_is_reached_after_detach(void **state)
 	assert_int_equal(read_byte(rig->a, BUFFER), -EFAULT);
 }
 
-static void another_domain_has_other_mappings(void **state)
+TEST_WITH(another_domain_has_other_mappings, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -185,7 +185,7 @@ static void another_domain_has_other_mappings(void **state)
 	assert_int_equal(read_byte(rig->a, BUFFER), 0xbb);
 }
 
-static void into_a_bypass_domain_and_out_of_it_again(void **state)
+TEST_WITH(into_a_bypass_domain_and_out_of_it_again, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -197,7 +197,7 @@ static void into_a_bypass_domain_and_out_of_it_again(void **state)
 	assert_int_equal(read_byte(rig->a, PAGE_B), -EFAULT);
 }
 
-static void nothing_is_reached_after_a_reset(void **state)
+TEST_WITH(nothing_is_reached_after_a_reset, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -206,7 +206,7 @@ static void nothing_is_reached_after_a_reset(void **state)
 	assert_int_equal(read_byte(rig->a, BUFFER), -EFAULT);
 }
 
-static void bypass_that_is_switched_off_is_over(void **state)
+TEST_WITH(bypass_that_is_switched_off_is_over, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -217,7 +217,7 @@ static void bypass_that_is_switched_off_is_over(void **state)
 	assert_int_equal(read_byte(rig->b, PAGE_A), -EFAULT);
 }
 
-static void what_may_be_read_may_not_be_written_for_that(void **state)
+TEST_WITH(what_may_be_read_may_not_be_written_for_that, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -230,7 +230,7 @@ static void what_may_be_read_may_not_be_written_for_that(void **state)
 	assert_int_equal(rig_dma(rig->a, BUFFER + PAGE, DMA_WRITE), 0);
 }
 
-static void a_buffer_may_cross_mappings_that_are_known(void **state)
+TEST_WITH(a_buffer_may_cross_mappings_that_are_known, start, stop)
 {
 	struct rig *rig = *state;
 	u8 bytes[2 * PAGE];
@@ -246,7 +246,7 @@ static void a_buffer_may_cross_mappings_that_are_known(void **state)
 	assert_int_equal(dma_read(rig->a, BUFFER + 1, bytes, 2 * PAGE), -EFAULT);
 }
 
-static void a_mapping_that_leaves_ram_is_known_as_far_as_ram_goes(void **state)
+TEST_WITH(a_mapping_that_leaves_ram_is_known_as_far_as_ram_goes, start, stop)
 {
 	const iova_t edge = BUFFER + 2 * PAGE;
 	struct rig *rig = *state;
@@ -260,7 +260,7 @@ static void a_mapping_that_leaves_ram_is_known_as_far_as_ram_goes(void **state)
 	assert_int_equal(rig_dma(rig->a, edge, DMA_READ), -EFAULT);
 }
 
-static void registers_are_not_known_as_memory(void **state)
+TEST_WITH(registers_are_not_known_as_memory, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -269,7 +269,7 @@ static void registers_are_not_known_as_memory(void **state)
 		assert_int_equal(rig_dma(rig->a, BUFFER, DMA_WRITE), -EFAULT);
 }
 
-static void a_map_is_seen_where_an_access_was_refused_before(void **state)
+TEST_WITH(a_map_is_seen_where_an_access_was_refused_before, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -292,7 +292,7 @@ static void count_free(const volatile void *block)
 {
 }
 
-static void maps_and_unmaps_allocate_nothing(void **state)
+TEST_WITH(maps_and_unmaps_allocate_nothing, start, stop)
 {
 	struct rig *rig = *state;
 
@@ -305,33 +305,4 @@ static void maps_and_unmaps_allocate_nothing(void **state)
 		assert_int_equal(rig_unmap(rig, DOMAIN, BUFFER, BUFFER + PAGE - 1), OK);
 	}
 	assert_int_equal(allocations, 0);
-}
-
-#define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(the_second_access_is_not_looked_up_again),
-		T(nothing_is_reached_after_unmap),
-		T(an_unmap_of_everything_is_one_too),
-		T(a_mapping_that_took_the_place_of_another_is_found),
-		T(a_large_mapping_is_forgotten_at_all_of_its_pages),
-		T(a_refused_unmap_takes_nothing_away),
-		T(an_unmap_leaves_what_devices_know_of_other_pages_and_domains),
-		T(an_unmap_is_for_all_devices_of_its_domain),
-		T(nothing_is_reached_after_detach),
-		T(another_domain_has_other_mappings),
-		T(into_a_bypass_domain_and_out_of_it_again),
-		T(nothing_is_reached_after_a_reset),
-		T(bypass_that_is_switched_off_is_over),
-		T(what_may_be_read_may_not_be_written_for_that),
-		T(a_buffer_may_cross_mappings_that_are_known),
-		T(a_mapping_that_leaves_ram_is_known_as_far_as_ram_goes),
-		T(registers_are_not_known_as_memory),
-		T(a_map_is_seen_where_an_access_was_refused_before),
-		T(maps_and_unmaps_allocate_nothing),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

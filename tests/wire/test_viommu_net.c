@@ -6,7 +6,7 @@
 
 #include <linux/virtio_config.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu_driver.h"
 #include "net_rig.h"
 #include "virtio/mmio.h"
@@ -93,7 +93,7 @@ static bool has_frame(gpa_t page)
 	return !memcmp(data, frame, sizeof(frame));
 }
 
-static void a_frame_is_received_through_the_mapping(void **state)
+TEST_WITH(a_frame_is_received_through_the_mapping, setup, teardown)
 {
 	u32 len;
 
@@ -105,7 +105,7 @@ static void a_frame_is_received_through_the_mapping(void **state)
 	assert_true(has_frame(PAGE_A));
 }
 
-static void a_buffer_that_moves_while_it_waits_is_filled_where_it_is_now(void **state)
+TEST_WITH(a_buffer_that_moves_while_it_waits_is_filled_where_it_is_now, setup, teardown)
 {
 	map(PAGE_A);
 	offer();
@@ -117,7 +117,7 @@ static void a_buffer_that_moves_while_it_waits_is_filled_where_it_is_now(void **
 	assert_false(has_frame(PAGE_A));
 }
 
-static void a_buffer_that_is_unmapped_while_it_waits_is_given_back_empty(void **state)
+TEST_WITH(a_buffer_that_is_unmapped_while_it_waits_is_given_back_empty, setup, teardown)
 {
 	u64 faults = rig_counters(&rig).faults;
 	u32 len;
@@ -137,7 +137,7 @@ static void a_buffer_that_is_unmapped_while_it_waits_is_given_back_empty(void **
 	assert_true(has_frame(PAGE_B));
 }
 
-static void a_frame_is_sent_from_where_it_is_mapped_or_lost(void **state)
+TEST_WITH(a_frame_is_sent_from_where_it_is_mapped_or_lost, setup, teardown)
 {
 	struct wire_segment segment = { BUFFER, NET_HEADER + sizeof(frame), false };
 	u8 data[100];
@@ -154,18 +154,4 @@ static void a_frame_is_sent_from_where_it_is_mapped_or_lost(void **state)
 	wire_kick(&tx);
 	assert_true(wire_used(&tx, NULL, NULL));
 	assert_int_equal(recv(network->peer[0], data, sizeof(data), 0), -1);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_frame_is_received_through_the_mapping),
-		TEST(a_buffer_that_moves_while_it_waits_is_filled_where_it_is_now),
-		TEST(a_buffer_that_is_unmapped_while_it_waits_is_given_back_empty),
-		TEST(a_frame_is_sent_from_where_it_is_mapped_or_lost),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

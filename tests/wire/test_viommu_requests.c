@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu_driver.h"
 
 #define OK     VIRTIO_IOMMU_S_OK
@@ -52,7 +52,7 @@ static int stop(void **state)
 
 /* ---- requests as such ---- */
 
-static void viommu_rule_07_an_unknown_type_comes_back_unwritten(void **state)
+TEST_WITH(viommu_rule_07_an_unknown_type_comes_back_unwritten, start, stop)
 {
 	static const u8 types[] = { 0, 6, 0x7f, 0xff };
 	u8 reply[4];
@@ -67,7 +67,7 @@ static void viommu_rule_07_an_unknown_type_comes_back_unwritten(void **state)
 	assert_int_equal(rig_counters(*state).refused, 4);
 }
 
-static void viommu_rule_07_a_request_that_is_too_short_comes_back_unwritten(void **state)
+TEST_WITH(viommu_rule_07_a_request_that_is_too_short_comes_back_unwritten, start, stop)
 {
 	struct virtio_iommu_req_attach request = { .head.type = VIRTIO_IOMMU_T_ATTACH,
 						   .domain = htole32(2),
@@ -84,7 +84,7 @@ static void viommu_rule_07_a_request_that_is_too_short_comes_back_unwritten(void
 	assert_int_equal(reply[0], OK);
 }
 
-static void viommu_rule_08_the_heads_reserved_bytes_are_ignored(void **state)
+TEST_WITH(viommu_rule_08_the_heads_reserved_bytes_are_ignored, start, stop)
 {
 	struct virtio_iommu_req_attach request = { .head = { VIRTIO_IOMMU_T_ATTACH, { 1, 2, 3 } },
 						   .domain = htole32(1),
@@ -96,7 +96,7 @@ static void viommu_rule_08_the_heads_reserved_bytes_are_ignored(void **state)
 	assert_memory_equal(reply, expected, 4);
 }
 
-static void a_request_may_come_in_single_bytes(void **state)
+TEST_WITH(a_request_may_come_in_single_bytes, start, stop)
 {
 	const struct virtio_iommu_req_attach request = { .head.type = VIRTIO_IOMMU_T_ATTACH,
 							 .domain = htole32(9),
@@ -117,7 +117,7 @@ static void a_request_may_come_in_single_bytes(void **state)
 	assert_int_equal(rig_map(*state, 9, 0, 0xfff, 0, READ_ONLY), OK);
 }
 
-static void many_requests_of_one_kick_are_one_interrupt(void **state)
+TEST_WITH(many_requests_of_one_kick_are_one_interrupt, start, stop)
 {
 	const struct virtio_iommu_req_attach request = { .head.type = VIRTIO_IOMMU_T_ATTACH,
 							 .domain = htole32(9),
@@ -135,7 +135,7 @@ static void many_requests_of_one_kick_are_one_interrupt(void **state)
 	assert_int_equal(wire_interrupts(WIRE_GSI), before + 1);
 }
 
-static void a_reply_outside_memory_stops_the_device_alone(void **state)
+TEST_WITH(a_reply_outside_memory_stops_the_device_alone, start, stop)
 {
 	const struct virtio_iommu_req_head request = { .type = VIRTIO_IOMMU_T_PROBE };
 	const struct wire_segment segments[] = { { WIRE_RAM - 4, 72, false },
@@ -168,7 +168,7 @@ static u64 random_address(unsigned *seed)
 	}
 }
 
-static void random_requests_harm_nothing(void **state)
+TEST_WITH(random_requests_harm_nothing, start, stop)
 {
 	unsigned seed = 7;
 
@@ -206,13 +206,13 @@ static void random_requests_harm_nothing(void **state)
 
 /* ---- ATTACH ---- */
 
-static void viommu_rule_06_success_is_status_ok(void **state)
+TEST_WITH(viommu_rule_06_success_is_status_ok, start, stop)
 {
 	assert_int_equal(rig_attach(*state, 1, ENDPOINT_A, 0), 0);
 	assert_int_equal(rig_counters(*state).attaches, 1);
 }
 
-static void viommu_rule_10_attach_with_reserved_bytes_is_inval(void **state)
+TEST_WITH(viommu_rule_10_attach_with_reserved_bytes_is_inval, start, stop)
 {
 	struct virtio_iommu_req_attach request = { .head.type = VIRTIO_IOMMU_T_ATTACH,
 						   .domain = htole32(2),
@@ -225,24 +225,24 @@ static void viommu_rule_10_attach_with_reserved_bytes_is_inval(void **state)
 	assert_int_equal(rig_map(*state, 2, 0, 0xfff, 0, READ_ONLY), NOENT);
 }
 
-static void viommu_rule_11_an_unknown_attach_flag_is_inval(void **state)
+TEST_WITH(viommu_rule_11_an_unknown_attach_flag_is_inval, start, stop)
 {
 	assert_int_equal(rig_attach(*state, 1, ENDPOINT_A, 2), INVAL);
 	assert_int_equal(rig_attach(*state, 1, ENDPOINT_A, 1u << 31), INVAL);
 }
 
-static void viommu_rule_11_the_bypass_flag_is_unknown_without_its_feature(void **state)
+TEST_WITH(viommu_rule_11_the_bypass_flag_is_unknown_without_its_feature, start_bare, stop)
 {
 	assert_int_equal(rig_attach(*state, 2, ENDPOINT_B, BYPASS), INVAL);
 }
 
-static void viommu_rule_12_attach_of_no_endpoint_is_noent(void **state)
+TEST_WITH(viommu_rule_12_attach_of_no_endpoint_is_noent, start, stop)
 {
 	assert_int_equal(rig_attach(*state, 1, NO_ENDPOINT, 0), NOENT);
 	assert_int_equal(rig_attach(*state, 1, 0, 0), NOENT);
 }
 
-static void viommu_rule_13_endpoints_share_a_domain(void **state)
+TEST_WITH(viommu_rule_13_endpoints_share_a_domain, start_attached, stop)
 {
 	assert_int_equal(rig_attach(*state, 1, ENDPOINT_B, 0), OK);
 	assert_int_equal(rig_map(*state, 1, 0x1000, 0x1fff, 0x100000, READ_WRITE), OK);
@@ -250,7 +250,8 @@ static void viommu_rule_13_endpoints_share_a_domain(void **state)
 	assert_int_equal(rig_dma(the_rig.b, 0x1000, DMA_WRITE), 0);
 }
 
-static void viommu_rule_14_a_bypass_flag_that_disagrees_with_the_domain_is_inval(void **state)
+TEST_WITH(viommu_rule_14_a_bypass_flag_that_disagrees_with_the_domain_is_inval, start_attached,
+	  stop)
 {
 	assert_int_equal(rig_attach(*state, 1, ENDPOINT_B, BYPASS), INVAL);
 	assert_int_equal(rig_attach(*state, 2, ENDPOINT_B, BYPASS), OK);
@@ -260,7 +261,7 @@ static void viommu_rule_14_a_bypass_flag_that_disagrees_with_the_domain_is_inval
 	assert_int_equal(rig_dma(the_rig.a, 0x1000, DMA_READ), 0);
 }
 
-static void viommu_rule_15_attach_elsewhere_leaves_the_old_domain(void **state)
+TEST_WITH(viommu_rule_15_attach_elsewhere_leaves_the_old_domain, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0x1000, 0x1fff, 0x100000, READ_WRITE), OK);
 	assert_int_equal(rig_attach(*state, 2, ENDPOINT_A, 0), OK);
@@ -273,7 +274,8 @@ static void viommu_rule_15_attach_elsewhere_leaves_the_old_domain(void **state)
 	assert_int_equal(rig_dma(the_rig.a, 0x1000, DMA_READ), 0);
 }
 
-static void viommu_rule_16_a_domain_mapped_over_the_endpoints_doorbell_is_unsupp(void **state)
+TEST_WITH(viommu_rule_16_a_domain_mapped_over_the_endpoints_doorbell_is_unsupp, start_attached,
+	  stop)
 {
 	assert_int_equal(rig_attach(*state, 2, ENDPOINT_B, 0), OK);
 	assert_int_equal(rig_map(*state, 2, DOORBELL, DOORBELL + 0xfff, 0, READ_WRITE), OK);
@@ -282,7 +284,7 @@ static void viommu_rule_16_a_domain_mapped_over_the_endpoints_doorbell_is_unsupp
 	assert_int_equal(rig_dma(the_rig.a, 0, DMA_READ), 0);
 }
 
-static void viommu_rule_17_who_joins_a_domain_finds_its_mappings(void **state)
+TEST_WITH(viommu_rule_17_who_joins_a_domain_finds_its_mappings, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0x1000, 0x1fff, 0x100000, READ_WRITE), OK);
 	assert_int_equal(rig_dma(the_rig.b, 0x1000, DMA_READ), -EFAULT);
@@ -290,7 +292,7 @@ static void viommu_rule_17_who_joins_a_domain_finds_its_mappings(void **state)
 	assert_int_equal(rig_dma(the_rig.b, 0x1000, DMA_READ), 0);
 }
 
-static void a_domain_outside_domain_range_is_range(void **state)
+TEST_WITH(a_domain_outside_domain_range_is_range, start, stop)
 {
 	u32 last = wire_config_read(the_rig.vm, 0, 28, 4);
 
@@ -303,7 +305,7 @@ static void a_domain_outside_domain_range_is_range(void **state)
 
 /* ---- DETACH ---- */
 
-static void viommu_rule_18_detach_ignores_reserved_bytes(void **state)
+TEST_WITH(viommu_rule_18_detach_ignores_reserved_bytes, start_attached, stop)
 {
 	struct virtio_iommu_req_detach request = { .head.type = VIRTIO_IOMMU_T_DETACH,
 						   .domain = htole32(1),
@@ -315,12 +317,12 @@ static void viommu_rule_18_detach_ignores_reserved_bytes(void **state)
 	assert_int_equal(reply[0], OK);
 }
 
-static void viommu_rule_19_detach_of_no_endpoint_is_noent(void **state)
+TEST_WITH(viommu_rule_19_detach_of_no_endpoint_is_noent, start_attached, stop)
 {
 	assert_int_equal(rig_detach(*state, 1, NO_ENDPOINT), NOENT);
 }
 
-static void viommu_rule_20_detach_from_another_domain_is_inval(void **state)
+TEST_WITH(viommu_rule_20_detach_from_another_domain_is_inval, start_attached, stop)
 {
 	assert_int_equal(rig_detach(*state, 2, ENDPOINT_A), INVAL);
 	assert_int_equal(rig_detach(*state, 1, ENDPOINT_B), INVAL);
@@ -328,7 +330,7 @@ static void viommu_rule_20_detach_from_another_domain_is_inval(void **state)
 	assert_int_equal(rig_dma(the_rig.a, 0, DMA_READ), 0);
 }
 
-static void viommu_rule_21_after_detach_no_mapping_is_reached(void **state)
+TEST_WITH(viommu_rule_21_after_detach_no_mapping_is_reached, start_attached, stop)
 {
 	assert_int_equal(rig_attach(*state, 1, ENDPOINT_B, 0), OK);
 	assert_int_equal(rig_map(*state, 1, 0, 0xfff, 0x100000, READ_WRITE), OK);
@@ -344,7 +346,7 @@ static void viommu_rule_21_after_detach_no_mapping_is_reached(void **state)
 
 /* ---- MAP ---- */
 
-static void viommu_rule_22_misaligned_map_is_range(void **state)
+TEST_WITH(viommu_rule_22_misaligned_map_is_range, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0x800, 0x1fff, 0, READ_ONLY), RANGE);
 	assert_int_equal(rig_map(*state, 1, 0, 0x17ff, 0, READ_ONLY), RANGE);
@@ -353,7 +355,7 @@ static void viommu_rule_22_misaligned_map_is_range(void **state)
 	assert_int_equal(rig_counters(*state).mappings, 0);
 }
 
-static void viommu_rule_23_overlapping_map_is_inval(void **state)
+TEST_WITH(viommu_rule_23_overlapping_map_is_inval, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0x1000, 0x2fff, 0, READ_ONLY), OK);
 	assert_int_equal(rig_map(*state, 1, 0x1000, 0x2fff, 0, READ_ONLY), INVAL);
@@ -363,30 +365,30 @@ static void viommu_rule_23_overlapping_map_is_inval(void **state)
 	assert_int_equal(rig_counters(*state).mappings, 1);
 }
 
-static void viommu_rule_24_an_unknown_map_flag_is_inval(void **state)
+TEST_WITH(viommu_rule_24_an_unknown_map_flag_is_inval, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0, 0xfff, 0, READ_ONLY | 8), INVAL);
 	assert_int_equal(rig_map(*state, 1, 0, 0xfff, 0, 1u << 31), INVAL);
 }
 
-static void viommu_rule_24_the_mmio_flag_is_unknown_without_its_feature(void **state)
+TEST_WITH(viommu_rule_24_the_mmio_flag_is_unknown_without_its_feature, start_bare, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0, 0xfff, 0, MMIO_WRITE), INVAL);
 	assert_int_equal(rig_map(*state, 1, 0, 0xfff, 0, WRITE_ONLY), OK);
 }
 
-static void viommu_rule_25_map_in_no_domain_is_noent(void **state)
+TEST_WITH(viommu_rule_25_map_in_no_domain_is_noent, start, stop)
 {
 	assert_int_equal(rig_map(*state, 7, 0, 0xfff, 0, READ_ONLY), NOENT);
 }
 
-static void viommu_rule_26_map_in_a_bypass_domain_is_inval(void **state)
+TEST_WITH(viommu_rule_26_map_in_a_bypass_domain_is_inval, start, stop)
 {
 	assert_int_equal(rig_attach(*state, 2, ENDPOINT_B, BYPASS), OK);
 	assert_int_equal(rig_map(*state, 2, 0, 0xfff, 0, READ_ONLY), INVAL);
 }
 
-static void viommu_rule_27_no_access_that_a_mapping_does_not_allow(void **state)
+TEST_WITH(viommu_rule_27_no_access_that_a_mapping_does_not_allow, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0x1000, 0x1fff, 0x100000, READ_ONLY), OK);
 	assert_int_equal(rig_map(*state, 1, 0x2000, 0x2fff, 0x101000, WRITE_ONLY), OK);
@@ -399,7 +401,7 @@ static void viommu_rule_27_no_access_that_a_mapping_does_not_allow(void **state)
 	assert_int_equal(rig_dma(the_rig.a, 0x3000, DMA_WRITE), -EFAULT);
 }
 
-static void viommu_rule_44_map_over_a_reserved_region_is_inval(void **state)
+TEST_WITH(viommu_rule_44_map_over_a_reserved_region_is_inval, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, DOORBELL, DOORBELL + 0xfff, 0, READ_ONLY), INVAL);
 	assert_int_equal(rig_map(*state, 1, 0, DOORBELL_LAST, 0, READ_ONLY), INVAL);
@@ -411,7 +413,7 @@ static void viommu_rule_44_map_over_a_reserved_region_is_inval(void **state)
 		rig_map(*state, 1, DOORBELL_LAST + 1, DOORBELL_LAST + 0x1000, 0, READ_ONLY), OK);
 }
 
-static void map_at_the_end_of_the_address_space(void **state)
+TEST_WITH(map_at_the_end_of_the_address_space, start_attached, stop)
 {
 	const iova_t page = UINT64_MAX - 0xfff;
 	u8 data[2];
@@ -424,14 +426,14 @@ static void map_at_the_end_of_the_address_space(void **state)
 	assert_int_equal(rig_counters(*state).mappings, 0);
 }
 
-static void map_of_an_end_before_its_start_is_inval(void **state)
+TEST_WITH(map_of_an_end_before_its_start_is_inval, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0x2000, 0x0fff, 0, READ_ONLY), INVAL);
 	assert_int_equal(rig_map(*state, 1, 0x1000, 0x0fff, 0, READ_ONLY), INVAL);
 	assert_int_equal(rig_unmap(*state, 1, 0x1000, 0x0fff), INVAL);
 }
 
-static void map_to_physical_addresses_that_do_not_exist_is_range(void **state)
+TEST_WITH(map_to_physical_addresses_that_do_not_exist_is_range, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0, 0x1fff, UINT64_MAX - 0xfff, READ_ONLY), RANGE);
 	assert_int_equal(rig_map(*state, 1, 0, UINT64_MAX, 0x1000, READ_ONLY), RANGE);
@@ -439,7 +441,7 @@ static void map_to_physical_addresses_that_do_not_exist_is_range(void **state)
 	assert_int_equal(rig_map(*state, 1, 0, 0xfff, (1ull << 40) - 0x1000, READ_ONLY), OK);
 }
 
-static void a_mapping_of_what_is_no_memory_faults_when_used(void **state)
+TEST_WITH(a_mapping_of_what_is_no_memory_faults_when_used, start_attached, stop)
 {
 	assert_int_equal(rig_map(*state, 1, 0, 0x1fff, WIRE_RAM - 0x1000, READ_WRITE), OK);
 	assert_int_equal(rig_dma(the_rig.a, 0xfff, DMA_WRITE), 0);
@@ -447,7 +449,7 @@ static void a_mapping_of_what_is_no_memory_faults_when_used(void **state)
 	assert_int_equal(rig_counters(*state).faults, 1);
 }
 
-static void a_buffer_may_cross_mappings(void **state)
+TEST_WITH(a_buffer_may_cross_mappings, start_attached, stop)
 {
 	u8 data[0x3000], back[0x3000];
 	struct iovec iov[4];
@@ -465,7 +467,7 @@ static void a_buffer_may_cross_mappings(void **state)
 
 /* ---- UNMAP ---- */
 
-static void viommu_rule_28_unmap_with_reserved_bytes_unmaps_nothing(void **state)
+TEST_WITH(viommu_rule_28_unmap_with_reserved_bytes_unmaps_nothing, start_attached, stop)
 {
 	struct virtio_iommu_req_unmap request = { .head.type = VIRTIO_IOMMU_T_UNMAP,
 						  .domain = htole32(1),
@@ -479,12 +481,12 @@ static void viommu_rule_28_unmap_with_reserved_bytes_unmaps_nothing(void **state
 	assert_int_equal(rig_dma(the_rig.a, 0, DMA_READ), 0);
 }
 
-static void viommu_rule_29_unmap_in_no_domain_is_noent(void **state)
+TEST_WITH(viommu_rule_29_unmap_in_no_domain_is_noent, start, stop)
 {
 	assert_int_equal(rig_unmap(*state, 7, 0, UINT64_MAX), NOENT);
 }
 
-static void viommu_rule_30_unmap_in_a_bypass_domain_is_inval(void **state)
+TEST_WITH(viommu_rule_30_unmap_in_a_bypass_domain_is_inval, start, stop)
 {
 	assert_int_equal(rig_attach(*state, 2, ENDPOINT_B, BYPASS), OK);
 	assert_int_equal(rig_unmap(*state, 2, 0, UINT64_MAX), INVAL);
@@ -501,19 +503,19 @@ static u8 page_unmap(struct rig *rig, u64 first, u64 last)
 	return rig_unmap(rig, 1, first << 12, (last << 12) | 0xfff);
 }
 
-static void unmap_example_1_nothing_mapped_is_ok(void **state)
+TEST_WITH(unmap_example_1_nothing_mapped_is_ok, start_attached, stop)
 {
 	assert_int_equal(page_unmap(*state, 0, 4), OK);
 }
 
-static void unmap_example_2_all_of_one_mapping(void **state)
+TEST_WITH(unmap_example_2_all_of_one_mapping, start_attached, stop)
 {
 	assert_int_equal(page_map(*state, 0, 9), OK);
 	assert_int_equal(page_unmap(*state, 0, 9), OK);
 	assert_int_equal(rig_dma(the_rig.a, 0, DMA_READ), -EFAULT);
 }
 
-static void unmap_example_3_all_of_two_mappings(void **state)
+TEST_WITH(unmap_example_3_all_of_two_mappings, start_attached, stop)
 {
 	assert_int_equal(page_map(*state, 0, 4), OK);
 	assert_int_equal(page_map(*state, 5, 9), OK);
@@ -521,7 +523,7 @@ static void unmap_example_3_all_of_two_mappings(void **state)
 	assert_int_equal(rig_counters(*state).mappings, 0);
 }
 
-static void unmap_example_4_viommu_rule_31_a_split_is_range_and_removes_nothing(void **state)
+TEST_WITH(unmap_example_4_viommu_rule_31_a_split_is_range_and_removes_nothing, start_attached, stop)
 {
 	assert_int_equal(page_map(*state, 0, 9), OK);
 	assert_int_equal(page_unmap(*state, 0, 4), RANGE);
@@ -533,7 +535,7 @@ static void unmap_example_4_viommu_rule_31_a_split_is_range_and_removes_nothing(
 	assert_int_equal(rig_counters(*state).mappings, 2);
 }
 
-static void unmap_example_5_one_of_two_mappings(void **state)
+TEST_WITH(unmap_example_5_one_of_two_mappings, start_attached, stop)
 {
 	assert_int_equal(page_map(*state, 0, 4), OK);
 	assert_int_equal(page_map(*state, 5, 9), OK);
@@ -542,75 +544,18 @@ static void unmap_example_5_one_of_two_mappings(void **state)
 	assert_int_equal(rig_dma(the_rig.a, 5 << 12, DMA_READ), 0);
 }
 
-static void unmap_example_6_more_than_is_mapped(void **state)
+TEST_WITH(unmap_example_6_more_than_is_mapped, start_attached, stop)
 {
 	assert_int_equal(page_map(*state, 0, 4), OK);
 	assert_int_equal(page_unmap(*state, 0, 9), OK);
 	assert_int_equal(rig_counters(*state).mappings, 0);
 }
 
-static void unmap_example_7_viommu_rule_32_holes_are_no_hindrance(void **state)
+TEST_WITH(unmap_example_7_viommu_rule_32_holes_are_no_hindrance, start_attached, stop)
 {
 	assert_int_equal(page_map(*state, 0, 4), OK);
 	assert_int_equal(page_map(*state, 10, 14), OK);
 	assert_int_equal(page_unmap(*state, 0, 14), OK);
 	assert_int_equal(rig_counters(*state).mappings, 0);
 	assert_int_equal(rig_counters(*state).mappings_peak, 2);
-}
-
-#define TEST(name)	    cmocka_unit_test_setup_teardown(name, start, stop)
-#define TEST_ATTACHED(name) cmocka_unit_test_setup_teardown(name, start_attached, stop)
-#define TEST_BARE(name)	    cmocka_unit_test_setup_teardown(name, start_bare, stop)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(viommu_rule_07_an_unknown_type_comes_back_unwritten),
-		TEST(viommu_rule_07_a_request_that_is_too_short_comes_back_unwritten),
-		TEST(viommu_rule_08_the_heads_reserved_bytes_are_ignored),
-		TEST(a_request_may_come_in_single_bytes),
-		TEST(many_requests_of_one_kick_are_one_interrupt),
-		TEST(a_reply_outside_memory_stops_the_device_alone),
-		TEST(random_requests_harm_nothing),
-		TEST(viommu_rule_06_success_is_status_ok),
-		TEST(viommu_rule_10_attach_with_reserved_bytes_is_inval),
-		TEST(viommu_rule_11_an_unknown_attach_flag_is_inval),
-		TEST_BARE(viommu_rule_11_the_bypass_flag_is_unknown_without_its_feature),
-		TEST(viommu_rule_12_attach_of_no_endpoint_is_noent),
-		TEST_ATTACHED(viommu_rule_13_endpoints_share_a_domain),
-		TEST_ATTACHED(viommu_rule_14_a_bypass_flag_that_disagrees_with_the_domain_is_inval),
-		TEST_ATTACHED(viommu_rule_15_attach_elsewhere_leaves_the_old_domain),
-		TEST_ATTACHED(viommu_rule_16_a_domain_mapped_over_the_endpoints_doorbell_is_unsupp),
-		TEST_ATTACHED(viommu_rule_17_who_joins_a_domain_finds_its_mappings),
-		TEST(a_domain_outside_domain_range_is_range),
-		TEST_ATTACHED(viommu_rule_18_detach_ignores_reserved_bytes),
-		TEST_ATTACHED(viommu_rule_19_detach_of_no_endpoint_is_noent),
-		TEST_ATTACHED(viommu_rule_20_detach_from_another_domain_is_inval),
-		TEST_ATTACHED(viommu_rule_21_after_detach_no_mapping_is_reached),
-		TEST_ATTACHED(viommu_rule_22_misaligned_map_is_range),
-		TEST_ATTACHED(viommu_rule_23_overlapping_map_is_inval),
-		TEST_ATTACHED(viommu_rule_24_an_unknown_map_flag_is_inval),
-		TEST_BARE(viommu_rule_24_the_mmio_flag_is_unknown_without_its_feature),
-		TEST(viommu_rule_25_map_in_no_domain_is_noent),
-		TEST(viommu_rule_26_map_in_a_bypass_domain_is_inval),
-		TEST_ATTACHED(viommu_rule_27_no_access_that_a_mapping_does_not_allow),
-		TEST_ATTACHED(viommu_rule_44_map_over_a_reserved_region_is_inval),
-		TEST_ATTACHED(map_at_the_end_of_the_address_space),
-		TEST_ATTACHED(map_of_an_end_before_its_start_is_inval),
-		TEST_ATTACHED(map_to_physical_addresses_that_do_not_exist_is_range),
-		TEST_ATTACHED(a_mapping_of_what_is_no_memory_faults_when_used),
-		TEST_ATTACHED(a_buffer_may_cross_mappings),
-		TEST_ATTACHED(viommu_rule_28_unmap_with_reserved_bytes_unmaps_nothing),
-		TEST(viommu_rule_29_unmap_in_no_domain_is_noent),
-		TEST(viommu_rule_30_unmap_in_a_bypass_domain_is_inval),
-		TEST_ATTACHED(unmap_example_1_nothing_mapped_is_ok),
-		TEST_ATTACHED(unmap_example_2_all_of_one_mapping),
-		TEST_ATTACHED(unmap_example_3_all_of_two_mappings),
-		TEST_ATTACHED(unmap_example_4_viommu_rule_31_a_split_is_range_and_removes_nothing),
-		TEST_ATTACHED(unmap_example_5_one_of_two_mappings),
-		TEST_ATTACHED(unmap_example_6_more_than_is_mapped),
-		TEST_ATTACHED(unmap_example_7_viommu_rule_32_holes_are_no_hindrance),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "catch.h"
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu_driver.h"
 #include "util/log.h"
 
@@ -58,7 +58,7 @@ static unsigned reset_lines(struct rig *rig, char *text, size_t size)
 	return lines;
 }
 
-static void a_reset_under_a_device_that_may_do_dma_is_explained_in_one_line(void **state)
+TEST_WITH(a_reset_under_a_device_that_may_do_dma_is_explained_in_one_line, start, stop)
 {
 	char text[4096];
 
@@ -73,7 +73,7 @@ static void a_reset_under_a_device_that_may_do_dma_is_explained_in_one_line(void
 	assert_int_equal(reset_lines(*state, text, sizeof(text)), 0);
 }
 
-static void a_reset_under_a_device_that_does_no_dma_is_nobodys_business(void **state)
+TEST_WITH(a_reset_under_a_device_that_does_no_dma_is_nobodys_business, start, stop)
 {
 	char text[4096];
 
@@ -81,7 +81,7 @@ static void a_reset_under_a_device_that_does_no_dma_is_nobodys_business(void **s
 	assert_int_equal(reset_lines(*state, text, sizeof(text)), 0);
 }
 
-static void a_reset_before_anything_is_attached_is_normal(void **state)
+TEST_WITH(a_reset_before_anything_is_attached_is_normal, start, stop)
 {
 	char text[4096];
 
@@ -89,7 +89,7 @@ static void a_reset_before_anything_is_attached_is_normal(void **state)
 	assert_int_equal(reset_lines(*state, text, sizeof(text)), 0);
 }
 
-static void with_boot_bypass_the_line_says_what_the_device_reaches_then(void **state)
+TEST_WITH(with_boot_bypass_the_line_says_what_the_device_reaches_then, start_bypassing, stop)
 {
 	char text[4096];
 
@@ -103,7 +103,7 @@ static void with_boot_bypass_the_line_says_what_the_device_reaches_then(void **s
 	assert_int_equal(reset_lines(*state, text, sizeof(text)), 0);
 }
 
-static void a_guest_that_resets_for_ever_does_not_fill_the_log(void **state)
+TEST_WITH(a_guest_that_resets_for_ever_does_not_fill_the_log, start, stop)
 {
 	char text[65536];
 	unsigned lines = 0;
@@ -124,7 +124,7 @@ static void wake(struct vm *vm)
 	wire_driver_ok(vm, 0);
 }
 
-static void a_guest_that_waits_for_a_queue_it_has_not_enabled_is_explained_once(void **state)
+TEST_WITH(a_guest_that_waits_for_a_queue_it_has_not_enabled_is_explained_once, start, stop)
 {
 	struct rig *rig = *state;
 	char text[4096];
@@ -145,21 +145,4 @@ static void a_guest_that_waits_for_a_queue_it_has_not_enabled_is_explained_once(
 	catch_stderr();
 	wire_kick(&rig->requests);
 	assert_true(caught_stderr(text, sizeof(text)) > 0);
-}
-
-#define TEST(name)	  cmocka_unit_test_setup_teardown(name, start, stop)
-#define TEST_BYPASS(name) cmocka_unit_test_setup_teardown(name, start_bypassing, stop)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_reset_under_a_device_that_may_do_dma_is_explained_in_one_line),
-		TEST(a_reset_under_a_device_that_does_no_dma_is_nobodys_business),
-		TEST(a_reset_before_anything_is_attached_is_normal),
-		TEST_BYPASS(with_boot_bypass_the_line_says_what_the_device_reaches_then),
-		TEST(a_guest_that_resets_for_ever_does_not_fill_the_log),
-		TEST(a_guest_that_waits_for_a_queue_it_has_not_enabled_is_explained_once),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "iommu/view.h"
 #include "iommu_driver.h"
 
@@ -139,7 +139,7 @@ static void expect(const struct question *question, const char *part)
 
 /* ---- show ---- */
 
-static void show_tells_what_the_guest_has_made(void **state)
+TEST_WITH(show_tells_what_the_guest_has_made, start, stop)
 {
 	struct question show;
 
@@ -161,7 +161,7 @@ static void show_tells_what_the_guest_has_made(void **state)
 	question_end(&show);
 }
 
-static void show_counts_requests_by_type_and_status(void **state)
+TEST_WITH(show_counts_requests_by_type_and_status, start, stop)
 {
 	const u8 nonsense[64] = { 0x77 };
 	struct question show;
@@ -180,7 +180,7 @@ static void show_counts_requests_by_type_and_status(void **state)
 	question_end(&show);
 }
 
-static void show_has_a_latency_for_every_request(void **state)
+TEST_WITH(show_has_a_latency_for_every_request, start, stop)
 {
 	struct question show;
 	u64 total = 0;
@@ -198,7 +198,7 @@ static void show_has_a_latency_for_every_request(void **state)
 	question_end(&show);
 }
 
-static void a_request_that_waits_is_timed_to_its_end(void **state)
+TEST_WITH(a_request_that_waits_is_timed_to_its_end, start, stop)
 {
 	static const struct dma_segment held[] = { { 0x1800, 0x100 } };
 	struct dma_hold hold = { .segments = held, .count = 1 };
@@ -229,7 +229,7 @@ static void a_request_that_waits_is_timed_to_its_end(void **state)
 	question_end(&show);
 }
 
-static void show_tells_of_domains_in_bypass_and_of_several(void **state)
+TEST_WITH(show_tells_of_domains_in_bypass_and_of_several, start, stop)
 {
 	struct question show;
 
@@ -244,7 +244,7 @@ static void show_tells_of_domains_in_bypass_and_of_several(void **state)
 	question_end(&show);
 }
 
-static void the_list_of_mappings_has_each_one_once(void **state)
+TEST_WITH(the_list_of_mappings_has_each_one_once, start, stop)
 {
 	const unsigned many = 5000;
 	struct question show;
@@ -275,7 +275,7 @@ static void the_list_of_mappings_has_each_one_once(void **state)
 	question_end(&show);
 }
 
-static void the_whole_space_in_one_mapping_has_a_size(void **state)
+TEST_WITH(the_whole_space_in_one_mapping_has_a_size, start, stop)
 {
 	struct viommu_config config = { 0 };
 	struct question show;
@@ -294,7 +294,7 @@ static void the_whole_space_in_one_mapping_has_a_size(void **state)
 	question_end(&show);
 }
 
-static void a_domain_may_die_while_it_is_listed(void **state)
+TEST_WITH(a_domain_may_die_while_it_is_listed, start, stop)
 {
 	struct question show;
 
@@ -321,7 +321,7 @@ static void a_domain_may_die_while_it_is_listed(void **state)
 
 /* ---- trace ---- */
 
-static void a_trace_tells_of_each_request_and_its_status(void **state)
+TEST_WITH(a_trace_tells_of_each_request_and_its_status, start, stop)
 {
 	u8 properties[2048];
 	struct question trace;
@@ -352,7 +352,7 @@ static void a_trace_tells_of_each_request_and_its_status(void **state)
 	assert_int_equal(rig_attach(*state, 1, ENDPOINT_A, 0), OK);
 }
 
-static void a_trace_tells_of_faults_and_resets(void **state)
+TEST_WITH(a_trace_tells_of_faults_and_resets, start, stop)
 {
 	struct question trace;
 
@@ -366,7 +366,7 @@ static void a_trace_tells_of_faults_and_resets(void **state)
 	question_end(&trace);
 }
 
-static void a_trace_that_is_not_read_counts_what_it_loses(void **state)
+TEST_WITH(a_trace_that_is_not_read_counts_what_it_loses, start, stop)
 {
 	const unsigned events = 20000;
 	unsigned told, lost = 0;
@@ -387,7 +387,7 @@ static void a_trace_that_is_not_read_counts_what_it_loses(void **state)
 	question_end(&trace);
 }
 
-static void two_may_trace_at_once(void **state)
+TEST_WITH(two_may_trace_at_once, start, stop)
 {
 	struct question one, two;
 
@@ -402,7 +402,7 @@ static void two_may_trace_at_once(void **state)
 	question_end(&two);
 }
 
-static void a_trace_ends_with_the_vm(void **state)
+TEST_WITH(a_trace_ends_with_the_vm, start, stop)
 {
 	struct question trace;
 
@@ -416,7 +416,7 @@ static void a_trace_ends_with_the_vm(void **state)
 
 /* ---- fault injection ---- */
 
-static void an_injected_fault_arrives_on_the_event_queue(void **state)
+TEST_WITH(an_injected_fault_arrives_on_the_event_queue, start, stop)
 {
 	struct virtio_iommu_fault event;
 	struct question fault;
@@ -436,7 +436,7 @@ static void an_injected_fault_arrives_on_the_event_queue(void **state)
 	question_end(&fault);
 }
 
-static void an_injected_fault_names_an_endpoint_that_exists(void **state)
+TEST_WITH(an_injected_fault_names_an_endpoint_that_exists, start, stop)
 {
 	struct question fault;
 
@@ -446,7 +446,7 @@ static void an_injected_fault_names_an_endpoint_that_exists(void **state)
 	question_end(&fault);
 }
 
-static void an_injected_fault_without_a_buffer_is_an_error(void **state)
+TEST_WITH(an_injected_fault_without_a_buffer_is_an_error, start, stop)
 {
 	struct question fault;
 
@@ -456,7 +456,7 @@ static void an_injected_fault_without_a_buffer_is_an_error(void **state)
 	question_end(&fault);
 }
 
-static void nonsense_is_no_fault(void **state)
+TEST_WITH(nonsense_is_no_fault, start, stop)
 {
 	static const char *const requests[] = {
 		FAULT("b", "0x1000", "write"),
@@ -476,7 +476,7 @@ static void nonsense_is_no_fault(void **state)
 	}
 }
 
-static void a_vm_without_an_iommu_says_so(void **state)
+TEST_WITH(a_vm_without_an_iommu_says_so, start, stop)
 {
 	struct question show;
 
@@ -485,32 +485,4 @@ static void a_vm_without_an_iommu_says_so(void **state)
 	question_ask(&show, SHOW);
 	expect(&show, "{\"error\":\"this VM has no IOMMU");
 	question_end(&show);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(show_tells_what_the_guest_has_made),
-		TEST(show_counts_requests_by_type_and_status),
-		TEST(show_has_a_latency_for_every_request),
-		TEST(a_request_that_waits_is_timed_to_its_end),
-		TEST(show_tells_of_domains_in_bypass_and_of_several),
-		TEST(the_list_of_mappings_has_each_one_once),
-		TEST(the_whole_space_in_one_mapping_has_a_size),
-		TEST(a_domain_may_die_while_it_is_listed),
-		TEST(a_trace_tells_of_each_request_and_its_status),
-		TEST(a_trace_tells_of_faults_and_resets),
-		TEST(a_trace_that_is_not_read_counts_what_it_loses),
-		TEST(two_may_trace_at_once),
-		TEST(a_trace_ends_with_the_vm),
-		TEST(an_injected_fault_arrives_on_the_event_queue),
-		TEST(an_injected_fault_names_an_endpoint_that_exists),
-		TEST(an_injected_fault_without_a_buffer_is_an_error),
-		TEST(nonsense_is_no_fault),
-		TEST(a_vm_without_an_iommu_says_so),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "echo.h"
 
 #define RINGS	 0x10000
@@ -124,7 +124,7 @@ static void stops(struct bench *bench)
 
 /* ---- what works ---- */
 
-static void a_chain_comes_back_with_its_bytes(void **state)
+TEST_WITH(a_chain_comes_back_with_its_bytes, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 100, false }, { OUT, 200, true } };
@@ -140,7 +140,7 @@ static void a_chain_comes_back_with_its_bytes(void **state)
 	assert_int_equal(bench->echo->last.writable_len, 200);
 }
 
-static void one_byte_descriptors_are_one_request(void **state)
+TEST_WITH(one_byte_descriptors_are_one_request, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment bytes[SIZE];
@@ -153,7 +153,7 @@ static void one_byte_descriptors_are_one_request(void **state)
 	echoes(bench, &bench->queue, SIZE / 2);
 }
 
-static void empty_descriptors_are_harmless(void **state)
+TEST_WITH(empty_descriptors_are_harmless, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment parts[] = {
@@ -165,7 +165,7 @@ static void empty_descriptors_are_harmless(void **state)
 	echoes(bench, &bench->queue, 32);
 }
 
-static void indices_wrap_after_65536_chains(void **state)
+TEST_WITH(indices_wrap_after_65536_chains, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
@@ -181,8 +181,9 @@ static void indices_wrap_after_65536_chains(void **state)
 	assert_int_equal(bench->echo->served, count);
 	assert_false(wire_needs_reset(bench->vm, 0));
 }
+TEST_AGAIN(indices_wrap_after_65536_chains, setup_event, teardown)
 
-static void a_chain_as_long_as_the_queue_is_taken(void **state)
+TEST_WITH(a_chain_as_long_as_the_queue_is_taken, setup_large, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment parts[VIRTQ_MAX_SIZE];
@@ -198,7 +199,7 @@ static void a_chain_as_long_as_the_queue_is_taken(void **state)
 	echoes(bench, &bench->queue, VIRTQ_MAX_SIZE / 2);
 }
 
-static void an_indirect_table_is_followed_and_its_write_flag_ignored(void **state)
+TEST_WITH(an_indirect_table_is_followed_and_its_write_flag_ignored, setup_indirect, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 48, false }, { OUT, 48, true } };
@@ -209,7 +210,7 @@ static void an_indirect_table_is_followed_and_its_write_flag_ignored(void **stat
 	echoes(bench, &bench->queue, 48);
 }
 
-static void an_indirect_table_may_follow_plain_descriptors(void **state)
+TEST_WITH(an_indirect_table_may_follow_plain_descriptors, setup_indirect, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN + 16, 16, false }, { OUT, 32, true } };
@@ -221,7 +222,7 @@ static void an_indirect_table_may_follow_plain_descriptors(void **state)
 	echoes(bench, &bench->queue, 32);
 }
 
-static void a_buffer_may_lie_at_both_edges_of_ram(void **state)
+TEST_WITH(a_buffer_may_lie_at_both_edges_of_ram, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { WIRE_RAM - 16, 16, false },
@@ -235,7 +236,7 @@ static void a_buffer_may_lie_at_both_edges_of_ram(void **state)
 	assert_int_equal(bench->echo->faults, 0);
 }
 
-static void a_buffer_that_leaves_ram_is_an_error_of_its_request_alone(void **state)
+TEST_WITH(a_buffer_that_leaves_ram_is_an_error_of_its_request_alone, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	static const u64 bad[] = { WIRE_RAM - 8, WIRE_HIGH - 8, WIRE_HIGH + WIRE_RAM - 8, 2 * GIB,
@@ -254,7 +255,7 @@ static void a_buffer_that_leaves_ram_is_an_error_of_its_request_alone(void **sta
 	assert_false(wire_needs_reset(bench->vm, 0));
 }
 
-static void a_device_that_bounds_its_work_is_kicked_again(void **state)
+TEST_WITH(a_device_that_bounds_its_work_is_kicked_again, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
@@ -270,7 +271,7 @@ static void a_device_that_bounds_its_work_is_kicked_again(void **state)
 
 /* ---- interrupts and kicks that are not wanted ---- */
 
-static void no_interrupt_where_the_flag_says_so(void **state)
+TEST_WITH(no_interrupt_where_the_flag_says_so, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
@@ -294,7 +295,7 @@ static void set_used_event(struct bench *bench, u16 value)
 	wire_write(bench->vm, bench->queue.avail + 4 + 2 * bench->queue.size, &value, 2);
 }
 
-static void event_index_holds_interrupts_back_until_it_is_passed(void **state)
+TEST_WITH(event_index_holds_interrupts_back_until_it_is_passed, setup_event, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
@@ -315,7 +316,7 @@ static void event_index_holds_interrupts_back_until_it_is_passed(void **state)
 	assert_int_equal(wire_interrupts(WIRE_GSI), 2);
 }
 
-static void event_index_asks_for_a_kick_when_the_queue_is_empty(void **state)
+TEST_WITH(event_index_asks_for_a_kick_when_the_queue_is_empty, setup_event, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
@@ -330,7 +331,7 @@ static void event_index_asks_for_a_kick_when_the_queue_is_empty(void **state)
 	}
 }
 
-static void a_used_event_that_cannot_be_read_stops_the_device(void **state)
+TEST_WITH(a_used_event_that_cannot_be_read_stops_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
@@ -354,7 +355,7 @@ static void a_used_event_that_cannot_be_read_stops_the_device(void **state)
 
 /* ---- rings that break the rules ---- */
 
-static void a_head_past_the_queue_stops_the_device(void **state)
+TEST_WITH(a_head_past_the_queue_stops_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 
@@ -362,7 +363,7 @@ static void a_head_past_the_queue_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void a_next_past_the_queue_stops_the_device(void **state)
+TEST_WITH(a_next_past_the_queue_stops_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 
@@ -371,7 +372,7 @@ static void a_next_past_the_queue_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void a_loop_of_descriptors_stops_the_device(void **state)
+TEST_WITH(a_loop_of_descriptors_stops_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 
@@ -381,7 +382,7 @@ static void a_loop_of_descriptors_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void a_readable_part_behind_a_writable_one_stops_the_device(void **state)
+TEST_WITH(a_readable_part_behind_a_writable_one_stops_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment parts[] = { { IN, 8, false }, { OUT, 8, true }, { IN, 8, false } };
@@ -390,7 +391,7 @@ static void a_readable_part_behind_a_writable_one_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void a_chain_of_4_gib_stops_the_device(void **state)
+TEST_WITH(a_chain_of_4_gib_stops_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment parts[] = { { IN, ~0u, false }, { OUT, 1, true } };
@@ -399,7 +400,7 @@ static void a_chain_of_4_gib_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void an_avail_index_that_jumps_stops_the_device(void **state)
+TEST_WITH(an_avail_index_that_jumps_stops_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 
@@ -408,7 +409,7 @@ static void an_avail_index_that_jumps_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void an_avail_index_that_goes_back_stops_the_device(void **state)
+TEST_WITH(an_avail_index_that_goes_back_stops_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 
@@ -417,7 +418,7 @@ static void an_avail_index_that_goes_back_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void more_chains_than_descriptors_stop_the_device(void **state)
+TEST_WITH(more_chains_than_descriptors_stop_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
@@ -436,7 +437,7 @@ static void more_chains_than_descriptors_stop_the_device(void **state)
 	assert_int_equal(bench->echo->served, SIZE);
 }
 
-static void an_indirect_table_that_was_not_negotiated_stops_the_device(void **state)
+TEST_WITH(an_indirect_table_that_was_not_negotiated_stops_the_device, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
@@ -445,7 +446,7 @@ static void an_indirect_table_that_was_not_negotiated_stops_the_device(void **st
 	stops(bench);
 }
 
-static void a_nested_indirect_table_stops_the_device(void **state)
+TEST_WITH(a_nested_indirect_table_stops_the_device, setup_indirect, teardown)
 {
 	struct bench *bench = *state;
 	struct vring_desc desc = { htole64(TABLE), htole32(16), htole16(VRING_DESC_F_INDIRECT), 0 };
@@ -456,7 +457,7 @@ static void a_nested_indirect_table_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void an_indirect_descriptor_with_a_next_stops_the_device(void **state)
+TEST_WITH(an_indirect_descriptor_with_a_next_stops_the_device, setup_indirect, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
@@ -466,7 +467,7 @@ static void an_indirect_descriptor_with_a_next_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void an_indirect_loop_stops_the_device(void **state)
+TEST_WITH(an_indirect_loop_stops_the_device, setup_indirect, teardown)
 {
 	struct bench *bench = *state;
 	struct vring_desc desc = { htole64(IN), htole32(1), htole16(VRING_DESC_F_NEXT), 0 };
@@ -477,7 +478,7 @@ static void an_indirect_loop_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void an_indirect_next_past_its_table_stops_the_device(void **state)
+TEST_WITH(an_indirect_next_past_its_table_stops_the_device, setup_indirect, teardown)
 {
 	struct bench *bench = *state;
 	struct vring_desc desc = { htole64(IN), htole32(1), htole16(VRING_DESC_F_NEXT),
@@ -491,7 +492,7 @@ static void an_indirect_next_past_its_table_stops_the_device(void **state)
 	stops(bench);
 }
 
-static void indirect_tables_of_odd_length_or_place_stop_the_device(void **state)
+TEST_WITH(indirect_tables_of_odd_length_or_place_stop_the_device, setup_indirect, teardown)
 {
 	static const struct {
 		u64 address;
@@ -510,7 +511,7 @@ static void indirect_tables_of_odd_length_or_place_stop_the_device(void **state)
 	}
 }
 
-static void an_indirect_chain_longer_than_the_queue_stops_the_device(void **state)
+TEST_WITH(an_indirect_chain_longer_than_the_queue_stops_the_device, setup_indirect, teardown)
 {
 	struct bench *bench = *state;
 	struct wire_segment parts[SIZE + 1];
@@ -537,7 +538,7 @@ static void place_rings(struct bench *bench, u64 desc, u64 avail, u64 used)
 	wire_reg_write(bench->vm, 0, VIRTIO_MMIO_QUEUE_READY, 1);
 }
 
-static void rings_outside_ram_stop_the_device(void **state)
+TEST_WITH(rings_outside_ram_stop_the_device, setup_plain, teardown)
 {
 	static const u64 nowhere[] = { 2 * GIB, WIRE_RAM, 1ULL << 60 };
 	struct bench *bench = *state;
@@ -558,7 +559,7 @@ static void rings_outside_ram_stop_the_device(void **state)
 	}
 }
 
-static void rings_that_wrap_or_are_not_aligned_are_refused(void **state)
+TEST_WITH(rings_that_wrap_or_are_not_aligned_are_refused, setup_plain, teardown)
 {
 	struct bench *bench = *state;
 	static const u64 bad[][3] = {
@@ -573,49 +574,4 @@ static void rings_that_wrap_or_are_not_aligned_are_refused(void **state)
 		assert_true(wire_needs_reset(bench->vm, 0));
 		assert_int_equal(wire_reg_read(bench->vm, 0, VIRTIO_MMIO_QUEUE_READY), 0);
 	}
-}
-
-#define PLAIN(test)	 cmocka_unit_test_setup_teardown(test, setup_plain, teardown)
-#define INDIRECTLY(test) cmocka_unit_test_setup_teardown(test, setup_indirect, teardown)
-#define EVENTLY(test)	 cmocka_unit_test_setup_teardown(test, setup_event, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		PLAIN(a_chain_comes_back_with_its_bytes),
-		PLAIN(one_byte_descriptors_are_one_request),
-		PLAIN(empty_descriptors_are_harmless),
-		PLAIN(indices_wrap_after_65536_chains),
-		EVENTLY(indices_wrap_after_65536_chains),
-		cmocka_unit_test_setup_teardown(a_chain_as_long_as_the_queue_is_taken, setup_large,
-						teardown),
-		INDIRECTLY(an_indirect_table_is_followed_and_its_write_flag_ignored),
-		INDIRECTLY(an_indirect_table_may_follow_plain_descriptors),
-		PLAIN(a_buffer_may_lie_at_both_edges_of_ram),
-		PLAIN(a_buffer_that_leaves_ram_is_an_error_of_its_request_alone),
-		PLAIN(a_device_that_bounds_its_work_is_kicked_again),
-		PLAIN(no_interrupt_where_the_flag_says_so),
-		EVENTLY(event_index_holds_interrupts_back_until_it_is_passed),
-		EVENTLY(event_index_asks_for_a_kick_when_the_queue_is_empty),
-		PLAIN(a_used_event_that_cannot_be_read_stops_the_device),
-		PLAIN(a_head_past_the_queue_stops_the_device),
-		PLAIN(a_next_past_the_queue_stops_the_device),
-		PLAIN(a_loop_of_descriptors_stops_the_device),
-		PLAIN(a_readable_part_behind_a_writable_one_stops_the_device),
-		PLAIN(a_chain_of_4_gib_stops_the_device),
-		PLAIN(an_avail_index_that_jumps_stops_the_device),
-		PLAIN(an_avail_index_that_goes_back_stops_the_device),
-		PLAIN(more_chains_than_descriptors_stop_the_device),
-		PLAIN(an_indirect_table_that_was_not_negotiated_stops_the_device),
-		INDIRECTLY(a_nested_indirect_table_stops_the_device),
-		INDIRECTLY(an_indirect_descriptor_with_a_next_stops_the_device),
-		INDIRECTLY(an_indirect_loop_stops_the_device),
-		INDIRECTLY(an_indirect_next_past_its_table_stops_the_device),
-		INDIRECTLY(indirect_tables_of_odd_length_or_place_stop_the_device),
-		INDIRECTLY(an_indirect_chain_longer_than_the_queue_stops_the_device),
-		PLAIN(rings_outside_ram_stop_the_device),
-		PLAIN(rings_that_wrap_or_are_not_aligned_are_refused),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

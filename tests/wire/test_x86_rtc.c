@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The PC's clock, through its ports. */
-#include "cmocka_all.h"
+#include "test.h"
 
 #include "../../x86/layout.h"
 #include "../../x86/rtc.h"
@@ -56,7 +56,7 @@ static void turn(void)
 		;
 }
 
-static void the_alarm_raises_irq_8_until_register_c_is_read(void **state)
+TEST_WITH(the_alarm_raises_irq_8_until_register_c_is_read, setup, teardown)
 {
 	set_alarm(0x00, 0x00, 0x05);
 	set(B, HOURS_24 | ALARM);
@@ -73,7 +73,7 @@ static void the_alarm_raises_irq_8_until_register_c_is_read(void **state)
 	assert_int_equal(wire_interrupts(8), 1);
 }
 
-static void an_alarm_that_is_not_enabled_sets_its_flag_alone(void **state)
+TEST_WITH(an_alarm_that_is_not_enabled_sets_its_flag_alone, setup, teardown)
 {
 	set_alarm(0x23, 0x59, 0x59);
 	host_clock_set(NOW + 1);
@@ -81,7 +81,7 @@ static void an_alarm_that_is_not_enabled_sets_its_flag_alone(void **state)
 	assert_int_equal(wire_interrupts(8), 0);
 }
 
-static void a_flag_that_is_up_interrupts_when_it_is_enabled(void **state)
+TEST_WITH(a_flag_that_is_up_interrupts_when_it_is_enabled, setup, teardown)
 {
 	set_alarm(0x23, 0x59, 0x59);
 	host_clock_set(NOW + 1);
@@ -89,7 +89,7 @@ static void a_flag_that_is_up_interrupts_when_it_is_enabled(void **state)
 	assert_true(wire_level(8));
 }
 
-static void an_alarm_may_be_for_any_hour_minute_or_second(void **state)
+TEST_WITH(an_alarm_may_be_for_any_hour_minute_or_second, setup, teardown)
 {
 	set_alarm(ANY, ANY, 0x00);
 	get(C);
@@ -102,7 +102,7 @@ static void an_alarm_may_be_for_any_hour_minute_or_second(void **state)
 	assert_int_equal(get(C) & ALARM, ALARM);
 }
 
-static void an_alarm_comes_however_late_somebody_looks(void **state)
+TEST_WITH(an_alarm_comes_however_late_somebody_looks, setup, teardown)
 {
 	set_alarm(0x12, 0x00, 0x00);
 	host_clock_set(NOW + 12 * 3600 + 1);
@@ -111,7 +111,7 @@ static void an_alarm_comes_however_late_somebody_looks(void **state)
 	assert_int_equal(get(C) & ALARM, ALARM);
 }
 
-static void an_alarm_for_no_time_of_any_day_never_comes(void **state)
+TEST_WITH(an_alarm_for_no_time_of_any_day_never_comes, setup, teardown)
 {
 	set_alarm(0x24, 0x00, 0x00);
 	set(B, HOURS_24 | ALARM);
@@ -123,7 +123,7 @@ static void an_alarm_for_no_time_of_any_day_never_comes(void **state)
 	assert_int_equal(loop_poll(vm->loop, 0), 0);
 }
 
-static void the_alarm_is_in_the_guests_time(void **state)
+TEST_WITH(the_alarm_is_in_the_guests_time, setup, teardown)
 {
 	set(B, HOURS_24 | SET);
 	set(4, 0x10);
@@ -137,7 +137,7 @@ static void the_alarm_is_in_the_guests_time(void **state)
 	assert_int_equal(get(C) & ALARM, ALARM);
 }
 
-static void while_the_clock_is_set_nothing_comes(void **state)
+TEST_WITH(while_the_clock_is_set_nothing_comes, setup, teardown)
 {
 	set_alarm(0x23, 0x59, 0x59);
 	set(B, HOURS_24 | SET | ALARM | UPDATE);
@@ -146,7 +146,7 @@ static void while_the_clock_is_set_nothing_comes(void **state)
 	assert_false(wire_level(8));
 }
 
-static void each_second_interrupts_where_it_is_enabled(void **state)
+TEST_WITH(each_second_interrupts_where_it_is_enabled, setup, teardown)
 {
 	host_clock_almost(NOW + 1);
 	set(B, HOURS_24 | UPDATE);
@@ -161,7 +161,7 @@ static void each_second_interrupts_where_it_is_enabled(void **state)
 	assert_true(wire_level(8));
 }
 
-static void an_alarm_that_is_due_in_a_pause_comes_after_it(void **state)
+TEST_WITH(an_alarm_that_is_due_in_a_pause_comes_after_it, setup, teardown)
 {
 	struct device *device = list_entry(vm->devices.next, struct device, node);
 
@@ -175,7 +175,7 @@ static void an_alarm_that_is_due_in_a_pause_comes_after_it(void **state)
 	assert_true(wire_level(8));
 }
 
-static void any_byte_in_any_register_is_harmless(void **state)
+TEST_WITH(any_byte_in_any_register_is_harmless, setup, teardown)
 {
 	for (unsigned round = 0; round < 64; round++) {
 		for (unsigned index = 0; index < 256; index++) {
@@ -187,25 +187,4 @@ static void any_byte_in_any_register_is_harmless(void **state)
 		}
 		loop_poll(vm->loop, 0);
 	}
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(the_alarm_raises_irq_8_until_register_c_is_read),
-		TEST(an_alarm_that_is_not_enabled_sets_its_flag_alone),
-		TEST(a_flag_that_is_up_interrupts_when_it_is_enabled),
-		TEST(an_alarm_may_be_for_any_hour_minute_or_second),
-		TEST(an_alarm_comes_however_late_somebody_looks),
-		TEST(an_alarm_for_no_time_of_any_day_never_comes),
-		TEST(the_alarm_is_in_the_guests_time),
-		TEST(while_the_clock_is_set_nothing_comes),
-		TEST(each_second_interrupts_where_it_is_enabled),
-		TEST(an_alarm_that_is_due_in_a_pause_comes_after_it),
-		TEST(any_byte_in_any_register_is_harmless),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }
