@@ -378,6 +378,9 @@ static void begin(struct control *control)
 	int ret = control->result;
 
 	if (!ret) {
+		/* Once more: clients are told the process that did it last, and the aside is
+		 * another. */
+		listen(control->socket.fd, CONTROL_CLIENTS);
 		control->listener.fd = control->socket.fd;
 		control->listener.events = EPOLLIN;
 		control->listener.handle = on_connection;

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
+#include "test.h"
 #include "vmm/control.h"
 #include "wire.h"
 
@@ -118,7 +118,7 @@ static void expect_silence(int fd)
 	assert_int_equal(recv(fd, &byte, 1, 0), -1);
 }
 
-static void pause_is_answered_once_the_machine_has_paused(void **state)
+TEST_WITH(pause_is_answered_once_the_machine_has_paused, setup, teardown)
 {
 	int fd;
 
@@ -132,7 +132,7 @@ static void pause_is_answered_once_the_machine_has_paused(void **state)
 	assert_true(vm_is_paused(bench.vm));
 }
 
-static void resume_is_answered_when_the_machine_goes_on(void **state)
+TEST_WITH(resume_is_answered_when_the_machine_goes_on, setup, teardown)
 {
 	expect(ask(PAUSE), "{\"paused\":true}\n");
 	expect(ask(RESUME), "{\"paused\":false}\n");
@@ -140,7 +140,7 @@ static void resume_is_answered_when_the_machine_goes_on(void **state)
 	assert_false(bench.told);
 }
 
-static void both_are_answered_where_nothing_changes(void **state)
+TEST_WITH(both_are_answered_where_nothing_changes, setup, teardown)
 {
 	expect(ask(RESUME), "{\"paused\":false}\n");
 	expect(ask(PAUSE), "{\"paused\":true}\n");
@@ -148,7 +148,7 @@ static void both_are_answered_where_nothing_changes(void **state)
 	expect(ask(RESUME), "{\"paused\":false}\n");
 }
 
-static void all_who_wait_for_a_pause_are_answered(void **state)
+TEST_WITH(all_who_wait_for_a_pause_are_answered, setup, teardown)
 {
 	int first, second;
 
@@ -160,7 +160,7 @@ static void all_who_wait_for_a_pause_are_answered(void **state)
 	expect(second, "{\"paused\":true}\n");
 }
 
-static void a_pause_that_is_taken_back_is_an_error(void **state)
+TEST_WITH(a_pause_that_is_taken_back_is_an_error, setup, teardown)
 {
 	int fd;
 
@@ -171,7 +171,7 @@ static void a_pause_that_is_taken_back_is_an_error(void **state)
 	assert_false(bench.told);
 }
 
-static void a_pause_outlives_the_one_who_asked_for_it(void **state)
+TEST_WITH(a_pause_outlives_the_one_who_asked_for_it, setup, teardown)
 {
 	int fd;
 
@@ -185,7 +185,7 @@ static void a_pause_outlives_the_one_who_asked_for_it(void **state)
 	expect(ask(RESUME), "{\"paused\":false}\n");
 }
 
-static void a_machine_that_waits_for_the_host_stays_paused(void **state)
+TEST_WITH(a_machine_that_waits_for_the_host_stays_paused, setup, teardown)
 {
 	vm_pause(bench.vm, VM_PAUSE_HOST, NULL);
 	expect(ask(PAUSE), "{\"paused\":true}\n");
@@ -194,7 +194,7 @@ static void a_machine_that_waits_for_the_host_stays_paused(void **state)
 	assert_false(vm_is_paused(bench.vm));
 }
 
-static void a_machine_may_end_while_somebody_waits_for_its_pause(void **state)
+TEST_WITH(a_machine_may_end_while_somebody_waits_for_its_pause, setup, teardown)
 {
 	int fd;
 
@@ -204,22 +204,4 @@ static void a_machine_may_end_while_somebody_waits_for_its_pause(void **state)
 	fd = ask(PAUSE);
 	expect_silence(fd);
 	close(fd);
-}
-
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		T(pause_is_answered_once_the_machine_has_paused),
-		T(resume_is_answered_when_the_machine_goes_on),
-		T(both_are_answered_where_nothing_changes),
-		T(all_who_wait_for_a_pause_are_answered),
-		T(a_pause_that_is_taken_back_is_an_error),
-		T(a_pause_outlives_the_one_who_asked_for_it),
-		T(a_machine_that_waits_for_the_host_stays_paused),
-		T(a_machine_may_end_while_somebody_waits_for_its_pause),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }
