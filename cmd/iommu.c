@@ -18,8 +18,7 @@ static int run_show(const void *arg)
 
 	if (status)
 		return status;
-	status = options->json ? iommu_print_json(&query, options)
-			       : iommu_print_table(&query, options);
+	status = options->json ? iommu_print_json(&query, options) : iommu_print_table(&query);
 	fclose(query.answer);
 	return status;
 }

@@ -12,7 +12,7 @@ struct iommu_options {
 };
 
 /* The answer to iommu-show, or iommu-trace, on stdout: an exit status. */
-int iommu_print_table(struct query *query, const struct iommu_options *options);
+int iommu_print_table(struct query *query);
 int iommu_print_json(struct query *query, const struct iommu_options *options);
 int iommu_print_trace(struct query *query);
 

@@ -195,7 +195,7 @@ static bool is_end(const json_t *line)
 	return json_is_true(json_object_get(line, "end"));
 }
 
-int iommu_print_table(struct query *query, const struct iommu_options *options)
+int iommu_print_table(struct query *query)
 {
 	const struct part *last = NULL;
 	json_t *line;

@@ -100,11 +100,6 @@ void *memory_range(const struct guest_memory *memory, unsigned n, struct range *
 	return memory->slots[n].host;
 }
 
-u64 memory_size(const struct guest_memory *memory)
-{
-	return memory->size;
-}
-
 void *memory_run(const struct guest_memory *memory, gpa_t gpa, u64 len, u64 *run)
 {
 	for (unsigned i = 0; len && i < memory->count; i++) {

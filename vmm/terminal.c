@@ -187,11 +187,6 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 	return taken;
 }
 
-bool terminal_can_write(const struct terminal *terminal)
-{
-	return terminal->out.count < OUTPUT_SIZE;
-}
-
 /* ---- the window ---- */
 
 void terminal_size(const struct terminal *terminal, u16 *columns, u16 *rows)

@@ -77,7 +77,7 @@ static int place(struct arch_image *image, u64 offset, u64 size, struct error *e
 	return 0;
 }
 
-int bzimage_parse(struct arch_image *image, const u8 *start, struct error *err)
+int bzimage_parse(struct arch_image *image, struct error *err)
 {
 	u64 offset, size, rest;
 	int ret = read_header(image, err);

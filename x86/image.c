@@ -30,7 +30,7 @@ static int parse(struct arch_image *image, const u8 *start, struct error *err)
 		return error_set(err, -EINVAL,
 				 "%s: this is a gzip file; unpack it, or give the bzImage",
 				 image->path);
-	return bzimage_parse(image, start, err);
+	return bzimage_parse(image, err);
 }
 
 static int open_file(struct arch_image *image, u8 *start, struct error *err)

@@ -48,10 +48,10 @@ struct arch_image {
 int image_read(const struct arch_image *image, u64 offset, void *data, size_t count);
 
 /*
- * Read the headers of the file. @start: its first 512 bytes, zeros past its
- * end. -EINVAL with a line. image->fd, path and file_size are there.
+ * Read the headers of the file. -EINVAL with a line. image->fd, path and file_size are there.
+ * @start: the file's first 512 bytes, zeros past its end.
  */
-int bzimage_parse(struct arch_image *image, const u8 *start, struct error *err);
+int bzimage_parse(struct arch_image *image, struct error *err);
 int elf_parse(struct arch_image *image, const u8 *start, struct error *err);
 
 #endif

@@ -42,9 +42,6 @@ void memory_use_huge_pages(const struct guest_memory *memory);
 unsigned memory_count(const struct guest_memory *memory);
 void *memory_range(const struct guest_memory *memory, unsigned n, struct range *range);
 
-/* Bytes of RAM in all. */
-u64 memory_size(const struct guest_memory *memory);
-
 /* Host address of [gpa, gpa + len), or NULL unless all of it lies in one RAM range. */
 void *memory_host(const struct guest_memory *memory, gpa_t gpa, u64 len);
 
@@ -55,7 +52,8 @@ void *memory_host(const struct guest_memory *memory, gpa_t gpa, u64 len);
 void *memory_run(const struct guest_memory *memory, gpa_t gpa, u64 len, u64 *run);
 
 /* Copy @len bytes; -EFAULT, with nothing copied, unless all of it is RAM in one range. */
-int memory_read(const struct guest_memory *memory, gpa_t gpa, void *data, u64 len);
 int memory_write(const struct guest_memory *memory, gpa_t gpa, const void *data, u64 len);
+/* The other way; for tests. */
+int memory_read(const struct guest_memory *memory, gpa_t gpa, void *data, u64 len);
 
 #endif

@@ -175,7 +175,10 @@ void pci_function_release(struct pci_function *function);
 void pci_intx(struct pci_function *function, bool level);
 /* The GSI of its pin; DEVICE_NO_IRQ without one. */
 u32 pci_intx_gsi(const struct pci_function *function);
-/* An emulated device's MSI. Out of range, or MSI off: nothing. */
+/*
+ * An emulated device's MSI; for tests: those that there are use MSI-X. Out of range, or MSI off:
+ * nothing.
+ */
 void pci_msi_signal(struct pci_function *function, unsigned n);
 
 /* ---- the bus ---- */
@@ -185,7 +188,7 @@ int pci_bus_create(struct pci_bus **bus, struct vm *vm, const struct pci_layout 
 /* -ENOSPC with a line: BARs larger than the windows. */
 int pci_bus_place_bars(struct pci_bus *bus, struct error *err);
 const struct pci_layout *pci_bus_layout(const struct pci_bus *bus);
-/* The function there; NULL. */
+/* The function there, NULL if none; for tests. */
 struct pci_function *pci_bus_find(const struct pci_bus *bus, unsigned slot, unsigned fn);
 
 /* A guest's access by configuration ports or ECAM; @bdf of bus 0; no function: all ones. */

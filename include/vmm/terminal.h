@@ -68,7 +68,6 @@ void terminal_set_client(struct terminal *terminal, struct terminal_client *clie
 size_t terminal_read(struct terminal *terminal, void *data, size_t len);
 /* How much was taken: less than @len if the buffer is full. */
 size_t terminal_write(struct terminal *terminal, const void *data, size_t len);
-bool terminal_can_write(const struct terminal *terminal);
 
 /* The window's size, 0 x 0 if it is not a terminal; and tell the client that it changed (SIGWINCH).
  */

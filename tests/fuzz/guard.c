@@ -36,7 +36,9 @@ void guard_raise(const struct guest_memory *memory)
 {
 	struct range range;
 	char *start = memory_range(memory, 0, &range);
-	char *end = start + memory_size(memory);
+	char *end = memory_range(memory, memory_count(memory) - 1, &range);
+
+	end += range.last - range.start + 1;
 
 	fuzz_check(start >= mapping && end <= mapping + mapping_size);
 	__asan_poison_memory_region(mapping, start - mapping);

@@ -53,11 +53,6 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 	return len;
 }
 
-bool terminal_can_write(const struct terminal *terminal)
-{
-	return terminal->out_room > 0;
-}
-
 void terminal_size(const struct terminal *terminal, u16 *columns, u16 *rows)
 {
 	*columns = terminal->columns;

@@ -58,11 +58,6 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 	return len;
 }
 
-bool terminal_can_write(const struct terminal *terminal)
-{
-	return true;
-}
-
 void terminal_size(const struct terminal *terminal, u16 *columns, u16 *rows)
 {
 	*columns = *rows = 0;
