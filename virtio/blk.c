@@ -11,37 +11,37 @@
 #include "blk_request.h"
 #include "virtio/endian.h"
 
-static struct blk *to_blk(const struct virtio_device *device)
+static struct blk *blk_of(const struct virtio_device *device)
 {
 	return container_of(device, struct blk, device);
 }
 
 static enum virtio_step blk_step(struct virtio_device *device, unsigned index)
 {
-	return blk_serve(to_blk(device)) ? VIRTIO_DONE : VIRTIO_IDLE;
+	return blk_serve(blk_of(device)) ? VIRTIO_DONE : VIRTIO_IDLE;
 }
 
 static void blk_kick(struct virtio_device *device, unsigned index)
 {
 	virtio_device_serve(device, index, BLK_QUEUE_SIZE, blk_step);
-	disk_flush_queue(to_blk(device)->disk);
+	disk_flush_queue(blk_of(device)->disk);
 }
 
 static void blk_reset(struct virtio_device *device)
 {
-	struct blk *blk = to_blk(device);
+	struct blk *blk = blk_of(device);
 
 	blk->draining = blk->in_flight;
 }
 
 static bool blk_settled(const struct virtio_device *device)
 {
-	return !to_blk(device)->draining;
+	return !blk_of(device)->draining;
 }
 
 static bool blk_idle(const struct virtio_device *device)
 {
-	return !to_blk(device)->in_flight;
+	return !blk_of(device)->in_flight;
 }
 
 static void blk_queue_reset(struct virtio_device *device, unsigned index)
@@ -51,7 +51,7 @@ static void blk_queue_reset(struct virtio_device *device, unsigned index)
 
 static void blk_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
 {
-	const struct disk_info *info = &to_blk(device)->info;
+	const struct disk_info *info = &blk_of(device)->info;
 	struct virtio_blk_config config = {
 		.capacity = cpu_to_virtio64(info->size / DISK_SECTOR),
 		.seg_max = cpu_to_virtio32(BLK_SEG_MAX),
@@ -71,7 +71,7 @@ static void blk_config_read(struct virtio_device *device, u32 offset, void *data
 
 static void blk_destroy(struct virtio_device *device)
 {
-	struct blk *blk = to_blk(device);
+	struct blk *blk = blk_of(device);
 
 	/* What a reset has let go must end before the machine's memory does. */
 	if (!disk_drain(blk->disk)) {
@@ -147,7 +147,7 @@ int virtio_blk_create(struct virtio_device **device, struct disk *disk, unsigned
 
 void virtio_blk_describe(const struct virtio_device *device, char *line, size_t size)
 {
-	const struct blk_counters *counters = &to_blk(device)->counters;
+	const struct blk_counters *counters = &blk_of(device)->counters;
 
 	snprintf(line, size,
 		 "%s: %llu reads of %llu bytes, %llu writes of %llu bytes, %llu flushes, "

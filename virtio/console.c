@@ -34,7 +34,7 @@ struct console {
 	struct console_chain current[QUEUES];
 };
 
-static struct console *to_console(struct virtio_device *device)
+static struct console *console_of(struct virtio_device *device)
 {
 	return container_of(device, struct console, device);
 }
@@ -62,7 +62,7 @@ static void give_back(struct console *console, unsigned index, u32 written)
  */
 static enum virtio_step transmit_some(struct virtio_device *device, unsigned index)
 {
-	struct console *console = to_console(device);
+	struct console *console = console_of(device);
 	struct console_chain *current = &console->current[index];
 	char data[CONSOLE_COPY];
 	size_t wrote = 0;
@@ -87,7 +87,7 @@ static enum virtio_step transmit_some(struct virtio_device *device, unsigned ind
 /* One go of input: none is taken before there is a buffer for it. */
 static enum virtio_step receive_some(struct virtio_device *device, unsigned index)
 {
-	struct console *console = to_console(device);
+	struct console *console = console_of(device);
 	struct console_chain *current = &console->current[index];
 	char data[CONSOLE_COPY];
 	size_t len = 0;
@@ -136,7 +136,7 @@ static void terminal_resized(struct terminal_client *client, u16 columns, u16 ro
 
 static void console_queue_reset(struct virtio_device *device, unsigned index)
 {
-	to_console(device)->current[index].taken = false;
+	console_of(device)->current[index].taken = false;
 }
 
 static void console_reset(struct virtio_device *device)
@@ -150,7 +150,7 @@ static void console_config_read(struct virtio_device *device, u32 offset, void *
 	struct virtio_console_config config = { 0 };
 	u16 columns, rows;
 
-	terminal_size(to_console(device)->terminal, &columns, &rows);
+	terminal_size(console_of(device)->terminal, &columns, &rows);
 	config.cols = cpu_to_virtio16(columns);
 	config.rows = cpu_to_virtio16(rows);
 	memcpy(data, (const char *)&config + offset, len);
@@ -158,7 +158,7 @@ static void console_config_read(struct virtio_device *device, u32 offset, void *
 
 static void console_destroy(struct virtio_device *device)
 {
-	struct console *console = to_console(device);
+	struct console *console = console_of(device);
 
 	terminal_set_client(console->terminal, NULL);
 	free(console);

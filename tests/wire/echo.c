@@ -5,7 +5,7 @@
 #include "cmocka_all.h"
 #include "echo.h"
 
-static struct echo *to_echo(struct virtio_device *device)
+static struct echo *echo_of(struct virtio_device *device)
 {
 	return container_of(device, struct echo, device);
 }
@@ -27,15 +27,15 @@ static void serve(struct echo *echo, unsigned index)
 
 static enum virtio_step echo_step(struct virtio_device *device, unsigned index)
 {
-	if (!virtio_device_pop(device, index, &to_echo(device)->last))
+	if (!virtio_device_pop(device, index, &echo_of(device)->last))
 		return VIRTIO_IDLE;
-	serve(to_echo(device), index);
+	serve(echo_of(device), index);
 	return VIRTIO_DONE;
 }
 
 static void echo_kick(struct virtio_device *device, unsigned index)
 {
-	struct echo *echo = to_echo(device);
+	struct echo *echo = echo_of(device);
 
 	echo->kicks++;
 	virtio_device_serve(device, index, echo->budget ? echo->budget : ~0u, echo_step);
@@ -43,20 +43,20 @@ static void echo_kick(struct virtio_device *device, unsigned index)
 
 static int echo_start(struct virtio_device *device)
 {
-	to_echo(device)->starts++;
-	return to_echo(device)->start_result;
+	echo_of(device)->starts++;
+	return echo_of(device)->start_result;
 }
 
 static void echo_reset(struct virtio_device *device)
 {
-	to_echo(device)->resets++;
+	echo_of(device)->resets++;
 }
 
 static void echo_queue_reset(struct virtio_device *device, unsigned index)
 {
-	to_echo(device)->queue_resets++;
+	echo_of(device)->queue_resets++;
 	/* A careless device: what it pushes now must go nowhere. */
-	virtio_device_push(device, index, &to_echo(device)->last, 1);
+	virtio_device_push(device, index, &echo_of(device)->last, 1);
 }
 
 static bool echo_settled(const struct virtio_device *device)
@@ -66,19 +66,19 @@ static bool echo_settled(const struct virtio_device *device)
 
 static void echo_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
 {
-	assert_true(offset + len <= sizeof(to_echo(device)->config));
-	memcpy(data, to_echo(device)->config + offset, len);
+	assert_true(offset + len <= sizeof(echo_of(device)->config));
+	memcpy(data, echo_of(device)->config + offset, len);
 }
 
 static void echo_config_write(struct virtio_device *device, u32 offset, const void *data, u32 len)
 {
-	assert_true(offset + len <= sizeof(to_echo(device)->config));
-	memcpy(to_echo(device)->config + offset, data, len);
+	assert_true(offset + len <= sizeof(echo_of(device)->config));
+	memcpy(echo_of(device)->config + offset, data, len);
 }
 
 static void echo_destroy(struct virtio_device *device)
 {
-	echo_free(to_echo(device));
+	echo_free(echo_of(device));
 }
 
 static const struct virtio_device_ops echo_ops = {
