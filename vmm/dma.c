@@ -9,16 +9,16 @@
 
 /* ---- the TLB ---- */
 
-static_assert(sizeof(struct dma_tlb_slot) == 32, "two slots are a line of the cache");
+static_assert(sizeof(struct dma_tlb_entry) == 32, "two entries are a line of the cache");
 
 static unsigned tlb_index(iova_t iova)
 {
-	return iova / DMA_TLB_PAGE % DMA_TLB_SLOTS;
+	return iova / DMA_TLB_PAGE % DMA_TLB_ENTRIES;
 }
 
 static void tlb_clear(struct dma_space *space, unsigned index)
 {
-	space->tlb[index] = (struct dma_tlb_slot){ .start = UINT64_MAX };
+	space->tlb[index] = (struct dma_tlb_entry){ .start = UINT64_MAX };
 }
 
 void dma_space_forget(struct dma_space *space, iova_t start, iova_t last)
@@ -28,8 +28,8 @@ void dma_space_forget(struct dma_space *space, iova_t start, iova_t last)
 	space->generation++;
 	if (!space->tlb_used)
 		return;
-	if (pages >= DMA_TLB_SLOTS - 1) {
-		for (unsigned i = 0; i < DMA_TLB_SLOTS; i++) {
+	if (pages >= DMA_TLB_ENTRIES - 1) {
+		for (unsigned i = 0; i < DMA_TLB_ENTRIES; i++) {
 			if (range_overlaps(space->tlb[i].start, space->tlb[i].last, start, last))
 				tlb_clear(space, i);
 		}
@@ -47,7 +47,7 @@ void dma_space_forget(struct dma_space *space, iova_t start, iova_t last)
 
 /* The part of @run around @iova that is one piece of RAM; false: there is none. */
 static bool run_in_ram(const struct guest_memory *memory, const struct dma_run *run, iova_t iova,
-		       struct dma_tlb_slot *slot)
+		       struct dma_tlb_entry *entry)
 {
 	const gpa_t gpa = run->gpa + (iova - run->start);
 
@@ -57,28 +57,28 @@ static bool run_in_ram(const struct guest_memory *memory, const struct dma_run *
 
 		if (gpa < ram.start || gpa > ram.last)
 			continue;
-		slot->start = iova - MIN(iova - run->start, gpa - ram.start);
-		slot->last = iova + MIN(run->last - iova, ram.last - gpa);
-		slot->host = host + (gpa - ram.start) - (iova - slot->start);
-		slot->access = run->access;
+		entry->start = iova - MIN(iova - run->start, gpa - ram.start);
+		entry->last = iova + MIN(run->last - iova, ram.last - gpa);
+		entry->host = host + (gpa - ram.start) - (iova - entry->start);
+		entry->access = run->access;
 		return true;
 	}
 	return false;
 }
 
 /* Ask the space, and remember the answer. NULL: refused, or no RAM; reported. */
-static const struct dma_tlb_slot *tlb_fill(struct dma_space *space, iova_t iova,
-					   enum dma_access access)
+static const struct dma_tlb_entry *tlb_fill(struct dma_space *space, iova_t iova,
+					    enum dma_access access)
 {
-	struct dma_tlb_slot *slot = &space->tlb[tlb_index(iova)];
+	struct dma_tlb_entry *entry = &space->tlb[tlb_index(iova)];
 	struct dma_run run;
 
 	if (space->ops->translate(space, iova, access, &run))
 		return NULL;
 	space->misses++;
-	if (run_in_ram(space->memory, &run, iova, slot)) {
+	if (run_in_ram(space->memory, &run, iova, entry)) {
 		space->tlb_used = true;
-		return slot;
+		return entry;
 	}
 	space->translations++;
 	space->faults++;
@@ -97,7 +97,7 @@ void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
 	space->generation = 1;
 	list_init(&space->holds);
 	list_init(&space->vectors);
-	for (unsigned i = 0; i < DMA_TLB_SLOTS; i++)
+	for (unsigned i = 0; i < DMA_TLB_ENTRIES; i++)
 		tlb_clear(space, i);
 }
 
@@ -107,16 +107,16 @@ void dma_space_init(struct dma_space *space, const struct dma_space_ops *ops,
 static inline void *dma_run_host(struct dma_space *space, iova_t iova, iova_t last,
 				 enum dma_access access, u64 *len)
 {
-	const struct dma_tlb_slot *slot = dma_tlb_find(space, iova, access);
+	const struct dma_tlb_entry *entry = dma_tlb_find(space, iova, access);
 
-	if (!slot) {
-		slot = tlb_fill(space, iova, access);
-		if (!slot)
+	if (!entry) {
+		entry = tlb_fill(space, iova, access);
+		if (!entry)
 			return NULL;
 	}
 	space->translations++;
-	*len = MIN(last, slot->last) - iova + 1;
-	return slot->host + (iova - slot->start);
+	*len = MIN(last, entry->last) - iova + 1;
+	return entry->host + (iova - entry->start);
 }
 
 int dma_map_iov(struct dma_space *space, iova_t iova, u64 len, enum dma_access access,

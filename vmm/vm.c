@@ -212,7 +212,7 @@ int vm_create(struct vm **out, const struct vm_host *host, const struct vm_confi
 	vm->fd = -1;
 	vm->config = config;
 	list_init(&vm->devices);
-	list_init(&vm->slots);
+	list_init(&vm->page_slots);
 	pthread_mutex_init(&vm->lock, NULL);
 	ret = vm_build(vm, err);
 	if (ret) {

@@ -66,13 +66,13 @@ struct dma_space_ops {
 };
 
 /*
- * A device's IOTLB: translations that lead to RAM, as host addresses. A translation is in the slot
- * of each page through which it was found, so an UNMAP looks only at the slots of its pages.
+ * A device's IOTLB: translations that lead to RAM, as host addresses. A translation is in the entry
+ * of each page through which it was found, so an UNMAP looks only at the entries of its pages.
  */
-#define DMA_TLB_SLOTS 256
-#define DMA_TLB_PAGE  4096
+#define DMA_TLB_ENTRIES 256
+#define DMA_TLB_PAGE	4096
 
-struct dma_tlb_slot {
+struct dma_tlb_entry {
 	iova_t start;
 	iova_t last; /* < start: empty */
 	char *host;  /* of start */
@@ -94,7 +94,7 @@ struct dma_space {
 	u64 misses;	  /* translations that were not in the TLB */
 	u64 generation;	  /* host addresses from the TLB are good while this stays */
 	bool tlb_used;	  /* something is in it */
-	struct dma_tlb_slot tlb[DMA_TLB_SLOTS];
+	struct dma_tlb_entry tlb[DMA_TLB_ENTRIES];
 };
 
 /* One piece of a device's buffer. */
@@ -135,13 +135,13 @@ void *dma_object_slow(struct dma_space *space, iova_t iova, u64 len, enum dma_ac
 int dma_read_slow(struct dma_space *space, iova_t iova, void *data, u64 len);
 int dma_write_slow(struct dma_space *space, iova_t iova, const void *data, u64 len);
 
-/* The slot that translates @iova for @access, or NULL. */
-static inline const struct dma_tlb_slot *dma_tlb_find(const struct dma_space *space, iova_t iova,
-						      enum dma_access access)
+/* The entry that translates @iova for @access, or NULL. */
+static inline const struct dma_tlb_entry *dma_tlb_find(const struct dma_space *space, iova_t iova,
+						       enum dma_access access)
 {
-	const struct dma_tlb_slot *slot = &space->tlb[iova / DMA_TLB_PAGE % DMA_TLB_SLOTS];
+	const struct dma_tlb_entry *entry = &space->tlb[iova / DMA_TLB_PAGE % DMA_TLB_ENTRIES];
 
-	return iova >= slot->start && iova <= slot->last && slot->access & access ? slot : NULL;
+	return iova >= entry->start && iova <= entry->last && entry->access & access ? entry : NULL;
 }
 
 /*
@@ -151,13 +151,13 @@ static inline const struct dma_tlb_slot *dma_tlb_find(const struct dma_space *sp
 static inline void *dma_tlb_host(struct dma_space *space, iova_t iova, u64 len,
 				 enum dma_access access)
 {
-	const struct dma_tlb_slot *slot = dma_tlb_find(space, iova, access);
+	const struct dma_tlb_entry *entry = dma_tlb_find(space, iova, access);
 
 	/* A len of 0 wraps to the longest there is, and is not found. */
-	if (!slot || len - 1 > slot->last - iova)
+	if (!entry || len - 1 > entry->last - iova)
 		return NULL;
 	space->translations++;
-	return slot->host + (iova - slot->start);
+	return entry->host + (iova - entry->start);
 }
 
 /*

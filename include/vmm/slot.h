@@ -13,7 +13,7 @@ struct vm;
 
 /* Lives inside its owner. All members are slot.c's to change. */
 struct page_slot {
-	struct list_node node; /* vm->slots, while mapped */
+	struct list_node node; /* vm->page_slots, while mapped */
 	u32 number;	       /* KVM's */
 	gpa_t gpa;
 	u64 size;

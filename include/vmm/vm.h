@@ -87,12 +87,12 @@ struct vm {
 	struct arch_vm *arch;
 	pthread_mutex_t lock; /* THE lock: see vmm/loop.h */
 	struct list_node devices;
-	struct list_node slots; /* page_slot.node: vmm/slot.h */
-	struct pci_bus *pci;	/* NULL: none. In devices, too */
-	struct vcpu **vcpus;	/* config->cpus of them */
-	_Atomic int stop;	/* enum vm_stop */
-	_Atomic bool panicked;	/* vm_panicked() was called: whatever ends the VM, it is a panic */
-	u64 activity;		/* accesses to devices and kicks of queues; VM lock */
+	struct list_node page_slots; /* page_slot.node: vmm/slot.h */
+	struct pci_bus *pci;	     /* NULL: none. In devices, too */
+	struct vcpu **vcpus;	     /* config->cpus of them */
+	_Atomic int stop;	     /* enum vm_stop */
+	_Atomic bool panicked; /* vm_panicked() was called: whatever ends the VM, it is a panic */
+	u64 activity;	       /* accesses to devices and kicks of queues; VM lock */
 	/* panic.c's own: it looks whether a panicked guest still does something. */
 	struct loop_timer panic_timer;
 	u64 panic_activity;   /* what activity was at the last look */

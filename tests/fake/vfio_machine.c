@@ -13,7 +13,7 @@ int page_slot_map(struct vm *of, struct page_slot *slot, gpa_t gpa, void *host, 
 {
 	assert_int_equal((gpa | size | (uintptr_t)host) % MACHINE_PAGE, 0);
 	*slot = (struct page_slot){ .gpa = gpa, .size = size, .host = host };
-	list_add_tail(&of->slots, &slot->node);
+	list_add_tail(&of->page_slots, &slot->node);
 	slots_shown++;
 	return 0;
 }
@@ -31,7 +31,7 @@ void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len)
 {
 	const struct list_node *node;
 
-	list_for_each(node, &of->slots) {
+	list_for_each(node, &of->page_slots) {
 		const struct page_slot *slot = list_entry(node, struct page_slot, node);
 
 		if (gpa >= slot->gpa && gpa + len <= slot->gpa + slot->size)

@@ -289,7 +289,7 @@ static void give_back(struct input *in)
 	begin(false);
 	loop_poll(play.vm->loop, 0);
 	end();
-	fuzz_check(play.device->gone && list_empty(&play.vm->slots));
+	fuzz_check(play.device->gone && list_empty(&play.vm->page_slots));
 }
 
 static void change_host(struct input *in)
@@ -383,7 +383,7 @@ static bool start(struct input *in)
 static void destroy(void)
 {
 	judge_destroy(play.vm);
-	fuzz_check(list_empty(&play.vm->slots) && list_empty(&play.doors.space.vectors));
+	fuzz_check(list_empty(&play.vm->page_slots) && list_empty(&play.doors.space.vectors));
 	fuzz_check(!play.hardware->vector_count);
 	/* The guest is no longer there: nor is the device master, if it has such a register. */
 	fuzz_check(!play.hardware->open || play.hardware->config_size < PCI_STD_HEADER_SIZEOF ||

@@ -116,7 +116,7 @@ void check_device(void)
 {
 	const struct list_node *node;
 
-	list_for_each(node, &play.vm->slots)
+	list_for_each(node, &play.vm->page_slots)
 		check_slot(list_entry(node, struct page_slot, node));
 	check_reach();
 	check_interrupts();

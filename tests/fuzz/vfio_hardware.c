@@ -17,7 +17,7 @@ int page_slot_map(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, 
 	const struct list_node *node;
 
 	fuzz_check(size && !((gpa | size | (uintptr_t)host) % PAGE));
-	list_for_each(node, &vm->slots) {
+	list_for_each(node, &vm->page_slots) {
 		const struct page_slot *other = list_entry(node, struct page_slot, node);
 
 		if (gpa < other->gpa + other->size && other->gpa < gpa + size)
@@ -27,7 +27,7 @@ int page_slot_map(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, 
 		return -EINVAL;
 	play.slots_left--;
 	*slot = (struct page_slot){ .gpa = gpa, .size = size, .host = host };
-	list_add_tail(&vm->slots, &slot->node);
+	list_add_tail(&vm->page_slots, &slot->node);
 	return 0;
 }
 
