@@ -150,7 +150,7 @@ static void pl031_pause(struct device *device)
 	alarm_clear(&container_of(device, struct pl031, device)->alarm);
 }
 
-/* What came meanwhile comes now. */
+/* An alarm that fell into the pause is raised now. */
 static void pl031_resume(struct device *device)
 {
 	struct pl031 *rtc = container_of(device, struct pl031, device);

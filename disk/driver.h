@@ -46,8 +46,8 @@ struct disk_driver {
 	void (*close)(struct disk_image *image);
 	/*
 	 * How to carry out @request, which is inside the disk and allowed. In the loop: never
-	 * blocks, not even for a lock that work() holds while it waits. Until unmap() what it said
-	 * stays so: what lies at request->place is given to nobody else.
+	 * blocks, not even for a lock that work() holds while it waits. The answer
+	 * holds until unmap(): the driver gives the room at request->place to no other request.
 	 */
 	enum disk_way (*map)(struct disk_image *image, struct disk_request *request);
 	/* A request that went DISK_WAY_FILE has left the file. In the loop. May be NULL. */

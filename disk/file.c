@@ -21,7 +21,7 @@
 #define HOLDER_TRIES 30
 #define HOLDER_PAUSE 10000
 
-/* Where proc and sys are; holder.h says why this is a word. */
+/* The folder that has proc and sys. holder.h says why it has a name. */
 #define HOST_ROOT ""
 
 /*
@@ -180,8 +180,8 @@ static int disk_file_try_lock(const struct disk_file *file, struct flock *lock)
 
 /*
  * An open file description lock: it conflicts even between two disks of this
- * process, and goes with the last descriptor, however the process ends. Those who
- * share it for writing only see to it that nobody takes the disk for himself alone.
+ * process, and goes with the last descriptor, however the process ends. Writers
+ * that share it take the lock of a reader: it only keeps out a writer that does not share.
  */
 static int disk_file_lock(struct disk_file *file, const char *path,
 			  const struct disk_options *options, struct error *err)
@@ -190,13 +190,13 @@ static int disk_file_lock(struct disk_file *file, const char *path,
 	struct flock lock = { .l_type = alone ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
 	int ret;
 
-	/* A reader that shares keeps nobody out, and nobody is asked. */
+	/* A reader that shares needs no lock: it keeps no other out and is kept out by none. */
 	if (file->read_only && options->share)
 		return 0;
 	ret = disk_file_try_lock(file, &lock);
 	if (ret == -EBUSY)
 		return disk_file_refuse_locked(file, path, &lock, err);
-	/* A file system without locks: nobody to quarrel with, as far as we can know. */
+	/* The file system has no locks, so other users cannot be known. */
 	if (!ret || ret == -ENOLCK || ret == -EOPNOTSUPP || ret == -EINVAL)
 		return 0;
 	return error_set(err, ret, "disk %s: cannot lock it: %s", path, strerror(-ret));

@@ -51,7 +51,7 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* What we keep open for nothing the reader of a pipe would wait for. */
+/* A descriptor that stays open here for no use would keep a pipe's reader waiting for its end. */
 static void close_others(struct aside_config *config)
 {
 	unsigned next = 0;

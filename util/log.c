@@ -77,7 +77,7 @@ void log_seal(void)
 	pthread_mutex_unlock(&out.lock);
 }
 
-/* How much went out without waiting. Of an error there is nobody to tell. */
+/* How much went out without waiting. An error cannot be reported anywhere. */
 static size_t write_directly(const char *line, size_t len)
 {
 	ssize_t done = 0;

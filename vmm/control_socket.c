@@ -143,7 +143,7 @@ static bool socket_lives(const char *name)
 	return fd != -ECONNREFUSED && fd != -ENOENT;
 }
 
-/* The folder is locked: between looking and replacing nobody else does. */
+/* The folder is locked: no other lkvm replaces the socket between our look and our bind. */
 static int socket_bind(int fd, const struct sockaddr_un *address, const char *name)
 {
 	const struct sockaddr *at = (const struct sockaddr *)address;

@@ -112,8 +112,9 @@ void loop_lock(struct loop *loop)
 }
 
 /*
- * Lock held. Unlocking wakes who waits, but we would have the lock again before it runs: a device
- * that has itself called again and again would keep it. Bounded, should ever more of them come.
+ * Lock held. Unlocking wakes a thread that waits, but we would have the lock again before that
+ * runs: a device whose work is never done would keep the lock. Bounded, in case ever more threads
+ * come.
  */
 static void let_others(struct loop *loop)
 {

@@ -16,14 +16,14 @@ static bool slot_number_is_taken(const struct vm *vm, u32 number)
 {
 	const struct list_node *node;
 
-	list_for_each(node, &vm->slots) {
+	list_for_each(node, &vm->page_slots) {
 		if (slot_of(node)->number == number)
 			return true;
 	}
 	return false;
 }
 
-/* RAM has the first ones. A machine has few others: nobody minds the walk. */
+/* RAM has the first ones. A machine has few others, so a walk is fast enough. */
 static u32 slot_number(const struct vm *vm)
 {
 	u32 number = memory_count(vm->memory);
@@ -61,7 +61,7 @@ int page_slot_map(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, 
 		slot->size = 0;
 		return ret;
 	}
-	list_add_tail(&vm->slots, &slot->node);
+	list_add_tail(&vm->page_slots, &slot->node);
 	return 0;
 }
 

@@ -111,7 +111,8 @@ static bool alarm_after(const struct cmos *cmos, s64 after, s64 *match)
 	}
 }
 
-/* Flags for what came since anybody looked. While the guest sets the clock nothing comes. */
+/* Set the flags of what happened since the last look. Nothing happens while the guest sets the
+ * clock. */
 static void catch_up(struct cmos *cmos, const struct timespec *now)
 {
 	s64 guest = now->tv_sec + cmos->offset, match;

@@ -30,7 +30,10 @@ static bool is_askew(u64 offset, unsigned len)
 	return offset % len;
 }
 
-/* "Any other types of accesses" than a dword to the address "must be passed on": to nobody. */
+/*
+ * Accesses to the address other than by a dword "must be passed on". There is no device behind:
+ * they read as all ones.
+ */
 u32 config_ports_read(const struct config_ports *ports, struct pci_bus *bus, u64 offset,
 		      unsigned len)
 {

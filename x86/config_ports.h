@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * PCI's configuration ports, 0xcf8 to 0xcff (PCI Local Bus 3.0, "Configuration Mechanism
- * #1"). @offset is from 0xcf8. VM lock held. Without a bus they read as all ones, as ports that
- * nobody has.
+ * #1"). @offset is from 0xcf8. VM lock held. Without a bus they read as all ones, like
+ * ports without a device.
  */
 #ifndef X86_CONFIG_PORTS_H
 #define X86_CONFIG_PORTS_H
