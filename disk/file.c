@@ -160,8 +160,8 @@ static int disk_file_refuse_locked(const struct disk_file *file, const char *pat
 				 "disk %s: %s; share=on reads what is written meanwhile", path,
 				 holder);
 	return error_set(err, -EBUSY,
-			 "disk %s: %s; a disk that is written is nobody else's, and readers share "
-			 "it with ,ro",
+			 "disk %s: %s; a disk that can be written has one user; ,ro shares it with "
+			 "other readers",
 			 path, holder);
 }
 

@@ -99,7 +99,7 @@ static const struct option_spec blk_options[] = {
 	  .help = "raw image or block device as virtio-blk; again for more",
 	  .manual = "A raw image or block device as virtio-blk; can be given again. In the file's "
 		    "name a "
-		    "comma is written as two. A disk that can be written is nobody else's. The "
+		    "comma is written as two. A disk that can be written has one user. The "
 		    "size of an "
 		    "image is a multiple of 512 bytes.",
 	  .items = blk_items, .many = true },

@@ -78,8 +78,8 @@ struct disk_info {
 };
 
 /*
- * Open, lock and measure. A disk that is open for writing is nobody else's, one
- * that is read-only may be shared with readers: -EBUSY with a line otherwise that
+ * Open, lock and measure. A disk that is open for writing has one user, one that is
+ * read-only may be shared with readers; otherwise -EBUSY with a line that
  * names the holder (an open file description lock, gone with the process; O_EXCL
  * for a block device, which the mounted ones refuse). -errno with a line.
  */
