@@ -11,6 +11,7 @@
 #include "fdt.h"
 #include "gic.h"
 #include "image.h"
+#include "util/aside.h"
 #include "util/file.h"
 #include "pl031.h"
 #include "v2m.h"
@@ -164,7 +165,7 @@ static int write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
-static int fdt_dump(const char *path, const void *fdt, u32 size, struct error *err)
+static int dump_file(const char *path, const void *fdt, u32 size, struct error *err)
 {
 	struct stat st;
 	int fd = file_open_regular("--dump-dtb", path, O_WRONLY | O_CREAT | O_TRUNC, &st, err);
@@ -177,6 +178,29 @@ static int fdt_dump(const char *path, const void *fdt, u32 size, struct error *e
 		return error_set(err, ret, "--dump-dtb %s: cannot write it: %s", path,
 				 strerror(-ret));
 	return 0;
+}
+
+struct dump {
+	const char *path;
+	const void *fdt;
+	u32 size;
+	struct error *err;
+	int result;
+};
+
+static void dump_aside(void *arg)
+{
+	struct dump *dump = arg;
+
+	dump->result = dump_file(dump->path, dump->fdt, dump->size, dump->err);
+}
+
+static int fdt_dump(const char *path, const void *fdt, u32 size, struct error *err)
+{
+	struct dump dump = { .path = path, .fdt = fdt, .size = size, .err = err };
+
+	aside_call("lkvm-dump", dump_aside, &dump);
+	return dump.result;
 }
 
 int arch_firmware_write(struct vm *vm, const struct arch_image *image,

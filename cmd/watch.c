@@ -139,6 +139,9 @@ void watch_leave(int status)
 	terminal_restore();
 	log_flush(LEAVE_FLUSH);
 	aside_inherit();
+	/* An aside_call() that hangs has them, too, and whoever reads would wait for it. */
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		close(fd);
 	_exit(status);
 }
 

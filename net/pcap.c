@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "net/pcap.h"
+#include "util/aside.h"
 #include "util/log.h"
 #include "vmm/loop.h"
 #include "vmm/worker.h"
@@ -273,7 +274,7 @@ static int check_file(int fd, const char *path, struct error *err)
 				: 0;
 }
 
-static int open_file(const char *path, struct error *err)
+static int make_file(const char *path, struct error *err)
 {
 	/* One that is opened for reading too waits for nobody, but a pipe must have a reader. */
 	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), ret;
@@ -292,6 +293,27 @@ static int open_file(const char *path, struct error *err)
 	if (ret)
 		close(fd);
 	return ret ? ret : fd;
+}
+
+struct opening {
+	const char *path;
+	struct error *err;
+	int fd; /* or -errno */
+};
+
+static void open_aside(void *arg)
+{
+	struct opening *opening = arg;
+
+	opening->fd = make_file(opening->path, opening->err);
+}
+
+static int open_file(const char *path, struct error *err)
+{
+	struct opening opening = { .path = path, .err = err };
+
+	aside_call("lkvm-pcap", open_aside, &opening);
+	return opening.fd;
 }
 
 static void begin_file(struct net_pcap *pcap)

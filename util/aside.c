@@ -72,9 +72,9 @@ static int child_main(void *arg)
 	prctl(PR_SET_NAME, aside->config.name);
 	if (aside->config.dies_with_us)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (aside->config.keep_count != KEEP_ALL)
+	if (!aside->config.shares_files && aside->config.keep_count != KEEP_ALL)
 		close_others(&aside->config);
-	aside->own_files = true;
+	aside->own_files = !aside->config.shares_files;
 	sem_post(&aside->started);
 	/* It may have ended before we said that we end with it. */
 	if (!aside->config.dies_with_us || getppid() == aside->parent)
@@ -93,7 +93,8 @@ static int child_main(void *arg)
 static void *thread_main(void *arg)
 {
 	struct aside *aside = arg;
-	pid_t child = clone(child_main, aside->stack + ASIDE_STACK, CLONE_FLAGS, aside);
+	int flags = CLONE_FLAGS | (aside->config.shares_files ? CLONE_FILES : 0);
+	pid_t child = clone(child_main, aside->stack + ASIDE_STACK, flags, aside);
 
 	if (child >= 0) {
 		syscall(SYS_wait4, child, NULL, __WALL, NULL);
@@ -174,6 +175,22 @@ void aside_destroy(struct aside *aside)
 	pthread_join(aside->thread, NULL);
 	close(aside->done_fd);
 	free(aside);
+}
+
+void aside_call(const char *name, void (*main)(void *arg), void *arg)
+{
+	const struct aside_config config = {
+		.name = name, .main = main, .arg = arg, .shares_files = true, .dies_with_us = true
+	};
+	struct aside *aside;
+
+	if (aside_start(&aside, &config)) {
+		/* Without a thread for it, it is worth the risk. */
+		main(arg);
+		return;
+	}
+	aside_wait(aside, -1);
+	aside_destroy(aside);
 }
 
 /* Its parent's number changes when the last of its parent's threads is gone, memory and all. */

@@ -23,6 +23,7 @@ struct aside_config {
 	void *arg;
 	int keep[ASIDE_KEEP]; /* the fds that main() uses, and @keep_count of them */
 	unsigned keep_count;
+	bool shares_files; /* instead: it has our files, and what it opens is ours */
 	bool dies_with_us; /* SIGKILL when this process ends, however it does */
 };
 
@@ -40,6 +41,13 @@ int aside_done_fd(const struct aside *aside);
 bool aside_wait(const struct aside *aside, int timeout_ms);
 /* main() has returned. NULL is fine. One whose main() has not is left as it is: no call. */
 void aside_destroy(struct aside *aside);
+
+/*
+ * Have main(@arg) called by an aside that shares our files, and wait for its end: for what makes
+ * or cuts a file, which waits while the file system is frozen, before there is a loop. If it never
+ * ends neither does this call, but the process can end: another thread may do that.
+ */
+void aside_call(const char *name, void (*main)(void *arg), void *arg);
 
 /*
  * This process is about to end while the kernel still works for it: asynchronous I/O, which an
