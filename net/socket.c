@@ -197,6 +197,11 @@ static int connect_to(const char *path, struct error *err)
 				 "--network path=%s: nobody listens there: start 'passt --socket "
 				 "%s' first",
 				 path, path);
+	if (error == EAGAIN)
+		return error_set(err, -error,
+				 "--network path=%s: who listens there does not answer, or is busy "
+				 "with another guest",
+				 path);
 	return error_set(err, -error, "--network path=%s: %s", path, strerror(error));
 }
 

@@ -181,6 +181,23 @@ TEST_WITH(what_a_full_stream_cuts_is_sent_when_there_is_room, setup, teardown)
 	assert_int_equal(ntohl(length), 60);
 }
 
+TEST(a_socket_whose_listener_is_busy_is_refused_with_the_reason)
+{
+	struct net_backend *guests[2], *none;
+	struct error err = { "" };
+	int fd = listen_at();
+
+	/* Two may wait for accept(), which nobody calls. */
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(net_socket_open(&guests[i], path, &err), 0);
+	assert_int_equal(net_socket_open(&none, path, &err), -EAGAIN);
+	assert_non_null(strstr(err.text, "does not answer"));
+	for (unsigned i = 0; i < 2; i++)
+		guests[i]->ops->close(guests[i]);
+	close(fd);
+	unlink(path);
+}
+
 TEST(a_socket_that_nobody_listens_on_is_refused_with_the_remedy)
 {
 	struct net_backend *none;
