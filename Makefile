@@ -45,10 +45,10 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 
 # Each folder lists its sources: <folder>-src, and in arm/ and x86/ <folder>-portable,
 # the part of it that compiles, and so is unit-tested, on any machine.
-MODULES := util vmm x86 arm virtio iommu vfio disk net cmd helper
+MODULES := util vmm x86 arm virtio iommu vfio disk net folder cmd helper
 include $(addsuffix /module.mk,$(MODULES))
 
-CORE      := util vmm virtio iommu vfio disk net
+CORE      := util vmm virtio iommu vfio disk net folder
 paths      = $(foreach s,$($(1)-src),$(1)/$(s))
 CORE_SRC  := $(foreach m,$(CORE),$(call paths,$(m)))
 ARCH_SRC  := $(call paths,$(ARCH_FOLDER))

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Open files and what is done through them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "private.h"
+
+/* What a guest may say; the rest of O_* is ours to decide. */
+#define GUEST_FLAGS (O_ACCMODE | O_TRUNC | O_DIRECTORY)
+/* A file that is a FIFO to somebody on the host never blocks us; O_NONBLOCK is nothing to a file.
+ */
+#define OUR_FLAGS (O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW)
+
+/* ---- handles ---- */
+
+struct folder_file *file_get(struct folder *folder, u64 id)
+{
+	struct folder_file *file;
+
+	pthread_mutex_lock(&folder->lock);
+	file = table_find(&folder->files, id);
+	if (file)
+		file->users++;
+	pthread_mutex_unlock(&folder->lock);
+	return file;
+}
+
+static void file_free(struct folder *folder, struct folder_file *file)
+{
+	close(file->fd);
+	node_close(folder, file->node);
+	pthread_mutex_destroy(&file->lock);
+	free(file);
+}
+
+void file_put(struct folder *folder, struct folder_file *file)
+{
+	bool last;
+
+	pthread_mutex_lock(&folder->lock);
+	last = !--file->users && file->gone;
+	pthread_mutex_unlock(&folder->lock);
+	if (last)
+		file_free(folder, file);
+}
+
+int folder_close_file(struct folder *folder, u64 id)
+{
+	struct folder_file *file;
+	bool last = false;
+
+	pthread_mutex_lock(&folder->lock);
+	file = table_find(&folder->files, id);
+	if (file) {
+		table_remove(&folder->files, id);
+		file->gone = true;
+		last = !file->users;
+	}
+	pthread_mutex_unlock(&folder->lock);
+	if (last)
+		file_free(folder, file);
+	return file ? 0 : -EBADF;
+}
+
+void file_close_all(struct folder *folder)
+{
+	for (u32 i = 0; i < folder->files.size; i++) {
+		struct folder_file *file = table_at(&folder->files, i);
+
+		if (file)
+			folder_close_file(folder, file->id);
+	}
+}
+
+u64 folder_file_node(struct folder *folder, u64 id)
+{
+	struct folder_file *file = file_get(folder, id);
+	u64 node = file ? file->node->id : 0;
+
+	if (file)
+		file_put(folder, file);
+	return node;
+}
+
+/* @fd and the pinned @node are the file's; both are let go on failure. */
+static int file_new(struct folder *folder, struct folder_node *node, int fd, u64 *id)
+{
+	struct folder_file *file = calloc(1, sizeof(*file));
+	int ret = -ENOMEM;
+
+	if (file) {
+		pthread_mutex_lock(&folder->lock);
+		ret = table_add(&folder->files, file, &file->id);
+		if (!ret) {
+			*file = (struct folder_file){ .id = file->id, .node = node, .fd = fd };
+			pthread_mutex_init(&file->lock, NULL);
+			*id = file->id;
+		}
+		pthread_mutex_unlock(&folder->lock);
+	}
+	if (ret) {
+		free(file);
+		close(fd);
+		node_close(folder, node);
+	}
+	return ret;
+}
+
+/* ---- opening ---- */
+
+static int check_open(const struct folder *folder, const struct folder_node *node, int flags)
+{
+	bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+
+	if ((flags & O_ACCMODE) == O_ACCMODE)
+		return -EINVAL;
+	if (writes && folder->options.read_only)
+		return -EROFS;
+	if (S_ISDIR(node->type))
+		return writes ? -EISDIR : 0;
+	if (flags & O_DIRECTORY)
+		return -ENOTDIR;
+	/* The guest's kernel opens its own FIFOs, sockets and devices. */
+	return S_ISREG(node->type) ? 0 : S_ISLNK(node->type) ? -ELOOP : -ENXIO;
+}
+
+static int open_node(struct folder *folder, u64 id, int flags, u64 *file)
+{
+	struct folder_node *node;
+	struct fd_name name;
+	int path_fd = node_open(folder, id, &node);
+	int ret, fd;
+
+	if (path_fd < 0)
+		return path_fd;
+	ret = check_open(folder, node, flags);
+	if (ret) {
+		node_close(folder, node);
+		return ret;
+	}
+	/* The link in /proc leads to the inode that was checked. */
+	fd = open(fd_name(&name, path_fd), (flags & GUEST_FLAGS) | (OUR_FLAGS & ~O_NOFOLLOW));
+	if (fd < 0) {
+		ret = -errno;
+		node_close(folder, node);
+		return ret;
+	}
+	return file_new(folder, node, fd, file);
+}
+
+int folder_open_file(struct folder *folder, u64 id, int flags, u64 *file)
+{
+	return open_node(folder, id, flags, file);
+}
+
+static int make_file(struct folder *folder, const struct folder_cred *cred, int dir_fd,
+		     const char *name, int flags, u32 mode)
+{
+	int fd;
+
+	cred_enter(folder, cred);
+	fd = openat(dir_fd, name, (flags & GUEST_FLAGS) | O_CREAT | O_EXCL | OUR_FLAGS,
+		    attr_host_mode(folder, mode));
+	fd = fd < 0 ? -errno : fd;
+	cred_leave(folder, cred);
+	return fd;
+}
+
+/* The descriptor that made the file is the guest's, as its mode may forbid to open it again. */
+static int adopt_new(struct folder *folder, const struct folder_cred *cred, struct folder_node *dir,
+		     const char *name, u32 mode, int fd, struct folder_entry *entry, u64 *file)
+{
+	struct folder_node *node;
+	struct fd_name link;
+	int path_fd = open(fd_name(&link, fd), O_PATH | O_CLOEXEC);
+	int ret;
+
+	ret = path_fd < 0 ? -errno : attr_keep(folder, fd, cred, S_IFREG | (mode & 07777), 0, 0);
+	if (!ret)
+		ret = node_enter(folder, dir, name, path_fd, entry);
+	else if (path_fd >= 0)
+		close(path_fd);
+	if (!ret) {
+		ret = node_open(folder, entry->node, &node);
+		ret = ret < 0 ? ret : file_new(folder, node, fd, file);
+		if (!ret)
+			return 0;
+		folder_forget(folder, entry->node, 1);
+		return ret;
+	}
+	close(fd);
+	return ret;
+}
+
+static int create_in(struct folder *folder, const struct folder_cred *cred, struct folder_node *dir,
+		     const char *name, int flags, u32 mode, struct folder_entry *entry, u64 *file)
+{
+	int fd = make_file(folder, cred, dir->fd, name, flags, mode);
+
+	if (fd >= 0)
+		return adopt_new(folder, cred, dir, name, mode, fd, entry, file);
+	if (fd != -EEXIST || flags & O_EXCL)
+		return fd;
+	fd = folder_lookup(folder, dir->id, name, entry);
+	if (fd)
+		return fd;
+	fd = open_node(folder, entry->node, flags, file);
+	if (fd)
+		folder_forget(folder, entry->node, 1);
+	return fd;
+}
+
+int folder_create(struct folder *folder, const struct folder_cred *cred, u64 dir_id,
+		  const char *name, int flags, u32 mode, struct folder_entry *entry, u64 *file)
+{
+	struct folder_node *dir;
+	int ret = name_check(name);
+
+	if (!ret && (flags & O_ACCMODE) == O_ACCMODE)
+		ret = -EINVAL;
+	if (ret)
+		return ret;
+	if (folder->options.read_only)
+		return -EROFS;
+	ret = node_open(folder, dir_id, &dir);
+	if (ret < 0)
+		return ret;
+	ret = create_in(folder, cred, dir, name, flags, mode, entry, file);
+	node_close(folder, dir);
+	return ret;
+}
+
+/* ---- contents ---- */
+
+static bool offset_fits(u64 offset, u64 len)
+{
+	return offset <= INT64_MAX && len <= INT64_MAX - offset;
+}
+
+/* Once more where a signal or the host's limit made a transfer short: the guest takes short for the
+ * end. */
+static s64 transfer(int fd, const struct iovec *iov, unsigned count, u64 offset,
+		    ssize_t (*move)(int fd, const struct iovec *iov, int count, off_t offset))
+{
+	ssize_t moved;
+
+	do
+		moved = move(fd, iov, count, offset);
+	while (moved < 0 && errno == EINTR);
+	return moved < 0 ? -errno : moved;
+}
+
+s64 folder_read(struct folder *folder, u64 id, const struct iovec *iov, unsigned count, u64 offset)
+{
+	struct folder_file *file = file_get(folder, id);
+	s64 ret;
+
+	if (!file)
+		return -EBADF;
+	ret = offset_fits(offset, 0) ? transfer(file->fd, iov, count, offset, preadv) : -EINVAL;
+	file_put(folder, file);
+	return ret;
+}
+
+s64 folder_write(struct folder *folder, u64 id, const struct iovec *iov, unsigned count, u64 offset)
+{
+	struct folder_file *file = file_get(folder, id);
+	s64 ret;
+
+	if (!file)
+		return -EBADF;
+	ret = offset_fits(offset, 0) ? transfer(file->fd, iov, count, offset, pwritev) : -EINVAL;
+	file_put(folder, file);
+	return ret;
+}
+
+int folder_fsync(struct folder *folder, u64 id, bool data_only)
+{
+	struct folder_file *file = file_get(folder, id);
+	int ret;
+
+	if (!file)
+		return -EBADF;
+	ret = (data_only ? fdatasync(file->fd) : fsync(file->fd)) ? -errno : 0;
+	file_put(folder, file);
+	return ret;
+}
+
+int folder_fallocate(struct folder *folder, u64 id, int mode, u64 offset, u64 len)
+{
+	struct folder_file *file = file_get(folder, id);
+	int ret = -EINVAL;
+
+	if (!file)
+		return -EBADF;
+	if (offset_fits(offset, len))
+		ret = fallocate(file->fd, mode, offset, len) ? -errno : 0;
+	file_put(folder, file);
+	return ret;
+}
+
+static s64 copy_between(int from, u64 from_offset, int to, u64 to_offset, u64 len)
+{
+	loff_t in = from_offset, out = to_offset;
+	ssize_t moved;
+
+	if (!offset_fits(from_offset, len) || !offset_fits(to_offset, len))
+		return -EINVAL;
+	moved = copy_file_range(from, &in, to, &out, len, 0);
+	return moved < 0 ? -errno : moved;
+}
+
+s64 folder_copy_range(struct folder *folder, u64 from, u64 from_offset, u64 to, u64 to_offset,
+		      u64 len)
+{
+	struct folder_file *in = file_get(folder, from), *out = file_get(folder, to);
+	s64 ret = -EBADF;
+
+	if (in && out)
+		ret = copy_between(in->fd, from_offset, out->fd, to_offset, len);
+	if (in)
+		file_put(folder, in);
+	if (out)
+		file_put(folder, out);
+	return ret;
+}
+
+s64 folder_lseek(struct folder *folder, u64 id, u64 offset, int whence)
+{
+	struct folder_file *file = file_get(folder, id);
+	s64 ret = -EINVAL;
+
+	if (!file)
+		return -EBADF;
+	/* A directory's position is folder_readdir()'s. */
+	if (offset_fits(offset, 0) && S_ISREG(file->node->type) &&
+	    (whence == SEEK_DATA || whence == SEEK_HOLE)) {
+		ret = lseek(file->fd, offset, whence);
+		ret = ret < 0 ? -errno : ret;
+	}
+	file_put(folder, file);
+	return ret;
+}
+
+/* ---- locks: "open file description locks", fcntl(2) ---- */
+
+static int lock_call(struct folder *folder, u64 id, int command, struct flock *lock)
+{
+	struct folder_file *file = file_get(folder, id);
+	int ret;
+
+	if (!file)
+		return -EBADF;
+	ret = fcntl(file->fd, command, lock) ? -errno : 0;
+	file_put(folder, file);
+	return ret == -EACCES ? -EAGAIN : ret;
+}
+
+int folder_lock(struct folder *folder, u64 id, short type, u64 start, u64 len)
+{
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len
+	};
+
+	if (!offset_fits(start, len))
+		return -EINVAL;
+	return lock_call(folder, id, F_OFD_SETLK, &lock);
+}
+
+int folder_test_lock(struct folder *folder, u64 id, short *type, u64 *start, u64 *len)
+{
+	struct flock lock = {
+		.l_type = *type, .l_whence = SEEK_SET, .l_start = *start, .l_len = *len
+	};
+	int ret;
+
+	if (!offset_fits(*start, *len))
+		return -EINVAL;
+	ret = lock_call(folder, id, F_OFD_GETLK, &lock);
+	if (ret)
+		return ret;
+	*type = lock.l_type;
+	*start = lock.l_start;
+	*len = lock.l_len;
+	return 0;
+}

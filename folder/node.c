@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the guest knows: nodes by ID and by inode, and the cache of their descriptors. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "private.h"
+
+#define FIRST_BUCKETS 256u
+/* No path of the host's is deeper; a chain of parents that is has been woven by renames. */
+#define MAX_DEPTH (PATH_MAX / 2)
+
+/* ---- identity ---- */
+
+static void key_of(const struct statx *stx, struct node_key *key)
+{
+	bool born = stx->stx_mask & STATX_BTIME;
+
+	*key = (struct node_key){
+		.dev = (u64)stx->stx_dev_major << 32 | stx->stx_dev_minor,
+		.ino = stx->stx_ino,
+		.btime_sec = born ? stx->stx_btime.tv_sec : 0,
+		.btime_nsec = born ? stx->stx_btime.tv_nsec : 0,
+	};
+}
+
+static bool same_key(const struct node_key *a, const struct node_key *b)
+{
+	return a->ino == b->ino && a->dev == b->dev && a->btime_sec == b->btime_sec &&
+	       a->btime_nsec == b->btime_nsec;
+}
+
+static u32 hash_of(const struct folder *folder, const struct node_key *key)
+{
+	u64 h = (key->ino ^ key->dev << 17) * 0x9e3779b97f4a7c15ull;
+
+	return (h >> 32) & (folder->bucket_count - 1);
+}
+
+/* ---- the table of inodes; folder->lock held ---- */
+
+static struct folder_node *find(const struct folder *folder, const struct node_key *key)
+{
+	struct folder_node *node;
+
+	if (!folder->bucket_count)
+		return NULL;
+	for (node = folder->buckets[hash_of(folder, key)]; node; node = node->hash_next) {
+		if (same_key(&node->key, key))
+			return node;
+	}
+	return NULL;
+}
+
+static void hash_add(struct folder *folder, struct folder_node *node)
+{
+	struct folder_node **bucket = &folder->buckets[hash_of(folder, &node->key)];
+
+	node->hash_next = *bucket;
+	*bucket = node;
+}
+
+static void hash_remove(struct folder *folder, struct folder_node *node)
+{
+	struct folder_node **at = &folder->buckets[hash_of(folder, &node->key)];
+
+	while (*at && *at != node)
+		at = &(*at)->hash_next;
+	if (*at)
+		*at = node->hash_next;
+}
+
+/* Before a node is added. More nodes than buckets still work if there is no memory. */
+static int hash_grow(struct folder *folder)
+{
+	u32 old_count = folder->bucket_count;
+	u32 count = old_count ? 2 * old_count : FIRST_BUCKETS;
+	struct folder_node **old = folder->buckets, **buckets;
+
+	if (folder->nodes.used < old_count || count < old_count)
+		return 0;
+	buckets = calloc(count, sizeof(buckets[0]));
+	if (!buckets)
+		return old ? 0 : -ENOMEM;
+	folder->buckets = buckets;
+	folder->bucket_count = count;
+	for (u32 i = 0; i < old_count; i++) {
+		for (struct folder_node *node = old[i], *next; node; node = next) {
+			next = node->hash_next;
+			hash_add(folder, node);
+		}
+	}
+	free(old);
+	return 0;
+}
+
+/* ---- descriptors; folder->lock held ---- */
+
+static void close_node_fd(struct folder *folder, struct folder_node *node)
+{
+	if (node->fd < 0)
+		return;
+	list_del(&node->lru);
+	close(node->fd);
+	node->fd = -1;
+	folder->fds--;
+}
+
+/* Make room for one more descriptor. The root is always pinned. */
+static void evict(struct folder *folder)
+{
+	while (folder->fds >= folder->options.max_fds && !list_empty(&folder->lru))
+		close_node_fd(folder, list_entry(folder->lru.next, struct folder_node, lru));
+}
+
+static void pin(struct folder_node *node)
+{
+	if (!node->pins++)
+		list_del(&node->lru);
+}
+
+static void unpin(struct folder *folder, struct folder_node *node)
+{
+	if (!--node->pins)
+		list_add_tail(&folder->lru, &node->lru);
+}
+
+static void adopt_fd(struct folder *folder, struct folder_node *node, int fd)
+{
+	if (node->fd >= 0) {
+		close(fd);
+		return;
+	}
+	evict(folder);
+	node->fd = fd;
+	folder->fds++;
+	if (!node->pins)
+		list_add_tail(&folder->lru, &node->lru);
+}
+
+/* ---- references; folder->lock held ---- */
+
+static bool is_idle(const struct folder_node *node)
+{
+	return !node->users && !node->lookups && node->parent;
+}
+
+static void drop_idle(struct folder *folder, struct folder_node *node)
+{
+	while (node && is_idle(node)) {
+		struct folder_node *parent = node->parent;
+
+		close_node_fd(folder, node);
+		hash_remove(folder, node);
+		table_remove(&folder->nodes, node->id);
+		free(node->name);
+		free(node);
+		parent->users--;
+		node = parent;
+	}
+}
+
+/* A host that renames can make an ancestor of a node its child. */
+static bool is_above(const struct folder_node *node, const struct folder_node *below)
+{
+	unsigned depth = 0;
+
+	for (; below && depth < MAX_DEPTH; below = below->parent, depth++) {
+		if (below == node)
+			return true;
+	}
+	return below != NULL;
+}
+
+/* @node was seen as @name of @parent. Without memory it keeps its old place. */
+static void set_place(struct folder *folder, struct folder_node *node, struct folder_node *parent,
+		      const char *name)
+{
+	struct folder_node *old = node->parent;
+	char *copy;
+
+	if (node == folder->root || (old == parent && !strcmp(node->name, name)) ||
+	    is_above(node, parent))
+		return;
+	copy = strdup(name);
+	if (!copy)
+		return;
+	free(node->name);
+	node->name = copy;
+	node->parent = parent;
+	parent->users++;
+	if (old) {
+		old->users--;
+		drop_idle(folder, old);
+	}
+}
+
+static int node_new(struct folder *folder, const struct node_key *key, u32 type,
+		    struct folder_node **out)
+{
+	struct folder_node *node = calloc(1, sizeof(*node));
+	int ret = node ? hash_grow(folder) : -ENOMEM;
+
+	if (!ret)
+		ret = table_add(&folder->nodes, node, &node->id);
+	if (ret) {
+		free(node);
+		return ret;
+	}
+	node->key = *key;
+	node->type = type;
+	node->fd = -1;
+	list_init(&node->lru);
+	hash_add(folder, node);
+	*out = node;
+	return 0;
+}
+
+/* ---- finding an inode ---- */
+
+static int open_beneath(const struct folder *folder, int dir_fd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
+			   (folder->options.cross_mounts ? 0 : RESOLVE_NO_XDEV),
+	};
+	int fd;
+
+	/* EAGAIN: a rename somewhere on the host crossed the walk. */
+	for (int tries = 0; tries < 100; tries++) {
+		fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+int node_step(const struct folder *folder, int dir_fd, const char *name)
+{
+	return open_beneath(folder, dir_fd, name);
+}
+
+/*
+ * The path of @node from its nearest ancestor that has a descriptor and, by its length, can be
+ * the start; that one is returned with a pin. folder->lock held.
+ */
+static struct folder_node *path_from_above(struct folder_node *node, char path[PATH_MAX])
+{
+	char *at = path + PATH_MAX - 1;
+	unsigned depth = 0;
+
+	*at = '\0';
+	for (; node && node->fd < 0; node = node->parent) {
+		size_t len = node->name ? strlen(node->name) : 0;
+
+		if (!len || ++depth > MAX_DEPTH || len + 1 > (size_t)(at - path))
+			return NULL;
+		if (*at)
+			*--at = '/';
+		at -= len;
+		memcpy(at, node->name, len);
+	}
+	if (!node)
+		return NULL;
+	memmove(path, at, path + PATH_MAX - at);
+	pin(node);
+	return node;
+}
+
+static int find_again(struct folder *folder, struct folder_node *node, int dir_fd, const char *path)
+{
+	int fd = open_beneath(folder, dir_fd, path);
+	struct node_key key;
+	struct statx stx;
+	int ret;
+
+	if (fd < 0)
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
+	ret = attr_stat(fd, &stx);
+	if (!ret) {
+		key_of(&stx, &key);
+		ret = same_key(&key, &node->key) ? 0 : -ESTALE;
+	}
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+static int reopen(struct folder *folder, struct folder_node *node)
+{
+	char path[PATH_MAX];
+	struct folder_node *above;
+	int fd;
+
+	pthread_mutex_lock(&folder->lock);
+	above = path_from_above(node, path);
+	pthread_mutex_unlock(&folder->lock);
+	if (!above)
+		return -ESTALE;
+	fd = find_again(folder, node, above->fd, path);
+	pthread_mutex_lock(&folder->lock);
+	unpin(folder, above);
+	if (fd >= 0)
+		adopt_fd(folder, node, fd);
+	pthread_mutex_unlock(&folder->lock);
+	return MIN(fd, 0);
+}
+
+/* ---- calls ---- */
+
+int node_get(struct folder *folder, u64 id, struct folder_node **out)
+{
+	struct folder_node *node;
+
+	pthread_mutex_lock(&folder->lock);
+	node = table_find(&folder->nodes, id);
+	if (node)
+		node->users++;
+	pthread_mutex_unlock(&folder->lock);
+	*out = node;
+	return node ? 0 : -ESTALE;
+}
+
+void node_put(struct folder *folder, struct folder_node *node)
+{
+	pthread_mutex_lock(&folder->lock);
+	node->users--;
+	drop_idle(folder, node);
+	pthread_mutex_unlock(&folder->lock);
+}
+
+int node_pin(struct folder *folder, struct folder_node *node)
+{
+	/* Between our opening it and our pinning it, it may be closed again to save descriptors. */
+	for (int tries = 0; tries < 16; tries++) {
+		int fd = -1, ret;
+
+		pthread_mutex_lock(&folder->lock);
+		if (node->fd >= 0) {
+			pin(node);
+			fd = node->fd;
+		}
+		pthread_mutex_unlock(&folder->lock);
+		if (fd >= 0)
+			return fd;
+		ret = reopen(folder, node);
+		if (ret)
+			return ret;
+	}
+	return -EMFILE;
+}
+
+void node_unpin(struct folder *folder, struct folder_node *node)
+{
+	pthread_mutex_lock(&folder->lock);
+	unpin(folder, node);
+	pthread_mutex_unlock(&folder->lock);
+}
+
+int node_open(struct folder *folder, u64 id, struct folder_node **node)
+{
+	int ret = node_get(folder, id, node);
+	int fd;
+
+	if (ret)
+		return ret;
+	fd = node_pin(folder, *node);
+	if (fd < 0)
+		node_put(folder, *node);
+	return fd;
+}
+
+void node_close(struct folder *folder, struct folder_node *node)
+{
+	node_unpin(folder, node);
+	node_put(folder, node);
+}
+
+static int enter_locked(struct folder *folder, struct folder_node *parent, const char *name, int fd,
+			const struct statx *stx, u64 *id)
+{
+	struct folder_node *node;
+	struct node_key key;
+	int ret;
+
+	key_of(stx, &key);
+	node = find(folder, &key);
+	if (!node) {
+		ret = node_new(folder, &key, stx->stx_mode & S_IFMT, &node);
+		if (ret) {
+			close(fd);
+			return ret;
+		}
+	}
+	adopt_fd(folder, node, fd);
+	set_place(folder, node, parent, name);
+	if (node != folder->root && !node->parent) {
+		/* No memory for its name. */
+		close_node_fd(folder, node);
+		hash_remove(folder, node);
+		table_remove(&folder->nodes, node->id);
+		free(node);
+		return -ENOMEM;
+	}
+	node->lookups++;
+	*id = node->id;
+	return 0;
+}
+
+int node_enter(struct folder *folder, struct folder_node *parent, const char *name, int fd,
+	       struct folder_entry *entry)
+{
+	struct statx stx;
+	int ret = attr_stat(fd, &stx);
+
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	attr_fill(folder, fd, &stx, &entry->attr);
+	pthread_mutex_lock(&folder->lock);
+	ret = enter_locked(folder, parent, name, fd, &stx, &entry->node);
+	pthread_mutex_unlock(&folder->lock);
+	return ret;
+}
+
+void folder_forget(struct folder *folder, u64 id, u64 count)
+{
+	struct folder_node *node;
+
+	pthread_mutex_lock(&folder->lock);
+	node = table_find(&folder->nodes, id);
+	if (node) {
+		node->lookups -= MIN(count, node->lookups);
+		drop_idle(folder, node);
+	}
+	pthread_mutex_unlock(&folder->lock);
+}
+
+/* What stands at @name of @dir now, if the guest knows it, is to be found there. */
+static void note_place(struct folder *folder, struct folder_node *dir, const char *name)
+{
+	int fd = node_step(folder, dir->fd, name);
+	struct folder_node *node;
+	struct node_key key;
+	struct statx stx;
+
+	if (fd < 0)
+		return;
+	if (!attr_stat(fd, &stx)) {
+		key_of(&stx, &key);
+		pthread_mutex_lock(&folder->lock);
+		node = find(folder, &key);
+		if (node)
+			set_place(folder, node, dir, name);
+		pthread_mutex_unlock(&folder->lock);
+	}
+	close(fd);
+}
+
+void node_moved(struct folder *folder, struct folder_node *dir, const char *name,
+		struct folder_node *new_dir, const char *new_name, bool exchange)
+{
+	note_place(folder, new_dir, new_name);
+	if (exchange)
+		note_place(folder, dir, name);
+}
+
+int node_create_root(struct folder *folder, int fd)
+{
+	struct folder_node *root;
+	struct node_key key;
+	struct statx stx;
+	int ret = attr_stat(fd, &stx);
+
+	if (!ret) {
+		key_of(&stx, &key);
+		ret = node_new(folder, &key, S_IFDIR, &root);
+	}
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	root->users = root->pins = 1;
+	root->fd = fd;
+	folder->fds++;
+	folder->root = root;
+	return 0;
+}
+
+void node_forget_all(struct folder *folder)
+{
+	pthread_mutex_lock(&folder->lock);
+	for (u32 i = 0; i < folder->nodes.size; i++) {
+		struct folder_node *node = table_at(&folder->nodes, i);
+
+		if (!node || node == folder->root)
+			continue;
+		close_node_fd(folder, node);
+		hash_remove(folder, node);
+		table_remove(&folder->nodes, node->id);
+		free(node->name);
+		free(node);
+	}
+	if (folder->root) {
+		folder->root->users = folder->root->pins = 1;
+		folder->root->lookups = 0;
+	}
+	pthread_mutex_unlock(&folder->lock);
+}

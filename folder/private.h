@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The folder server's own. folder.c is its life, node.c what the guest knows, the others its calls.
+ */
+#ifndef FOLDER_PRIVATE_H
+#define FOLDER_PRIVATE_H
+
+#include <linux/stat.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "folder/folder.h"
+#include "table.h"
+#include "util/list.h"
+
+/* The same inode, and not another one that got its number later. */
+struct node_key {
+	u64 dev, ino;
+	s64 btime_sec;
+	u32 btime_nsec;
+};
+
+struct folder_node {
+	u64 id;
+	struct node_key key;
+	u32 type;	      /* S_IFMT bits: an inode keeps them */
+	u64 lookups;	      /* the guest's references */
+	u32 users;	      /* ours: calls under way, open files, children's parent pointers */
+	u32 pins;	      /* the descriptor is in use; open files pin it */
+	int fd;		      /* O_PATH; -1: closed to save descriptors */
+	struct list_node lru; /* folder.lru, while fd is open and pins is 0 */
+	struct folder_node *hash_next;
+	struct folder_node *parent; /* where it was seen last; NULL: the root */
+	char *name;		    /* its name there; owned */
+};
+
+struct folder_file {
+	u64 id;
+	struct folder_node *node;
+	int fd;
+	u32 users; /* calls under way; it is closed when it is out of the table and this is 0 */
+	bool gone; /* out of the table */
+	pthread_mutex_t lock; /* a directory's position: one call reads it at a time */
+};
+
+struct folder {
+	struct folder_options options; /* defaults filled in */
+	int proc_fd;		       /* O_PATH of /proc/self/fd; owned */
+	pthread_mutex_t lock;	       /* protects what follows; held for table work only */
+	struct table nodes, files;
+	struct folder_node *root;
+	struct folder_node **buckets;
+	u32 bucket_count; /* a power of two */
+	struct list_node lru;
+	unsigned fds; /* open for nodes */
+};
+
+/* ---- node.c ---- */
+
+/* Takes @fd, an O_PATH descriptor. */
+int node_create_root(struct folder *folder, int fd);
+/* Forget all nodes but the root, whose descriptor stays. */
+void node_forget_all(struct folder *folder);
+/* -ESTALE, or 0 with a reference that node_put() drops. */
+int node_get(struct folder *folder, u64 id, struct folder_node **node);
+void node_put(struct folder *folder, struct folder_node *node);
+/* An O_PATH descriptor of @node, good until node_unpin(); -errno. */
+int node_pin(struct folder *folder, struct folder_node *node);
+void node_unpin(struct folder *folder, struct folder_node *node);
+/* node_get() and node_pin() in one. The descriptor, or -errno with nothing taken. */
+int node_open(struct folder *folder, u64 id, struct folder_node **node);
+void node_close(struct folder *folder, struct folder_node *node);
+/*
+ * @fd (O_PATH, taken in any case) is @name in @parent: the node of that inode, new or known, with
+ * one more of the guest's references. *@attr is filled.
+ */
+int node_enter(struct folder *folder, struct folder_node *parent, const char *name, int fd,
+	       struct folder_entry *entry);
+/* The inode at @name of @dir, O_PATH, no link followed. A descriptor or -errno. */
+int node_step(const struct folder *folder, int dir_fd, const char *name);
+/* We renamed @name of @dir; both directories are pinned. */
+void node_moved(struct folder *folder, struct folder_node *dir, const char *name,
+		struct folder_node *new_dir, const char *new_name, bool exchange);
+
+/* ---- attr.c ---- */
+
+int attr_stat(int fd, struct statx *stx);
+/* As the guest sees it. @fd may be O_PATH. */
+void attr_fill(struct folder *folder, int fd, const struct statx *stx, struct folder_attr *attr);
+/* What the guest believes of a new inode, for FOLDER_MAP_XATTR. */
+int attr_keep(struct folder *folder, int fd, const struct folder_cred *cred, u32 mode, u32 major,
+	      u32 minor);
+/* The permission bits that a new inode gets on the host. */
+u32 attr_host_mode(const struct folder *folder, u32 mode);
+#define FOLDER_XATTR_PREFIX "user.lkvm."
+#define FOLDER_XATTR_STAT   FOLDER_XATTR_PREFIX "stat"
+
+/* ---- folder.c ---- */
+
+/* Act as @cred where IDs are the host's. NULL: as ourselves. */
+void cred_enter(const struct folder *folder, const struct folder_cred *cred);
+void cred_leave(const struct folder *folder, const struct folder_cred *cred);
+/* One component, neither "." nor "..": 0 or -EINVAL. */
+int name_check(const char *name);
+/* @fd's name below the working directory of our threads, /proc/self/fd. */
+struct fd_name {
+	char text[16];
+};
+const char *fd_name(struct fd_name *name, int fd);
+
+/* ---- file.c ---- */
+
+/* The open file @id with a reference, or NULL. */
+struct folder_file *file_get(struct folder *folder, u64 id);
+void file_put(struct folder *folder, struct folder_file *file);
+void file_close_all(struct folder *folder);
+
+#endif
