@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Operations on open files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fuse_private.h"
+#include "util/iov.h"
+
+/*
+ * With the writeback cache the guest reads a page before it writes part of it, and gives offsets
+ * of its own for O_APPEND: fuse.rst, "writeback_cache".
+ */
+static int flags_to_open(const struct fuse *fuse, u32 flags)
+{
+	if (fuse->options.writeback && (flags & O_ACCMODE) == O_WRONLY)
+		flags = (flags & ~O_ACCMODE) | O_RDWR;
+	return flags;
+}
+
+static int kill_privilege(struct fuse_call *call, u64 node)
+{
+	static const struct folder_attr nothing;
+	struct folder_attr now;
+
+	return folder_setattr(call->folder, &call->cred, node, 0, FOLDER_SET_KILL_PRIV, &nothing,
+			      &now);
+}
+
+static int give_open(struct fuse_call *call, u64 file, bool directory)
+{
+	struct fuse_open_out *out = fuse_give(call, sizeof(*out));
+
+	if (!out) {
+		folder_close_file(call->folder, file);
+		return -EIO;
+	}
+	out->fh = file;
+	out->open_flags = fuse_open_flags(call->fuse, directory);
+	return 0;
+}
+
+int fuse_op_open(struct fuse_call *call)
+{
+	const struct fuse_open_in *in = fuse_take(call, sizeof(*in));
+	u64 file;
+	int ret;
+
+	if (!in)
+		return -EINVAL;
+	ret = folder_open_file(call->folder, call->head.nodeid,
+			       flags_to_open(call->fuse, in->flags), &file);
+	if (ret == -EACCES && call->fuse->options.writeback)
+		ret = folder_open_file(call->folder, call->head.nodeid, in->flags, &file);
+	if (!ret && in->open_flags & FUSE_OPEN_KILL_SUIDGID)
+		kill_privilege(call, call->head.nodeid);
+	return ret ? ret : give_open(call, file, false);
+}
+
+int fuse_op_opendir(struct fuse_call *call)
+{
+	const struct fuse_open_in *in = fuse_take(call, sizeof(*in));
+	u64 file;
+	int ret;
+
+	if (!in)
+		return -EINVAL;
+	ret = folder_open_file(call->folder, call->head.nodeid, O_RDONLY | O_DIRECTORY, &file);
+	return ret ? ret : give_open(call, file, true);
+}
+
+int fuse_op_create(struct fuse_call *call)
+{
+	const struct fuse_create_in *in = fuse_take(call, sizeof(*in));
+	const char *name = in ? fuse_take_name(call) : NULL;
+	struct folder_entry entry;
+	u64 file;
+	int ret;
+
+	if (!name)
+		return -EINVAL;
+	ret = folder_create(call->folder, &call->cred, call->head.nodeid, name,
+			    flags_to_open(call->fuse, in->flags), in->mode, &entry, &file);
+	if (!ret) {
+		ret = fuse_give_entry(call, &entry);
+		if (ret)
+			folder_close_file(call->folder, file);
+	}
+	return ret ? ret : give_open(call, file, false);
+}
+
+int fuse_op_read(struct fuse_call *call)
+{
+	const struct fuse_read_in *in = fuse_take(call, sizeof(*in));
+	unsigned count;
+	s64 len;
+
+	if (!in)
+		return -EINVAL;
+	if (in->size > call->room || call->out_count > call->slice_max)
+		return -EINVAL;
+	count = iov_slice(call->out, call->out_count, sizeof(struct fuse_out_header), in->size,
+			  call->slice);
+	len = folder_read(call->folder, in->fh, call->slice, count, in->offset);
+	if (len < 0)
+		return len;
+	call->direct = len;
+	return 0;
+}
+
+int fuse_op_write(struct fuse_call *call)
+{
+	const struct fuse_write_in *in = fuse_take(call, sizeof(*in));
+	const size_t head = sizeof(struct fuse_in_header) + sizeof(*in);
+	struct fuse_write_out *out;
+	unsigned count;
+	s64 len;
+
+	if (!in || in->size != call->head.len - head || call->in_count > call->slice_max)
+		return -EINVAL;
+	if (in->write_flags & FUSE_WRITE_KILL_SUIDGID)
+		kill_privilege(call, call->head.nodeid);
+	out = fuse_give(call, sizeof(*out));
+	if (!out)
+		return -EIO;
+	count = iov_slice(call->in, call->in_count, head, in->size, call->slice);
+	len = folder_write(call->folder, in->fh, call->slice, count, in->offset);
+	if (len < 0)
+		return len;
+	out->size = len;
+	return 0;
+}
+
+int fuse_op_release(struct fuse_call *call)
+{
+	const struct fuse_release_in *in = fuse_take(call, sizeof(*in));
+
+	return in ? folder_close_file(call->folder, in->fh) : -EINVAL;
+}
+
+/* Writes are at the host when they are answered, and locks are the guest's own: nothing is left to
+ * do. */
+int fuse_op_flush(struct fuse_call *call)
+{
+	const struct fuse_flush_in *in = fuse_take(call, sizeof(*in));
+
+	if (!in)
+		return -EINVAL;
+	return folder_file_node(call->folder, in->fh) ? 0 : -EBADF;
+}
+
+int fuse_op_fsync(struct fuse_call *call)
+{
+	const struct fuse_fsync_in *in = fuse_take(call, sizeof(*in));
+
+	if (!in)
+		return -EINVAL;
+	return folder_fsync(call->folder, in->fh, in->fsync_flags & FUSE_FSYNC_FDATASYNC);
+}
+
+int fuse_op_fallocate(struct fuse_call *call)
+{
+	const struct fuse_fallocate_in *in = fuse_take(call, sizeof(*in));
+
+	if (!in)
+		return -EINVAL;
+	return folder_fallocate(call->folder, in->fh, in->mode, in->offset, in->length);
+}
+
+int fuse_op_copy_file_range(struct fuse_call *call)
+{
+	const struct fuse_copy_file_range_in *in = fuse_take(call, sizeof(*in));
+	struct fuse_write_out *out;
+	s64 len;
+
+	if (!in || in->flags)
+		return -EINVAL;
+	out = fuse_give(call, sizeof(*out));
+	if (!out)
+		return -EIO;
+	/* The answer's count has 32 bits. */
+	len = folder_copy_range(call->folder, in->fh_in, in->off_in, in->fh_out, in->off_out,
+				MIN(in->len, (u64)1 << 30));
+	if (len < 0)
+		return len;
+	out->size = len;
+	return 0;
+}
+
+int fuse_op_lseek(struct fuse_call *call)
+{
+	const struct fuse_lseek_in *in = fuse_take(call, sizeof(*in));
+	struct fuse_lseek_out *out;
+	s64 offset;
+
+	if (!in)
+		return -EINVAL;
+	out = fuse_give(call, sizeof(*out));
+	if (!out)
+		return -EIO;
+	offset = folder_lseek(call->folder, in->fh, in->offset, in->whence);
+	if (offset < 0)
+		return offset;
+	out->offset = offset;
+	return 0;
+}
