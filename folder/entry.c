@@ -64,6 +64,18 @@ int folder_lookup(struct folder *folder, u64 dir_id, const char *name, struct fo
 	return ret;
 }
 
+int folder_hold(struct folder *folder, u64 id, struct folder_entry *entry)
+{
+	struct folder_node *node;
+	int ret = node_get(folder, id, &node);
+
+	if (ret)
+		return ret;
+	ret = lookup_known(folder, node, entry);
+	node_put(folder, node);
+	return ret;
+}
+
 /* A name that is to be made or changed: the directory, open, or -errno. */
 static int open_for_change(struct folder *folder, u64 dir_id, const char *name,
 			   struct folder_node **dir)

@@ -1,2 +1,2 @@
-folder-src := attr.c entry.c file.c folder.c fuse.c fuse_dir.c fuse_file.c fuse_ops.c node.c readdir.c \
-	      table.c xattr.c
+folder-src := attr.c entry.c file.c folder.c fuse.c fuse_dir.c fuse_file.c fuse_ops.c node.c p9.c \
+	      p9_fid.c p9_file.c p9_ops.c readdir.c table.c xattr.c
