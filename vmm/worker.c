@@ -28,8 +28,9 @@ struct worker {
 	struct loop_source source; /* its fd is an eventfd, owned; -1: the caller has one */
 	int event_fd;		   /* that one: jobs have ended */
 	struct worker_thread threads[WORKER_MAX_THREADS];
-	unsigned thread_count;
-	pthread_mutex_t lock; /* protects what follows; held for list work only */
+	unsigned started;      /* of @threads */
+	unsigned thread_count; /* threads in them */
+	pthread_mutex_t lock;  /* protects what follows; held for list work only */
 	pthread_cond_t wake;
 	struct job_list waiting;
 	struct job_list finished;
@@ -74,12 +75,12 @@ static struct worker_job *worker_next(struct worker *worker)
 	return job;
 }
 
-static void worker_main(void *arg)
+static void worker_serve(struct worker *worker, void *state)
 {
-	struct worker *worker = arg;
 	struct worker_job *job;
 
 	while ((job = worker_next(worker))) {
+		job->thread_state = state;
 		job->run(job);
 		pthread_mutex_lock(&worker->lock);
 		job_push(&worker->finished, job);
@@ -89,6 +90,43 @@ static void worker_main(void *arg)
 		/* Cannot fail but by overflow, and then it is readable already. */
 		eventfd_write(worker->event_fd, 1);
 	}
+}
+
+static void worker_main(void *arg)
+{
+	struct worker *worker = arg;
+	void *state = worker->options.begin ? worker->options.begin(worker->options.context) : NULL;
+
+	worker_serve(worker, state);
+	if (worker->options.end)
+		worker->options.end(state);
+}
+
+static void *thread_main(void *arg)
+{
+	worker_main(arg);
+	return NULL;
+}
+
+/*
+ * In the process aside of worker_options.shared_files: threads of that process, as deep stacks as
+ * theirs are not an aside's. If there are none to be had, jobs end without a state.
+ */
+static void crew_main(void *arg)
+{
+	struct worker *worker = arg;
+	pthread_t threads[WORKER_MAX_THREADS];
+	unsigned count = 0;
+
+	while (count < worker->options.threads &&
+	       !pthread_create(&threads[count], NULL, thread_main, worker)) {
+		pthread_setname_np(threads[count], worker->options.name);
+		count++;
+	}
+	if (!count)
+		worker_serve(worker, NULL);
+	while (count)
+		pthread_join(threads[--count], NULL);
 }
 
 /* ---- in the loop ---- */
@@ -110,6 +148,17 @@ void worker_reap(struct worker *worker)
 		worker->options.settled(worker->options.context);
 }
 
+bool worker_await(struct worker *worker)
+{
+	eventfd_t count;
+
+	if (!loop_await(worker->loop, worker->event_fd))
+		return false;
+	eventfd_read(worker->event_fd, &count);
+	worker_reap(worker);
+	return true;
+}
+
 static void worker_handle_event(struct loop_source *source, u32 events)
 {
 	eventfd_t count;
@@ -122,7 +171,7 @@ static int worker_start_aside(struct worker *worker, struct worker_thread *threa
 {
 	struct aside_config config = {
 		.name = worker->options.name,
-		.main = worker_main,
+		.main = worker->options.shared_files ? crew_main : worker_main,
 		.arg = worker,
 		.keep = { worker->event_fd },
 		.keep_count = 1,
@@ -132,12 +181,6 @@ static int worker_start_aside(struct worker *worker, struct worker_thread *threa
 	for (unsigned i = 0; i < worker->options.file_count; i++)
 		config.keep[config.keep_count++] = worker->options.files[i];
 	return aside_start(&thread->aside, &config);
-}
-
-static void *thread_main(void *arg)
-{
-	worker_main(arg);
-	return NULL;
 }
 
 /* With every signal blocked: they are the main thread's, and SIGXFSZ must not kill us. */
@@ -157,15 +200,17 @@ static int worker_start_thread(struct worker *worker, struct worker_thread *thre
 
 static int worker_add_thread(struct worker *worker)
 {
-	struct worker_thread *thread = &worker->threads[worker->thread_count];
-	int ret = worker->options.file_count ? worker_start_aside(worker, thread)
-					     : worker_start_thread(worker, thread);
+	struct worker_thread *thread = &worker->threads[worker->started];
+	bool aside = worker->options.file_count || worker->options.shared_files;
+	int ret = aside ? worker_start_aside(worker, thread) : worker_start_thread(worker, thread);
+	unsigned count = worker->options.shared_files ? worker->options.threads : 1;
 
 	if (ret)
 		return ret;
-	worker->thread_count++;
+	worker->started++;
+	worker->thread_count += count;
 	pthread_mutex_lock(&worker->lock);
-	worker->idle++;
+	worker->idle += count;
 	pthread_mutex_unlock(&worker->lock);
 	return 0;
 }
@@ -248,7 +293,7 @@ void worker_destroy(struct worker *worker)
 	worker->stop = true;
 	pthread_cond_broadcast(&worker->wake);
 	pthread_mutex_unlock(&worker->lock);
-	for (unsigned i = 0; i < worker->thread_count; i++)
+	for (unsigned i = 0; i < worker->started; i++)
 		worker_join(&worker->threads[i]);
 	if (worker->source.fd >= 0) {
 		loop_remove(worker->loop, &worker->source);

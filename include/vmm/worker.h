@@ -29,6 +29,8 @@ struct worker_job {
 	 */
 	void (*done)(struct worker_job *job);
 	struct worker_job *next; /* the worker's, until done() */
+	/* While run() runs: what worker_options.begin returned on its thread, else NULL. */
+	void *thread_state;
 };
 
 #define WORKER_MAX_THREADS 8
@@ -46,6 +48,19 @@ struct worker_options {
 	 */
 	int files[WORKER_KEEP];
 	unsigned file_count;
+	/*
+	 * For run() that opens files and may never return: all threads are in one process aside,
+	 * whose files are copies of @files and what they open and close themselves. They share
+	 * those with each other and with nobody else: what is open there only a job can close. All
+	 * are made with the first job.
+	 */
+	bool shared_files;
+	/*
+	 * On each thread before its first job, and after its last, with what begin() returned; both
+	 * may be NULL. NULL is a state as any other.
+	 */
+	void *(*begin)(void *context);
+	void (*end)(void *state);
 	/*
 	 * The eventfd of a caller who waits for jobs and other things at once and calls
 	 * worker_reap() when it is readable, borrowed; 0: the worker has its own in the loop.
@@ -66,5 +81,11 @@ int worker_submit(struct worker *worker, struct worker_job *job);
 
 /* Call done() for what has ended, as the loop does. */
 void worker_reap(struct worker *worker);
+
+/*
+ * At the end, when nobody serves the loop: wait for a job to end, and reap. Main thread. False:
+ * the loop's patience is over, and what jobs use must be left as it is, the worker too.
+ */
+bool worker_await(struct worker *worker);
 
 #endif

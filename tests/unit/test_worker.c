@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A worker: jobs that block, with completions in the loop. */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -238,4 +239,87 @@ TEST_WITH(a_thread_has_the_files_that_were_named_and_no_others, setup, teardown)
 	close(named[0]);
 	close(other[0]);
 	sem_destroy(&wait);
+}
+
+struct opener {
+	struct worker_job job;
+	struct fixture *fixture;
+	int fd; /* one that it opened */
+	bool found;
+	void *state;
+	pid_t process;
+};
+
+static void open_one(struct worker_job *job)
+{
+	struct opener *opener = container_of(job, struct opener, job);
+
+	opener->fd = fcntl(opener->fd, F_DUPFD_CLOEXEC, 500); /* nobody else has that number */
+	opener->state = job->thread_state;
+	opener->process = getpid();
+}
+
+static void find_it(struct worker_job *job)
+{
+	struct opener *opener = container_of(job, struct opener, job);
+
+	opener->found = !fcntl(opener->fd, F_SETFD, 0);
+	close(opener->fd);
+}
+
+static void opener_done(struct worker_job *job)
+{
+	container_of(job, struct opener, job)->fixture->done++;
+}
+
+static int states; /* begun and not ended */
+
+static void *begin_state(void *context)
+{
+	__atomic_add_fetch(&states, 1, __ATOMIC_SEQ_CST);
+	return &states;
+}
+
+static void end_state(void *state)
+{
+	assert_ptr_equal(state, &states);
+	__atomic_sub_fetch(&states, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Many times, so that the second job is now on the thread of the first and now on another. */
+TEST_WITH(threads_that_share_files_share_what_they_open, setup, teardown)
+{
+	struct fixture *f = *state;
+	struct worker_options options = { .name = "test",
+					  .threads = THREADS,
+					  .file_count = 1,
+					  .shared_files = true,
+					  .begin = begin_state,
+					  .end = end_state };
+	struct opener opener = { .job = { .run = open_one, .done = opener_done }, .fixture = f };
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	options.files[0] = ends[0];
+	worker_destroy(f->worker);
+	assert_int_equal(worker_create(&f->worker, f->loop, &options), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		opener.fd = ends[0];
+		opener.found = false;
+		opener.job.run = open_one;
+		assert_int_equal(worker_submit(f->worker, &opener.job), 0);
+		assert_true(worker_await(f->worker));
+		assert_int_not_equal(opener.process, getpid());
+		assert_ptr_equal(opener.state, &states);
+		assert_int_equal(fcntl(opener.fd, F_GETFD), -1);
+		opener.job.run = find_it;
+		assert_int_equal(worker_submit(f->worker, &opener.job), 0);
+		assert_true(worker_await(f->worker));
+		assert_true(opener.found);
+	}
+	worker_destroy(f->worker);
+	f->worker = NULL;
+	assert_int_equal(states, 0);
+	close(ends[0]);
+	close(ends[1]);
 }
