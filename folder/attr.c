@@ -238,7 +238,7 @@ static int change_mode(const struct change *change, u32 what, const struct folde
 
 	if (!(what & FOLDER_SET_MODE))
 		return 0;
-	if (S_ISLNK(change->node->type))
+	if (S_ISLNK(change->node->key.type))
 		return -EOPNOTSUPP;
 	ret = host_chmod(change->fd, attr_host_mode(change->folder, set->mode));
 	if (!ret && change->folder->options.map == FOLDER_MAP_XATTR)
@@ -259,7 +259,8 @@ static int change_owner(const struct change *change, u32 what, const struct fold
 			       ? -errno
 			       : 0;
 	case FOLDER_MAP_XATTR:
-		return can_have_belief(change->node->type) ? change_belief(change, what, set) : 0;
+		return can_have_belief(change->node->key.type) ? change_belief(change, what, set)
+							       : 0;
 	case FOLDER_MAP_SQUASH:
 		break;
 	}
@@ -273,8 +274,8 @@ static int truncate_node(const struct change *change, u64 size)
 
 	if (change->file)
 		return ftruncate(change->file->fd, size) ? -errno : 0;
-	if (!S_ISREG(change->node->type))
-		return S_ISDIR(change->node->type) ? -EISDIR : -EINVAL;
+	if (!S_ISREG(change->node->key.type))
+		return S_ISDIR(change->node->key.type) ? -EISDIR : -EINVAL;
 	fd = open(fd_name(&name, change->fd), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
@@ -304,7 +305,7 @@ static int kill_privilege(const struct change *change, u32 what)
 	u32 kill = S_ISUID;
 	int ret;
 
-	if (!(what & FOLDER_SET_KILL_PRIV) || !S_ISREG(change->node->type))
+	if (!(what & FOLDER_SET_KILL_PRIV) || !S_ISREG(change->node->key.type))
 		return 0;
 	ret = get_attr(change->folder, change->fd, &now);
 	if (ret)

@@ -66,13 +66,28 @@ int folder_close_file(struct folder *folder, u64 id)
 	return file ? 0 : -EBADF;
 }
 
+/* The handle at place @n of the table; 0: there is none. False: the table ends before it. */
+static bool handle_at(struct folder *folder, u32 n, u64 *id)
+{
+	struct folder_file *file = NULL;
+	bool inside;
+
+	pthread_mutex_lock(&folder->lock);
+	inside = n < folder->files.size;
+	if (inside)
+		file = table_at(&folder->files, n);
+	*id = file ? file->id : 0;
+	pthread_mutex_unlock(&folder->lock);
+	return inside;
+}
+
 void file_close_all(struct folder *folder)
 {
-	for (u32 i = 0; i < folder->files.size; i++) {
-		struct folder_file *file = table_at(&folder->files, i);
+	u64 id;
 
-		if (file)
-			folder_close_file(folder, file->id);
+	for (u32 i = 0; handle_at(folder, i, &id); i++) {
+		if (id)
+			folder_close_file(folder, id);
 	}
 }
 
@@ -120,12 +135,12 @@ static int check_open(const struct folder *folder, const struct folder_node *nod
 		return -EINVAL;
 	if (writes && folder->options.read_only)
 		return -EROFS;
-	if (S_ISDIR(node->type))
+	if (S_ISDIR(node->key.type))
 		return writes ? -EISDIR : 0;
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
 	/* The guest's kernel opens its own FIFOs, sockets and devices. */
-	return S_ISREG(node->type) ? 0 : S_ISLNK(node->type) ? -ELOOP : -ENXIO;
+	return S_ISREG(node->key.type) ? 0 : S_ISLNK(node->key.type) ? -ELOOP : -ENXIO;
 }
 
 static int open_node(struct folder *folder, u64 id, int flags, u64 *file)
@@ -337,7 +352,7 @@ s64 folder_lseek(struct folder *folder, u64 id, u64 offset, int whence)
 	if (!file)
 		return -EBADF;
 	/* A directory's position is folder_readdir()'s. */
-	if (offset_fits(offset, 0) && S_ISREG(file->node->type) &&
+	if (offset_fits(offset, 0) && S_ISREG(file->node->key.type) &&
 	    (whence == SEEK_DATA || whence == SEEK_HOLE)) {
 		ret = lseek(file->fd, offset, whence);
 		ret = ret < 0 ? -errno : ret;

@@ -42,8 +42,7 @@ static int open_folder(struct folder *folder, const char *path, struct error *er
 		return error_set(err, -EPERM,
 				 "folder %s: map=host needs root; map=squash and map=xattr do not",
 				 path);
-	folder->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (folder->proc_fd < 0)
+	if (access("/proc/self/fd", X_OK))
 		return error_set(err, -errno, "folder %s: /proc/self/fd: %s", path,
 				 strerror(errno));
 	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -64,7 +63,6 @@ int folder_open(struct folder **out, const char *path, const struct folder_optio
 	if (!folder)
 		return error_set(err, -ENOMEM, "out of memory");
 	folder->options = *options;
-	folder->proc_fd = -1;
 	fill_defaults(&folder->options);
 	pthread_mutex_init(&folder->lock, NULL);
 	list_init(&folder->lru);
@@ -97,7 +95,7 @@ void folder_close(struct folder *folder)
 	free(folder->buckets);
 	table_destroy(&folder->nodes);
 	table_destroy(&folder->files);
-	if (folder->proc_fd >= 0)
+	if (folder->process == getpid())
 		close(folder->proc_fd);
 	pthread_mutex_destroy(&folder->lock);
 	free(folder);
@@ -108,10 +106,37 @@ bool folder_is_read_only(const struct folder *folder)
 	return folder->options.read_only;
 }
 
+int folder_file(const struct folder *folder)
+{
+	return folder->root->fd;
+}
+
+/* In a process aside /proc/self is another one than where the folder was opened. */
+static int open_proc(struct folder *folder)
+{
+	int fd = 0;
+
+	pthread_mutex_lock(&folder->lock);
+	if (folder->process != getpid()) {
+		fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0) {
+			folder->proc_fd = fd;
+			folder->process = getpid();
+		}
+	}
+	fd = fd < 0 ? -errno : folder->proc_fd;
+	pthread_mutex_unlock(&folder->lock);
+	return fd;
+}
+
 int folder_thread_start(struct folder *folder)
 {
+	int proc_fd = open_proc(folder);
+
+	if (proc_fd < 0)
+		return proc_fd;
 	/* Modes are the guest's business, umask included. */
-	if (unshare(CLONE_FS) || fchdir(folder->proc_fd))
+	if (unshare(CLONE_FS) || fchdir(proc_fd))
 		return -errno;
 	umask(0);
 	/* Not setgroups(), which changes the groups of all threads. */

@@ -16,6 +16,8 @@ void fuse_init(struct fuse *fuse, struct folder *folder, const struct fuse_optio
 	*fuse = (struct fuse){ .folder = folder, .options = *options };
 	if (!fuse->options.max_write)
 		fuse->options.max_write = FUSE_LARGEST;
+	if (fuse->options.cache == FUSE_CACHE_NONE)
+		fuse->options.writeback = false;
 }
 
 struct fuse_scratch *fuse_scratch_create(void)
@@ -148,7 +150,7 @@ static u64 wanted_flags(const struct fuse *fuse)
 		flags |= FUSE_AUTO_INVAL_DATA;
 	if (fuse->options.cache != FUSE_CACHE_NONE)
 		flags |= FUSE_CACHE_SYMLINKS;
-	if (fuse->options.writeback && fuse->options.cache != FUSE_CACHE_NONE)
+	if (fuse->options.writeback)
 		flags |= FUSE_WRITEBACK_CACHE;
 	return flags;
 }

@@ -82,12 +82,17 @@ int fuse_op_create(struct fuse_call *call)
 		return -EINVAL;
 	ret = folder_create(call->folder, &call->cred, call->head.nodeid, name,
 			    flags_to_open(call->fuse, in->flags), in->mode, &entry, &file);
-	if (!ret) {
-		ret = fuse_give_entry(call, &entry);
-		if (ret)
-			folder_close_file(call->folder, file);
+	if (ret)
+		return ret;
+	ret = fuse_give_entry(call, &entry);
+	if (ret) {
+		folder_close_file(call->folder, file);
+		return ret;
 	}
-	return ret ? ret : give_open(call, file, false);
+	ret = give_open(call, file, false);
+	if (ret)
+		folder_forget(call->folder, entry.node, 1);
+	return ret;
 }
 
 int fuse_op_read(struct fuse_call *call)

@@ -14,8 +14,8 @@
 #define FUSE_REPLY_SIZE (64 * 1024)
 
 struct fuse_scratch {
-	char args[FUSE_ARGS_SIZE];
-	char reply[FUSE_REPLY_SIZE];
+	char args[FUSE_ARGS_SIZE] __attribute__((aligned(8)));
+	char reply[FUSE_REPLY_SIZE] __attribute__((aligned(8)));
 	struct iovec slice[1024];
 };
 

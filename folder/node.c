@@ -24,6 +24,7 @@ static void key_of(const struct statx *stx, struct node_key *key)
 	*key = (struct node_key){
 		.dev = (u64)stx->stx_dev_major << 32 | stx->stx_dev_minor,
 		.ino = stx->stx_ino,
+		.type = stx->stx_mode & S_IFMT,
 		.btime_sec = born ? stx->stx_btime.tv_sec : 0,
 		.btime_nsec = born ? stx->stx_btime.tv_nsec : 0,
 	};
@@ -31,8 +32,8 @@ static void key_of(const struct statx *stx, struct node_key *key)
 
 static bool same_key(const struct node_key *a, const struct node_key *b)
 {
-	return a->ino == b->ino && a->dev == b->dev && a->btime_sec == b->btime_sec &&
-	       a->btime_nsec == b->btime_nsec;
+	return a->ino == b->ino && a->dev == b->dev && a->type == b->type &&
+	       a->btime_sec == b->btime_sec && a->btime_nsec == b->btime_nsec;
 }
 
 static u32 hash_of(const struct folder *folder, const struct node_key *key)
@@ -200,8 +201,7 @@ static void set_place(struct folder *folder, struct folder_node *node, struct fo
 	}
 }
 
-static int node_new(struct folder *folder, const struct node_key *key, u32 type,
-		    struct folder_node **out)
+static int node_new(struct folder *folder, const struct node_key *key, struct folder_node **out)
 {
 	struct folder_node *node = calloc(1, sizeof(*node));
 	int ret = node ? hash_grow(folder) : -ENOMEM;
@@ -213,7 +213,6 @@ static int node_new(struct folder *folder, const struct node_key *key, u32 type,
 		return ret;
 	}
 	node->key = *key;
-	node->type = type;
 	node->fd = -1;
 	list_init(&node->lru);
 	hash_add(folder, node);
@@ -248,7 +247,7 @@ int node_step(const struct folder *folder, int dir_fd, const char *name)
 
 /*
  * The path of @node from its nearest ancestor that has a descriptor and, by its length, can be
- * the start; that one is returned with a pin. folder->lock held.
+ * the start; that one is returned with a pin and a reference. folder->lock held.
  */
 static struct folder_node *path_from_above(struct folder_node *node, char path[PATH_MAX])
 {
@@ -270,6 +269,7 @@ static struct folder_node *path_from_above(struct folder_node *node, char path[P
 		return NULL;
 	memmove(path, at, path + PATH_MAX - at);
 	pin(node);
+	node->users++;
 	return node;
 }
 
@@ -307,9 +307,12 @@ static int reopen(struct folder *folder, struct folder_node *node)
 		return -ESTALE;
 	fd = find_again(folder, node, above->fd, path);
 	pthread_mutex_lock(&folder->lock);
-	unpin(folder, above);
 	if (fd >= 0)
 		adopt_fd(folder, node, fd);
+	unpin(folder, above);
+	/* A rename elsewhere may have left it without children. */
+	above->users--;
+	drop_idle(folder, above);
 	pthread_mutex_unlock(&folder->lock);
 	return MIN(fd, 0);
 }
@@ -394,7 +397,7 @@ static int enter_locked(struct folder *folder, struct folder_node *parent, const
 	key_of(stx, &key);
 	node = find(folder, &key);
 	if (!node) {
-		ret = node_new(folder, &key, stx->stx_mode & S_IFMT, &node);
+		ret = node_new(folder, &key, &node);
 		if (ret) {
 			close(fd);
 			return ret;
@@ -483,7 +486,7 @@ int node_create_root(struct folder *folder, int fd)
 
 	if (!ret) {
 		key_of(&stx, &key);
-		ret = node_new(folder, &key, S_IFDIR, &root);
+		ret = node_new(folder, &key, &root);
 	}
 	if (ret) {
 		close(fd);
@@ -502,17 +505,10 @@ void node_forget_all(struct folder *folder)
 	for (u32 i = 0; i < folder->nodes.size; i++) {
 		struct folder_node *node = table_at(&folder->nodes, i);
 
-		if (!node || node == folder->root)
+		if (!node)
 			continue;
-		close_node_fd(folder, node);
-		hash_remove(folder, node);
-		table_remove(&folder->nodes, node->id);
-		free(node->name);
-		free(node);
-	}
-	if (folder->root) {
-		folder->root->users = folder->root->pins = 1;
-		folder->root->lookups = 0;
+		node->lookups = 0;
+		drop_idle(folder, node);
 	}
 	pthread_mutex_unlock(&folder->lock);
 }

@@ -286,6 +286,14 @@ void p9_begin(struct p9 *p9, struct p9_message *message)
 	pthread_mutex_unlock(&p9->lock);
 }
 
+void p9_abandon(struct p9 *p9, struct p9_message *message)
+{
+	pthread_mutex_lock(&p9->lock);
+	list_del(&message->node);
+	pthread_cond_broadcast(&p9->served);
+	pthread_mutex_unlock(&p9->lock);
+}
+
 static void put_header(struct p9_call *call, u8 type, size_t len)
 {
 	u32 size = P9_HEADER + len;
@@ -352,9 +360,6 @@ size_t p9_serve(struct p9 *p9, struct p9_scratch *scratch, struct p9_message *me
 	/* The least answer is an error. */
 	if (read_header(message, &header) && call.room >= P9_HEADER + 4)
 		len = answer(&call, header.type, serve(&call, &header));
-	pthread_mutex_lock(&p9->lock);
-	list_del(&message->node);
-	pthread_cond_broadcast(&p9->served);
-	pthread_mutex_unlock(&p9->lock);
+	p9_abandon(p9, message);
 	return len;
 }

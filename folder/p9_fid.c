@@ -21,10 +21,25 @@ static struct p9_fid *find(struct p9 *p9, u32 number)
 	return fid;
 }
 
-void p9_xattr_free(struct p9_xattr *xattr)
+struct p9_xattr *p9_xattr_new(struct p9 *p9, size_t size)
+{
+	struct p9_xattr *xattr = calloc(1, sizeof(*xattr));
+
+	if (!xattr)
+		return NULL;
+	xattr->value = malloc(MAX(size, (size_t)1));
+	if (++p9->xattr_count > P9_MAX_XATTR_FIDS || !xattr->value) {
+		p9_xattr_free(p9, xattr);
+		return NULL;
+	}
+	return xattr;
+}
+
+void p9_xattr_free(struct p9 *p9, struct p9_xattr *xattr)
 {
 	if (!xattr)
 		return;
+	p9->xattr_count--;
 	free(xattr->name);
 	free(xattr->value);
 	free(xattr);
@@ -37,7 +52,7 @@ static void fid_free(struct p9 *p9, struct p9_fid *fid)
 	folder_forget(p9->folder, fid->node, 1);
 	if (fid->parent)
 		folder_forget(p9->folder, fid->parent, 1);
-	p9_xattr_free(fid->xattr);
+	p9_xattr_free(p9, fid->xattr);
 	pthread_mutex_destroy(&fid->lock);
 	free(fid->name);
 	free(fid);
@@ -95,7 +110,7 @@ static int add(struct p9 *p9, const struct p9_fid *model, const char *name)
 		folder_forget(p9->folder, model->node, 1);
 		if (model->parent)
 			folder_forget(p9->folder, model->parent, 1);
-		p9_xattr_free(model->xattr);
+		p9_xattr_free(p9, model->xattr);
 		return -ENOMEM;
 	}
 	fid->number = model->number;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,8 +47,7 @@ static int open_fid(struct p9_call *call, struct p9_fid *fid, u32 flags)
 	if (ret)
 		return ret;
 	ret = folder_getattr(call->folder, fid->node, file, &attr);
-	if (!ret && !__atomic_compare_exchange_n(&fid->file, &none, file, false, __ATOMIC_SEQ_CST,
-						 __ATOMIC_SEQ_CST))
+	if (!ret && !atomic_compare_exchange_strong(&fid->file, &none, file))
 		ret = -EBADF; /* another message opened it meanwhile */
 	if (ret) {
 		folder_close_file(call->folder, file);
@@ -106,7 +106,7 @@ static int create_fid(struct p9_call *call, struct p9_fid *dir)
 	}
 	/* It may have been replaced already by a guest that does not wait: then it is closed with
 	 * that. */
-	file = __atomic_exchange_n(&made->file, file, __ATOMIC_SEQ_CST);
+	file = atomic_exchange(&made->file, file);
 	if (file)
 		folder_close_file(call->folder, file);
 	fid_put(call->p9, made);
@@ -386,18 +386,17 @@ static s64 get_xattr(struct p9_call *call, u64 node, const char *name, char *val
 
 static int walk_xattr(struct p9_call *call, struct p9_fid *fid, u32 new_number, const char *name)
 {
-	struct p9_xattr *xattr = calloc(1, sizeof(*xattr));
+	struct p9_xattr *xattr = p9_xattr_new(call->p9, P9_MAX_XATTR);
 	struct folder_entry entry;
 	int ret;
 	s64 len;
 
 	if (!xattr)
 		return -ENOMEM;
-	xattr->value = malloc(P9_MAX_XATTR);
-	len = xattr->value ? get_xattr(call, fid->node, name, xattr->value, P9_MAX_XATTR) : -ENOMEM;
+	len = get_xattr(call, fid->node, name, xattr->value, P9_MAX_XATTR);
 	ret = len < 0 ? len : folder_hold(call->folder, fid->node, &entry);
 	if (ret) {
-		p9_xattr_free(xattr);
+		p9_xattr_free(call->p9, xattr);
 		return ret;
 	}
 	xattr->size = len;
@@ -422,20 +421,22 @@ int p9_op_xattrwalk(struct p9_call *call)
 	return ret;
 }
 
-static int make_xattr(struct p9_fid *fid, const char *name, u64 size, u32 flags)
+static int make_xattr(struct p9_call *call, struct p9_fid *fid, const char *name, u64 size,
+		      u32 flags)
 {
 	struct p9_xattr *xattr;
 	int ret = -EBADF;
 
 	if (size > P9_MAX_XATTR)
 		return -E2BIG;
-	xattr = calloc(1, sizeof(*xattr));
+	xattr = p9_xattr_new(call->p9, size);
 	if (!xattr)
 		return -ENOMEM;
-	*xattr = (struct p9_xattr){ .name = strdup(name), .size = size, .flags = flags };
-	xattr->value = malloc(size + 1);
-	if (!xattr->name || !xattr->value) {
-		p9_xattr_free(xattr);
+	xattr->name = strdup(name);
+	xattr->size = size;
+	xattr->flags = flags;
+	if (!xattr->name) {
+		p9_xattr_free(call->p9, xattr);
 		return -ENOMEM;
 	}
 	pthread_mutex_lock(&fid->lock);
@@ -445,7 +446,7 @@ static int make_xattr(struct p9_fid *fid, const char *name, u64 size, u32 flags)
 	}
 	pthread_mutex_unlock(&fid->lock);
 	if (ret)
-		p9_xattr_free(xattr);
+		p9_xattr_free(call->p9, xattr);
 	return ret;
 }
 
@@ -460,7 +461,7 @@ int p9_op_xattrcreate(struct p9_call *call)
 
 	if (!fid)
 		return -EBADF;
-	ret = call->short_args ? -EINVAL : make_xattr(fid, name, size, flags);
+	ret = call->short_args ? -EINVAL : make_xattr(call, fid, name, size, flags);
 	fid_put(call->p9, fid);
 	return ret;
 }

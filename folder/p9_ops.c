@@ -175,8 +175,8 @@ static int statfs_fid(struct p9_call *call, struct p9_fid *fid)
 
 	if (ret)
 		return ret;
-	p9_give_u32(call, 0x01021997); /* V9FS_MAGIC */
-	p9_give_u32(call, st.f_bsize);
+	p9_give_u32(call, 0x01021997);	/* V9FS_MAGIC */
+	p9_give_u32(call, st.f_frsize); /* of the blocks that follow */
 	p9_give_u64(call, st.f_blocks);
 	p9_give_u64(call, st.f_bfree);
 	p9_give_u64(call, st.f_bavail);

@@ -17,6 +17,8 @@
 #define P9_MAX_XATTR	 65536u
 #define P9_BUCKETS	 1024u
 #define P9_MAX_FIDS	 (1u << 20)
+/* Each holds a value of up to P9_MAX_XATTR. */
+#define P9_MAX_XATTR_FIDS 256u
 /* Arguments of everything but Twrite: two names of PATH_MAX, or 16 names of 255 bytes. */
 #define P9_ARGS_SIZE  16384u
 #define P9_REPLY_SIZE 65536u
@@ -70,10 +72,10 @@ struct p9_fid {
 	u64 parent; /* where it was walked to, for Trename and Tremove: one more reference; 0: none
 		     */
 	char *name; /* its name there; owned */
-	u64 file;   /* 0: not open; set once, atomically */
-	struct p9_xattr *xattr; /* owned; NULL: it is no attribute */
-	pthread_mutex_t lock;	/* protects xattr */
-	struct p9_fid *next;	/* in its bucket */
+	_Atomic u64 file;		/* 0: not open; set once */
+	struct p9_xattr *_Atomic xattr; /* owned; NULL: it is no attribute */
+	pthread_mutex_t lock;		/* protects xattr */
+	struct p9_fid *next;		/* in its bucket */
 };
 
 struct p9 {
@@ -82,8 +84,9 @@ struct p9 {
 	pthread_cond_t served; /* a message has been */
 	struct list_node messages;
 	u64 begun;
-	u32 msize; /* 0: no version was agreed */
+	_Atomic u32 msize; /* 0: no version was agreed */
 	unsigned fid_count;
+	_Atomic unsigned xattr_count; /* of fids */
 	struct p9_fid *fids[P9_BUCKETS];
 };
 
@@ -139,7 +142,9 @@ int fid_add_xattr(struct p9 *p9, u32 number, u32 uid, u64 node, struct p9_xattr 
 /* Out of the table: it is let go when nobody uses it. False: there is none. */
 bool fid_remove(struct p9 *p9, u32 number);
 void fid_remove_all(struct p9 *p9);
-void p9_xattr_free(struct p9_xattr *xattr);
+/* NULL: there are as many as there may be, or no memory. */
+struct p9_xattr *p9_xattr_new(struct p9 *p9, size_t size);
+void p9_xattr_free(struct p9 *p9, struct p9_xattr *xattr);
 
 /* ---- operations: 0, or -errno for the guest ---- */
 

@@ -15,6 +15,7 @@
 /* The same inode, and not another one that got its number later. */
 struct node_key {
 	u64 dev, ino;
+	u32 type; /* S_IFMT bits: where no birth is recorded, a number comes back as anything */
 	s64 btime_sec;
 	u32 btime_nsec;
 };
@@ -22,7 +23,6 @@ struct node_key {
 struct folder_node {
 	u64 id;
 	struct node_key key;
-	u32 type;	      /* S_IFMT bits: an inode keeps them */
 	u64 lookups;	      /* the guest's references */
 	u32 users;	      /* ours: calls under way, open files, children's parent pointers */
 	u32 pins;	      /* the descriptor is in use; open files pin it */
@@ -44,8 +44,9 @@ struct folder_file {
 
 struct folder {
 	struct folder_options options; /* defaults filled in */
-	int proc_fd;		       /* O_PATH of /proc/self/fd; owned */
 	pthread_mutex_t lock;	       /* protects what follows; held for table work only */
+	int proc_fd;   /* O_PATH of /proc/self/fd, owned: of the process that calls */
+	pid_t process; /* that one; 0: no thread of it has started yet */
 	struct table nodes, files;
 	struct folder_node *root;
 	struct folder_node **buckets;
@@ -58,7 +59,7 @@ struct folder {
 
 /* Takes @fd, an O_PATH descriptor. */
 int node_create_root(struct folder *folder, int fd);
-/* Forget all nodes but the root, whose descriptor stays. */
+/* The guest has no references any more. What nobody uses goes, but for the root. */
 void node_forget_all(struct folder *folder);
 /* -ESTALE, or 0 with a reference that node_put() drops. */
 int node_get(struct folder *folder, u64 id, struct folder_node **node);

@@ -70,7 +70,7 @@ int folder_readdir(struct folder *folder, u64 id, u64 offset,
 
 	if (!reader.file)
 		return -EBADF;
-	if (S_ISDIR(reader.file->node->type) && offset <= INT64_MAX) {
+	if (S_ISDIR(reader.file->node->key.type) && offset <= INT64_MAX) {
 		pthread_mutex_lock(&reader.file->lock);
 		ret = read_from(&reader, offset);
 		pthread_mutex_unlock(&reader.file->lock);

@@ -18,7 +18,7 @@
  *
  * Threads. All calls but folder_open() and folder_close() may block, so they are made on threads
  * that called folder_thread_start(), never with the VM lock held. Any number of threads may
- * call at once.
+ * call at once. They are all of one process: this one, or one aside (util/aside.h).
  *
  * Results: 0 or -errno as the host gave it; -ESTALE for a node that is gone, -EBADF for a
  * handle that is not open, -ENFILE at a bound.
@@ -74,10 +74,11 @@ struct folder_entry {
 /* 0 with the root as node FOLDER_ROOT; -errno with a line in @err. */
 int folder_open(struct folder **folder, const char *path, const struct folder_options *options,
 		struct error *err);
-/* No call is under way. NULL is fine. Closes all that the guest left open. */
+/*
+ * No call is under way. NULL is fine. Closes all that the guest left open; if calls were made in a
+ * process aside, folder_reset() must have been the last of them there.
+ */
 void folder_close(struct folder *folder);
-/* The guest unmounted, or was reset: forget all nodes but the root, close all files. */
-void folder_reset(struct folder *folder);
 bool folder_is_read_only(const struct folder *folder);
 
 /*
@@ -85,6 +86,15 @@ bool folder_is_read_only(const struct folder *folder);
  * umask of its own. -errno.
  */
 int folder_thread_start(struct folder *folder);
+
+/* The one file that folder_open() leaves open: what a process aside has to keep. */
+int folder_file(const struct folder *folder);
+
+/*
+ * The guest unmounted, or was reset: it has no references and no open files any more. Other calls
+ * may be under way, and what they use goes when they end.
+ */
+void folder_reset(struct folder *folder);
 
 #define FOLDER_ROOT 1ull
 

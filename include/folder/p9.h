@@ -21,7 +21,7 @@ struct p9_scratch;
 int p9_create(struct p9 **p9, struct folder *folder);
 /* No message is being served. NULL is fine. */
 void p9_destroy(struct p9 *p9);
-/* The device was reset: all fids are forgotten. No message is being served. */
+/* The device was reset: all fids are forgotten. No message is being served. Blocks. */
 void p9_reset(struct p9 *p9);
 
 /* What a thread needs to serve messages. NULL: no memory. */
@@ -43,6 +43,8 @@ struct p9_message {
  * have been begun. Does not block.
  */
 void p9_begin(struct p9 *p9, struct p9_message *message);
+/* In place of serving it: it was begun, and will not be answered. Does not block. */
+void p9_abandon(struct p9 *p9, struct p9_message *message);
 /* Returns the bytes of the answer. Blocks; see folder.h for threads. */
 size_t p9_serve(struct p9 *p9, struct p9_scratch *scratch, struct p9_message *message);
 
