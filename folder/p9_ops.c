@@ -256,11 +256,9 @@ static u32 what_to_set(u32 valid)
 
 static struct timespec take_time(struct p9_call *call)
 {
-	struct timespec time;
+	u64 seconds = p9_take_u64(call), nanoseconds = p9_take_u64(call);
 
-	time.tv_sec = p9_take_u64(call);
-	time.tv_nsec = MIN(p9_take_u64(call), 999999999ull);
-	return time;
+	return (struct timespec){ seconds, MIN(nanoseconds, 999999999u) };
 }
 
 static int setattr_fid(struct p9_call *call, struct p9_fid *fid)
