@@ -20,6 +20,12 @@ void fuse_init(struct fuse *fuse, struct folder *folder, const struct fuse_optio
 		fuse->options.writeback = false;
 }
 
+void fuse_reset(struct fuse *fuse)
+{
+	fuse->ready = false;
+	folder_reset(fuse->folder);
+}
+
 struct fuse_scratch *fuse_scratch_create(void)
 {
 	return malloc(sizeof(struct fuse_scratch));
@@ -193,8 +199,7 @@ static int op_init(struct fuse_call *call)
 
 static int op_destroy(struct fuse_call *call)
 {
-	call->fuse->ready = false;
-	folder_reset(call->folder);
+	fuse_reset(call->fuse);
 	return 0;
 }
 
@@ -277,6 +282,11 @@ static int serve(struct fuse_call *call, fuse_op *op)
 	return op(call);
 }
 
+static bool is_silent(u32 opcode)
+{
+	return opcode < ARRAY_SIZE(operations) && operations[opcode].silent;
+}
+
 static size_t answer(struct fuse_call *call, int error)
 {
 	struct fuse_out_header head = { .unique = call->head.unique };
@@ -293,21 +303,32 @@ static size_t answer(struct fuse_call *call, int error)
 	return head.len;
 }
 
+size_t fuse_refuse(const struct iovec *in, unsigned in_count, const struct iovec *out,
+		   unsigned out_count, int error)
+{
+	struct fuse_call call = { .out = out, .out_count = out_count };
+
+	if (iov_read(in, in_count, 0, &call.head, sizeof(call.head)) < sizeof(call.head) ||
+	    is_silent(call.head.opcode) ||
+	    iov_length(out, out_count) < sizeof(struct fuse_out_header))
+		return 0;
+	return answer(&call, error);
+}
+
 size_t fuse_serve(struct fuse *fuse, struct fuse_scratch *scratch, const struct iovec *in,
 		  unsigned in_count, const struct iovec *out, unsigned out_count)
 {
 	struct fuse_call call = { .fuse = fuse, .folder = fuse->folder };
 	size_t have = iov_length(in, in_count), room = iov_length(out, out_count);
 	fuse_op *op = NULL;
-	bool silent = false;
+	bool silent;
 	int ret;
 
 	if (iov_read(in, in_count, 0, &call.head, sizeof(call.head)) < sizeof(call.head))
 		return 0;
-	if (call.head.opcode < ARRAY_SIZE(operations)) {
+	if (call.head.opcode < ARRAY_SIZE(operations))
 		op = operations[call.head.opcode].serve;
-		silent = operations[call.head.opcode].silent;
-	}
+	silent = is_silent(call.head.opcode);
 	if (!silent && room < sizeof(struct fuse_out_header))
 		return 0;
 	call.cred = (struct folder_cred){ call.head.uid, call.head.gid };

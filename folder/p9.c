@@ -363,3 +363,18 @@ size_t p9_serve(struct p9 *p9, struct p9_scratch *scratch, struct p9_message *me
 	p9_abandon(p9, message);
 	return len;
 }
+
+size_t p9_refuse(const struct iovec *in, unsigned in_count, const struct iovec *out,
+		 unsigned out_count, int error)
+{
+	const struct p9_message message = { .in = in, .in_count = in_count };
+	struct header header;
+	u8 raw[P9_HEADER + 4] = { sizeof(raw), 0, 0, 0, P9_RLERROR };
+
+	if (!read_header(&message, &header) || iov_length(out, out_count) < sizeof(raw))
+		return 0;
+	raw[5] = header.tag;
+	raw[6] = header.tag >> 8;
+	raw[7] = -error;
+	return iov_write(out, out_count, 0, raw, sizeof(raw));
+}

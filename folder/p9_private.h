@@ -8,7 +8,6 @@
 
 #include "folder/p9.h"
 
-#define P9_HEADER	 7u /* size[4] type[1] tag[2] */
 #define P9_READ_HEADER	 11u
 #define P9_WRITE_HEADER	 23u
 #define P9_DIRENT_HEADER 24u /* qid[13] offset[8] type[1] name length[2] */

@@ -34,6 +34,9 @@ struct fuse {
 
 void fuse_init(struct fuse *fuse, struct folder *folder, const struct fuse_options *options);
 
+/* The device was reset: the session is over. No message is being served. Blocks. */
+void fuse_reset(struct fuse *fuse);
+
 /* What a thread needs to serve messages: buffers that are too large for its stack. */
 struct fuse_scratch;
 struct fuse_scratch *fuse_scratch_create(void);
@@ -47,5 +50,12 @@ void fuse_scratch_destroy(struct fuse_scratch *scratch);
  */
 size_t fuse_serve(struct fuse *fuse, struct fuse_scratch *scratch, const struct iovec *in,
 		  unsigned in_count, const struct iovec *out, unsigned out_count);
+
+/*
+ * Answer @error, a -errno, to a message that cannot be served; @in needs no more than its header.
+ * Returns the bytes of the answer. Does not block.
+ */
+size_t fuse_refuse(const struct iovec *in, unsigned in_count, const struct iovec *out,
+		   unsigned out_count, int error);
 
 #endif

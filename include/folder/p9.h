@@ -14,6 +14,8 @@
 struct p9;
 struct p9_scratch;
 
+#define P9_HEADER 7u /* size[4] type[1] tag[2] */
+
 /* The largest message that is agreed to, header included. */
 #define P9_MAX_SIZE (512u * 1024)
 
@@ -47,5 +49,12 @@ void p9_begin(struct p9 *p9, struct p9_message *message);
 void p9_abandon(struct p9 *p9, struct p9_message *message);
 /* Returns the bytes of the answer. Blocks; see folder.h for threads. */
 size_t p9_serve(struct p9 *p9, struct p9_scratch *scratch, struct p9_message *message);
+
+/*
+ * Answer @error, a -errno, to a message that was not begun, or was abandoned; @in needs no more
+ * than its header. Returns the bytes of the answer. Does not block.
+ */
+size_t p9_refuse(const struct iovec *in, unsigned in_count, const struct iovec *out,
+		 unsigned out_count, int error);
 
 #endif

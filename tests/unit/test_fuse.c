@@ -511,8 +511,8 @@ static unsigned count_entries(bool plus, u64 *offset)
 
 	for (size_t left = body_len(); left;) {
 		const struct fuse_dirent *entry =
-			(const void *)(at + (plus ? FUSE_NAME_OFFSET_DIRENTPLUS - FUSE_NAME_OFFSET
-						  : 0));
+			(const void *)(at +
+				       (plus ? FUSE_NAME_OFFSET_DIRENTPLUS - FUSE_NAME_OFFSET : 0));
 		size_t len = plus ? FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET_DIRENTPLUS + entry->namelen)
 				  : FUSE_DIRENT_SIZE(entry);
 
@@ -696,7 +696,7 @@ static void a_folder_that_is_read_only_stays_as_it_is(void **state)
 #define ROUNDS 2000
 
 /* Messages without arguments but these 100 zero bytes: whatever they come to. */
-static void throw(struct fuse_scratch *own, u32 opcode, u64 node, const void *args, size_t len)
+static void throw(struct fuse_scratch * own, u32 opcode, u64 node, const void *args, size_t len)
 {
 	char in[200] = { 0 }, out[5000];
 	struct fuse_in_header head = { .opcode = opcode, .nodeid = node };
@@ -724,7 +724,8 @@ static void *use_things(void *arg)
 		throw(own, FUSE_LOOKUP, 1, "a", 2);
 		throw(own, FUSE_GETATTR, id, &(struct fuse_getattr_in){ 0 }, 16);
 		throw(own, FUSE_READ, 1, &(struct fuse_read_in){ .fh = id, .size = 10 }, 40);
-		throw(own, FUSE_READDIRPLUS, 1, &(struct fuse_read_in){ .fh = id, .size = 999 }, 40);
+		throw(own, FUSE_READDIRPLUS, 1, &(struct fuse_read_in){ .fh = id, .size = 999 },
+		      40);
 		throw(own, FUSE_RELEASE, 1, &(struct fuse_release_in){ .fh = id }, 24);
 	}
 	fuse_scratch_destroy(own);

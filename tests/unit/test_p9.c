@@ -298,8 +298,10 @@ static void a_file_is_made_written_read_and_closed(void **state)
 		assert_int_equal(ask(FSYNC, "d", 1), 0);
 		assert_int_equal(ask(GETATTR, "dq", 1, (u64)~0ull), 0);
 		assert_int_equal(number(7 + 8 + 13), S_IFREG | 0640);
-		assert_int_equal(ask(SETATTR, "ddddd" "qqqqq", 1, 8, 0, 0, 0, (u64)4, (u64)0,
-				     (u64)0, (u64)0, (u64)0),
+		assert_int_equal(ask(SETATTR,
+				     "ddddd"
+				     "qqqqq",
+				     1, 8, 0, 0, 0, (u64)4, (u64)0, (u64)0, (u64)0, (u64)0),
 				 0);
 		assert_int_equal(ask(READ, "dqd", 1, (u64)0, 100), 0);
 		assert_int_equal(number(7), 4);
