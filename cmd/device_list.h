@@ -15,6 +15,8 @@
 	DEVICE(virtio_console_class)                                                               \
 	DEVICE(virtio_rng_class)                                                                   \
 	DEVICE(virtio_net_class)                                                                   \
+	DEVICE(virtio_fs_class)                                                                    \
+	DEVICE(virtio_9p_class)                                                                    \
 	/* Last: its claim() takes devices from their drivers. */                                  \
 	DEVICE(vfio_pci_class)
 

@@ -190,9 +190,11 @@ unsigned devices_count_fds(const struct devices *devices)
 {
 	unsigned count = 0;
 
-	for_each_device(device, devices)
-		count += device->class->fds ? device->class->fds(device->state)
-					    : FDS_VIRTIO * slots_of(device);
+	for_each_device(device, devices) {
+		unsigned fds = device->class->fds ? device->class->fds(device->state) : 0;
+
+		count += fds ? fds : FDS_VIRTIO * slots_of(device);
+	}
 	return count;
 }
 

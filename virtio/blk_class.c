@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* virtio-blk on the command line. */
+/* virtio-blk on the command line; and a folder in a disk's place, which is the guest's root. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "disk/disk.h"
+#include "share.h"
 #include "virtio/blk.h"
 #include "virtio/place.h"
 #include "vmm/vm.h"
@@ -13,12 +16,74 @@ struct blk_state {
 	struct disk_options options;
 	struct disk *disk;	      /* until the device owns it */
 	struct virtio_device *device; /* the VM's; NULL: not made yet */
+	struct share root;	      /* if it is a folder: its options, and the rest then */
 };
+
+/* ---- a folder: as kvmtool has it ---- */
+
+/* kvmtool's tag: the kernel mounts it by itself, as no root= names another. */
+#define P9_ROOT_TAG "/dev/root"
+#define FS_ROOT_TAG "lkvm_root"
+
+static bool is_folder(const struct blk_state *state)
+{
+	struct stat st;
+
+	return !stat(state->path, &st) && S_ISDIR(st.st_mode);
+}
+
+static const char *blk_class_words(const void *arg)
+{
+	const struct blk_state *state = arg;
+	bool read_only = state->options.read_only;
+
+	if (!is_folder(state))
+		return NULL;
+	if (state->root.protocol == SHARE_VIRTIOFS)
+		return read_only ? "ro root=" FS_ROOT_TAG " rootfstype=virtiofs"
+				 : "rw root=" FS_ROOT_TAG " rootfstype=virtiofs";
+#define P9_WORDS " rootflags=trans=virtio,version=9p2000.L,cache=loose rootfstype=9p"
+	return read_only ? "ro" P9_WORDS : "rw" P9_WORDS;
+}
+
+static unsigned blk_class_fds(const void *arg)
+{
+	const struct blk_state *state = arg;
+
+	return is_folder(state) ? share_fds(&state->root) : 0;
+}
+
+static int prepare_root(struct blk_state *state, struct device_plan *plan, struct error *err)
+{
+	const struct disk_options *options = &state->options;
+
+	if (plan->root_taken)
+		return error_set(err, -EINVAL, "--disk %s: one folder alone can be the root",
+				 state->path);
+	if (options->direct || options->share || options->format != DISK_FORMAT_GUESS)
+		return error_set(err, -EINVAL,
+				 "--disk %s: a folder: direct, share and format are for files",
+				 state->path);
+	plan->root_taken = true;
+	state->root.path = state->path;
+	state->root.read_only = options->read_only;
+	state->root.tag = state->root.protocol == SHARE_9P ? P9_ROOT_TAG : FS_ROOT_TAG;
+	/* Nobody else installs into it while it runs, as a rule; and seconds do no harm. */
+	state->root.cache = FUSE_CACHE_AUTO;
+	return share_prepare(&state->root, err);
+}
+
+/* ---- a disk ---- */
 
 static int blk_class_prepare(void *arg, struct device_plan *plan, struct error *err)
 {
 	struct blk_state *state = arg;
 
+	if (is_folder(state))
+		return prepare_root(state, plan, err);
+	if (state->root.protocol || state->root.map)
+		return error_set(err, -EINVAL, "--disk %s: no folder: fs and map are for folders",
+				 state->path);
 	return disk_open(&state->disk, state->path, &state->options, err);
 }
 
@@ -32,6 +97,8 @@ static int blk_class_create(void *arg, struct device_host *host, struct error *e
 	struct device_want want = { .name = name };
 	int ret;
 
+	if (state->root.folder)
+		return share_create(&state->root, host, err);
 	/* --disk alone makes such devices, so that it is the n-th disk that has the name n. */
 	snprintf(name, sizeof(name), "virtio-blk %u", host->instance);
 	ret = device_place(host, &want, &place, err);
@@ -59,7 +126,10 @@ static bool blk_class_describe(const void *arg, unsigned n, char *line, size_t s
 
 static void blk_class_release(void *arg)
 {
-	disk_close(((struct blk_state *)arg)->disk);
+	struct blk_state *state = arg;
+
+	disk_close(state->disk);
+	share_release(&state->root);
 }
 
 static const char *const formats[] = {
@@ -69,8 +139,8 @@ static const char *const formats[] = {
 };
 
 static const struct option_spec blk_items[] = {
-	{ 0, "file", OPTION_FILE, "FILE", "raw image or block device", .first = true,
-	  OPTION_FIELD(struct blk_state, path) },
+	{ 0, "file", OPTION_FILE, "FILE", "raw image, block device, or folder: the root",
+	  .first = true, OPTION_FIELD(struct blk_state, path) },
 	{ 0, "ro", OPTION_FLAG, .help = "read-only, which others may have open as well",
 	  .manual = "Read-only, which others may have open as well; a write-protected device needs "
 		    "it.",
@@ -91,6 +161,13 @@ static const struct option_spec blk_items[] = {
 		  "VHDX, gzip ...), and an ISO image that can be written; raw opens it as it is",
 	  .choices = formats, OPTION_FIELD(struct blk_state, options.format),
 	  .preset = DISK_FORMAT_GUESS },
+	{ 0, "fs", OPTION_CHOICE, .help = "how a folder is shown",
+	  .manual =
+		  "How a folder is shown: by what the guest's kernel has built in, or its initrd. "
+		  "Debian's cloud kernels have virtiofs and no 9p",
+	  .choices = share_protocols, OPTION_FIELD(struct blk_state, root.protocol) },
+	{ 0, "map", OPTION_CHOICE, .help = "whose files in a folder are, as of --fs",
+	  .choices = share_maps, OPTION_FIELD(struct blk_state, root.map) },
 	{ 0 },
 };
 
@@ -101,7 +178,9 @@ static const struct option_spec blk_options[] = {
 		    "name a "
 		    "comma is written as two. A disk that can be written has one user. The "
 		    "size of an "
-		    "image is a multiple of 512 bytes.",
+		    "image is a multiple of 512 bytes. A folder in the place of a file is the "
+		    "guest's root file system, and the kernel's command line says so. There can "
+		    "be one.",
 	  .items = blk_items, .many = true },
 	{ 0 },
 };
@@ -112,6 +191,8 @@ const struct device_class virtio_blk_class = {
 	.count = DEVICE_EACH,
 	.bus = DEVICE_BUS_ANY,
 	.state_size = sizeof(struct blk_state),
+	.fds = blk_class_fds,
+	.kernel_words = blk_class_words,
 	.prepare = blk_class_prepare,
 	.create = blk_class_create,
 	.describe = blk_class_describe,

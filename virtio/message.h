@@ -24,7 +24,7 @@
 /* Pieces of memory of a message, and of its answer: what the kernel takes in one call. */
 #define MESSAGE_PIECES	   1024
 #define MESSAGE_MAX_QUEUES 16
-#define MESSAGE_HEAD 64
+#define MESSAGE_HEAD	   64
 
 struct message_device;
 
@@ -50,7 +50,8 @@ struct message_ops {
 	size_t (*serve)(struct message_device *device, void *state, struct message *message);
 	/* On a thread, when no message is under way: the driver has forgotten everything. */
 	void (*forget)(struct message_device *device);
-	/* In the order of the ring, before it is served; and it will not be. VM lock. NULL: none. */
+	/* In the order of the ring, before it is served; and it will not be. VM lock. NULL: none.
+	 */
 	void (*taken)(struct message_device *device, struct message *message);
 	void (*abandoned)(struct message_device *device, struct message *message);
 	/* -EIO as an answer to a message of which @in is at least the head; see fuse_refuse(). */
@@ -74,7 +75,7 @@ struct message_queue {
 struct message_device {
 	struct virtio_device device;
 	const struct message_ops *ops;
-	struct worker *worker; /* owned */
+	struct worker *worker;	  /* owned */
 	struct message *messages; /* MESSAGES_PER_QUEUE of each queue; owned, a mapping */
 	unsigned in_flight;
 	bool used;	    /* a message was served since the last reset */

@@ -65,6 +65,7 @@ struct device_plan {
 	bool translated;	     /* an IOMMU will be in front of all devices */
 	bool bypass;		     /* and lets them reach all RAM until the guest attaches them */
 	bool console_taken;	     /* another device than the serial port has the terminal */
+	bool root_taken;	     /* a folder is the guest's root file system */
 };
 
 /* The machine that is being made. */
@@ -102,7 +103,7 @@ struct device_class {
 	unsigned (*slots)(const void *state);
 	/*
 	 * File descriptors that it may come to need: asked for before prepare() and after claim(),
-	 * when more may be known. NULL: as many as a virtio device has in each of its places.
+	 * when more may be known. NULL or 0: as many as a virtio device has in each of its places.
 	 */
 	unsigned (*fds)(const void *state);
 	/* For the guest's command line, in front of --params: "console=hvc0". NULL: nothing. */

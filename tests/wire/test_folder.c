@@ -22,13 +22,13 @@
 #include "virtio/p9.h"
 #include "virtio/pci.h"
 
-#define MMIO_SLOT 2
-#define PCI_SLOT  3
-#define RINGS	  0x100000 /* of queue n, 0x10000 each */
-#define IN	  0x200000 /* of message n, 0x1000 each */
-#define OUT	  0x280000
-#define LAST	  0x2fffff
-#define DOMAIN	  7
+#define MMIO_SLOT   2
+#define PCI_SLOT    3
+#define RINGS	    0x100000 /* of queue n, 0x10000 each */
+#define IN	    0x200000 /* of message n, 0x1000 each */
+#define OUT	    0x280000
+#define LAST	    0x2fffff
+#define DOMAIN	    7
 #define FUSE_QUEUES 3
 
 struct bench {
@@ -39,7 +39,7 @@ struct bench {
 	bool is_9p, has_iommu;
 	struct wire_queue queues[FUSE_QUEUES];
 	char base[64];
-	int fd; /* base/shared */
+	int fd;	 /* base/shared */
 	u32 len; /* of the last answer */
 	u8 answer[4096];
 };
@@ -190,10 +190,9 @@ static void ask(struct bench *bench, unsigned queue, const void *message, u32 le
 
 static u32 fuse_message(u8 *message, u32 opcode, u64 node, const void *args, u32 args_len)
 {
-	struct fuse_in_header head = { .len = sizeof(head) + args_len,
-				       .opcode = opcode,
-				       .unique = 9,
-				       .nodeid = node };
+	struct fuse_in_header head = {
+		.len = sizeof(head) + args_len, .opcode = opcode, .unique = 9, .nodeid = node
+	};
 
 	memcpy(message, &head, sizeof(head));
 	memcpy(message + sizeof(head), args, args_len);
@@ -228,11 +227,10 @@ static u64 fuse_create(struct bench *bench, const char *name)
 
 	memcpy(args, &in, sizeof(in));
 	strcpy((char *)args + sizeof(in), name);
-	assert_int_equal(
-		fuse_ask(bench, 1, FUSE_CREATE, 1, args, sizeof(in) + strlen(name) + 1), 0);
-	memcpy(&file, bench->answer + sizeof(struct fuse_out_header) +
-			      sizeof(struct fuse_entry_out),
-	       8);
+	assert_int_equal(fuse_ask(bench, 1, FUSE_CREATE, 1, args, sizeof(in) + strlen(name) + 1),
+			 0);
+	memcpy(&file,
+	       bench->answer + sizeof(struct fuse_out_header) + sizeof(struct fuse_entry_out), 8);
 	return file;
 }
 
@@ -430,9 +428,9 @@ static void an_unmap_waits_for_the_message_that_uses_it(void **state)
 
 static void p9_start(struct bench *bench)
 {
-	static const u8 version[] = { 21, 0, 0, 0, 100, 0xff, 0xff, 0, 32, 0, 0,
-				      8,  0, '9', 'P', '2', '0', '0', '0', '.', 'L' };
-	static const u8 attach[] = { 25, 0, 0, 0, 104, 1, 0, 0, 0, 0, 0, 0xff, 0xff,
+	static const u8 version[] = { 21, 0, 0,	  0,   100, 0xff, 0xff, 0,   32,  0,  0,
+				      8,  0, '9', 'P', '2', '0',  '0',	'0', '.', 'L' };
+	static const u8 attach[] = { 25,   0,	 0, 0, 104, 1,	 0, 0, 0, 0, 0, 0xff, 0xff,
 				     0xff, 0xff, 2, 0, 'm', 'e', 0, 0, 0, 0, 0, 0 };
 
 	ask(bench, 0, version, sizeof(version), 100);
@@ -443,9 +441,9 @@ static void p9_start(struct bench *bench)
 
 static void nine_p_makes_a_file_of_the_hosts(void **state)
 {
-	static const u8 create[] = { 27, 0, 0,	 0, 14, 1, 0, 0, 0, 0, 0, 1, 0, 'f',
+	static const u8 create[] = { 27, 0, 0, 0, 14,	1, 0, 0, 0, 0, 0, 1, 0, 'f',
 				     2,	 0, 0, 0, 0xa4, 1, 0, 0, 0, 0, 0, 0, 0 };
-	static const u8 write[] = { 28, 0, 0, 0, 118, 1, 0, 0,	 0,   0,   0,	0, 0, 0,
+	static const u8 write[] = { 28, 0, 0, 0, 118, 1, 0, 0, 0, 0,   0,   0,	 0,   0,
 				    0,	0, 0, 0, 0,   5, 0, 0, 0, 'h', 'e', 'l', 'l', 'o' };
 	struct bench *bench = *state;
 
@@ -520,7 +518,10 @@ static int p9_behind_iommu(void **state)
 	return setup(state, BEHIND_IOMMU, true);
 }
 
-#define TEST(test, place) { #test ", " #place, test, place, teardown, NULL }
+#define TEST(test, place)                                                                          \
+	{                                                                                          \
+#test ", " #place, test, place, teardown, NULL                                     \
+	}
 #define EACH(test, device)                                                                         \
 	TEST(test, device##_on_mmio), TEST(test, device##_on_pci), TEST(test, device##_behind_iommu)
 
