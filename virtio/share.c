@@ -191,9 +191,10 @@ static const struct option_spec fs_items[] = {
 
 static const struct option_spec fs_options[] = {
 	{ 0, "fs", OPTION_LIST, .help = "a folder of the host's, over virtio-fs; again for more",
-	  .manual = "A folder of the host's over virtio-fs; can be given again. The guest sees what "
-		    "is in the folder and nothing else: links are followed by the guest alone, and "
-		    "other file systems that are mounted within it are not entered.",
+	  .manual =
+		  "A folder of the host's over virtio-fs; can be given again. The guest sees what "
+		  "is in the folder and nothing else: links are followed by the guest alone, and "
+		  "other file systems that are mounted within it are not entered.",
 	  .items = fs_items, .many = true },
 	{ 0 },
 };

@@ -6,7 +6,7 @@ FUZZ_CC    := clang
 FUZZ_C     := $(CPPFLAGS) -Itests/include -std=gnu11 -O1 -g -pthread -fno-strict-aliasing $(WARNINGS) \
 	      -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_LIBS  := $(filter-out -lcmocka,$(TEST_LIBS))
-FUZZ_TARGETS := store ring viommu pci vfio net
+FUZZ_TARGETS := store ring viommu pci vfio net fuse p9
 # Allocations fail where a target asks for it (shim.c), RAM has walls (guard.c).
 FUZZ_WRAP  := $(foreach f,malloc calloc realloc aligned_alloc mmap munmap,-Wl,--wrap=$(f))
 
@@ -39,6 +39,9 @@ $(FUZZ)/fuzz_vfio: $(FUZZ_PCI) $(call fuzz_objects,tests/fuzz/vfio_check.c \
 		     tests/fuzz/vfio_hardware.c tests/unit/vfio_fake.c) $(FUZZ_COMMON) $(FUZZ_CORE)
 $(FUZZ)/fuzz_vfio: FUZZ_WRAP += $(foreach f,irq_attach_fd irq_detach_fd vfio_sys_read vfio_sys_write \
 			       vfio_sys_map vfio_sys_unmap,-Wl,--wrap=$(f))
+FUZZ_FOLDER := $(call fuzz_objects,tests/fuzz/folder_box.c $(filter folder/% util/iov.c util/error.c,$(CORE_SRC)))
+$(FUZZ)/fuzz_fuse $(FUZZ)/fuzz_p9: $(FUZZ_FOLDER)
+$(FUZZ)/fuzz_fuse $(FUZZ)/fuzz_p9: FUZZ_WRAP :=
 $(FUZZ_BINS): $(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/%.o
 	$(call say,LD,$@)
 	$(Q)$(FUZZ_CC) $(FUZZ_C) -fsanitize=fuzzer $(FUZZ_WRAP) -o $@ \
