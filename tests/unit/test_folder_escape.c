@@ -145,8 +145,8 @@ static void attack(unsigned round)
 	if (!folder_create(folder, &root_cred, dir.node, "new", O_RDWR, 0600, &entry, &file)) {
 		folder_write(folder, file, &iov, 1, 0);
 		folder_close_file(folder, file);
-		folder_setattr(folder, &root_cred, entry.node, 0,
-			       FOLDER_SET_MODE | FOLDER_SET_SIZE, &set, &now);
+		folder_setattr(folder, &root_cred, entry.node, 0, FOLDER_SET_MODE | FOLDER_SET_SIZE,
+			       &set, &now);
 		folder_forget(folder, entry.node, 1);
 	}
 	if (!folder_mkdir(folder, &root_cred, dir.node, "made", 0700, &entry))
@@ -221,9 +221,9 @@ static void a_link_is_a_link_and_no_directory(void **state)
 	assert_int_equal(folder_lookup(folder, link.node, "file", &entry), -ENOTDIR);
 	assert_int_equal(folder_open_file(folder, link.node, O_RDONLY, &file), -ELOOP);
 	assert_int_equal(folder_open_file(folder, link.node, O_DIRECTORY, &file), -ENOTDIR);
-	assert_int_equal(folder_create(folder, &root_cred, link.node, "new", O_RDWR, 0600, &entry,
-				       &file),
-			 -ENOTDIR);
+	assert_int_equal(
+		folder_create(folder, &root_cred, link.node, "new", O_RDWR, 0600, &entry, &file),
+		-ENOTDIR);
 	assert_int_equal(folder_unlink(folder, link.node, "victim", 0), -ENOTDIR);
 	/* A hard link to it is one to the link. */
 	assert_int_equal(folder_link(folder, link.node, FOLDER_ROOT, "second", &entry), 0);
@@ -332,8 +332,7 @@ static void names_of_any_length_name_one_component(void **state)
 		name[lengths[i]] = '\0';
 		assert_int_equal(folder_mkdir(folder, &root_cred, FOLDER_ROOT, name, 0700, &entry),
 				 want);
-		assert_int_equal(folder_lookup(folder, FOLDER_ROOT, name, &entry),
-				 want);
+		assert_int_equal(folder_lookup(folder, FOLDER_ROOT, name, &entry), want);
 	}
 	strcpy(name, "dir/../../outside/file");
 	assert_int_equal(folder_lookup(folder, FOLDER_ROOT, name, &entry), -EINVAL);
@@ -356,8 +355,8 @@ static void file_systems_that_are_mounted_inside_are_not_entered(void **state)
 	/* In the new namespace the folder has to be opened again. */
 	open_folder("shared", (struct folder_options){ .map = FOLDER_MAP_SQUASH });
 	assert_int_equal(folder_lookup(folder, FOLDER_ROOT, "dir", &dir), -EXDEV);
-	open_folder("shared", (struct folder_options){ .map = FOLDER_MAP_SQUASH,
-						       .cross_mounts = true });
+	open_folder("shared",
+		    (struct folder_options){ .map = FOLDER_MAP_SQUASH, .cross_mounts = true });
 	assert_int_equal(folder_lookup(folder, FOLDER_ROOT, "dir", &dir), 0);
 	assert_int_equal(folder_lookup(folder, dir.node, "file", &entry), -ENOENT);
 	assert_int_equal(folder_lookup(folder, dir.node, "..", &entry), 0);

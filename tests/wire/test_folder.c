@@ -6,11 +6,13 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_mmio.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
@@ -136,19 +138,27 @@ static int setup(void **state, enum place place, bool is_9p)
 	return 0;
 }
 
+static int remove_files(struct bench *bench)
+{
+	char command[100];
+
+	snprintf(command, sizeof(command), "rm -rf %s", bench->base);
+	return system(command);
+}
+
 static int teardown(void **state)
 {
 	struct bench *bench = *state;
-	char command[100];
+	int ret;
 
 	if (bench->has_iommu)
 		rig_destroy(&bench->rig);
 	else
 		wire_destroy(bench->vm);
 	close(bench->fd);
-	snprintf(command, sizeof(command), "rm -rf %s", bench->base);
+	ret = remove_files(bench);
 	free(bench);
-	return system(command);
+	return ret;
 }
 
 static void kick(struct bench *bench, unsigned queue)
@@ -424,6 +434,64 @@ static void an_unmap_waits_for_the_message_that_uses_it(void **state)
 	}
 }
 
+/* As the transport does at the end. */
+static void device_reset_and_destroy(struct bench *bench)
+{
+	bench->device->ending = true;
+	bench->device->ops->reset(bench->device);
+	bench->device->ops->destroy(bench->device);
+}
+
+/* All processes aside of this one get @signal. */
+static void signal_children(int number)
+{
+	char command[200];
+
+	/* They are the children of the threads that wait for them. */
+	snprintf(command, sizeof(command),
+		 "for pid in $(cat /proc/%d/task/*/children); do "
+		 "grep -q lkvm-fs /proc/$pid/comm && kill -%d $pid; done",
+		 getpid(), number);
+	if (system(command))
+		return;
+}
+
+/* In a process of its own, as what hangs is left as it is. */
+static void end_with_a_folder_that_hangs(void)
+{
+	static const u8 name[] = "none";
+	struct bench *bench;
+	u8 message[100];
+	u32 len = fuse_message(message, FUSE_LOOKUP, 1, name, sizeof(name));
+
+	setup((void **)&bench, ON_MMIO, false);
+	if (fuse_start(bench))
+		_exit(1);
+	signal_children(SIGSTOP);
+	add(bench, 1, 1, message, len, 200);
+	kick(bench, 1);
+	loop_poll(bench->vm->loop, 0);
+	loop_set_patience(bench->vm->loop, -1, 200);
+	vm_lock(bench->vm);
+	device_reset_and_destroy(bench);
+	vm_unlock(bench->vm);
+	remove_files(bench);
+	_exit(loop_gave_up(bench->vm->loop) ? 0 : 2);
+}
+
+static void a_folder_that_hangs_does_not_hold_up_the_end(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid)
+		end_with_a_folder_that_hangs();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 /* ---- 9p ---- */
 
 static void p9_start(struct bench *bench)
@@ -537,6 +605,7 @@ int main(void)
 		TEST(an_answer_that_cannot_be_placed_breaks_the_device_alone, fs_on_mmio),
 		TEST(a_message_that_cannot_be_reached_as_a_whole_is_an_error, fs_on_mmio),
 		TEST(an_unmap_waits_for_the_message_that_uses_it, fs_behind_iommu),
+		cmocka_unit_test(a_folder_that_hangs_does_not_hold_up_the_end),
 		TEST(nine_p_has_its_tag, p9_on_mmio),
 		EACH(nine_p_makes_a_file_of_the_hosts, p9),
 		EACH(a_reset_forgets_the_9p_session, p9),
