@@ -94,6 +94,12 @@ lab-programs:
 	@$(MAKE) --no-print-directory STATIC=1 ARCH=x86 lkvm
 	@$(MAKE) --no-print-directory STATIC=1 ARCH=arm64 lkvm
 
+# make check-lab-folders     shared folders in stock guests of both architectures: one table for each
+.PHONY: check-lab-folders
+check-lab-folders: lab-programs
+	@tests/lab/folder-run x86
+	@tests/lab/folder-run arm64
+
 include tests/lab/vfio.mk
 include tests/lab/net.mk
 
