@@ -9,8 +9,6 @@
 
 #include "private.h"
 
-#define PRIVILEGE_BITS (S_ISUID | S_ISGID | S_ISVTX)
-
 int attr_stat(int fd, struct statx *stx)
 {
 	return statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, stx)
@@ -48,9 +46,17 @@ static int belief_write(int fd, const struct belief *belief)
 }
 
 /* The inodes that can have a "user." attribute: xattr(7). */
-static bool can_have_belief(u32 mode)
+bool attr_can_believe(u32 mode)
 {
 	return S_ISREG(mode) || S_ISDIR(mode);
+}
+
+int attr_believe(int fd, const struct folder_attr *attr)
+{
+	const struct belief belief = { attr->uid, attr->gid, attr->mode, attr->rdev_major,
+				       attr->rdev_minor };
+
+	return belief_write(fd, &belief);
 }
 
 int attr_keep(struct folder *folder, int fd, const struct folder_cred *cred, u32 mode, u32 major,
@@ -104,7 +110,7 @@ static void fill_owner(struct folder *folder, int fd, struct folder_attr *attr)
 		attr->uid = 0;
 	if (attr->gid == getegid())
 		attr->gid = 0;
-	if (folder->options.map != FOLDER_MAP_XATTR || !can_have_belief(attr->mode) ||
+	if (folder->options.map != FOLDER_MAP_XATTR || !attr_can_believe(attr->mode) ||
 	    !belief_read(fd, &belief))
 		return;
 	/* A directory stays one, whatever somebody wrote there. */
@@ -136,247 +142,4 @@ void attr_fill(struct folder *folder, int fd, const struct statx *stx, struct fo
 		.block_size = stx->stx_blksize,
 	};
 	fill_owner(folder, fd, attr);
-}
-
-static int get_attr(struct folder *folder, int fd, struct folder_attr *attr)
-{
-	struct statx stx;
-	int ret = attr_stat(fd, &stx);
-
-	if (!ret)
-		attr_fill(folder, fd, &stx, attr);
-	return ret;
-}
-
-int folder_getattr(struct folder *folder, u64 id, u64 file_id, struct folder_attr *attr)
-{
-	struct folder_file *file = file_id ? file_get(folder, file_id) : NULL;
-	struct folder_node *node;
-	int fd, ret;
-
-	if (file) {
-		ret = get_attr(folder, file->fd, attr);
-		file_put(folder, file);
-		return ret;
-	}
-	fd = node_open(folder, id, &node);
-	if (fd < 0)
-		return fd;
-	ret = get_attr(folder, fd, attr);
-	node_close(folder, node);
-	return ret;
-}
-
-s64 folder_readlink(struct folder *folder, u64 id, char *target, size_t size)
-{
-	struct folder_node *node;
-	int fd = node_open(folder, id, &node);
-	s64 len;
-
-	if (fd < 0)
-		return fd;
-	len = readlinkat(fd, "", target, size);
-	if (len < 0)
-		len = errno == ENOENT ? -EINVAL : -errno; /* ENOENT: it is no link */
-	node_close(folder, node);
-	return len;
-}
-
-int folder_statfs(struct folder *folder, u64 id, struct statvfs *st)
-{
-	struct folder_node *node;
-	int fd = node_open(folder, id, &node);
-	int ret;
-
-	if (fd < 0)
-		return fd;
-	ret = fstatvfs(fd, st) ? -errno : 0;
-	node_close(folder, node);
-	return ret;
-}
-
-/* ---- writing ---- */
-
-/* @fd: O_PATH of the node; @file: an open file of it, or NULL. */
-struct change {
-	struct folder *folder;
-	const struct folder_cred *cred;
-	struct folder_node *node;
-	struct folder_file *file;
-	int fd;
-};
-
-static int host_chmod(int fd, u32 mode)
-{
-	struct fd_name name;
-
-	return chmod(fd_name(&name, fd), mode) ? -errno : 0;
-}
-
-/* What the guest believes changes; what it has not said stays as it sees it. */
-static int change_belief(const struct change *change, u32 what, const struct folder_attr *set)
-{
-	struct folder_attr now;
-	struct belief belief;
-	int ret = get_attr(change->folder, change->fd, &now);
-
-	if (ret)
-		return ret;
-	belief = (struct belief){ now.uid, now.gid, now.mode, now.rdev_major, now.rdev_minor };
-	if (what & FOLDER_SET_MODE)
-		belief.mode = (now.mode & S_IFMT) | (set->mode & 07777);
-	if (what & FOLDER_SET_UID)
-		belief.uid = set->uid;
-	if (what & FOLDER_SET_GID)
-		belief.gid = set->gid;
-	return belief_write(change->fd, &belief);
-}
-
-static int change_mode(const struct change *change, u32 what, const struct folder_attr *set)
-{
-	int ret;
-
-	if (!(what & FOLDER_SET_MODE))
-		return 0;
-	if (S_ISLNK(change->node->key.type))
-		return -EOPNOTSUPP;
-	ret = host_chmod(change->fd, attr_host_mode(change->folder, set->mode));
-	if (!ret && change->folder->options.map == FOLDER_MAP_XATTR)
-		ret = change_belief(change, FOLDER_SET_MODE, set);
-	return ret;
-}
-
-static int change_owner(const struct change *change, u32 what, const struct folder_attr *set)
-{
-	what &= FOLDER_SET_UID | FOLDER_SET_GID;
-	if (!what)
-		return 0;
-	switch (change->folder->options.map) {
-	case FOLDER_MAP_HOST:
-		return fchownat(change->fd, "", what & FOLDER_SET_UID ? set->uid : (uid_t)-1,
-				what & FOLDER_SET_GID ? set->gid : (gid_t)-1,
-				AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)
-			       ? -errno
-			       : 0;
-	case FOLDER_MAP_XATTR:
-		return can_have_belief(change->node->key.type) ? change_belief(change, what, set)
-							       : 0;
-	case FOLDER_MAP_SQUASH:
-		break;
-	}
-	return 0;
-}
-
-static int truncate_node(const struct change *change, u64 size)
-{
-	struct fd_name name;
-	int fd, ret;
-
-	if (change->file)
-		return ftruncate(change->file->fd, size) ? -errno : 0;
-	if (!S_ISREG(change->node->key.type))
-		return S_ISDIR(change->node->key.type) ? -EISDIR : -EINVAL;
-	fd = open(fd_name(&name, change->fd), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	ret = ftruncate(fd, size) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-static int change_size(const struct change *change, u32 what, const struct folder_attr *set)
-{
-	int ret;
-
-	if (!(what & FOLDER_SET_SIZE))
-		return 0;
-	if (set->size > INT64_MAX)
-		return -EINVAL;
-	cred_enter(change->folder, change->file ? NULL : change->cred);
-	ret = truncate_node(change, set->size);
-	cred_leave(change->folder, change->file ? NULL : change->cred);
-	return ret;
-}
-
-/* "chmod u-s,g-s" where a change of the contents or of the owner demands it: inode(7). */
-static int kill_privilege(const struct change *change, u32 what)
-{
-	struct folder_attr now;
-	u32 kill = S_ISUID;
-	int ret;
-
-	if (!(what & FOLDER_SET_KILL_PRIV) || !S_ISREG(change->node->key.type))
-		return 0;
-	ret = get_attr(change->folder, change->fd, &now);
-	if (ret)
-		return ret;
-	if (now.mode & S_IXGRP)
-		kill |= S_ISGID;
-	if (!(now.mode & kill))
-		return 0;
-	now.mode &= ~kill;
-	return change_mode(change, FOLDER_SET_MODE, &now);
-}
-
-static struct timespec time_to_set(u32 what, u32 given, u32 now, struct timespec time)
-{
-	if (what & now)
-		return (struct timespec){ .tv_nsec = UTIME_NOW };
-	if (!(what & given))
-		return (struct timespec){ .tv_nsec = UTIME_OMIT };
-	return time;
-}
-
-static int change_times(const struct change *change, u32 what, const struct folder_attr *set)
-{
-	struct timespec times[2] = {
-		time_to_set(what, FOLDER_SET_ATIME, FOLDER_SET_ATIME_NOW, set->atime),
-		time_to_set(what, FOLDER_SET_MTIME, FOLDER_SET_MTIME_NOW, set->mtime),
-	};
-
-	if (times[0].tv_nsec == UTIME_OMIT && times[1].tv_nsec == UTIME_OMIT)
-		return 0;
-	if (times[0].tv_nsec < 0 || times[1].tv_nsec < 0)
-		return -EINVAL;
-	return utimensat(change->fd, "", times, AT_EMPTY_PATH) ? -errno : 0;
-}
-
-static int apply(const struct change *change, u32 what, const struct folder_attr *set)
-{
-	int ret = change_mode(change, what, set);
-
-	if (!ret)
-		ret = change_owner(change, what, set);
-	if (!ret)
-		ret = change_size(change, what, set);
-	if (!ret)
-		ret = kill_privilege(change, what);
-	if (!ret)
-		ret = change_times(change, what, set);
-	return ret;
-}
-
-int folder_setattr(struct folder *folder, const struct folder_cred *cred, u64 id, u64 file_id,
-		   u32 what, const struct folder_attr *set, struct folder_attr *now)
-{
-	struct change change = { .folder = folder, .cred = cred };
-	int ret;
-
-	if (folder->options.read_only)
-		return -EROFS;
-	change.fd = node_open(folder, id, &change.node);
-	if (change.fd < 0)
-		return change.fd;
-	change.file = file_id ? file_get(folder, file_id) : NULL;
-	if (change.file && change.file->node != change.node) {
-		file_put(folder, change.file);
-		change.file = NULL;
-	}
-	ret = apply(&change, what, set);
-	if (!ret)
-		ret = get_attr(folder, change.fd, now);
-	if (change.file)
-		file_put(folder, change.file);
-	node_close(folder, change.node);
-	return ret;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fuse.c takes messages apart and answers them; fuse_ops.c, fuse_dir.c and fuse_file.c are the
- * operations. */
+/* fuse.c hands messages to their operations; fuse_message.c takes them apart; fuse_ops.c,
+ * fuse_dir.c and fuse_file.c are the operations. */
 #ifndef FOLDER_FUSE_PRIVATE_H
 #define FOLDER_FUSE_PRIVATE_H
 

@@ -340,7 +340,7 @@ void node_put(struct folder *folder, struct folder_node *node)
 	pthread_mutex_unlock(&folder->lock);
 }
 
-int node_pin(struct folder *folder, struct folder_node *node)
+static int node_pin(struct folder *folder, struct folder_node *node)
 {
 	/* Between our opening it and our pinning it, it may be closed again to save descriptors. */
 	for (int tries = 0; tries < 16; tries++) {
@@ -361,7 +361,7 @@ int node_pin(struct folder *folder, struct folder_node *node)
 	return -EMFILE;
 }
 
-void node_unpin(struct folder *folder, struct folder_node *node)
+static void node_unpin(struct folder *folder, struct folder_node *node)
 {
 	pthread_mutex_lock(&folder->lock);
 	unpin(folder, node);

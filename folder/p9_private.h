@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* p9.c takes messages apart and answers them; p9_fid.c knows the fids; the others are the
- * operations. */
+/* p9.c hands messages to their operations; p9_message.c takes them apart, p9_fid.c knows the fids,
+ * p9_file.c and p9_ops.c are the operations. */
 #ifndef FOLDER_P9_PRIVATE_H
 #define FOLDER_P9_PRIVATE_H
 
@@ -110,7 +110,8 @@ struct p9_call {
 	size_t direct; /* bytes that Tread put behind the answer's header itself */
 };
 
-/* ---- p9.c: arguments, little endian; 0 or "" with short_args set where there are none ---- */
+/* ---- p9_message.c: arguments, little endian; 0 or "" with short_args set where there are none
+ * ---- */
 
 u8 p9_take_u8(struct p9_call *call);
 u16 p9_take_u16(struct p9_call *call);
@@ -123,7 +124,6 @@ void p9_give_u8(struct p9_call *call, u8 value);
 void p9_give_u16(struct p9_call *call, u16 value);
 void p9_give_u32(struct p9_call *call, u32 value);
 void p9_give_u64(struct p9_call *call, u64 value);
-void p9_give_data(struct p9_call *call, const void *data, size_t len);
 void p9_give_string(struct p9_call *call, const char *text, size_t len);
 /* "qid": type[1] version[4] path[8]. */
 void p9_give_qid(struct p9_call *call, u32 mode, u64 ino);

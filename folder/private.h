@@ -64,10 +64,7 @@ void node_forget_all(struct folder *folder);
 /* -ESTALE, or 0 with a reference that node_put() drops. */
 int node_get(struct folder *folder, u64 id, struct folder_node **node);
 void node_put(struct folder *folder, struct folder_node *node);
-/* An O_PATH descriptor of @node, good until node_unpin(); -errno. */
-int node_pin(struct folder *folder, struct folder_node *node);
-void node_unpin(struct folder *folder, struct folder_node *node);
-/* node_get() and node_pin() in one. The descriptor, or -errno with nothing taken. */
+/* The same with an O_PATH descriptor, good until node_close(). -errno: nothing was taken. */
 int node_open(struct folder *folder, u64 id, struct folder_node **node);
 void node_close(struct folder *folder, struct folder_node *node);
 /*
@@ -90,12 +87,15 @@ void attr_fill(struct folder *folder, int fd, const struct statx *stx, struct fo
 /* What the guest believes of a new inode, for FOLDER_MAP_XATTR. */
 int attr_keep(struct folder *folder, int fd, const struct folder_cred *cred, u32 mode, u32 major,
 	      u32 minor);
+/* Whether an inode of that mode can have a belief, and what it is from now on. */
+bool attr_can_believe(u32 mode);
+int attr_believe(int fd, const struct folder_attr *attr);
 /* The permission bits that a new inode gets on the host. */
 u32 attr_host_mode(const struct folder *folder, u32 mode);
 #define FOLDER_XATTR_PREFIX "user.lkvm."
 #define FOLDER_XATTR_STAT   FOLDER_XATTR_PREFIX "stat"
 
-/* ---- folder.c ---- */
+/* ---- host.c ---- */
 
 /* Act as @cred where IDs are the host's. NULL: as ourselves. */
 void cred_enter(const struct folder *folder, const struct folder_cred *cred);
@@ -108,11 +108,13 @@ struct fd_name {
 };
 const char *fd_name(struct fd_name *name, int fd);
 
-/* ---- file.c ---- */
+/* ---- handle.c ---- */
 
 /* The open file @id with a reference, or NULL. */
 struct folder_file *file_get(struct folder *folder, u64 id);
 void file_put(struct folder *folder, struct folder_file *file);
 void file_close_all(struct folder *folder);
+/* @fd and the pinned @node are the file's; both are let go on failure. */
+int file_new(struct folder *folder, struct folder_node *node, int fd, u64 *id);
 
 #endif

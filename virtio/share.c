@@ -34,7 +34,7 @@ const char *const share_protocols[] = {
 	NULL,
 };
 
-const char *const share_caches[] = {
+static const char *const share_caches[] = {
 	[FUSE_CACHE_NONE] = "none",
 	[FUSE_CACHE_AUTO] = "auto",
 	[FUSE_CACHE_ALWAYS] = "always",

@@ -22,7 +22,7 @@ struct share {
 	struct folder *folder; /* until the device owns it */
 };
 
-extern const char *const share_maps[], *const share_protocols[], *const share_caches[];
+extern const char *const share_maps[], *const share_protocols[];
 
 /* What a file of its own and a place on a bus come to. */
 unsigned share_fds(const struct share *share);

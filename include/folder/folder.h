@@ -79,7 +79,6 @@ int folder_open(struct folder **folder, const char *path, const struct folder_op
  * process aside, folder_reset() must have been the last of them there.
  */
 void folder_close(struct folder *folder);
-bool folder_is_read_only(const struct folder *folder);
 
 /*
  * Once on each thread that calls what follows: the thread gets a working directory and a
