@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The FUSE protocol as a real client speaks it: this machine's kernel mounts the folder. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "folder/fuse.h"
+
+#define THREADS 4
+#define BUFFER	(FUSE_LARGEST + 65536)
+
+static char base[] = "/tmp/lkvm-mount-XXXXXX";
+static struct folder *folder;
+static struct fuse fuse;
+static int device; /* /dev/fuse */
+static pthread_t threads[THREADS];
+
+static void *serve(void *arg)
+{
+	struct fuse_scratch *scratch = fuse_scratch_create();
+	char *in = malloc(BUFFER), *out = malloc(BUFFER);
+	ssize_t len;
+
+	assert_int_equal(folder_thread_start(folder), 0);
+	/* ENOENT: a message that was taken back before it was read. */
+	while ((len = read(device, in, BUFFER)) >= 0 || errno == ENOENT || errno == EINTR) {
+		struct iovec in_iov = { in, MAX(len, 0) }, out_iov = { out, BUFFER };
+		size_t got = fuse_serve(&fuse, scratch, &in_iov, 1, &out_iov, 1);
+
+		if (got && write(device, out, got) < 0)
+			break;
+	}
+	free(in);
+	free(out);
+	fuse_scratch_destroy(scratch);
+	return NULL;
+}
+
+/* False: this machine does not let us. */
+static bool mount_it(const struct fuse_options *options)
+{
+	const struct folder_options folder_options = { .map = geteuid() ? FOLDER_MAP_SQUASH
+									: FOLDER_MAP_HOST,
+						       .max_fds = 16 };
+	char path[64], place[64], data[128];
+
+	snprintf(path, sizeof(path), "%s/shared", base);
+	snprintf(place, sizeof(place), "%s/mnt", base);
+	device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	snprintf(data, sizeof(data),
+		 "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions",
+		 device);
+	if (device < 0 || mount("lkvm", place, "fuse", MS_NODEV, data))
+		return false;
+	assert_int_equal(folder_open(&folder, path, &folder_options, NULL), 0);
+	fuse_init(&fuse, folder, options);
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, serve, NULL), 0);
+	return true;
+}
+
+static void unmount(void)
+{
+	char place[64];
+
+	snprintf(place, sizeof(place), "%s/mnt", base);
+	assert_int_equal(umount2(place, MNT_DETACH), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	close(device);
+	folder_close(folder);
+	folder = NULL;
+}
+
+static int setup(void **state)
+{
+	char command[128];
+
+	strcpy(base + strlen(base) - 6, "XXXXXX");
+	assert_non_null(mkdtemp(base));
+	snprintf(command, sizeof(command), "mkdir %s/shared %s/mnt", base, base);
+	return system(command);
+}
+
+static int teardown(void **state)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", base);
+	return system(command);
+}
+
+/* @script with $m the mount and $s the folder itself. */
+static void run(const char *script)
+{
+	char command[8192];
+	int status;
+
+	snprintf(command, sizeof(command), "set -e; s=%s/shared m=%s/mnt; %s", base, base, script);
+	status = system(command);
+	assert_int_equal(status, 0);
+}
+
+/* As a package manager works. */
+static const char load[] =
+	"cd $m; mkdir -p a/b/c many; "
+	"for n in $(seq 200); do echo content $n >many/new; mv many/new many/$n; done; "
+	"sync many/1; ln many/1 a/hard; ln -s ../many/2 a/soft; ln -s /nowhere a/dangling; "
+	"[ \"$(cat a/soft)\" = 'content 2' ]; echo more >>many/1; [ \"$(tail -n 1 a/hard)\" = more "
+	"]; "
+	"mv many/3 a/b/moved; mv a/b a/d; [ \"$(cat a/d/moved)\" = 'content 3' ]; rm many/4 "
+	"many/5; "
+	"chmod 640 many/6; touch -d '2001-02-03 04:05:06.789' many/7; "
+	"head -c 3000000 /dev/urandom >large; dd if=/dev/zero of=large bs=1000 seek=777 count=3 "
+	"conv=notrunc status=none; truncate -s 2345678 large; cp -a many copy; rm -r copy/1*; "
+	"mkfifo a/fifo; fallocate -l 100000 alloc; cp large large2; "
+	"exec 3<>many/8; rm many/8; echo gone >&3; exec 3>&-; "
+	"[ $(ls many | wc -l) = 196 ]; cd /; ";
+
+static const char same[] = "cd $m; find . -printf '%p %y %m %n %s %U %G %l\\n' | sort >../view-m; "
+			   "cd $s; find . -printf '%p %y %m %n %s %U %G %l\\n' | sort >../view-s; "
+			   "cd ..; grep -v ' d ' view-m >m; grep -v ' d ' view-s >s; cmp m s; "
+			   "diff -r --no-dereference -x fifo $m $s; "
+			   "[ $(stat -c %Y $m/many/7) = $(stat -c %Y $s/many/7) ]";
+
+static void work_with(const struct fuse_options *options)
+{
+	char script[8192];
+
+	if (!mount_it(options))
+		skip();
+	snprintf(script, sizeof(script), "%s%s", load, same);
+	run(script);
+	/* What the host does is seen, at once or after a second. */
+	if (options->cache != FUSE_CACHE_ALWAYS)
+		run("echo host >$s/by-host; sleep 1.1; [ \"$(cat $m/by-host)\" = host ]");
+	run("rm -rf $m/*; [ -z \"$(ls $s)\" ]");
+	unmount();
+}
+
+static void a_load_leaves_both_views_equal_without_a_cache(void **state)
+{
+	work_with(&(struct fuse_options){ .cache = FUSE_CACHE_NONE });
+}
+
+static void a_load_leaves_both_views_equal_with_a_cache(void **state)
+{
+	work_with(&(struct fuse_options){ .cache = FUSE_CACHE_AUTO });
+}
+
+static void a_load_leaves_both_views_equal_with_writes_collected(void **state)
+{
+	work_with(&(struct fuse_options){ .cache = FUSE_CACHE_ALWAYS, .writeback = true });
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(a_load_leaves_both_views_equal_without_a_cache),
+		TEST(a_load_leaves_both_views_equal_with_a_cache),
+		TEST(a_load_leaves_both_views_equal_with_writes_collected),
+	};
+
+	/* Mounts of our own, which end with us. Where that is not allowed, there is none. */
+	if (!unshare(CLONE_NEWNS))
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
