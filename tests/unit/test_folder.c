@@ -9,8 +9,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
 #include "folder/folder.h"
+#include "test.h"
 
 static const struct folder_cred root_cred;
 static char base[] = "/tmp/lkvm-folder-XXXXXX";
@@ -93,7 +93,7 @@ static s64 read_text(u64 node, char *text, size_t size)
 	return len;
 }
 
-static void a_file_is_found_and_read(void **state)
+TEST_WITH(a_file_is_found_and_read, setup, teardown)
 {
 	char text[16];
 	u64 node = find(FOLDER_ROOT, "file");
@@ -104,7 +104,7 @@ static void a_file_is_found_and_read(void **state)
 	assert_int_equal(try(node, "x"), -ENOTDIR);
 }
 
-static void no_name_leads_out_of_the_folder(void **state)
+TEST_WITH(no_name_leads_out_of_the_folder, setup, teardown)
 {
 	static const char *const names[] = { "../secret", "/etc/passwd", "..//", "a/b", "" };
 
@@ -114,7 +114,7 @@ static void no_name_leads_out_of_the_folder(void **state)
 	assert_int_equal(find(FOLDER_ROOT, "."), FOLDER_ROOT);
 }
 
-static void links_are_read_and_never_followed(void **state)
+TEST_WITH(links_are_read_and_never_followed, setup, teardown)
 {
 	char target[PATH_MAX];
 	u64 file, link;
@@ -129,7 +129,7 @@ static void links_are_read_and_never_followed(void **state)
 	assert_int_equal(folder_readlink(folder, find(FOLDER_ROOT, "file"), target, 10), -EINVAL);
 }
 
-static void a_folder_swapped_for_a_link_is_not_entered(void **state)
+TEST_WITH(a_folder_swapped_for_a_link_is_not_entered, setup, teardown)
 {
 	static const struct folder_options few = { .map = FOLDER_MAP_SQUASH, .max_fds = 2 };
 	u64 dir, inner;
@@ -149,7 +149,7 @@ static void a_folder_swapped_for_a_link_is_not_entered(void **state)
 	assert_int_equal(folder_getattr(folder, inner, 0, &(struct folder_attr){ 0 }), -ESTALE);
 }
 
-static void special_files_are_never_opened(void **state)
+TEST_WITH(special_files_are_never_opened, setup, teardown)
 {
 	u64 file;
 
@@ -160,7 +160,7 @@ static void special_files_are_never_opened(void **state)
 			 -ENXIO);
 }
 
-static void names_of_one_inode_are_one_node(void **state)
+TEST_WITH(names_of_one_inode_are_one_node, setup, teardown)
 {
 	struct folder_entry entry;
 	u64 node = find(FOLDER_ROOT, "file");
@@ -171,7 +171,7 @@ static void names_of_one_inode_are_one_node(void **state)
 	assert_int_equal(find(FOLDER_ROOT, "second"), node);
 }
 
-static void a_forgotten_node_is_not_found_by_its_old_id(void **state)
+TEST_WITH(a_forgotten_node_is_not_found_by_its_old_id, setup, teardown)
 {
 	struct folder_attr attr;
 	u64 node = find(FOLDER_ROOT, "file"), again;
@@ -187,7 +187,7 @@ static void a_forgotten_node_is_not_found_by_its_old_id(void **state)
 	assert_int_equal(folder_getattr(folder, FOLDER_ROOT, 0, &attr), 0);
 }
 
-static void descriptors_are_a_bounded_cache(void **state)
+TEST_WITH(descriptors_are_a_bounded_cache, setup, teardown)
 {
 	static const struct folder_options few = { .map = FOLDER_MAP_SQUASH, .max_fds = 4 };
 	static u64 nodes[300];
@@ -211,7 +211,7 @@ static void descriptors_are_a_bounded_cache(void **state)
 	assert_in_range(after, before, before + 4);
 }
 
-static void nodes_and_files_have_a_bound(void **state)
+TEST_WITH(nodes_and_files_have_a_bound, setup, teardown)
 {
 	static const struct folder_options few = { .map = FOLDER_MAP_SQUASH,
 						   .max_nodes = 3,
@@ -235,7 +235,7 @@ static void nodes_and_files_have_a_bound(void **state)
 	assert_int_not_equal(file[2], file[0]);
 }
 
-static void a_renamed_folder_keeps_its_children(void **state)
+TEST_WITH(a_renamed_folder_keeps_its_children, setup, teardown)
 {
 	static const struct folder_options few = { .map = FOLDER_MAP_SQUASH, .max_fds = 2 };
 	struct folder_entry a, b;
@@ -255,7 +255,7 @@ static void a_renamed_folder_keeps_its_children(void **state)
 	assert_int_equal(folder_rename(folder, FOLDER_ROOT, "b", a.node, "x", 0), -EINVAL);
 }
 
-static void a_new_file_is_written_and_read_back(void **state)
+TEST_WITH(a_new_file_is_written_and_read_back, setup, teardown)
 {
 	struct iovec iov = { "abcdef", 6 };
 	struct folder_entry entry;
@@ -281,7 +281,7 @@ static void a_new_file_is_written_and_read_back(void **state)
 		0);
 }
 
-static void an_unlinked_file_that_is_open_stays(void **state)
+TEST_WITH(an_unlinked_file_that_is_open_stays, setup, teardown)
 {
 	struct folder_attr attr;
 	char text[8];
@@ -296,7 +296,7 @@ static void an_unlinked_file_that_is_open_stays(void **state)
 	assert_int_equal(try(FOLDER_ROOT, "file"), -ENOENT);
 }
 
-static void read_only_means_every_change(void **state)
+TEST_WITH(read_only_means_every_change, setup, teardown)
 {
 	static const struct folder_options options = { .map = FOLDER_MAP_SQUASH,
 						       .read_only = true };
@@ -325,7 +325,7 @@ static void read_only_means_every_change(void **state)
 	assert_int_equal(folder_removexattr(folder, node, "user.x"), -EROFS);
 }
 
-static void squashed_files_are_roots_and_never_setuid(void **state)
+TEST_WITH(squashed_files_are_roots_and_never_setuid, setup, teardown)
 {
 	struct folder_attr set = { .mode = 06755, .uid = 1000, .gid = 1000 }, now;
 	struct stat st;
@@ -353,7 +353,7 @@ static bool has_user_xattrs(void)
 	return !setxattr(name, "user.probe", "1", 1, 0);
 }
 
-static void what_the_guest_believes_is_kept_in_xattrs(void **state)
+TEST_WITH(what_the_guest_believes_is_kept_in_xattrs, setup, teardown)
 {
 	static const struct folder_options options = { .map = FOLDER_MAP_XATTR };
 	const struct folder_cred cred = { 1000, 100 };
@@ -411,7 +411,7 @@ static bool take_name(void *arg, const struct folder_dirent *entry)
 	return true;
 }
 
-static void a_listing_goes_on_where_it_stopped(void **state)
+TEST_WITH(a_listing_goes_on_where_it_stopped, setup, teardown)
 {
 	struct listing whole = { 0 }, pieces = { .stop_after = 0 };
 	char name[16];
@@ -433,7 +433,7 @@ static void a_listing_goes_on_where_it_stopped(void **state)
 	assert_int_equal(folder_readdir(folder, file, UINT64_MAX, take_name, &whole), -ENOTDIR);
 }
 
-static void a_lock_of_one_file_stops_another(void **state)
+TEST_WITH(a_lock_of_one_file_stops_another, setup, teardown)
 {
 	u64 a, b, start = 0, len = 0, node = find(FOLDER_ROOT, "file");
 	short type = F_WRLCK;
@@ -450,7 +450,7 @@ static void a_lock_of_one_file_stops_another(void **state)
 	assert_int_equal(folder_lock(folder, b, F_WRLCK, 0, 0), 0);
 }
 
-static void a_reset_closes_and_forgets_everything(void **state)
+TEST_WITH(a_reset_closes_and_forgets_everything, setup, teardown)
 {
 	struct folder_attr attr;
 	u64 file, node = find(FOLDER_ROOT, "file");
@@ -460,32 +460,4 @@ static void a_reset_closes_and_forgets_everything(void **state)
 	assert_int_equal(folder_getattr(folder, node, 0, &attr), -ESTALE);
 	assert_int_equal(folder_fsync(folder, file, false), -EBADF);
 	find(FOLDER_ROOT, "file");
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(a_file_is_found_and_read),
-		TEST(no_name_leads_out_of_the_folder),
-		TEST(links_are_read_and_never_followed),
-		TEST(a_folder_swapped_for_a_link_is_not_entered),
-		TEST(special_files_are_never_opened),
-		TEST(names_of_one_inode_are_one_node),
-		TEST(a_forgotten_node_is_not_found_by_its_old_id),
-		TEST(descriptors_are_a_bounded_cache),
-		TEST(nodes_and_files_have_a_bound),
-		TEST(a_renamed_folder_keeps_its_children),
-		TEST(a_new_file_is_written_and_read_back),
-		TEST(an_unlinked_file_that_is_open_stays),
-		TEST(read_only_means_every_change),
-		TEST(squashed_files_are_roots_and_never_setuid),
-		TEST(what_the_guest_believes_is_kept_in_xattrs),
-		TEST(a_listing_goes_on_where_it_stopped),
-		TEST(a_lock_of_one_file_stops_another),
-		TEST(a_reset_closes_and_forgets_everything),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,8 +19,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
 #include "folder/folder.h"
+#include "test.h"
 
 #define ROUNDS 3000
 
@@ -158,7 +158,7 @@ static void attack(unsigned round)
 	folder_forget(folder, dir.node, 1);
 }
 
-static void links_that_are_swapped_under_load_lead_nowhere(void **state)
+TEST_WITH(links_that_are_swapped_under_load_lead_nowhere, setup, teardown)
 {
 	struct stat was[2];
 	pthread_t thread;
@@ -184,7 +184,7 @@ static void *carry(void *arg)
 	return NULL;
 }
 
-static void from_a_directory_that_is_carried_out_no_way_leads_up(void **state)
+TEST_WITH(from_a_directory_that_is_carried_out_no_way_leads_up, setup, teardown)
 {
 	struct folder_entry sub, up, entry;
 	struct stat was[2];
@@ -209,7 +209,7 @@ static void from_a_directory_that_is_carried_out_no_way_leads_up(void **state)
 	outside_is_as_it_was(was);
 }
 
-static void a_link_is_a_link_and_no_directory(void **state)
+TEST_WITH(a_link_is_a_link_and_no_directory, setup, teardown)
 {
 	struct folder_entry link, entry;
 	struct stat was[2];
@@ -236,7 +236,7 @@ static void a_link_is_a_link_and_no_directory(void **state)
 	outside_is_as_it_was(was);
 }
 
-static void magic_links_of_proc_lead_nowhere(void **state)
+TEST_WITH(magic_links_of_proc_lead_nowhere, setup, teardown)
 {
 	static const char *const links[] = { "cwd", "root", "exe" };
 	struct folder_entry self, entry, inner;
@@ -254,7 +254,7 @@ static void magic_links_of_proc_lead_nowhere(void **state)
 	}
 }
 
-static void special_files_are_never_opened(void **state)
+TEST_WITH(special_files_are_never_opened, setup, teardown)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	static const char *const names[] = { "fifo", "socket", "null" };
@@ -293,7 +293,7 @@ static void *swap_fifo(void *arg)
 	return NULL;
 }
 
-static void a_fifo_in_a_files_place_holds_nobody_up(void **state)
+TEST_WITH(a_fifo_in_a_files_place_holds_nobody_up, setup, teardown)
 {
 	struct folder_entry dir, entry;
 	unsigned opened = 0;
@@ -319,7 +319,7 @@ static void a_fifo_in_a_files_place_holds_nobody_up(void **state)
 	assert_true(opened);
 }
 
-static void names_of_any_length_name_one_component(void **state)
+TEST_WITH(names_of_any_length_name_one_component, setup, teardown)
 {
 	static const unsigned lengths[] = { 255, 256, 4095, 4096, 65535 };
 	char *name = malloc(65536);
@@ -341,7 +341,7 @@ static void names_of_any_length_name_one_component(void **state)
 	free(name);
 }
 
-static void file_systems_that_are_mounted_inside_are_not_entered(void **state)
+TEST_WITH(file_systems_that_are_mounted_inside_are_not_entered, setup, teardown)
 {
 	struct folder_entry dir, entry;
 	char path[80];
@@ -366,7 +366,7 @@ static void file_systems_that_are_mounted_inside_are_not_entered(void **state)
 	umount2(path, MNT_DETACH);
 }
 
-static void what_a_guest_holds_open_is_bounded(void **state)
+TEST_WITH(what_a_guest_holds_open_is_bounded, setup, teardown)
 {
 	struct folder_entry entry;
 	unsigned count = 0;
@@ -391,24 +391,4 @@ static void what_a_guest_holds_open_is_bounded(void **state)
 	}
 	assert_int_equal(ret, -ENFILE);
 	assert_true(count < 50);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(links_that_are_swapped_under_load_lead_nowhere),
-		TEST(from_a_directory_that_is_carried_out_no_way_leads_up),
-		TEST(a_link_is_a_link_and_no_directory),
-		TEST(magic_links_of_proc_lead_nowhere),
-		TEST(special_files_are_never_opened),
-		TEST(a_fifo_in_a_files_place_holds_nobody_up),
-		TEST(names_of_any_length_name_one_component),
-		TEST(what_a_guest_holds_open_is_bounded),
-		/* Last: it moves to a namespace of its own. */
-		TEST(file_systems_that_are_mounted_inside_are_not_entered),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
 #include "folder/fuse.h"
+#include "test.h"
 
 static char base[] = "/tmp/lkvm-fuse-XXXXXX";
 static int base_fd = -1, start_fd = -1;
@@ -211,7 +211,7 @@ static int read_file(u64 file, u64 offset, u32 len)
 
 /* ---- the session ---- */
 
-static void init_agrees_on_what_both_know(void **state)
+TEST_WITH(init_agrees_on_what_both_know, setup, teardown)
 {
 	struct fuse_init_out out;
 
@@ -231,7 +231,7 @@ static void init_agrees_on_what_both_know(void **state)
 	assert_int_equal(init_session(7, 30), -EPROTO);
 }
 
-static void nothing_is_served_before_init_and_after_destroy(void **state)
+TEST_WITH(nothing_is_served_before_init_and_after_destroy, setup, teardown)
 {
 	struct fuse_entry_out entry;
 
@@ -242,7 +242,7 @@ static void nothing_is_served_before_init_and_after_destroy(void **state)
 	assert_int_equal(lookup(1, "x", &entry), -ENOENT);
 }
 
-static void unknown_operations_do_not_exist(void **state)
+TEST_WITH(unknown_operations_do_not_exist, setup, teardown)
 {
 	static const u32 unknown[] = { 0, 7, 19, 39, 200, 4096, ~0u };
 
@@ -253,7 +253,7 @@ static void unknown_operations_do_not_exist(void **state)
 	}
 }
 
-static void writeback_is_for_caches_alone(void **state)
+TEST_WITH(writeback_is_for_caches_alone, setup, teardown)
 {
 	struct fuse_init_out out;
 
@@ -271,7 +271,7 @@ static void writeback_is_for_caches_alone(void **state)
 
 /* ---- files ---- */
 
-static void a_file_is_made_written_read_and_closed(void **state)
+TEST_WITH(a_file_is_made_written_read_and_closed, setup, teardown)
 {
 	static const size_t pieces[] = { 1 << 20, 4096, 100, 7, 1000 };
 	struct fuse_attr_out attr;
@@ -305,7 +305,7 @@ static void a_file_is_made_written_read_and_closed(void **state)
 	}
 }
 
-static void ranges_are_allocated_copied_and_sought(void **state)
+TEST_WITH(ranges_are_allocated_copied_and_sought, setup, teardown)
 {
 	u64 node, file, other, other_node;
 
@@ -330,7 +330,7 @@ static void ranges_are_allocated_copied_and_sought(void **state)
 	assert_int_equal(ask(sizeof(struct fuse_lseek_out)), -EINVAL);
 }
 
-static void handles_that_are_not_open_are_refused(void **state)
+TEST_WITH(handles_that_are_not_open_are_refused, setup, teardown)
 {
 	static const u64 bad[] = { 0, 1, 2, 99, ~0ull, 1ull << 32 | 1, 1ull << 63 };
 
@@ -349,7 +349,7 @@ static void handles_that_are_not_open_are_refused(void **state)
 	}
 }
 
-static void offsets_beyond_all_files_are_refused(void **state)
+TEST_WITH(offsets_beyond_all_files_are_refused, setup, teardown)
 {
 	u64 node, file = create("a", &node);
 
@@ -362,7 +362,7 @@ static void offsets_beyond_all_files_are_refused(void **state)
 
 /* ---- names ---- */
 
-static void names_are_made_linked_moved_and_removed(void **state)
+TEST_WITH(names_are_made_linked_moved_and_removed, setup, teardown)
 {
 	struct fuse_entry_out entry;
 	u64 node, dir;
@@ -410,7 +410,7 @@ static void names_are_made_linked_moved_and_removed(void **state)
 	assert_true(S_ISLNK(entry.attr.mode));
 }
 
-static void special_files_of_the_guest_are_made_as_far_as_they_may_be(void **state)
+TEST_WITH(special_files_of_the_guest_are_made_as_far_as_they_may_be, setup, teardown)
 {
 	begin(FUSE_MKNOD, 1);
 	PUT((struct fuse_mknod_in){ .mode = S_IFIFO | 0600 });
@@ -425,7 +425,7 @@ static void special_files_of_the_guest_are_made_as_far_as_they_may_be(void **sta
 	assert_int_equal(ask(sizeof(struct fuse_entry_out)), -EPERM);
 }
 
-static void bad_names_are_refused(void **state)
+TEST_WITH(bad_names_are_refused, setup, teardown)
 {
 	static const char *const bad[] = { "", "a/b", "/", "../secret", "/etc/passwd" };
 	char huge[5000];
@@ -446,7 +446,7 @@ static void bad_names_are_refused(void **state)
 	assert_int_equal(ask(0), -EINVAL);
 }
 
-static void attributes_are_set(void **state)
+TEST_WITH(attributes_are_set, setup, teardown)
 {
 	struct fuse_attr_out attr;
 	u64 node;
@@ -471,7 +471,7 @@ static void attributes_are_set(void **state)
 	assert_int_equal(ask(sizeof(struct fuse_statfs_out)), 0);
 }
 
-static void nodes_that_are_not_known_are_stale(void **state)
+TEST_WITH(nodes_that_are_not_known_are_stale, setup, teardown)
 {
 	static const u64 bad[] = { 0, 2, 3, ~0ull, 1ull << 32 | 1 };
 	struct fuse_entry_out entry;
@@ -480,7 +480,7 @@ static void nodes_that_are_not_known_are_stale(void **state)
 		assert_int_equal(lookup(bad[i], "x", &entry), -ESTALE);
 }
 
-static void forgetting_has_no_answer_and_counts_no_further_than_zero(void **state)
+TEST_WITH(forgetting_has_no_answer_and_counts_no_further_than_zero, setup, teardown)
 {
 	struct fuse_entry_out entry;
 	u64 node;
@@ -525,7 +525,7 @@ static unsigned count_entries(bool plus, u64 *offset)
 	return count;
 }
 
-static void all_entries_of_a_large_directory_are_listed_once(void **state)
+TEST_WITH(all_entries_of_a_large_directory_are_listed_once, setup, teardown)
 {
 	for (unsigned i = 0; i < 2000; i++) {
 		char name[32];
@@ -557,7 +557,7 @@ static void all_entries_of_a_large_directory_are_listed_once(void **state)
 
 /* ---- extended attributes ---- */
 
-static void extended_attributes_are_kept(void **state)
+TEST_WITH(extended_attributes_are_kept, setup, teardown)
 {
 	u64 node;
 	int ret;
@@ -599,7 +599,7 @@ static void extended_attributes_are_kept(void **state)
 /* ---- malformed messages ---- */
 
 /* Each operation, cut at each length, with each room for the answer: an error, or what it asks. */
-static void messages_of_any_length_get_an_answer_that_fits(void **state)
+TEST_WITH(messages_of_any_length_get_an_answer_that_fits, setup, teardown)
 {
 	u64 node;
 
@@ -623,7 +623,7 @@ static void messages_of_any_length_get_an_answer_that_fits(void **state)
 	assert_int_equal(find(1, "file"), node);
 }
 
-static void a_message_with_another_length_than_it_says_is_refused(void **state)
+TEST_WITH(a_message_with_another_length_than_it_says_is_refused, setup, teardown)
 {
 	begin(FUSE_LOOKUP, 1);
 	put_name("file");
@@ -641,7 +641,7 @@ static void a_message_with_another_length_than_it_says_is_refused(void **state)
 	assert_int_equal(error_of(), -EINVAL);
 }
 
-static void a_write_that_is_longer_than_its_data_is_refused(void **state)
+TEST_WITH(a_write_that_is_longer_than_its_data_is_refused, setup, teardown)
 {
 	u64 node, file = create("file", &node);
 
@@ -654,7 +654,7 @@ static void a_write_that_is_longer_than_its_data_is_refused(void **state)
 	assert_int_equal(ask(10), -EINVAL);
 }
 
-static void an_answer_without_room_leaves_nothing_behind(void **state)
+TEST_WITH(an_answer_without_room_leaves_nothing_behind, setup, teardown)
 {
 	struct fuse_entry_out entry;
 	u64 file, node;
@@ -671,7 +671,7 @@ static void an_answer_without_room_leaves_nothing_behind(void **state)
 	assert_int_equal((u32)node, 2);
 }
 
-static void a_folder_that_is_read_only_stays_as_it_is(void **state)
+TEST_WITH(a_folder_that_is_read_only_stays_as_it_is, setup, teardown)
 {
 	struct fuse_entry_out entry;
 
@@ -732,7 +732,7 @@ static void *use_things(void *arg)
 	return NULL;
 }
 
-static void a_new_session_takes_nothing_that_is_in_use(void **state)
+TEST_WITH(a_new_session_takes_nothing_that_is_in_use, setup, teardown)
 {
 	static const struct fuse_init_in again = { .major = 7, .minor = 38 };
 	struct fuse_scratch *own = fuse_scratch_create();
@@ -745,36 +745,4 @@ static void a_new_session_takes_nothing_that_is_in_use(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
 		pthread_join(threads[i], NULL);
 	fuse_scratch_destroy(own);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(init_agrees_on_what_both_know),
-		TEST(nothing_is_served_before_init_and_after_destroy),
-		TEST(unknown_operations_do_not_exist),
-		TEST(writeback_is_for_caches_alone),
-		TEST(a_file_is_made_written_read_and_closed),
-		TEST(ranges_are_allocated_copied_and_sought),
-		TEST(handles_that_are_not_open_are_refused),
-		TEST(offsets_beyond_all_files_are_refused),
-		TEST(names_are_made_linked_moved_and_removed),
-		TEST(special_files_of_the_guest_are_made_as_far_as_they_may_be),
-		TEST(bad_names_are_refused),
-		TEST(attributes_are_set),
-		TEST(nodes_that_are_not_known_are_stale),
-		TEST(forgetting_has_no_answer_and_counts_no_further_than_zero),
-		TEST(all_entries_of_a_large_directory_are_listed_once),
-		TEST(extended_attributes_are_kept),
-		TEST(messages_of_any_length_get_an_answer_that_fits),
-		TEST(a_message_with_another_length_than_it_says_is_refused),
-		TEST(a_write_that_is_longer_than_its_data_is_refused),
-		TEST(an_answer_without_room_leaves_nothing_behind),
-		TEST(a_folder_that_is_read_only_stays_as_it_is),
-		TEST(a_new_session_takes_nothing_that_is_in_use),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
 #include "folder/fuse.h"
+#include "test.h"
 
 #define THREADS 4
 #define BUFFER	(FUSE_LARGEST + 65536)
@@ -146,33 +146,27 @@ static void work_with(const struct fuse_options *options)
 	unmount();
 }
 
-static void a_load_leaves_both_views_equal_without_a_cache(void **state)
+TEST_WITH(a_load_leaves_both_views_equal_without_a_cache, setup, teardown)
 {
 	work_with(&(struct fuse_options){ .cache = FUSE_CACHE_NONE });
 }
 
-static void a_load_leaves_both_views_equal_with_a_cache(void **state)
+TEST_WITH(a_load_leaves_both_views_equal_with_a_cache, setup, teardown)
 {
 	work_with(&(struct fuse_options){ .cache = FUSE_CACHE_AUTO });
 }
 
-static void a_load_leaves_both_views_equal_with_writes_collected(void **state)
+TEST_WITH(a_load_leaves_both_views_equal_with_writes_collected, setup, teardown)
 {
 	work_with(&(struct fuse_options){ .cache = FUSE_CACHE_ALWAYS, .writeback = true });
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
+/* Mounts of our own, which end with us. Where that is not allowed, there is none. */
+static int own_mounts(void **state)
 {
-	static const struct CMUnitTest tests[] = {
-		TEST(a_load_leaves_both_views_equal_without_a_cache),
-		TEST(a_load_leaves_both_views_equal_with_a_cache),
-		TEST(a_load_leaves_both_views_equal_with_writes_collected),
-	};
-
-	/* Mounts of our own, which end with us. Where that is not allowed, there is none. */
 	if (!unshare(CLONE_NEWNS))
 		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return 0;
 }
+
+TEST_PROGRAM(own_mounts, NULL)

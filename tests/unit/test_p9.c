@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
 #include "folder/p9.h"
+#include "test.h"
 
 enum {
 	STATFS = 8,
@@ -204,7 +204,7 @@ static void create(u32 fid, const char *name)
 
 /* ---- the session ---- */
 
-static void a_version_that_is_not_ours_is_unknown(void **state)
+TEST_WITH(a_version_that_is_not_ours_is_unknown, setup, teardown)
 {
 	assert_int_equal(ask(VERSION, "ds", 8192, "9P2000"), 0);
 	assert_int_equal(number(7), 8192);
@@ -215,7 +215,7 @@ static void a_version_that_is_not_ours_is_unknown(void **state)
 	assert_int_equal(ask(VERSION, "ds", 100, "9P2000.L"), -EINVAL);
 }
 
-static void a_new_version_forgets_all_fids(void **state)
+TEST_WITH(a_new_version_forgets_all_fids, setup, teardown)
 {
 	create(1, "file");
 	assert_int_equal(ask(VERSION, "ds", 65536, "9P2000.L"), 0);
@@ -223,7 +223,7 @@ static void a_new_version_forgets_all_fids(void **state)
 	assert_int_equal(ask(GETATTR, "dq", 0, (u64)~0ull), -EBADF);
 }
 
-static void nobody_has_to_say_who_they_are(void **state)
+TEST_WITH(nobody_has_to_say_who_they_are, setup, teardown)
 {
 	assert_int_equal(ask(AUTH, "dssd", 5, "root", "", 0), -EOPNOTSUPP);
 	assert_int_equal(ask(ATTACH, "ddssd", 7, 5, "root", "", 0), -EOPNOTSUPP);
@@ -231,7 +231,7 @@ static void nobody_has_to_say_who_they_are(void **state)
 	assert_int_equal(ask(ATTACH, "ddssd", NOFID, NOFID, "root", "", 0), -EBADF);
 }
 
-static void unknown_messages_are_not_supported(void **state)
+TEST_WITH(unknown_messages_are_not_supported, setup, teardown)
 {
 	static const u8 unknown[] = { 0, 1, 6, 7, 9, 28, 106, 111, 112, 255 };
 
@@ -241,7 +241,7 @@ static void unknown_messages_are_not_supported(void **state)
 
 /* ---- walking ---- */
 
-static void a_walk_goes_as_far_as_there_are_names(void **state)
+TEST_WITH(a_walk_goes_as_far_as_there_are_names, setup, teardown)
 {
 	assert_int_equal(mkdirat(base_fd, "a", 0755), 0);
 	assert_int_equal(mkdirat(base_fd, "a/b", 0755), 0);
@@ -260,7 +260,7 @@ static void a_walk_goes_as_far_as_there_are_names(void **state)
 	assert_int_equal(ask(CLUNK, "d", 1), -EBADF);
 }
 
-static void bad_names_are_refused(void **state)
+TEST_WITH(bad_names_are_refused, setup, teardown)
 {
 	static const char *const bad[] = { "", "a/b", "/", "../secret", "/etc" };
 	char huge[5000];
@@ -279,7 +279,7 @@ static void bad_names_are_refused(void **state)
 
 /* ---- files ---- */
 
-static void a_file_is_made_written_read_and_closed(void **state)
+TEST_WITH(a_file_is_made_written_read_and_closed, setup, teardown)
 {
 	static const size_t pieces[] = { 1 << 20, 4096, 100, 100, 300 };
 
@@ -310,7 +310,7 @@ static void a_file_is_made_written_read_and_closed(void **state)
 	}
 }
 
-static void what_is_not_open_is_not_read(void **state)
+TEST_WITH(what_is_not_open_is_not_read, setup, teardown)
 {
 	assert_int_equal(ask(READ, "dqd", 0, (u64)0, 100), -EBADF);
 	assert_int_equal(ask(WRITE, "dqdb", 0, (u64)0, 1, 'x'), -EBADF);
@@ -322,14 +322,14 @@ static void what_is_not_open_is_not_read(void **state)
 	assert_int_equal(ask(READ, "dqd", 1, (u64)~0ull, 100), -EINVAL);
 }
 
-static void a_write_that_is_longer_than_its_message_is_refused(void **state)
+TEST_WITH(a_write_that_is_longer_than_its_message_is_refused, setup, teardown)
 {
 	create(1, "file");
 	assert_int_equal(ask(WRITE, "dqdb", 1, (u64)0, 2, 'x'), -EINVAL);
 	assert_int_equal(ask(WRITE, "dqdb", 1, (u64)0, ~0u, 'x'), -EINVAL);
 }
 
-static void names_are_made_linked_moved_and_removed(void **state)
+TEST_WITH(names_are_made_linked_moved_and_removed, setup, teardown)
 {
 	create(1, "file");
 	assert_int_equal(ask(MKDIR, "dsdd", 0, "dir", 0750, 0), 0);
@@ -354,7 +354,7 @@ static void names_are_made_linked_moved_and_removed(void **state)
 	assert_int_equal(ask(MKNOD, "dsdddd", 2, "x", S_IFCHR | 0600, 1, 3, 0), -EPERM);
 }
 
-static void statfs_counts_in_blocks_of_the_size_that_it_tells(void **state)
+TEST_WITH(statfs_counts_in_blocks_of_the_size_that_it_tells, setup, teardown)
 {
 	struct statvfs st;
 	u64 blocks;
@@ -366,7 +366,7 @@ static void statfs_counts_in_blocks_of_the_size_that_it_tells(void **state)
 	assert_int_equal(blocks, st.f_blocks);
 }
 
-static void all_entries_of_a_large_directory_are_listed_once(void **state)
+TEST_WITH(all_entries_of_a_large_directory_are_listed_once, setup, teardown)
 {
 	unsigned total = 0, used;
 	u64 offset = 0;
@@ -390,7 +390,7 @@ static void all_entries_of_a_large_directory_are_listed_once(void **state)
 	assert_int_equal(total, 2002);
 }
 
-static void a_lock_of_one_fid_stops_another(void **state)
+TEST_WITH(a_lock_of_one_fid_stops_another, setup, teardown)
 {
 	create(1, "file");
 	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "file"), 0);
@@ -409,7 +409,7 @@ static void a_lock_of_one_fid_stops_another(void **state)
 
 /* ---- extended attributes ---- */
 
-static void extended_attributes_are_written_and_read_like_files(void **state)
+TEST_WITH(extended_attributes_are_written_and_read_like_files, setup, teardown)
 {
 	create(1, "file");
 	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "file"), 0);
@@ -431,7 +431,7 @@ static void extended_attributes_are_written_and_read_like_files(void **state)
 	assert_int_equal(ask(XATTRCREATE, "dsqd", 0, "user.x", (u64)~0ull, 0), -E2BIG);
 }
 
-static void attributes_under_way_are_few(void **state)
+TEST_WITH(attributes_under_way_are_few, setup, teardown)
 {
 	unsigned count = 0;
 
@@ -445,7 +445,7 @@ static void attributes_under_way_are_few(void **state)
 
 /* ---- malformed messages ---- */
 
-static void messages_of_any_length_get_an_answer_that_fits(void **state)
+TEST_WITH(messages_of_any_length_get_an_answer_that_fits, setup, teardown)
 {
 	create(1, "file");
 	for (unsigned type = 0; type < 256; type++) {
@@ -468,7 +468,7 @@ static void messages_of_any_length_get_an_answer_that_fits(void **state)
 	assert_int_equal(ask(WRITE, "dqdb", 1, (u64)0, 1, 'x'), 0);
 }
 
-static void a_message_that_is_shorter_than_it_says_is_refused(void **state)
+TEST_WITH(a_message_that_is_shorter_than_it_says_is_refused, setup, teardown)
 {
 	assert_int_equal(ask(STATFS, "d", 0), 0);
 	message_len = 11;
@@ -482,7 +482,7 @@ static void a_message_that_is_shorter_than_it_says_is_refused(void **state)
 	assert_int_equal(ask(UNLINKAT, "dw", 0, 0xffff), -EINVAL);
 }
 
-static void an_answer_without_room_is_an_error(void **state)
+TEST_WITH(an_answer_without_room_is_an_error, setup, teardown)
 {
 	room = 20;
 	assert_int_equal(ask(GETATTR, "dq", 0, (u64)~0ull), -EIO);
@@ -506,7 +506,7 @@ static void *flush_it(void *arg)
 	return NULL;
 }
 
-static void a_flush_is_answered_after_the_message_that_it_names(void **state)
+TEST_WITH(a_flush_is_answered_after_the_message_that_it_names, setup, teardown)
 {
 	u8 old_bytes[] = { 11, 0, 0, 0, STATFS, 5, 0, 0, 0, 0, 0 };
 	u8 flush_bytes[] = { 9, 0, 0, 0, FLUSH, 6, 0, 5, 0 };
@@ -535,7 +535,7 @@ static void a_flush_is_answered_after_the_message_that_it_names(void **state)
 	assert_int_equal(ask(FLUSH, "w", TAG), 0);
 }
 
-static void a_flush_does_not_wait_for_what_was_abandoned(void **state)
+TEST_WITH(a_flush_does_not_wait_for_what_was_abandoned, setup, teardown)
 {
 	u8 bytes[] = { 11, 0, 0, 0, STATFS, 5, 0, 0, 0, 0, 0 };
 	struct iovec in = { bytes, sizeof(bytes) };
@@ -544,34 +544,4 @@ static void a_flush_does_not_wait_for_what_was_abandoned(void **state)
 	p9_begin(p9, &old);
 	p9_abandon(p9, &old);
 	assert_int_equal(ask(FLUSH, "w", 5), 0);
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(a_version_that_is_not_ours_is_unknown),
-		TEST(a_new_version_forgets_all_fids),
-		TEST(nobody_has_to_say_who_they_are),
-		TEST(unknown_messages_are_not_supported),
-		TEST(a_walk_goes_as_far_as_there_are_names),
-		TEST(bad_names_are_refused),
-		TEST(a_file_is_made_written_read_and_closed),
-		TEST(what_is_not_open_is_not_read),
-		TEST(a_write_that_is_longer_than_its_message_is_refused),
-		TEST(names_are_made_linked_moved_and_removed),
-		TEST(statfs_counts_in_blocks_of_the_size_that_it_tells),
-		TEST(all_entries_of_a_large_directory_are_listed_once),
-		TEST(a_lock_of_one_fid_stops_another),
-		TEST(extended_attributes_are_written_and_read_like_files),
-		TEST(attributes_under_way_are_few),
-		TEST(messages_of_any_length_get_an_answer_that_fits),
-		TEST(a_message_that_is_shorter_than_it_says_is_refused),
-		TEST(an_answer_without_room_is_an_error),
-		TEST(a_flush_is_answered_after_the_message_that_it_names),
-		TEST(a_flush_does_not_wait_for_what_was_abandoned),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,10 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cmocka_all.h"
 #include "folder/folder.h"
 #include "iommu_driver.h"
 #include "pci_driver.h"
+#include "test.h"
 #include "virtio/fs.h"
 #include "virtio/mmio.h"
 #include "virtio/p9.h"
@@ -78,7 +78,7 @@ static void add_device(struct bench *bench, enum place place)
 	} else {
 		bench->vm = wire_create();
 	}
-	bench->device = make(bench, bench->has_iommu ? bench->rig.a : &bench->vm->ram.space);
+	bench->device = make(bench, bench->has_iommu ? bench->rig.a : &bench->vm->identity.space);
 	if (place == ON_PCI) {
 		pci_rig_create(bench->vm);
 		assert_int_equal(virtio_pci_create(bench->vm, bench->vm->pci, bench->device,
@@ -263,7 +263,37 @@ static bool holds(struct bench *bench, const char *name, const char *text)
 	return right;
 }
 
-static void a_file_that_the_guest_writes_is_the_hosts(void **state)
+static int fs_on_mmio(void **state)
+{
+	return setup(state, ON_MMIO, false);
+}
+
+static int fs_on_pci(void **state)
+{
+	return setup(state, ON_PCI, false);
+}
+
+static int fs_behind_iommu(void **state)
+{
+	return setup(state, BEHIND_IOMMU, false);
+}
+
+static int p9_on_mmio(void **state)
+{
+	return setup(state, ON_MMIO, true);
+}
+
+static int p9_on_pci(void **state)
+{
+	return setup(state, ON_PCI, true);
+}
+
+static int p9_behind_iommu(void **state)
+{
+	return setup(state, BEHIND_IOMMU, true);
+}
+
+TEST_WITH(a_file_that_the_guest_writes_is_the_hosts, fs_on_mmio, teardown)
 {
 	struct bench *bench = *state;
 	struct fuse_read_in in = { .size = 100 };
@@ -276,8 +306,10 @@ static void a_file_that_the_guest_writes_is_the_hosts(void **state)
 	assert_int_equal(bench->len, 16 + 5);
 	assert_memory_equal(bench->answer + 16, "hello", 5);
 }
+TEST_AGAIN(a_file_that_the_guest_writes_is_the_hosts, fs_on_pci, teardown)
+TEST_AGAIN(a_file_that_the_guest_writes_is_the_hosts, fs_behind_iommu, teardown)
 
-static void the_configuration_has_tag_and_queues(void **state)
+TEST_WITH(the_configuration_has_tag_and_queues, fs_on_mmio, teardown)
 {
 	struct bench *bench = *state;
 	char tag[36];
@@ -289,7 +321,7 @@ static void the_configuration_has_tag_and_queues(void **state)
 	assert_int_equal(wire_config_read(bench->vm, MMIO_SLOT, 36, 4), 2);
 }
 
-static void more_messages_than_are_taken_at_once_are_all_answered(void **state)
+TEST_WITH(more_messages_than_are_taken_at_once_are_all_answered, fs_on_mmio, teardown)
 {
 	static const u8 name[] = "none";
 	struct bench *bench = *state;
@@ -315,8 +347,10 @@ static void more_messages_than_are_taken_at_once_are_all_answered(void **state)
 			assert_true(used(bench, 2, &len));
 	}
 }
+TEST_AGAIN(more_messages_than_are_taken_at_once_are_all_answered, fs_on_pci, teardown)
+TEST_AGAIN(more_messages_than_are_taken_at_once_are_all_answered, fs_behind_iommu, teardown)
 
-static void forgetting_is_answered_with_nothing(void **state)
+TEST_WITH(forgetting_is_answered_with_nothing, fs_on_mmio, teardown)
 {
 	const struct fuse_forget_in in = { .nlookup = 1 };
 	struct bench *bench = *state;
@@ -326,6 +360,8 @@ static void forgetting_is_answered_with_nothing(void **state)
 	ask(bench, 0, message, fuse_message(message, FUSE_FORGET, 1, &in, sizeof(in)), 0);
 	assert_int_equal(bench->len, 0);
 }
+TEST_AGAIN(forgetting_is_answered_with_nothing, fs_on_pci, teardown)
+TEST_AGAIN(forgetting_is_answered_with_nothing, fs_behind_iommu, teardown)
 
 /* A lock of ours is how a test sees that a file which the guest left open was closed. */
 static bool is_open_somewhere(struct bench *bench, const char *name)
@@ -337,7 +373,7 @@ static bool is_open_somewhere(struct bench *bench, const char *name)
 	return !leased;
 }
 
-static void a_reset_closes_what_the_guest_left_open(void **state)
+TEST_WITH(a_reset_closes_what_the_guest_left_open, fs_on_mmio, teardown)
 {
 	struct bench *bench = *state;
 	u64 file;
@@ -354,8 +390,10 @@ static void a_reset_closes_what_the_guest_left_open(void **state)
 	assert_int_equal(fuse_write(bench, file, "again"), 0);
 	assert_true(holds(bench, "file", "again"));
 }
+TEST_AGAIN(a_reset_closes_what_the_guest_left_open, fs_on_pci, teardown)
+TEST_AGAIN(a_reset_closes_what_the_guest_left_open, fs_behind_iommu, teardown)
 
-static void a_reset_among_messages_throws_their_answers_away(void **state)
+TEST_WITH(a_reset_among_messages_throws_their_answers_away, fs_on_mmio, teardown)
 {
 	static const u8 name[] = "none";
 	struct bench *bench = *state;
@@ -373,8 +411,10 @@ static void a_reset_among_messages_throws_their_answers_away(void **state)
 		assert_false(wire_has_used(&bench->queues[1]));
 	}
 }
+TEST_AGAIN(a_reset_among_messages_throws_their_answers_away, fs_on_pci, teardown)
+TEST_AGAIN(a_reset_among_messages_throws_their_answers_away, fs_behind_iommu, teardown)
 
-static void an_answer_that_cannot_be_placed_breaks_the_device_alone(void **state)
+TEST_WITH(an_answer_that_cannot_be_placed_breaks_the_device_alone, fs_on_mmio, teardown)
 {
 	static const u8 name[] = "none";
 	struct bench *bench = *state;
@@ -392,7 +432,7 @@ static void an_answer_that_cannot_be_placed_breaks_the_device_alone(void **state
 	assert_int_equal(fuse_start(bench), 0);
 }
 
-static void a_message_that_cannot_be_reached_as_a_whole_is_an_error(void **state)
+TEST_WITH(a_message_that_cannot_be_reached_as_a_whole_is_an_error, fs_on_mmio, teardown)
 {
 	static const u8 name[] = "none";
 	struct bench *bench = *state;
@@ -413,7 +453,7 @@ static void a_message_that_cannot_be_reached_as_a_whole_is_an_error(void **state
 	assert_int_equal(head.error, -EIO);
 }
 
-static void an_unmap_waits_for_the_message_that_uses_it(void **state)
+TEST_WITH(an_unmap_waits_for_the_message_that_uses_it, fs_behind_iommu, teardown)
 {
 	static const u8 name[] = "none";
 	struct bench *bench = *state;
@@ -483,7 +523,7 @@ static void end_with_a_folder_that_hangs(void)
 	_exit(loop_gave_up(bench->vm->loop) ? 0 : 2);
 }
 
-static void a_folder_that_hangs_does_not_hold_up_the_end(void **state)
+TEST(a_folder_that_hangs_does_not_hold_up_the_end)
 {
 	int status;
 	pid_t pid = fork();
@@ -511,7 +551,7 @@ static void p9_start(struct bench *bench)
 	assert_int_equal(bench->answer[4], 105);
 }
 
-static void nine_p_makes_a_file_of_the_hosts(void **state)
+TEST_WITH(nine_p_makes_a_file_of_the_hosts, p9_on_mmio, teardown)
 {
 	static const u8 create[] = { 27, 0, 0, 0, 14,	1, 0, 0, 0, 0, 0, 1, 0, 'f',
 				     2,	 0, 0, 0, 0xa4, 1, 0, 0, 0, 0, 0, 0, 0 };
@@ -534,8 +574,10 @@ static void nine_p_makes_a_file_of_the_hosts(void **state)
 	assert_int_equal(bench->answer[4], 119);
 	assert_true(holds(bench, "f", "hello"));
 }
+TEST_AGAIN(nine_p_makes_a_file_of_the_hosts, p9_on_pci, teardown)
+TEST_AGAIN(nine_p_makes_a_file_of_the_hosts, p9_behind_iommu, teardown)
 
-static void nine_p_has_its_tag(void **state)
+TEST_WITH(nine_p_has_its_tag, p9_on_mmio, teardown)
 {
 	struct bench *bench = *state;
 
@@ -546,7 +588,7 @@ static void nine_p_has_its_tag(void **state)
 	assert_int_equal(wire_config_read(bench->vm, MMIO_SLOT, 7, 1), 'd');
 }
 
-static void a_reset_forgets_the_9p_session(void **state)
+TEST_WITH(a_reset_forgets_the_9p_session, p9_on_mmio, teardown)
 {
 	static const u8 clunk[] = { 11, 0, 0, 0, 120, 1, 0, 0, 0, 0, 0 };
 	struct bench *bench = *state;
@@ -559,61 +601,5 @@ static void a_reset_forgets_the_9p_session(void **state)
 	ask(bench, 0, clunk, sizeof(clunk), 100);
 	assert_int_equal(bench->answer[4], 121);
 }
-
-static int fs_on_mmio(void **state)
-{
-	return setup(state, ON_MMIO, false);
-}
-
-static int fs_on_pci(void **state)
-{
-	return setup(state, ON_PCI, false);
-}
-
-static int fs_behind_iommu(void **state)
-{
-	return setup(state, BEHIND_IOMMU, false);
-}
-
-static int p9_on_mmio(void **state)
-{
-	return setup(state, ON_MMIO, true);
-}
-
-static int p9_on_pci(void **state)
-{
-	return setup(state, ON_PCI, true);
-}
-
-static int p9_behind_iommu(void **state)
-{
-	return setup(state, BEHIND_IOMMU, true);
-}
-
-#define TEST(test, place)                                                                          \
-	{                                                                                          \
-#test ", " #place, test, place, teardown, NULL                                     \
-	}
-#define EACH(test, device)                                                                         \
-	TEST(test, device##_on_mmio), TEST(test, device##_on_pci), TEST(test, device##_behind_iommu)
-
-int main(void)
-{
-	static const struct CMUnitTest tests[] = {
-		TEST(the_configuration_has_tag_and_queues, fs_on_mmio),
-		EACH(a_file_that_the_guest_writes_is_the_hosts, fs),
-		EACH(more_messages_than_are_taken_at_once_are_all_answered, fs),
-		EACH(forgetting_is_answered_with_nothing, fs),
-		EACH(a_reset_closes_what_the_guest_left_open, fs),
-		EACH(a_reset_among_messages_throws_their_answers_away, fs),
-		TEST(an_answer_that_cannot_be_placed_breaks_the_device_alone, fs_on_mmio),
-		TEST(a_message_that_cannot_be_reached_as_a_whole_is_an_error, fs_on_mmio),
-		TEST(an_unmap_waits_for_the_message_that_uses_it, fs_behind_iommu),
-		cmocka_unit_test(a_folder_that_hangs_does_not_hold_up_the_end),
-		TEST(nine_p_has_its_tag, p9_on_mmio),
-		EACH(nine_p_makes_a_file_of_the_hosts, p9),
-		EACH(a_reset_forgets_the_9p_session, p9),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
-}
+TEST_AGAIN(a_reset_forgets_the_9p_session, p9_on_pci, teardown)
+TEST_AGAIN(a_reset_forgets_the_9p_session, p9_behind_iommu, teardown)
