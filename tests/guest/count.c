@@ -6,9 +6,9 @@
 #include "smp.h"
 
 #define COUNTER	     (TRAMPOLINE + 0xff0)
-#define LINE_STATUS  (COM1 + 5)
+#define LINE_STATUS  (PORT_COM1 + 5)
 #define CMDLINE	     0x228
-#define MODEM	     (COM1 + 4)
+#define MODEM	     (PORT_COM1 + 4)
 #define HAS_RECEIVED 1
 
 extern const u8 counting[], counting_end[], halting[], halting_end[];
