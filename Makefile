@@ -54,7 +54,7 @@ CORE_SRC  := $(foreach m,$(CORE),$(call paths,$(m)))
 ARCH_SRC  := $(call paths,$(ARCH_FOLDER))
 CMD_SRC   := $(call paths,cmd)
 # They go in statically: a shared library costs each start 0.2 ms and 100 KiB.
-LIBS      := -Wl,-Bstatic -laio -ljansson $(if $(filter arm64,$(ARCH)),-lfdt -lz -lzstd) -Wl,-Bdynamic
+LIBS      := -Wl,-Bstatic -laio -ljansson $(if $(filter arm64,$(ARCH)),-lfdt) -lz -lzstd -Wl,-Bdynamic
 
 # The network of --network mode=user is a program of its own, as only that needs libslirp, which
 # brings GLib. It is left out where there is no libslirp. Cross builds find it in their sysroot.

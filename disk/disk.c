@@ -17,13 +17,8 @@ static int disk_open_as(struct disk **out, const struct disk_driver *driver, con
 	if (!disk)
 		return error_set(err, -ENOMEM, "disk %s: out of memory", path);
 	disk->source.fd = -1;
-	disk->image.driver = driver;
-	ret = disk_file_open(&disk->image.file, path, options, err);
-	if (!ret) {
-		ret = driver->open(&disk->image, options, err);
-		if (ret)
-			disk_file_close(&disk->image.file);
-	}
+	ret = options->snapshot ? disk_snapshot_open(&disk->image, path, options, err)
+				: disk_image_open(&disk->image, driver, path, options, err);
 	if (ret) {
 		free(disk);
 		return ret;
@@ -35,7 +30,7 @@ static int disk_open_as(struct disk **out, const struct disk_driver *driver, con
 int disk_open(struct disk **disk, const char *path, const struct disk_options *options,
 	      struct error *err)
 {
-	return disk_open_as(disk, &raw_driver, path, options, err);
+	return disk_open_as(disk, NULL, path, options, err);
 }
 
 void disk_close(struct disk *disk)
@@ -48,9 +43,7 @@ void disk_close(struct disk *disk)
 		loop_remove(disk->loop, &disk->source);
 	if (disk->source.fd >= 0)
 		close(disk->source.fd);
-	if (disk->image.driver->close)
-		disk->image.driver->close(&disk->image);
-	disk_file_close(&disk->image.file);
+	disk_image_close(&disk->image);
 	free(disk);
 }
 
@@ -101,6 +94,21 @@ static const char *op_name(enum disk_op op)
 	return names[op];
 }
 
+static void disk_tell_trouble(struct disk *disk)
+{
+	for (struct disk_image *image = &disk->image; image; image = image->backing) {
+		u64 value;
+		const char *text = disk_trouble_take(&image->trouble, &value);
+
+		if (text && value)
+			log_limited(&disk->complaints, LOG_WARNING, "disk %s: %s %#llx",
+				    image->file.path, text, (unsigned long long)value);
+		else if (text)
+			log_limited(&disk->complaints, LOG_WARNING, "disk %s: %s", image->file.path,
+				    text);
+	}
+}
+
 /* The guest is told of an I/O error alone; why there was one the user learns here. */
 static void disk_complain(struct disk *disk, const struct disk_request *request)
 {
@@ -109,6 +117,7 @@ static void disk_complain(struct disk *disk, const struct disk_request *request)
 	/* Refused by disk_check(): the host was not asked. */
 	if (request->refused)
 		return;
+	disk_tell_trouble(disk);
 	if (request->op == DISK_FLUSH)
 		log_limited(&disk->complaints, LOG_WARNING, "disk %s: cannot flush: %s",
 			    disk->image.file.path, strerror(-error));
@@ -167,12 +176,41 @@ int disk_start(struct disk *disk, struct loop *loop, void (*settled)(void *conte
 	return disk_make_ready(disk);
 }
 
+static void disk_last_flushed(struct disk_request *request, int result)
+{
+}
+
+/*
+ * What the driver has in memory of acknowledged writes is the file's at the end, as a raw
+ * disk's would be. The second time it is what became free in the first.
+ */
+static void disk_flush_last(struct disk *disk)
+{
+	const struct disk_driver *driver = disk->image.driver;
+	struct disk_request *request = &disk->last;
+
+	if (!disk->loop || !driver->is_dirty || disk->lasts == 2 || !driver->is_dirty(&disk->image))
+		return;
+	disk->lasts++;
+	*request = (struct disk_request){ .op = DISK_FLUSH, .done = disk_last_flushed };
+	disk->under_way++;
+	disk_use_worker(disk, request);
+}
+
+/* Whether nothing is under way, nor anything left to do. */
+static bool disk_is_done(struct disk *disk)
+{
+	if (!disk->under_way)
+		disk_flush_last(disk);
+	return !disk->under_way;
+}
+
 bool disk_drain(struct disk *disk)
 {
 	eventfd_t count;
 
 	disk_flush_queue(disk);
-	while (disk->under_way) {
+	while (!disk_is_done(disk)) {
 		/* First: what an outer disk_complete() has gathered rings no more. */
 		eventfd_read(disk->source.fd, &count);
 		disk_complete(disk);

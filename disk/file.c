@@ -278,6 +278,34 @@ int disk_file_open(struct disk_file *file, const char *path, const struct disk_o
 	return ret;
 }
 
+int disk_file_adopt(struct disk_file *file, int fd, const char *path, struct error *err)
+{
+	const struct disk_options options = { 0 };
+	int ret = 0;
+
+	*file = (struct disk_file){ .fd = fd, .block_size = DISK_SECTOR, .align = DISK_SECTOR };
+	file->path = strdup(path);
+	if (!file->path)
+		ret = error_set(err, -ENOMEM, "disk %s: out of memory", path);
+	if (!ret)
+		ret = disk_file_set_direct(file, path, &options, err);
+	if (ret)
+		disk_file_close(file);
+	return ret;
+}
+
+int disk_file_leave_direct(struct disk_file *file)
+{
+	int flags = fcntl(file->fd, F_GETFL);
+
+	if (!file->direct)
+		return 0;
+	if (flags < 0 || fcntl(file->fd, F_SETFL, flags & ~O_DIRECT))
+		return -errno;
+	file->direct = false;
+	return 0;
+}
+
 void disk_file_close(struct disk_file *file)
 {
 	if (file->fd >= 0)

@@ -24,6 +24,10 @@ struct disk_file {
 /* Open, lock and measure, as disk_open() says. -errno with a line. */
 int disk_file_open(struct disk_file *file, const char *path, const struct disk_options *options,
 		   struct error *err);
+/* Take @fd, which is open for reading and writing and has no name, for a file called @path. */
+int disk_file_adopt(struct disk_file *file, int fd, const char *path, struct error *err);
+/* Use the page cache from now on: for a format whose blocks are smaller than O_DIRECT takes. */
+int disk_file_leave_direct(struct disk_file *file);
 void disk_file_close(struct disk_file *file);
 
 /*
@@ -41,6 +45,14 @@ bool disk_file_is_aligned(const struct disk_file *file, const struct disk_reques
  */
 int disk_file_move(const struct disk_file *file, const struct disk_request *request, u64 at,
 		   u64 len, u64 offset);
+/*
+ * @data, @len and @offset: aligned for O_DIRECT, and @len and @offset at least to sectors.
+ * What is behind the end of the file reads as zeroes.
+ */
+int disk_file_read(const struct disk_file *file, void *data, u64 len, u64 offset);
+int disk_file_write(const struct disk_file *file, const void *data, u64 len, u64 offset);
+/* Where the file ends now, in bytes. */
+int disk_file_end(const struct disk_file *file, u64 *end);
 int disk_file_flush(const struct disk_file *file);
 /* What the host cannot do is no error: a discard is a hint. */
 int disk_file_discard(const struct disk_file *file, u64 offset, u64 len);

@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "file.h"
+#include "request_memory.h"
 #include "util/range.h"
-
-/* Pieces per call: enough that a call costs more than making it. */
-#define WINDOW 64
 
 /* Of a transfer that cannot use the guest's memory, at a time. */
 #define BUFFER_SIZE (256 * KIB)
@@ -27,59 +26,6 @@ bool disk_file_is_aligned(const struct disk_file *file, const struct disk_reques
 	for (unsigned i = 0; i < request->iov_count; i++)
 		bits |= (uintptr_t)request->iov[i].iov_base | request->iov[i].iov_len;
 	return is_aligned(bits, file->align);
-}
-
-/* The request's memory from byte @skip on, at most @max bytes of it. Returns the pieces. */
-static int window_fill(const struct disk_request *request, u64 skip, u64 max,
-		       struct iovec window[WINDOW])
-{
-	int count = 0;
-
-	for (unsigned i = 0; i < request->iov_count && count < WINDOW && max; i++) {
-		const struct iovec *iov = &request->iov[i];
-		u64 len;
-
-		if (skip >= iov->iov_len) {
-			skip -= iov->iov_len;
-			continue;
-		}
-		len = MIN(iov->iov_len - skip, max);
-		window[count].iov_base = (char *)iov->iov_base + skip;
-		window[count++].iov_len = len;
-		max -= len;
-		skip = 0;
-	}
-	return count;
-}
-
-/* Between the request's memory at @skip and @data; how much the window held, at most @len. */
-static u64 window_copy(const struct disk_request *request, u64 skip, char *data, u64 len,
-		       bool to_request)
-{
-	struct iovec window[WINDOW];
-	int count = window_fill(request, skip, len, window);
-	u64 done = 0;
-
-	for (int i = 0; i < count; i++) {
-		if (to_request)
-			memcpy(window[i].iov_base, data + done, window[i].iov_len);
-		else
-			memcpy(data + done, window[i].iov_base, window[i].iov_len);
-		done += window[i].iov_len;
-	}
-	return done;
-}
-
-static void request_copy(const struct disk_request *request, u64 skip, char *data, u64 len,
-			 bool to_request)
-{
-	while (len) {
-		u64 done = window_copy(request, skip, data, len, to_request);
-
-		skip += done;
-		data += done;
-		len -= done;
-	}
 }
 
 /* Memory for a transfer that cannot use the request's. NULL: there is none. */
@@ -102,8 +48,8 @@ struct transfer {
 static ssize_t transfer_straight(const struct transfer *transfer)
 {
 	const struct disk_request *request = transfer->request;
-	struct iovec window[WINDOW];
-	int count = window_fill(request, transfer->at, transfer->len, window);
+	struct iovec window[REQUEST_WINDOW];
+	int count = request_window(request, transfer->at, transfer->len, window);
 
 	return request->op == DISK_READ
 		       ? preadv(transfer->file->fd, window, count, transfer->offset)
@@ -164,6 +110,54 @@ int disk_file_move(const struct disk_file *file, const struct disk_request *requ
 	return ret;
 }
 
+int disk_file_read(const struct disk_file *file, void *data, u64 len, u64 offset)
+{
+	u64 at = 0;
+
+	while (at < len) {
+		ssize_t done = pread(file->fd, (char *)data + at, len - at, offset + at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return errno == EINVAL ? -EIO : -errno;
+		at += done;
+		/* O_DIRECT cannot go on from within a sector: that was the end of the file. */
+		if (!done || at % DISK_SECTOR)
+			break;
+	}
+	memset((char *)data + at, 0, len - at);
+	return 0;
+}
+
+int disk_file_write(const struct disk_file *file, const void *data, u64 len, u64 offset)
+{
+	for (u64 at = 0; at < len;) {
+		ssize_t done = pwrite(file->fd, (const char *)data + at, len - at, offset + at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return done ? -errno : -EIO;
+		at += done;
+	}
+	return 0;
+}
+
+int disk_file_end(const struct disk_file *file, u64 *end)
+{
+	struct stat st;
+
+	if (file->block_device) {
+		*end = file->size;
+		return 0;
+	}
+	if (fstat(file->fd, &st))
+		return -errno;
+	*end = st.st_size;
+	return 0;
+}
+
 int disk_file_flush(const struct disk_file *file)
 {
 	return fdatasync(file->fd) ? -errno : 0;
@@ -191,20 +185,15 @@ int disk_file_discard(const struct disk_file *file, u64 offset, u64 len)
 	return !ret || is_unsupported(errno) ? 0 : -errno;
 }
 
-static int write_all(const struct disk_file *file, const void *zeroes, u64 size, u64 offset,
-		     u64 len)
+/* The same @size bytes again and again. */
+static int write_zeroes(const struct disk_file *file, const void *zeroes, u64 size, u64 offset,
+			u64 len)
 {
-	while (len) {
-		ssize_t done = pwrite(file->fd, zeroes, MIN(len, size), offset);
+	int ret = 0;
 
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return done ? -errno : -EIO;
-		offset += done;
-		len -= done;
-	}
-	return 0;
+	for (u64 at = 0; !ret && at < len; at += size)
+		ret = disk_file_write(file, zeroes, MIN(len - at, size), offset + at);
+	return ret;
 }
 
 static int zero_by_hand(const struct disk_file *file, u64 offset, u64 len)
@@ -216,7 +205,7 @@ static int zero_by_hand(const struct disk_file *file, u64 offset, u64 len)
 	if (!zeroes)
 		return -ENOMEM;
 	memset(zeroes, 0, size);
-	ret = write_all(file, zeroes, size, offset, len);
+	ret = write_zeroes(file, zeroes, size, offset, len);
 	free(zeroes);
 	return ret;
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "format.h"
@@ -15,6 +16,7 @@ struct magic {
 
 /* Each as its specification gives it; offsets are below HEADER_SIZE. */
 static const struct magic magics[] = {
+	/* The first one: check() knows it. */
 	{ "a qcow2 image", 0, 4, "QFI\xfb", false },
 	{ "a QED image", 0, 4, "QED", false },
 	{ "a VMDK image", 0, 4, "KDMV", false },
@@ -64,22 +66,69 @@ static int refuse(const struct magic *magic, const char *path, struct error *err
 			 path, magic->name);
 }
 
+/* An extended attribute of the file; its value is the format's name. */
+#define MARK "user.lkvm.format"
+
+bool format_mark_raw(const struct disk_file *file)
+{
+	return !fsetxattr(file->fd, MARK, "raw", 3, 0);
+}
+
+void format_unmark(const struct disk_file *file)
+{
+	fremovexattr(file->fd, MARK);
+}
+
+static bool is_marked(const struct disk_file *file)
+{
+	return fgetxattr(file->fd, MARK, NULL, 0) >= 0;
+}
+
+static int check_qcow2(const struct disk_file *file, struct error *err)
+{
+	/* No attribute stays with a device. */
+	if (!file->block_device && !is_marked(file))
+		return 0;
+	return error_set(err, -EINVAL,
+			 "disk %s: has the header of a qcow2 image, and %s; give it with "
+			 "format=raw if the header is the guest's, with format=qcow2 if not",
+			 file->path,
+			 file->block_device ? "is a block device, which a guest may have written"
+					    : "a guest has written it as a raw disk");
+}
+
+static const struct magic *find_magic(const char *header)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(magics); i++) {
+		const struct magic *magic = &magics[i];
+
+		if (!memcmp(header + magic->offset, magic->bytes, magic->len))
+			return magic;
+	}
+	return NULL;
+}
+
+bool format_is_known(const char sector[512])
+{
+	return find_magic(sector);
+}
+
 /* Read, an ISO image is a disk like others. A stick may have been one before it was used anew. */
 static bool may_be_iso(const struct disk_file *file)
 {
 	return file->read_only || file->block_device;
 }
 
-static int check(const struct disk_file *file, char *header, struct error *err)
+static int check(const struct disk_file *file, char *header, bool *qcow2, struct error *err)
 {
 	int ret = read_at(file, 0, header);
+	const struct magic *magic = ret ? NULL : find_magic(header);
 
-	for (unsigned i = 0; !ret && i < ARRAY_SIZE(magics); i++) {
-		const struct magic *magic = &magics[i];
-
-		if (!memcmp(header + magic->offset, magic->bytes, magic->len))
-			return refuse(magic, file->path, err);
-	}
+	*qcow2 = magic == &magics[0];
+	if (*qcow2)
+		return check_qcow2(file, err);
+	if (magic)
+		return refuse(magic, file->path, err);
 	if (!ret && !may_be_iso(file))
 		ret = read_at(file, ISO_OFFSET, header);
 	if (ret)
@@ -93,14 +142,14 @@ static int check(const struct disk_file *file, char *header, struct error *err)
 			 file->path, file->path);
 }
 
-int format_check_raw(const struct disk_file *file, struct error *err)
+int format_guess(const struct disk_file *file, bool *qcow2, struct error *err)
 {
 	void *header;
 	int ret;
 
 	if (posix_memalign(&header, HEADER_SIZE, HEADER_SIZE))
 		return error_set(err, -ENOMEM, "disk %s: out of memory", file->path);
-	ret = check(file, header, err);
+	ret = check(file, header, qcow2, err);
 	free(header);
 	return ret;
 }

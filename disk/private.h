@@ -41,7 +41,9 @@ struct disk {
 	struct aio_batch batch;
 	struct write_batch write_batches[DISK_BATCHES];
 	struct request_list finished;
-	unsigned under_way; /* submitted, done() not called */
+	unsigned under_way;	  /* submitted, done() not called */
+	struct disk_request last; /* disk_drain()'s own flush */
+	unsigned lasts;		  /* how often there was one */
 	struct log_limit complaints;
 };
 
@@ -49,6 +51,8 @@ struct disk {
 int disk_make_ready(struct disk *disk);
 /* submit.c: append what is complete to disk->finished; a transfer that was cut short goes on. */
 void disk_reap(struct disk *disk);
+/* For driver->work(), on a thread. */
+void disk_use_worker(struct disk *disk, struct disk_request *request);
 /* @request is complete, without the host or because it cannot be asked. */
 void disk_finish(struct disk *disk, struct disk_request *request, int result);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How requests get to the host: by way of the kernel's AIO, or on the worker's threads. */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #include "private.h"
+#include "request_memory.h"
 
 /* Memory that is zeroed in the loop; more of it is a thread's. */
 #define ZERO_AT_ONCE (64 * KIB)
@@ -37,19 +39,20 @@ static void disk_performed(struct worker_job *job)
 
 int disk_make_ready(struct disk *disk)
 {
-	const struct worker_options options = { .name = "lkvm-disk",
-						.threads = DISK_THREADS,
-						.files = { disk->image.file.fd },
-						.file_count = 1,
-						.event_fd = disk->source.fd };
+	struct worker_options options = { .name = "lkvm-disk",
+					  .threads = DISK_THREADS,
+					  .event_fd = disk->source.fd };
 
+	static_assert(DISK_MAX_FILES <= WORKER_KEEP, "a worker has all files of a chain");
+	for (const struct disk_image *image = &disk->image; image; image = image->backing)
+		options.files[options.file_count++] = image->file.fd;
 	if (disk->image.file.direct)
 		disk->aio_refused = aio_create(&disk->aio, disk->image.file.fd, disk->source.fd) !=
 				    0;
 	return worker_create(&disk->worker, disk->loop, &options);
 }
 
-static void disk_use_worker(struct disk *disk, struct disk_request *request)
+void disk_use_worker(struct disk *disk, struct disk_request *request)
 {
 	int ret;
 
@@ -157,12 +160,6 @@ static void disk_flush_writes(struct disk *disk)
 	}
 }
 
-static void request_zero(const struct disk_request *request)
-{
-	for (unsigned i = 0; i < request->iov_count; i++)
-		memset(request->iov[i].iov_base, 0, request->iov[i].iov_len);
-}
-
 /* False: the kernel has no room for it before something completes. */
 static bool disk_use_kernel(struct disk *disk, struct disk_request *request)
 {
@@ -186,7 +183,7 @@ static bool disk_send(struct disk *disk, struct disk_request *request)
 	if (kernel)
 		return false;
 	if (way == DISK_WAY_ZERO && request->len <= ZERO_AT_ONCE) {
-		request_zero(request);
+		request_zero(request, 0, request->len);
 		disk_finish(disk, request, 0);
 	} else {
 		disk_use_worker(disk, request);

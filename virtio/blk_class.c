@@ -135,11 +135,14 @@ static void blk_class_release(void *arg)
 static const char *const formats[] = {
 	[DISK_FORMAT_GUESS] = "auto",
 	[DISK_FORMAT_RAW] = "raw",
+	[DISK_FORMAT_QCOW2] = "qcow2",
 	NULL,
 };
 
+static const char *const backings[] = { "folder", "any", NULL };
+
 static const struct option_spec blk_items[] = {
-	{ 0, "file", OPTION_FILE, "FILE", "raw image, block device, or folder: the root",
+	{ 0, "file", OPTION_FILE, "FILE", "raw or qcow2 image, block device, or folder: the root",
 	  .first = true, OPTION_FIELD(struct blk_state, path) },
 	{ 0, "ro", OPTION_FLAG, .help = "read-only, which others may have open as well",
 	  .manual = "Read-only, which others may have open as well; a write-protected device needs "
@@ -157,8 +160,13 @@ static const struct option_spec blk_items[] = {
 	  .choices = option_off_on, OPTION_FIELD(struct blk_state, options.share) },
 	{ 0, "format", OPTION_CHOICE, .help = "raw: even if it looks like another format",
 	  .manual =
-		  "auto refuses a file whose first bytes are those of another format (qcow2, VMDK, "
-		  "VHDX, gzip ...), and an ISO image that can be written; raw opens it as it is",
+		  "auto takes a qcow2 image for one, unless a guest may have written its header: a "
+		  "block device, or a file that was once written with format=raw. It refuses a "
+		  "file "
+		  "whose first bytes are those of another format (VMDK, VHDX, gzip ...), and an "
+		  "ISO "
+		  "image that can be written; and a raw disk's guest may not write such a header. "
+		  "raw opens a file as it is",
 	  .choices = formats, OPTION_FIELD(struct blk_state, options.format),
 	  .preset = DISK_FORMAT_GUESS },
 	{ 0, "fs", OPTION_CHOICE, .help = "how a folder is shown",
@@ -168,13 +176,24 @@ static const struct option_spec blk_items[] = {
 	  .choices = share_protocols, OPTION_FIELD(struct blk_state, root.protocol) },
 	{ 0, "map", OPTION_CHOICE, .help = "whose files in a folder are, as of --fs",
 	  .choices = share_maps, OPTION_FIELD(struct blk_state, root.map) },
+	{ 0, "snapshot", OPTION_CHOICE, .help = "whether changes are forgotten at the end",
+	  .manual = "Whether changes are forgotten at the end. They go to a file without a name in "
+		    "TMPDIR, or in /var/tmp; the disk's own file is only read, and others may read "
+		    "it as well",
+	  .choices = option_off_on, OPTION_FIELD(struct blk_state, options.snapshot) },
+	{ 0, "backing", OPTION_CHOICE, .help = "where the files below a qcow2 image may be",
+	  .manual =
+		  "Where the files below a qcow2 image may be: in the image's folder or below it, "
+		  "or anywhere. A relative name is looked for in the folder of the image that "
+		  "has it. A chain has at most 8 files",
+	  .choices = backings, OPTION_FIELD(struct blk_state, options.backing_anywhere) },
 	{ 0 },
 };
 
 static const struct option_spec blk_options[] = {
-	{ 'd', "disk", OPTION_LIST,
-	  .help = "raw image or block device as virtio-blk; again for more",
-	  .manual = "A raw image or block device as virtio-blk; can be given again. In the file's "
+	{ 'd', "disk", OPTION_LIST, .help = "image or block device as virtio-blk; again for more",
+	  .manual = "A raw or qcow2 image or a block device as virtio-blk; can be given again. In "
+		    "the file's "
 		    "name a "
 		    "comma is written as two. A disk that can be written has one user. The "
 		    "size of an "

@@ -49,6 +49,7 @@ struct disk_request {
 	struct disk *disk;
 	struct worker_job job;
 	u64 place;    /* where in the file it begins */
+	u32 tag;      /* its driver's, from map() to unmap() */
 	u64 moved;    /* bytes that an interrupted transfer has behind it */
 	bool refused; /* by us: the host was not asked */
 	int result;
@@ -57,8 +58,13 @@ struct disk_request {
 #define DISK_SECTOR 512u
 
 enum disk_format {
-	DISK_FORMAT_GUESS, /* raw, unless its first bytes are those of another format: refused */
-	DISK_FORMAT_RAW,   /* whatever is in it */
+	/*
+	 * raw, unless its first bytes are those of another format; qcow2 for an image in a file
+	 * that was never written as a raw disk. Anything else is refused.
+	 */
+	DISK_FORMAT_GUESS,
+	DISK_FORMAT_RAW, /* whatever is in it */
+	DISK_FORMAT_QCOW2,
 };
 
 struct disk_options {
@@ -67,6 +73,8 @@ struct disk_options {
 	enum disk_format format;
 	bool direct;   /* O_DIRECT or fail; otherwise where it works */
 	bool buffered; /* never O_DIRECT: share the host's page cache; not with direct */
+	bool snapshot; /* the file stays as it is: what is written goes to a file without a name */
+	bool backing_anywhere; /* backing files need not lie in the image's folder or below */
 };
 
 struct disk_info {

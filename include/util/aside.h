@@ -15,7 +15,7 @@
 
 struct aside;
 
-#define ASIDE_KEEP 4
+#define ASIDE_KEEP 12
 
 struct aside_config {
 	const char *name; /* of the process, up to 15 characters */

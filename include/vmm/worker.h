@@ -35,7 +35,7 @@ struct worker_job {
 
 #define WORKER_MAX_THREADS 8
 
-#define WORKER_KEEP 2
+#define WORKER_KEEP 10
 
 struct worker_options {
 	const char *name; /* of the threads, at most 15 characters; borrowed */

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Slices of an image's tables, found by where in the file they are, and let go clock-wise. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "qcow2.h"
+#include "util/range.h"
+
+int qcow2_complain(struct qcow2 *q, const char *what, u64 value)
+{
+	disk_trouble_set(&q->image->trouble, what, value);
+	return -EIO;
+}
+
+int qcow2_cache_create(struct qcow2 *q, u64 bytes)
+{
+	struct qcow2_cache *cache = &q->cache;
+
+	cache->slice_size = MIN(q->cluster_size, 4096u);
+	cache->max = MAX(bytes / cache->slice_size, 16);
+	cache->slices = calloc(cache->max, sizeof(*cache->slices));
+	return cache->slices ? 0 : -ENOMEM;
+}
+
+void qcow2_cache_destroy(struct qcow2 *q)
+{
+	struct qcow2_cache *cache = &q->cache;
+
+	for (unsigned i = 0; i < cache->count; i++)
+		free(cache->slices[i].data);
+	free(cache->slices);
+}
+
+static struct qcow2_slice **bucket_of(struct qcow2_cache *cache, u64 offset)
+{
+	return &cache->buckets[offset / cache->slice_size % QCOW2_BUCKETS];
+}
+
+static struct qcow2_slice *find(struct qcow2_cache *cache, u64 offset)
+{
+	struct qcow2_slice *slice = *bucket_of(cache, offset);
+
+	while (slice && slice->offset != offset)
+		slice = slice->next;
+	if (slice)
+		slice->used = true;
+	return slice;
+}
+
+const u8 *qcow2_cache_peek(struct qcow2 *q, u64 offset)
+{
+	struct qcow2_slice *slice = find(&q->cache, align_down(offset, q->cache.slice_size));
+
+	return slice ? slice->data + offset % q->cache.slice_size : NULL;
+}
+
+static void unlink_slice(struct qcow2_cache *cache, struct qcow2_slice *slice)
+{
+	struct qcow2_slice **at = bucket_of(cache, slice->offset);
+
+	while (*at != slice)
+		at = &(*at)->next;
+	*at = slice->next;
+	cache->dirty[slice->kind] -= slice->dirty;
+	slice->dirty = false;
+	slice->offset = 0;
+}
+
+/* One with nothing in it and in no bucket. NULL: all have changed. */
+static struct qcow2_slice *take_slice(struct qcow2 *q)
+{
+	struct qcow2_cache *cache = &q->cache;
+	struct qcow2_slice *slice = NULL;
+	void *data;
+
+	if (cache->count < cache->max && !posix_memalign(&data, 4096, cache->slice_size)) {
+		slice = &cache->slices[cache->count++];
+		slice->data = data;
+		return slice;
+	}
+	pthread_mutex_lock(&q->lock);
+	for (unsigned i = 0; i < 2 * cache->count; i++) {
+		slice = &cache->slices[cache->hand++ % cache->count];
+		if (!slice->dirty && !slice->used)
+			break;
+		slice->used &= slice->dirty;
+		slice = NULL;
+	}
+	if (slice && slice->offset)
+		unlink_slice(cache, slice);
+	pthread_mutex_unlock(&q->lock);
+	return slice;
+}
+
+static void insert(struct qcow2 *q, struct qcow2_slice *slice, enum qcow2_kind kind, u64 offset)
+{
+	struct qcow2_slice **bucket = bucket_of(&q->cache, offset);
+
+	pthread_mutex_lock(&q->lock);
+	slice->offset = offset;
+	slice->kind = kind;
+	slice->used = true;
+	slice->next = *bucket;
+	*bucket = slice;
+	pthread_mutex_unlock(&q->lock);
+}
+
+int qcow2_cache_get(struct qcow2 *q, enum qcow2_kind kind, u64 offset, struct qcow2_slice **out)
+{
+	struct qcow2_slice *slice;
+	int ret;
+
+	offset = align_down(offset, q->cache.slice_size);
+	pthread_mutex_lock(&q->lock);
+	*out = find(&q->cache, offset);
+	pthread_mutex_unlock(&q->lock);
+	if (*out)
+		/* Two kinds at one place: the tables overlap. */
+		return (*out)->kind == kind
+			       ? 0
+			       : qcow2_complain(q, "the qcow2 image is corrupt: tables overlap at",
+						offset);
+	slice = take_slice(q);
+	if (!slice) {
+		/* Writes hold no more than a part of the cache: qcow2_write() sees to it. */
+		return -EAGAIN;
+	}
+	ret = disk_file_read(q->file, slice->data, q->cache.slice_size, offset);
+	if (ret)
+		return ret;
+	insert(q, slice, kind, offset);
+	*out = slice;
+	return 0;
+}
+
+int qcow2_entry_get(struct qcow2 *q, enum qcow2_kind kind, u64 table, u64 n, u64 *value)
+{
+	u64 offset = table + n * 8;
+	struct qcow2_slice *slice;
+	int ret = qcow2_cache_get(q, kind, offset, &slice);
+
+	if (ret)
+		return ret;
+	memcpy(value, slice->data + offset % q->cache.slice_size, sizeof(*value));
+	*value = be64toh(*value);
+	return 0;
+}
+
+int qcow2_entry_set(struct qcow2 *q, enum qcow2_kind kind, u64 table, u64 n, u64 value)
+{
+	u64 offset = table + n * 8, entry = htobe64(value);
+	struct qcow2_slice *slice;
+	int ret = qcow2_cache_get(q, kind, offset, &slice);
+
+	if (!ret)
+		qcow2_slice_store(q, slice, offset % q->cache.slice_size, &entry, sizeof(entry));
+	return ret;
+}
+
+void qcow2_slice_store(struct qcow2 *q, struct qcow2_slice *slice, unsigned at, const void *data,
+		       unsigned len)
+{
+	pthread_mutex_lock(&q->lock);
+	memcpy(slice->data + at, data, len);
+	q->cache.dirty[slice->kind] += !slice->dirty;
+	slice->dirty = true;
+	pthread_mutex_unlock(&q->lock);
+}
+
+void qcow2_cache_forget(struct qcow2 *q, u64 offset, u64 len)
+{
+	pthread_mutex_lock(&q->lock);
+	for (u64 at = offset; at < offset + len; at += q->cache.slice_size) {
+		struct qcow2_slice *slice = find(&q->cache, at);
+
+		if (slice)
+			unlink_slice(&q->cache, slice);
+	}
+	pthread_mutex_unlock(&q->lock);
+}
+
+/* Its bytes change under @table alone, which is held: they are read without @lock. */
+static int write_slice(struct qcow2 *q, struct qcow2_slice *slice)
+{
+	int ret = disk_file_write(q->file, slice->data, q->cache.slice_size, slice->offset);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&q->lock);
+	slice->dirty = false;
+	q->cache.dirty[slice->kind]--;
+	pthread_mutex_unlock(&q->lock);
+	return 0;
+}
+
+int qcow2_cache_write(struct qcow2 *q, enum qcow2_kind kind)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; !ret && i < q->cache.count && q->cache.dirty[kind]; i++) {
+		struct qcow2_slice *slice = &q->cache.slices[i];
+
+		if (slice->offset && slice->dirty && slice->kind == kind)
+			ret = write_slice(q, slice);
+	}
+	return ret;
+}

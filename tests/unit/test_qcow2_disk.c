@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* qcow2 images in real files, through the engine of disks, and beside qemu-img where it is. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "catch.h"
+#include "cmocka_all.h"
+#include "disk/disk.h"
+#include "disk/image.h"
+#include "util/log.h"
+#include "vmm/loop.h"
+
+#define SIZE (24 * MIB)
+
+struct fixture {
+	char folder[64];
+	pthread_mutex_t lock;
+	struct loop *loop;
+	struct disk *disk;
+	u8 *data, *model; /* SIZE bytes, aligned */
+};
+
+struct op {
+	struct disk_request request;
+	struct iovec iov;
+	bool done;
+	int result;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	strcpy(f->folder, "/var/tmp/lkvm-test-qcow2.XXXXXX");
+	assert_non_null(mkdtemp(f->folder));
+	assert_int_equal(chdir(f->folder), 0);
+	pthread_mutex_init(&f->lock, NULL);
+	assert_int_equal(loop_create(&f->loop, &f->lock), 0);
+	assert_int_equal(posix_memalign((void **)&f->data, 4096, SIZE), 0);
+	f->model = calloc(1, SIZE);
+	*state = f;
+	return 0;
+}
+
+static void close_disk(struct fixture *f)
+{
+	if (f->disk)
+		assert_true(disk_drain(f->disk));
+	disk_close(f->disk);
+	f->disk = NULL;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char command[100];
+
+	close_disk(f);
+	loop_destroy(f->loop);
+	snprintf(command, sizeof(command), "cd / && rm -rf %s", f->folder);
+	assert_int_equal(system(command), 0);
+	free(f->data);
+	free(f->model);
+	free(f);
+	return 0;
+}
+
+static int try_open(struct fixture *f, const char *path, struct disk_options options,
+		    struct error *err)
+{
+	int ret = disk_open(&f->disk, path, &options, err);
+
+	return ret ? ret : disk_start(f->disk, f->loop, NULL, NULL);
+}
+
+static void open_disk(struct fixture *f, const char *path, struct disk_options options)
+{
+	struct error err = { "" };
+
+	if (try_open(f, path, options, &err))
+		fail_msg("%s", err.text);
+}
+
+static void refused(struct fixture *f, const char *path, struct disk_options options,
+		    const char *why)
+{
+	struct error err = { "" };
+
+	assert_int_not_equal(try_open(f, path, options, &err), 0);
+	if (!strstr(err.text, why))
+		fail_msg("%s", err.text);
+	f->disk = NULL;
+}
+
+static void op_done(struct disk_request *request, int result)
+{
+	struct op *op = container_of(request, struct op, request);
+
+	op->done = true;
+	op->result = result;
+}
+
+static void op_submit(struct fixture *f, struct op *op, enum disk_op what, u64 offset, u64 len)
+{
+	*op = (struct op){ .request = { .op = what,
+					.offset = offset,
+					.len = len,
+					.iov_count = 1,
+					.may_unmap = true,
+					.done = op_done },
+			   .iov = { f->data + offset, len } };
+	op->request.iov = &op->iov;
+	disk_submit(f->disk, &op->request);
+}
+
+static int op_wait(struct fixture *f, struct op *op)
+{
+	disk_flush_queue(f->disk);
+	while (!op->done)
+		loop_poll(f->loop, 1000);
+	return op->result;
+}
+
+static int run(struct fixture *f, enum disk_op what, u64 offset, u64 len)
+{
+	struct op op;
+
+	op_submit(f, &op, what, offset, len);
+	return op_wait(f, &op);
+}
+
+static void create(const char *path, const char *backing, u32 cluster_size)
+{
+	struct image_creation creation = { .format = DISK_FORMAT_QCOW2,
+					   .size = SIZE,
+					   .cluster_size = cluster_size,
+					   .backing = backing,
+					   .backing_format = DISK_FORMAT_QCOW2 };
+	struct error err = { "" };
+
+	if (image_create(path, &creation, &err))
+		fail_msg("%s", err.text);
+}
+
+static void patch(const char *path, off_t at, const void *data, size_t len)
+{
+	int fd = open(path, O_WRONLY);
+
+	assert_int_equal(pwrite(fd, data, len, at), len);
+	close(fd);
+}
+
+static void assert_sound(const char *path)
+{
+	struct image_check check;
+	struct error err = { "" };
+
+	if (image_check(path, false, &check, &err))
+		fail_msg("%s", err.text);
+	if (check.errors)
+		fail_msg("%s", check.first);
+	assert_int_equal(check.leaks, 0);
+}
+
+/* ---- at full speed ---- */
+
+#define AT_ONCE 48
+
+/* What is in flight at a time touches no sector twice: slots of the disk, each with a place. */
+static void submit_some(struct fixture *f, struct op *op, unsigned n, u32 random)
+{
+	u64 slot = SIZE / AT_ONCE / 4096 * 4096;
+	u64 at = n * slot + random % 64 * 4096, len = (1 + random / 64 % 40) * 4096;
+	u32 what = random >> 24 & 7;
+
+	if (what < 5) {
+		memset(f->data + at, random | 1, len);
+		memset(f->model + at, random | 1, len);
+		op_submit(f, op, DISK_WRITE, at, len);
+	} else if (what < 6) {
+		memset(f->model + at, 0, len);
+		op_submit(f, op, DISK_WRITE_ZEROES, at, len);
+	} else if (what < 7) {
+		op_submit(f, op, DISK_READ, at, len);
+	} else {
+		op_submit(f, op, DISK_FLUSH, 0, 0);
+	}
+}
+
+static void assert_model(struct fixture *f)
+{
+	memset(f->data, 0xee, SIZE);
+	assert_int_equal(run(f, DISK_READ, 0, SIZE), 0);
+	assert_memory_equal(f->data, f->model, SIZE);
+}
+
+static void write_at_random(struct fixture *f, unsigned rounds)
+{
+	struct op *ops = calloc(AT_ONCE, sizeof(*ops));
+	u32 random = 7;
+
+	for (unsigned round = 0; round < rounds; round++) {
+		for (unsigned i = 0; i < AT_ONCE; i++) {
+			random = random * 1664525 + 1013904223;
+			submit_some(f, &ops[i], i, random);
+		}
+		for (unsigned i = 0; i < AT_ONCE; i++)
+			assert_int_equal(op_wait(f, &ops[i]), 0);
+	}
+	free(ops);
+}
+
+static void many_requests_at_once_are_each_carried_out(void **state)
+{
+	static const u32 sizes[] = { 512, 4096, 65536, 2097152 };
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+		unlink("a.qcow2");
+		create("a.qcow2", NULL, sizes[i]);
+		memset(f->model, 0, SIZE);
+		open_disk(f, "a.qcow2", (struct disk_options){ 0 });
+		write_at_random(f, 12);
+		assert_model(f);
+		close_disk(f);
+		assert_sound("a.qcow2");
+		open_disk(f, "a.qcow2", (struct disk_options){ .read_only = true });
+		assert_model(f);
+		close_disk(f);
+	}
+}
+
+static void what_was_never_flushed_is_there_after_an_ordinary_end(void **state)
+{
+	struct fixture *f = *state;
+
+	create("a.qcow2", NULL, 0);
+	open_disk(f, "a.qcow2", (struct disk_options){ 0 });
+	memset(f->data, 0x5a, MIB);
+	assert_int_equal(run(f, DISK_WRITE, 0, MIB), 0);
+	memset(f->model, 0x5a, MIB);
+	close_disk(f);
+	open_disk(f, "a.qcow2", (struct disk_options){ 0 });
+	assert_model(f);
+}
+
+static void a_snapshot_disk_leaves_its_file_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct disk_options snapshot = { .snapshot = true };
+
+	create("a.qcow2", NULL, 0);
+	open_disk(f, "a.qcow2", (struct disk_options){ 0 });
+	write_at_random(f, 2);
+	close_disk(f);
+	assert_int_equal(system("truncate -s 24M raw; cksum a.qcow2 raw >before"), 0);
+	open_disk(f, "a.qcow2", snapshot);
+	assert_model(f);
+	write_at_random(f, 4);
+	assert_model(f);
+	close_disk(f);
+	memset(f->model, 0, SIZE);
+	open_disk(f, "raw", snapshot);
+	write_at_random(f, 4);
+	assert_model(f);
+	close_disk(f);
+	assert_int_equal(system("cksum a.qcow2 raw | cmp - before"), 0);
+}
+
+/* ---- chains ---- */
+
+static void a_chain_reads_as_one_disk(void **state)
+{
+	struct fixture *f = *state;
+	char name[20] = "0", next[20];
+
+	create("0", NULL, 0);
+	for (unsigned i = 0;; i++) {
+		open_disk(f, name, (struct disk_options){ 0 });
+		memset(f->data + i * MIB, i + 1, 3 * MIB / 2);
+		memset(f->model + i * MIB, i + 1, 3 * MIB / 2);
+		assert_int_equal(run(f, DISK_WRITE, i * MIB, 3 * MIB / 2), 0);
+		assert_int_equal(run(f, DISK_WRITE_ZEROES, 20 * MIB, MIB), 0);
+		assert_model(f);
+		close_disk(f);
+		if (i == 7)
+			break;
+		snprintf(next, sizeof(next), "%u", i + 1);
+		create(next, name, i % 2 ? 4096 : 0);
+		strcpy(name, next);
+	}
+	open_disk(f, "7", (struct disk_options){ .snapshot = true });
+	assert_model(f);
+	close_disk(f);
+	symlink("7", "eighth");
+	struct image_creation ninth = { .format = DISK_FORMAT_QCOW2,
+					.size = SIZE,
+					.backing = "7",
+					.backing_format = DISK_FORMAT_QCOW2 };
+	struct error err = { "" };
+	assert_int_equal(image_create("8", &ninth, &err), -ELOOP);
+}
+
+static void a_chain_stays_in_its_folder(void **state)
+{
+	struct fixture *f = *state;
+
+	mkdir("in", 0700);
+	create("out.qcow2", NULL, 0);
+	create("in/a.qcow2", "../out.qcow2", 0);
+	refused(f, "in/a.qcow2", (struct disk_options){ 0 }, "is not in its folder");
+	open_disk(f, "in/a.qcow2", (struct disk_options){ .backing_anywhere = true });
+	close_disk(f);
+	/* A link leads where it leads. */
+	assert_int_equal(symlink("../out.qcow2", "in/link"), 0);
+	create("in/b.qcow2", "link", 0);
+	refused(f, "in/b.qcow2", (struct disk_options){ .snapshot = true }, "is not in its folder");
+}
+
+static void an_image_below_itself_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	create("a", NULL, 0);
+	create("b", "a", 0);
+	unlink("a");
+	assert_int_equal(link("b", "a"), 0);
+	refused(f, "b", (struct disk_options){ .read_only = true }, "its own backing file");
+}
+
+/* ---- what an image is ---- */
+
+static void a_guest_cannot_make_its_raw_disk_an_image(void **state)
+{
+	struct fixture *f = *state;
+	char said[500];
+
+	assert_int_equal(system("truncate -s 24M raw"), 0);
+	memcpy(f->data, "QFI\xfb\0\0\0\3", 8);
+	open_disk(f, "raw", (struct disk_options){ 0 });
+	catch_stderr();
+	assert_int_equal(run(f, DISK_WRITE, 0, 64 * KIB), -EPERM);
+	caught_stderr(said, sizeof(said));
+	assert_non_null(strstr(said, "another format's header"));
+	memcpy(f->data, "other", 5);
+	assert_int_equal(run(f, DISK_WRITE, 0, 64 * KIB), 0);
+	close_disk(f);
+	/* Where the user says that it is raw, that stays with the file. */
+	create("raw2", NULL, 0);
+	open_disk(f, "raw2", (struct disk_options){ .format = DISK_FORMAT_RAW });
+	close_disk(f);
+	if (getxattr("raw2", "user.lkvm.format", NULL, 0) < 0)
+		return;
+	refused(f, "raw2", (struct disk_options){ 0 }, "a guest has written it as a raw disk");
+	open_disk(f, "raw2", (struct disk_options){ .format = DISK_FORMAT_QCOW2 });
+	close_disk(f);
+	open_disk(f, "raw2", (struct disk_options){ 0 });
+}
+
+struct wrong {
+	off_t at;
+	u8 value;
+	const char *why;
+};
+
+static void a_header_that_is_wrong_is_refused_by_name(void **state)
+{
+	static const struct wrong wrongs[] = {
+		{ 7, 4, "a version that is neither 2 nor 3" },
+		{ 23, 8, "clusters are not of 512 bytes to 2 MiB" },
+		{ 23, 22, "clusters are not of 512 bytes to 2 MiB" },
+		{ 31, 1, "not whole sectors" },
+		{ 35, 1, "encrypted" },
+		{ 36, 1, "L1 table has too many entries" },
+		{ 25, 1, "L1 table is too small" },
+		{ 47, 1, "L1 table is not at a cluster" },
+		{ 41, 1, "L1 table is not at a cluster" },
+		{ 55, 1, "refcount table is not at a cluster" },
+		{ 59, 0, "refcount table is too large or empty" },
+		{ 56, 1, "refcount table is too large or empty" },
+		{ 45, 1, "overlap" },
+		{ 79, 1, "not closed" },
+		{ 79, 2, "marked corrupt" },
+		{ 79, 4, "external data file" },
+		{ 79, 8, "compressed in an unknown way" },
+		{ 79, 16, "extended L2" },
+		{ 79, 32, "features that lkvm does not know: 0x20" },
+		{ 99, 7, "refcounts are too wide" },
+		{ 103, 96, "impossible length" },
+		{ 63, 1, "snapshot table" },
+	};
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(wrongs); i++) {
+		unlink("a");
+		create("a", NULL, 0);
+		patch("a", wrongs[i].at, &wrongs[i].value, 1);
+		assert_int_equal(system("cksum a >before"), 0);
+		refused(f, "a", (struct disk_options){ 0 }, wrongs[i].why);
+		assert_int_equal(system("cksum a | cmp - before"), 0);
+	}
+}
+
+static u8 byte_at(const char *path, off_t at)
+{
+	int fd = open(path, O_RDONLY);
+	u8 value;
+
+	assert_int_equal(pread(fd, &value, 1, at), 1);
+	close(fd);
+	return value;
+}
+
+static void features_that_a_write_makes_untrue_are_cleared_by_it(void **state)
+{
+	struct fixture *f = *state;
+	u8 bits = 4;
+
+	create("a", NULL, 0);
+	open_disk(f, "a", (struct disk_options){ 0 });
+	assert_int_equal(run(f, DISK_WRITE, 0, 4096), 0);
+	close_disk(f);
+	patch("a", 95, &bits, 1);
+	open_disk(f, "a", (struct disk_options){ 0 });
+	assert_int_equal(run(f, DISK_READ, 0, 4096), 0);
+	assert_int_equal(byte_at("a", 95), 4);
+	assert_int_equal(run(f, DISK_WRITE, 0, 4096), 0);
+	assert_int_equal(byte_at("a", 95), 0);
+}
+
+static void a_cluster_that_is_free_but_used_is_never_written(void **state)
+{
+	struct fixture *f = *state;
+	u64 refcount = 0;
+
+	create("a", NULL, 0);
+	open_disk(f, "a", (struct disk_options){ 0 });
+	memset(f->data, 1, MIB);
+	assert_int_equal(run(f, DISK_WRITE, 0, MIB), 0);
+	close_disk(f);
+	patch("a", 2 * 65536 + 10, &refcount, 2);
+	refused(f, "a", (struct disk_options){ 0 }, "corrupt");
+	open_disk(f, "a", (struct disk_options){ .read_only = true });
+	close_disk(f);
+}
+
+static void an_image_that_was_not_closed_is_repaired_when_asked(void **state)
+{
+	struct fixture *f = *state;
+	struct image_check check;
+	struct error err = { "" };
+	u64 refcounts = 0;
+	u8 dirty = 1;
+
+	create("a", NULL, 0);
+	open_disk(f, "a", (struct disk_options){ 0 });
+	memset(f->data, 1, MIB);
+	memset(f->model, 1, MIB);
+	assert_int_equal(run(f, DISK_WRITE, 0, MIB), 0);
+	close_disk(f);
+	patch("a", 79, &dirty, 1);
+	patch("a", 2 * 65536 + 16, &refcounts, 8);
+	refused(f, "a", (struct disk_options){ 0 }, "--repair");
+	/* What was wrong, and then that nothing is. */
+	assert_int_equal(image_check("a", true, &check, &err), 0);
+	assert_int_equal(check.repaired, 4);
+	assert_int_equal(image_check("a", true, &check, &err), 0);
+	assert_int_equal(check.errors, 0);
+	open_disk(f, "a", (struct disk_options){ 0 });
+	assert_model(f);
+}
+
+/* ---- beside another ---- */
+
+static void read_and_compare(struct fixture *f, const char *what)
+{
+	struct disk_options options = { .read_only = true };
+
+	open_disk(f, "q", options);
+	memset(f->data, 0xee, SIZE);
+	assert_int_equal(run(f, DISK_READ, 0, SIZE), 0);
+	if (memcmp(f->data, f->model, SIZE))
+		fail_msg("%s", what);
+	close_disk(f);
+	/* And written, where it can be. */
+	open_disk(f, "q", (struct disk_options){ 0 });
+	memset(f->data, 0x77, MIB);
+	assert_int_equal(run(f, DISK_WRITE, 5 * MIB + 512, MIB), 0);
+	assert_int_equal(run(f, DISK_DISCARD, 0, 256 * KIB), 0);
+	close_disk(f);
+	if (system("qemu-img check -q q >log 2>&1"))
+		fail_msg("qemu-img check: %s", what);
+}
+
+static void images_of_qemu_img_read_alike_and_are_sound_when_written(void **state)
+{
+	static const char *const options[] = { "compat=0.10",
+					       "compat=1.1,lazy_refcounts=on",
+					       "compat=1.1,refcount_bits=1",
+					       "compat=1.1,refcount_bits=64",
+					       "-c compat=0.10",
+					       "-c compat=1.1",
+					       "-c compat=1.1,compression_type=zstd" };
+	static const char *const sizes[] = { "512", "4k", "64k", "2M" };
+	struct fixture *f = *state;
+
+	if (system("command -v qemu-img >/dev/null"))
+		skip();
+	for (u64 i = 0; i < SIZE / 8; i += 1 + i % 5)
+		((u64 *)f->model)[i] = i / 8192 % 3 ? i * 0x9e3779b97f4a7c15 : 0;
+	memset(f->model + SIZE / 2, 0, SIZE / 4);
+	assert_int_equal(system("truncate -s 24M src"), 0);
+	patch("src", 0, f->model, SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(options) * ARRAY_SIZE(sizes); i++) {
+		const char *option = options[i / ARRAY_SIZE(sizes)];
+		bool packed = !strncmp(option, "-c ", 3);
+		char command[200];
+
+		snprintf(command, sizeof(command),
+			 "qemu-img convert %s -O qcow2 -o %s,cluster_size=%s src q >log 2>&1",
+			 packed ? "-c" : "", option + 3 * packed, sizes[i % ARRAY_SIZE(sizes)]);
+		assert_int_equal(system(command), 0);
+		read_and_compare(f, command);
+	}
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(many_requests_at_once_are_each_carried_out),
+		TEST(what_was_never_flushed_is_there_after_an_ordinary_end),
+		TEST(a_snapshot_disk_leaves_its_file_alone),
+		TEST(a_chain_reads_as_one_disk),
+		TEST(a_chain_stays_in_its_folder),
+		TEST(an_image_below_itself_is_refused),
+		TEST(a_guest_cannot_make_its_raw_disk_an_image),
+		TEST(a_header_that_is_wrong_is_refused_by_name),
+		TEST(features_that_a_write_makes_untrue_are_cleared_by_it),
+		TEST(a_cluster_that_is_free_but_used_is_never_written),
+		TEST(an_image_that_was_not_closed_is_repaired_when_asked),
+		TEST(images_of_qemu_img_read_alike_and_are_sound_when_written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
