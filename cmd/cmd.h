@@ -42,7 +42,7 @@ void cmd_version_help(void);
 int cmd_help(int argc, char **argv);
 void cmd_help_help(void);
 
-extern const struct verb_family iommu_family, vfio_family;
+extern const struct verb_family iommu_family, vfio_family, image_family;
 
 /* NULL if there is none of that name. */
 const struct command *find_command(const char *name);

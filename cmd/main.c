@@ -17,6 +17,7 @@ const struct command commands[] = {
 	{ "resume", "Let a paused VM go on", .run = cmd_resume, .help = cmd_resume_help },
 	{ "iommu", "Look into a running VM's IOMMU", &iommu_family },
 	{ "vfio", "See, check, bind and release the host's PCI devices", &vfio_family },
+	{ "image", "Make, see, check and convert disk images", &image_family },
 	{ "completion", "Print the shell's completion", .run = cmd_completion,
 	  .help = cmd_completion_help },
 	{ "version", "Print the version", .run = cmd_version, .help = cmd_version_help },
@@ -95,9 +96,14 @@ static int finish_output(int status)
 
 int main(int argc, char **argv)
 {
+	/* Longer than any help: the reason why it cannot be written is then that of the last flush.
+	 */
+	static char buffer[64 * KIB];
 	int status;
 
 	hold_standard_fds();
+	if (!isatty(STDOUT_FILENO))
+		setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 	status = finish_output(run_command(argc, argv));
 	log_flush(LOG_FLUSH_MS);
 	return status;
