@@ -69,6 +69,16 @@ bench-net: $(BENCH)/net
 	@$<; tests/bench/net-count $<
 -include $(BENCH)/obj/tests/bench/net.d
 
+# make bench-qcow2           a disk's engine on raw and qcow2 images
+$(BENCH)/qcow2: $(BENCH)/obj/tests/bench/qcow2.o $(BENCH)/librig.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+.PHONY: bench-qcow2
+bench: bench-qcow2
+bench-qcow2: $(BENCH)/qcow2
+	@$<
+-include $(BENCH)/obj/tests/bench/qcow2.d
+
 # make bench-lab             a stock guest's disk with the IOMMU and without, in emulated hosts
 .PHONY: bench-lab
 bench-lab: lab-programs
