@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "catch.h"
-#include "cmocka_all.h"
+#include "test.h"
 #include "disk/disk.h"
 #include "disk/image.h"
 #include "util/log.h"
@@ -217,7 +217,7 @@ static void write_at_random(struct fixture *f, unsigned rounds)
 	free(ops);
 }
 
-static void many_requests_at_once_are_each_carried_out(void **state)
+TEST_WITH(many_requests_at_once_are_each_carried_out, setup, teardown)
 {
 	static const u32 sizes[] = { 512, 4096, 65536, 2097152 };
 	struct fixture *f = *state;
@@ -237,7 +237,7 @@ static void many_requests_at_once_are_each_carried_out(void **state)
 	}
 }
 
-static void what_was_never_flushed_is_there_after_an_ordinary_end(void **state)
+TEST_WITH(what_was_never_flushed_is_there_after_an_ordinary_end, setup, teardown)
 {
 	struct fixture *f = *state;
 
@@ -251,7 +251,7 @@ static void what_was_never_flushed_is_there_after_an_ordinary_end(void **state)
 	assert_model(f);
 }
 
-static void a_snapshot_disk_leaves_its_file_alone(void **state)
+TEST_WITH(a_snapshot_disk_leaves_its_file_alone, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct disk_options snapshot = { .snapshot = true };
@@ -276,7 +276,7 @@ static void a_snapshot_disk_leaves_its_file_alone(void **state)
 
 /* ---- chains ---- */
 
-static void a_chain_reads_as_one_disk(void **state)
+TEST_WITH(a_chain_reads_as_one_disk, setup, teardown)
 {
 	struct fixture *f = *state;
 	char name[20] = "0", next[20];
@@ -308,7 +308,7 @@ static void a_chain_reads_as_one_disk(void **state)
 	assert_int_equal(image_create("8", &ninth, &err), -ELOOP);
 }
 
-static void a_chain_stays_in_its_folder(void **state)
+TEST_WITH(a_chain_stays_in_its_folder, setup, teardown)
 {
 	struct fixture *f = *state;
 
@@ -324,7 +324,7 @@ static void a_chain_stays_in_its_folder(void **state)
 	refused(f, "in/b.qcow2", (struct disk_options){ .snapshot = true }, "is not in its folder");
 }
 
-static void an_image_below_itself_is_refused(void **state)
+TEST_WITH(an_image_below_itself_is_refused, setup, teardown)
 {
 	struct fixture *f = *state;
 
@@ -337,7 +337,7 @@ static void an_image_below_itself_is_refused(void **state)
 
 /* ---- what an image is ---- */
 
-static void a_guest_cannot_make_its_raw_disk_an_image(void **state)
+TEST_WITH(a_guest_cannot_make_its_raw_disk_an_image, setup, teardown)
 {
 	struct fixture *f = *state;
 	char said[500];
@@ -370,7 +370,7 @@ struct wrong {
 	const char *why;
 };
 
-static void a_header_that_is_wrong_is_refused_by_name(void **state)
+TEST_WITH(a_header_that_is_wrong_is_refused_by_name, setup, teardown)
 {
 	static const struct wrong wrongs[] = {
 		{ 7, 4, "a version that is neither 2 nor 3" },
@@ -418,7 +418,7 @@ static u8 byte_at(const char *path, off_t at)
 	return value;
 }
 
-static void features_that_a_write_makes_untrue_are_cleared_by_it(void **state)
+TEST_WITH(features_that_a_write_makes_untrue_are_cleared_by_it, setup, teardown)
 {
 	struct fixture *f = *state;
 	u8 bits = 4;
@@ -435,7 +435,7 @@ static void features_that_a_write_makes_untrue_are_cleared_by_it(void **state)
 	assert_int_equal(byte_at("a", 95), 0);
 }
 
-static void a_cluster_that_is_free_but_used_is_never_written(void **state)
+TEST_WITH(a_cluster_that_is_free_but_used_is_never_written, setup, teardown)
 {
 	struct fixture *f = *state;
 	u64 refcount = 0;
@@ -451,7 +451,7 @@ static void a_cluster_that_is_free_but_used_is_never_written(void **state)
 	close_disk(f);
 }
 
-static void an_image_that_was_not_closed_is_repaired_when_asked(void **state)
+TEST_WITH(an_image_that_was_not_closed_is_repaired_when_asked, setup, teardown)
 {
 	struct fixture *f = *state;
 	struct image_check check;
@@ -499,7 +499,7 @@ static void read_and_compare(struct fixture *f, const char *what)
 		fail_msg("qemu-img check: %s", what);
 }
 
-static void images_of_qemu_img_read_alike_and_are_sound_when_written(void **state)
+TEST_WITH(images_of_qemu_img_read_alike_and_are_sound_when_written, setup, teardown)
 {
 	static const char *const options[] = { "compat=0.10",
 					       "compat=1.1,lazy_refcounts=on",
@@ -529,26 +529,4 @@ static void images_of_qemu_img_read_alike_and_are_sound_when_written(void **stat
 		assert_int_equal(system(command), 0);
 		read_and_compare(f, command);
 	}
-}
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
-int main(void)
-{
-	const struct CMUnitTest tests[] = {
-		TEST(many_requests_at_once_are_each_carried_out),
-		TEST(what_was_never_flushed_is_there_after_an_ordinary_end),
-		TEST(a_snapshot_disk_leaves_its_file_alone),
-		TEST(a_chain_reads_as_one_disk),
-		TEST(a_chain_stays_in_its_folder),
-		TEST(an_image_below_itself_is_refused),
-		TEST(a_guest_cannot_make_its_raw_disk_an_image),
-		TEST(a_header_that_is_wrong_is_refused_by_name),
-		TEST(features_that_a_write_makes_untrue_are_cleared_by_it),
-		TEST(a_cluster_that_is_free_but_used_is_never_written),
-		TEST(an_image_that_was_not_closed_is_repaired_when_asked),
-		TEST(images_of_qemu_img_read_alike_and_are_sound_when_written),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
 }
