@@ -84,13 +84,16 @@ static int run_command(int argc, char **argv)
 static int finish_output(int status)
 {
 	bool failed = ferror(stdout);
+	/* Text that is longer than the buffer has failed before. */
+	int error = failed ? errno : 0;
 
 	errno = 0;
 	failed |= fflush(stdout) != 0;
+	error = errno ? errno : error;
 	/* A reader that went away, as in "| head", wanted no more. */
-	if (!failed || errno == EPIPE)
+	if (!failed || error == EPIPE)
 		return status;
-	log_error("cannot write to standard output: %s", errno ? strerror(errno) : "error");
+	log_error("cannot write to standard output: %s", error ? strerror(error) : "error");
 	return status == EXIT_OK ? EXIT_HOST : status;
 }
 
