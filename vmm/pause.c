@@ -194,6 +194,14 @@ void pause_end(struct vm *vm)
 	vm_unlock(vm);
 }
 
+void pause_for_good(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	if (!vm->devices_paused)
+		pause_devices(vm);
+	pthread_mutex_unlock(&vm->lock);
+}
+
 /* ---- life ---- */
 
 int pause_create(struct vm *vm)

@@ -17,6 +17,11 @@ bool pause_park(struct vcpu *vcpu);
 /* The vCPU's thread begins and ends to run the guest. VM lock not held. */
 void pause_begin(struct vcpu *vcpu);
 void pause_leave(struct vcpu *vcpu);
+/*
+ * The vCPUs have ended and the loop is not served any more: no device begins anything new, on
+ * whatever thread, so that they can be destroyed one after the other. VM lock not held.
+ */
+void pause_for_good(struct vm *vm);
 /* The VM stops: let parked vCPUs see it. VM lock not held. */
 void pause_end(struct vm *vm);
 

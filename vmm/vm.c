@@ -296,7 +296,10 @@ enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error 
 
 void vm_destroy_devices(struct vm *vm)
 {
-	while (vm && !list_empty(&vm->devices)) {
+	if (!vm || list_empty(&vm->devices))
+		return;
+	pause_for_good(vm);
+	while (!list_empty(&vm->devices)) {
 		struct device *device = list_entry(vm->devices.prev, struct device, node);
 
 		list_del(&device->node);

@@ -62,7 +62,8 @@ struct device_ops {
 	int (*seal)(struct device *device);
 	/*
 	 * Begin nothing new: no vCPU runs, and none will before resume(). What was begun goes on.
-	 * Must not block. NULL: it does nothing by itself.
+	 * Must not block. Called also before all devices are destroyed, one after the other. NULL:
+	 * it does nothing by itself.
 	 */
 	void (*pause)(struct device *device);
 	/* Go on where pause() came, kicks that were missed included. NULL if pause is. */

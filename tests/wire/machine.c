@@ -59,6 +59,7 @@ struct vm *wire_create(void)
 
 void wire_destroy(struct vm *vm)
 {
+	pause_for_good(vm);
 	fake_vm_destroy_devices(vm);
 	pause_destroy(vm);
 	fake_vm_destroy(vm);
