@@ -31,7 +31,7 @@ struct loop {
 	pthread_t thread;	 /* whose loop it is */
 	pthread_cond_t progress; /* a handler has run: for loop_wait() */
 	unsigned waiters;
-	_Atomic unsigned wanted; /* threads that wait in loop_lock() */
+	_Atomic unsigned wanted; /* threads that wait in loop_lock(), this one included */
 	int give_up;		 /* borrowed; loop_set_patience() */
 	u64 patience_end;	 /* ms of CLOCK_MONOTONIC; 0: none */
 	bool gave_up;
@@ -112,16 +112,21 @@ void loop_lock(struct loop *loop)
 }
 
 /*
- * Lock held. Unlocking wakes a thread that waits, but we would have the lock again before that
- * runs: a device whose work is never done would keep the lock. Bounded, in case ever more threads
- * come.
+ * Unlocking wakes a thread that waits, but whoever unlocked would have the lock again before that
+ * runs. Bounded, in case ever more threads come.
  */
+void loop_give_way(struct loop *loop)
+{
+	for (unsigned i = 0; i < LOOP_YIELDS && atomic_load(&loop->wanted); i++)
+		sched_yield();
+}
+
+/* Lock held: a device whose work is never done would keep it. */
 static void let_others(struct loop *loop)
 {
 	pthread_mutex_unlock(loop->lock);
-	for (unsigned i = 0; i < LOOP_YIELDS && atomic_load(&loop->wanted); i++)
-		sched_yield();
-	pthread_mutex_lock(loop->lock);
+	loop_give_way(loop);
+	loop_lock(loop);
 }
 
 /* Lock held. Nearly always there is nobody to tell. */
@@ -143,7 +148,7 @@ int loop_poll(struct loop *loop, int timeout_ms)
 	 * turn between two of them. A vCPU thread may remove a source in such a
 	 * gap, so the batch is looked at under the lock only.
 	 */
-	pthread_mutex_lock(loop->lock);
+	loop_lock(loop);
 	if (loop->removals != loop->removals_seen)
 		count = 0;
 	for (loop->next = 0, loop->count = count; loop->next < loop->count;) {

@@ -51,6 +51,11 @@ void loop_remove(struct loop *loop, struct loop_source *source);
  * somebody waits and lets it have its turn, which a mutex alone does not.
  */
 void loop_lock(struct loop *loop);
+/*
+ * Lock not held, by a thread that is about to take it once more: let those who wait for it have it
+ * first, the loop among them. Bounded.
+ */
+void loop_give_way(struct loop *loop);
 
 /* Serve until loop_stop(). Main thread, lock not held. 0, or -errno of epoll_wait(). */
 int loop_run(struct loop *loop);
