@@ -148,7 +148,7 @@ static bool viommu_class_describe(const void *arg, unsigned n, char *line, size_
 	const struct viommu_state *state = arg;
 	struct viommu_counters counters;
 
-	if (n > 1 || !state->viommu)
+	if (n > 2 || !state->viommu)
 		return false;
 	viommu_get_counters(state->viommu, &counters);
 #define N(field) ((unsigned long long)counters.field)
@@ -158,12 +158,15 @@ static bool viommu_class_describe(const void *arg, unsigned n, char *line, size_
 			 "unmaps=%llu refused=%llu",
 			 N(requests), N(attaches), N(detaches), N(probes), N(maps), N(unmaps),
 			 N(refused));
-	else
+	else if (n == 1)
 		snprintf(line, size,
 			 "viommu: mappings=%llu peak=%llu translations=%llu faults=%llu "
 			 "reports-dropped=%llu host-refused=%llu",
 			 N(mappings), N(mappings_peak), N(translations), N(faults),
 			 N(reports_dropped), N(host_refused));
+	else
+		snprintf(line, size, "viommu: polled=%llu sessions=%llu crowded=%llu",
+			 N(poll.found), N(poll.sessions), N(poll.crowded));
 #undef N
 	return true;
 }

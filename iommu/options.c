@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "iommu/viommu.h"
 
+/* A guest that asks for nothing for so long is quiet. */
+#define LONGEST_POLL_US 10000
+
 static const char *const msi_choices[] = { "window", "map", NULL };
+static const char *const poll_choices[] = {
+	[VIRTIO_POLL_OFF] = "off",
+	[VIRTIO_POLL_AUTO] = "auto",
+	[VIRTIO_POLL_ON] = "on",
+	NULL,
+};
 
 static const struct option_spec items[] = {
 	{ 0, "bypass", OPTION_CHOICE, .help = "reach all memory until the guest attaches them",
@@ -16,6 +25,18 @@ static const struct option_spec items[] = {
 		    "guest maps "
 		    "doorbells itself (arm64)",
 	  .choices = msi_choices, OPTION_FIELD(struct viommu_config, msi_map) },
+	{ 0, "poll", OPTION_CHOICE, .help = "look for requests, to spare the guest exits",
+	  .manual = "auto lets a thread look for requests while they come densely, so that the "
+		    "guest need not exit for each, as long as host processors are to spare; on "
+		    "from each request on, whoever else wants the processor; off never. It takes "
+		    "up to a processor more than the guest's own",
+	  .choices = poll_choices, OPTION_FIELD(struct viommu_config, poll),
+	  .preset = VIRTIO_POLL_OFF },
+	{ 0, "poll-us", OPTION_NUMBER, "N", "how long to look for the next request",
+	  .manual = "After how many microseconds without a request that thread sleeps; with auto "
+		    "earlier where requests come faster",
+	  OPTION_FIELD(struct viommu_config, poll_us), .min = 1, .max = LONGEST_POLL_US,
+	  .preset = VIOMMU_POLL_US },
 	{ 0 },
 };
 

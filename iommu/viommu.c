@@ -244,6 +244,11 @@ static void viommu_init_device(struct viommu *viommu, struct dma_space *space)
 	device->space = space;
 	/* Linux spins, interrupts off, until each synchronous request is answered. */
 	device->kick_on_vcpu = true;
+	device->poll = (struct virtio_poll){
+		.mode = viommu->config.poll,
+		.queue = VIOMMU_REQUEST_QUEUE,
+		.limit_us = viommu->config.poll_us ? viommu->config.poll_us : VIOMMU_POLL_US,
+	};
 	for (unsigned i = 0; i < VIOMMU_QUEUES; i++)
 		virtq_init(&viommu->queues[i], VIOMMU_QUEUE_SIZE);
 }
@@ -362,6 +367,7 @@ void viommu_get_counters(const struct viommu *viommu, struct viommu_counters *co
 		.mappings_peak = viommu->mappings_peak,
 		.host_refused = viommu->host_refused,
 		.reports_dropped = viommu->reports_dropped,
+		.poll = viommu->device.poll,
 	};
 	list_for_each(node, &viommu->endpoints) {
 		const struct endpoint *endpoint = list_entry(node, struct endpoint, node);

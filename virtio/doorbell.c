@@ -7,6 +7,7 @@
 
 #include <linux/virtio_config.h>
 
+#include "poller.h"
 #include "transport.h"
 #include "vmm/vm.h"
 
@@ -35,16 +36,26 @@ static void say_dead(struct transport *transport, unsigned index)
 		virtio->name, index);
 }
 
-static void serve(struct transport *transport, unsigned index)
+bool transport_serve(struct transport *transport, unsigned index)
 {
 	transport->vm->activity++;
 	if (!transport_live(transport) || transport->paused)
-		return;
+		return false;
 	/* A queue that is not enabled means: no access to the queue. */
 	if (transport->virtio->queues[index].ready)
 		transport->virtio->ops->kick(transport->virtio, index);
 	else
 		say_dead(transport, index);
+	return transport_live(transport);
+}
+
+static void kicked(struct transport *transport, unsigned index)
+{
+	if (transport->poller && index == transport->virtio->poll.queue &&
+	    transport_live(transport) && !transport->paused &&
+	    transport->virtio->queues[index].ready)
+		poller_kicked(transport->poller);
+	transport_serve(transport, index);
 }
 
 static void doorbell_rang(struct loop_source *source, u32 events)
@@ -53,7 +64,7 @@ static void doorbell_rang(struct loop_source *source, u32 events)
 	u64 count;
 
 	if (read(source->fd, &count, sizeof(count)) == sizeof(count))
-		serve(doorbell->transport, doorbell->index);
+		kicked(doorbell->transport, doorbell->index);
 }
 
 static int doorbell_make(struct doorbell *doorbell)
@@ -135,7 +146,7 @@ void transport_notified(struct transport *transport, u32 queue)
 	if (queue >= transport->virtio->queue_count || !transport_live(transport))
 		return;
 	if (transport->virtio->kick_on_vcpu)
-		serve(transport, queue);
+		kicked(transport, queue);
 	else
 		doorbell_ring(&transport->doorbells[queue]);
 }
@@ -155,6 +166,8 @@ void transport_pause(struct transport *transport, u32 why, bool paused)
 	transport->virtio->paused = transport->paused;
 	if (!old == !transport->paused)
 		return;
+	if (transport->paused)
+		poller_stop(transport->poller);
 	if (transport->virtio->ops->pause)
 		transport->virtio->ops->pause(transport->virtio);
 	/* Kicks may have come and gone unserved: a ring that is looked at for nothing is no harm.

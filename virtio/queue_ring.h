@@ -30,6 +30,11 @@ struct virtq_ring_ops {
 	int (*fill)(struct virtq_ring *ring, u64 token, u32 written);
 	/* Show all that was filled, at once. */
 	int (*flush)(struct virtq_ring *ring);
+	/*
+	 * Where to see that chains may have come: a field of 2 bytes that changes with each. It is
+	 * read without the VM lock. NULL: not known now.
+	 */
+	const u16 *(*watch)(struct virtq_ring *ring);
 	/* 1: the driver wants an interrupt for what was pushed since this was last asked; or 0. */
 	int (*should_interrupt)(struct virtq_ring *ring);
 };
@@ -41,6 +46,7 @@ struct virtq_ring {
 	u16 size;
 	bool indirect;	/* VIRTIO_F_INDIRECT_DESC negotiated */
 	bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */
+	bool polled;	/* somebody watches it: where pop finds nothing, no kick is asked for */
 	u32 in_flight;	/* chains popped, not pushed: never more than size */
 };
 
@@ -141,6 +147,23 @@ static inline int virtq_should_interrupt(struct virtq *queue)
 	if (!virtq_usable(queue))
 		return 0;
 	return virtq_answer(queue, queue->ring->ops->should_interrupt(queue->ring));
+}
+
+/* ---- for who polls ---- */
+
+/* As the layout's watch. */
+static inline const u16 *virtq_watch(struct virtq *queue)
+{
+	return virtq_usable(queue) ? queue->ring->ops->watch(queue->ring) : NULL;
+}
+
+/*
+ * The driver is told when the queue is next found empty: that it need not kick, or that it must.
+ * A queue begins as one that is not polled.
+ */
+static inline void virtq_set_polled(struct virtq *queue, bool polled)
+{
+	queue->ring->polled = polled;
 }
 
 /* ---- what layouts do with a chain ---- */

@@ -23,6 +23,8 @@ struct split {
 	u16 seen_avail; /* the driver's avail index when we last read it */
 	u16 next_used;	/* used index as we wrote it last */
 	u16 filled;	/* used elements from there on that the driver has not been shown */
+	bool unasked;	/* the driver has been told not to kick */
+	u16 asked_at;	/* and with what avail_event */
 	u16 signalled;	/* used index when we last looked whether to interrupt */
 	/*
 	 * Host addresses of the rings, good while the space has this generation; NULL
@@ -86,6 +88,35 @@ static inline int used_store(struct split *split, u32 at, u16 value)
 	return 0;
 }
 
+/* A driver that sees an event index so far behind for more than half a round would kick. */
+#define EVENT_BEHIND 0x4000
+
+/*
+ * "Available Buffer Notification Suppression": somebody watches the ring. An event index lies
+ * behind and stays there, but that the driver catches up with it once in 65536 chains.
+ */
+static int ask_for_none(struct split *split)
+{
+	const u16 event = split->next_avail - 1;
+
+	if (split->unasked &&
+	    (!split->ring.event_idx || (u16)(event - split->asked_at) < EVENT_BEHIND))
+		return 0;
+	split->unasked = true;
+	split->asked_at = event;
+	if (split->ring.event_idx)
+		return used_store(split, USED_SIZE(split->ring.size) - 2, event);
+	return used_store(split, offsetof(struct vring_used, flags), VRING_USED_F_NO_NOTIFY);
+}
+
+static int ask_for_kick(struct split *split)
+{
+	split->unasked = false;
+	if (split->ring.event_idx)
+		return used_store(split, USED_SIZE(split->ring.size) - 2, split->next_avail);
+	return used_store(split, offsetof(struct vring_used, flags), 0);
+}
+
 /*
  * Whether there are chains to take. When there are none, ask for a kick at the next one
  * ("Available Buffer Notification Suppression") and look once more: it may have come before the
@@ -108,9 +139,12 @@ static int chains_available(struct split *split)
 		split->seen_avail = idx;
 		if (idx != split->next_avail)
 			return 1;
-		if (asked || !split->ring.event_idx)
+		if (split->ring.polled)
+			return ask_for_none(split);
+		/* Flags say it once; an event index each time. */
+		if (asked || (!split->ring.event_idx && !split->unasked))
 			return 0;
-		if (used_store(split, USED_SIZE(split->ring.size) - 2, split->next_avail))
+		if (ask_for_kick(split))
 			return -EFAULT;
 		asked = true;
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -251,6 +285,14 @@ static int split_has_more(struct virtq_ring *ring)
 	return chains_available(split);
 }
 
+static const u16 *split_watch(struct virtq_ring *ring)
+{
+	struct split *split = split_of(ring);
+
+	find_rings(split);
+	return split->host_avail ? split->host_avail + offsetof(struct vring_avail, idx) / 2 : NULL;
+}
+
 /* ---- giving back ---- */
 
 /* A field of a used element. */
@@ -328,6 +370,7 @@ static int split_should_interrupt(struct virtq_ring *ring)
 static const struct virtq_ring_ops split_ops = {
 	.pop = split_pop,
 	.has_more = split_has_more,
+	.watch = split_watch,
 	.push = split_push,
 	.fill = split_fill,
 	.flush = split_flush,

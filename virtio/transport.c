@@ -6,6 +6,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 
+#include "poller.h"
 #include "queue_ring.h"
 #include "transport.h"
 #include "util/range.h"
@@ -76,6 +77,7 @@ static void shut(struct transport *transport)
 
 	/* From here on nothing is pushed, whatever completes. */
 	virtio->resetting = true;
+	poller_stop(transport->poller);
 	for (unsigned i = 0; i < virtio->queue_count; i++) {
 		doorbell_silence(&transport->doorbells[i]);
 		virtio->queues[i].ready = false;
@@ -185,6 +187,8 @@ static bool let_go(struct transport *transport, struct virtq *queue)
 	struct virtio_device *virtio = transport->virtio;
 
 	if (!queue->stopping) {
+		if (queue == &virtio->queues[virtio->poll.queue])
+			poller_stop(transport->poller);
 		/* As in shut(): what completes now is not pushed. */
 		queue->ready = false;
 		queue->stopping = true;
@@ -304,6 +308,11 @@ int transport_init(struct transport *transport, struct vm *vm, struct virtio_dev
 			return -ENOMEM;
 		}
 	}
+	if (virtio->poll.mode != VIRTIO_POLL_OFF &&
+	    poller_create(&transport->poller, transport, transport_serve)) {
+		transport_destroy(transport);
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -315,6 +324,7 @@ void transport_adopt(struct transport *transport, const struct virtio_transport_
 
 void transport_destroy(struct transport *transport)
 {
+	poller_destroy(transport->poller);
 	for (unsigned i = 0; i < transport->virtio->queue_count; i++)
 		doorbell_close(&transport->doorbells[i]);
 	for (unsigned i = 0; i < transport->virtio->queue_count; i++)

@@ -12,6 +12,7 @@
 #include "virtio/device.h"
 #include "vmm/loop.h"
 
+struct poller;
 struct transport;
 struct vm;
 
@@ -41,6 +42,7 @@ struct transport {
 	u32 paused;	      /* why no queue is served: transport_pause() */
 	u32 device_features_sel, driver_features_sel, queue_sel;
 	struct doorbell *doorbells; /* queue_count of them, owned */
+	struct poller *poller;	    /* owned; NULL: no queue is polled */
 };
 
 /* *@transport is all zero. @virtio: still the caller's. @endpoint: as virtio_mmio_create().
@@ -105,6 +107,9 @@ void transport_config_write(struct transport *transport, u64 offset, u64 value, 
 bool transport_live(const struct transport *transport);
 /* A kick of queue @queue, which need not exist, came to us. */
 void transport_notified(struct transport *transport, u32 queue);
+/* Serve queue @queue, which exists, as after a kick. False: the device has stopped, or is paused.
+ */
+bool transport_serve(struct transport *transport, unsigned queue);
 /* For struct virtio_transport_ops. */
 void transport_kick_again(struct virtio_device *virtio, unsigned queue);
 int transport_take_doorbell(struct virtio_device *virtio, unsigned queue);

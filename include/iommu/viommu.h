@@ -24,7 +24,12 @@ struct viommu_config {
 	u64 max_mappings;      /* in all domains together; 0: VIOMMU_DEFAULT_MAPPINGS */
 	bool msi_map;	       /* no MSI property (arm64): vmm/windows.h's, not the IOMMU's */
 	unsigned address_bits; /* of a guest physical address */
+	enum virtio_poll_mode poll;
+	u64 poll_us; /* the longest wait for the next request while polling; 0: VIOMMU_POLL_US */
 };
+
+/* As long as KVM itself polls for a halted vCPU. */
+#define VIOMMU_POLL_US 200
 
 /* 64 bytes each at most: 64 MiB if a guest uses them all. */
 #define VIOMMU_DEFAULT_MAPPINGS (1ULL << 20)
@@ -65,6 +70,7 @@ struct viommu_counters {
 	u64 faults;	     /* accesses refused */
 	u64 host_refused;    /* changes that a listener refused */
 	u64 reports_dropped; /* faults for which the event queue had no buffer */
+	struct virtio_poll poll;
 };
 
 void viommu_get_counters(const struct viommu *viommu, struct viommu_counters *counters);

@@ -7,7 +7,8 @@
  * and is called through its ops. It takes chains off its queues, gives them
  * back, and calls virtio_device_interrupt(). It does not know its transport.
  *
- * All calls with the VM lock held: on the main thread or on a vCPU's.
+ * All calls with the VM lock held: on the main thread, on a vCPU's, or on one that polls a queue
+ * (struct virtio_poll).
  */
 #ifndef VIRTIO_DEVICE_H
 #define VIRTIO_DEVICE_H
@@ -78,6 +79,27 @@ struct virtio_transport_ops {
 	void (*return_doorbell)(struct virtio_device *device, unsigned queue);
 };
 
+enum virtio_poll_mode {
+	VIRTIO_POLL_OFF,
+	VIRTIO_POLL_AUTO, /* when kicks come densely and there is a processor to spare */
+	VIRTIO_POLL_ON,	  /* from each kick on, wherever there is more than one processor */
+};
+
+/*
+ * That a thread watches a queue of the device's instead of waiting for kicks, as long as requests
+ * follow each other (virtio/poller.h). ops->kick() may then come on that thread.
+ */
+struct virtio_poll {
+	/* The device's, constant. */
+	enum virtio_poll_mode mode;
+	unsigned queue;
+	u32 limit_us; /* the longest wait for the next request: 1 or more unless off */
+	/* Counters for people. */
+	u64 found;    /* times that there was something new, without a kick */
+	u64 sessions; /* times that polling began */
+	u64 crowded;  /* times that it ended, or did not begin, as processors were short */
+};
+
 struct virtio_device {
 	/* Set by the device before it meets its transport, then constant. */
 	const struct virtio_device_ops *ops;
@@ -94,6 +116,7 @@ struct virtio_device {
 	 * loop: for a device whose driver spins until it is served.
 	 */
 	bool kick_on_vcpu;
+	struct virtio_poll poll;
 
 	/* The transport's. */
 	const struct virtio_transport_ops *transport; /* NULL: none yet */

@@ -83,6 +83,30 @@ TEST(options_are_read)
 	assert_int_equal(config.max_mappings, 0x100);
 }
 
+TEST(options_of_polling_are_read)
+{
+	char off[] = "poll=off", none[] = "", on[] = "poll=on,poll-us=50", both[] = "poll=auto",
+	     maybe[] = "poll=maybe", bare[] = "poll", zero[] = "poll-us=0",
+	     long_wait[] = "poll-us=10001";
+	struct viommu_config config;
+	struct error err = { "" };
+
+	assert_int_equal(read_options(&config, none, NULL), 0);
+	assert_int_equal(config.poll, VIRTIO_POLL_OFF);
+	assert_int_equal(read_options(&config, off, NULL), 0);
+	assert_int_equal(config.poll, VIRTIO_POLL_OFF);
+	assert_int_equal(config.poll_us, VIOMMU_POLL_US);
+	assert_int_equal(read_options(&config, on, NULL), 0);
+	assert_int_equal(config.poll, VIRTIO_POLL_ON);
+	assert_int_equal(config.poll_us, 50);
+	assert_int_equal(read_options(&config, both, NULL), 0);
+	assert_int_equal(config.poll, VIRTIO_POLL_AUTO);
+	assert_int_equal(read_options(&config, maybe, &err), -EINVAL);
+	assert_int_equal(read_options(&config, bare, NULL), -EINVAL);
+	assert_int_equal(read_options(&config, zero, NULL), -EINVAL);
+	assert_int_equal(read_options(&config, long_wait, &err), -EINVAL);
+}
+
 TEST(options_that_are_none_are_refused_with_a_line)
 {
 	char slip[] = "bypas=on", value[] = "bypass=maybe", bare[] = "msi",
