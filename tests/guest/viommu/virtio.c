@@ -92,11 +92,14 @@ void queue_add(struct queue *queue, u16 first, const struct segment *segments, u
 	barrier();
 }
 
+/* "Available Buffer Notification Suppression": the device need not want one. */
 void queue_kick(const struct queue *queue)
 {
 	const u64 doorbell = queue->device->doorbells[queue->index];
 
-	barrier();
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (queue->used[0] & VRING_USED_F_NO_NOTIFY)
+		return;
 	if (queue->device->wide_doorbell)
 		*(volatile u32 *)doorbell = queue->index;
 	else
