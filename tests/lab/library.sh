@@ -73,7 +73,7 @@ lab_run() {	# lab_run FETCHED MIB ARGUMENT...: run the host, with these further 
 	local fetched=$1 mem=${MEM:-$2} status
 	shift 2
 	# shellcheck disable=SC2086
-	timeout "${TIMEOUT:-300}" $qemu -accel tcg,thread=multi $machine -smp 1 -m "$mem" -nodefaults \
+	timeout "${TIMEOUT:-300}" $qemu -accel tcg,thread=multi $machine -smp "${CPUS:-1}" -m "$mem" -nodefaults \
 		-no-user-config -display none -serial stdio -no-reboot -kernel "$fetched/kernel" -initrd "$out/initrd" \
 		-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${APPEND:-}" "$@" </dev/null &
 	emulator=$!
