@@ -31,6 +31,7 @@ bench-store: $(BENCH)/store
 	@$<
 
 # make bench-pairs           MAP+UNMAP pairs through a real ring, and ATTACH, in this process
+# make bench-polled          one request while a thread polls for it
 # make bench-dma             a device's accesses behind the IOMMU, with its TLB and without
 # The fake machine and driver of the wire tests, without their sanitizers and without cmocka.
 BENCH_RIG := $(patsubst %.c,$(BENCH)/obj/%.o,$(CORE_SRC) $(addprefix tests/wire/,machine.c driver.c iommu_driver.c) \
@@ -40,14 +41,14 @@ $(BENCH)/obj/%.o: %.c Makefile tests/bench/bench.mk | $(SYSROOT_DONE)
 	$(Q)$(CC) $(CPPFLAGS) -Itests/bench/include -Itests/include $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BENCH)/librig.a: $(BENCH_RIG)
 	$(Q)rm -f $@; $(AR) rcs $@ $(filter-out %/vmm/irq.o %/vmm/ioevent.o,$^)
-$(BENCH)/pairs $(BENCH)/dma: $(BENCH)/%: $(BENCH)/obj/tests/bench/%.o $(BENCH)/librig.a
+$(BENCH)/pairs $(BENCH)/polled $(BENCH)/dma: $(BENCH)/%: $(BENCH)/obj/tests/bench/%.o $(BENCH)/librig.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
-.PHONY: bench-pairs bench-dma
-bench: bench-pairs bench-dma
-bench-pairs bench-dma: bench-%: $(BENCH)/%
+.PHONY: bench-pairs bench-polled bench-dma
+bench: bench-pairs bench-polled bench-dma
+bench-pairs bench-polled bench-dma: bench-%: $(BENCH)/%
 	@$<
--include $(BENCH_RIG:.o=.d) $(BENCH)/obj/tests/bench/pairs.d $(BENCH)/obj/tests/bench/dma.d
+-include $(BENCH_RIG:.o=.d) $(BENCH)/obj/tests/bench/pairs.d $(BENCH)/obj/tests/bench/polled.d $(BENCH)/obj/tests/bench/dma.d
 
 # make bench-blk             disk reads of 4 KiB through the ring, and their instructions
 $(BENCH)/blk: $(BENCH)/obj/tests/bench/blk.o $(BENCH)/librig.a
