@@ -22,10 +22,11 @@ struct p9_device {
 	struct folder *folder; /* owned */
 	struct p9 *p9;	       /* owned */
 	char name[32];
+	/* As struct virtio_9p_config, whose tag has no size. */
 	struct {
-		struct virtio_9p_config head;
+		__virtio16 tag_len;
 		char tag[VIRTIO_P9_TAG];
-	} config;
+	} __attribute__((packed)) config;
 };
 
 static struct p9_device *to_p9(struct message_device *device)
@@ -113,13 +114,13 @@ static void fill(struct p9_device *p9, const char *tag, unsigned number, struct 
 	size_t len = strnlen(tag, VIRTIO_P9_TAG);
 
 	snprintf(p9->name, sizeof(p9->name), "virtio-9p %u", number);
-	p9->config.head.tag_len = cpu_to_virtio16(len);
+	p9->config.tag_len = cpu_to_virtio16(len);
 	memcpy(p9->config.tag, tag, len);
 	p9->messages.device = (struct virtio_device){
 		.name = p9->name,
 		.id = VIRTIO_ID_9P,
 		.features = 1ULL << VIRTIO_9P_MOUNT_TAG,
-		.config_size = sizeof(p9->config.head) + len,
+		.config_size = sizeof(p9->config.tag_len) + len,
 		.queue_count = 1,
 		.space = space,
 	};
