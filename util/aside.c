@@ -88,9 +88,10 @@ static int child_main(void *arg)
  * The child runs on this thread's thread-local storage, and so may call what a thread may; this
  * thread, all its signals blocked, stays in one system call meanwhile. The child is not in our
  * thread group, so we can end without it. (CLONE_VFORK would wait as well, but a thread in that
- * cannot be stopped, and a shell would wait for it.)
+ * cannot be stopped, and a shell would wait for it.) The thread sanitizer takes what the child does
+ * for this thread's, and loses what this one did before.
  */
-static void *thread_main(void *arg)
+static __attribute__((no_sanitize("thread"))) void *thread_main(void *arg)
 {
 	struct aside *aside = arg;
 	int flags = CLONE_FLAGS | (aside->config.shares_files ? CLONE_FILES : 0);
