@@ -19,7 +19,7 @@
  * the output and then the disks, or that it does nothing at all. After a signal the VM must stop
  * soon, and has time then to write what the guest gave it.
  */
-#define TIMEOUT_PATIENCE 250
+#define TIMEOUT_PATIENCE 150
 #define TIMEOUT_DEADLINE 700
 #define DISK_PATIENCE	 10000
 #define STOP_DEADLINE	 3000
