@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,7 +103,10 @@ static void *run(void *arg)
 {
 	struct net_child *child = arg;
 	pid_t pid = 0;
-	int ret = spawn(child, &pid);
+	int ret;
+
+	prctl(PR_SET_NAME, "net-user");
+	ret = spawn(child, &pid);
 
 	/* The program's end of the socket is the program's alone, so that its death is seen. */
 	close(child->fd);
@@ -138,7 +142,6 @@ int net_child_start(struct net_child **out, const char *path, const struct net_u
 		free(child);
 		return -ret;
 	}
-	pthread_setname_np(child->thread, "net-user");
 	*out = child;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -367,6 +368,7 @@ static void *poller_main(void *arg)
 	struct poller *poller = arg;
 	struct session session;
 
+	prctl(PR_SET_NAME, "poller");
 	for (;;) {
 		while (sem_wait(&poller->wake))
 			;
@@ -389,7 +391,6 @@ static int start_thread(struct poller *poller)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret)
 		return ret;
-	pthread_setname_np(poller->thread, "poller");
 	poller->has_thread = true;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "panic.h"
@@ -87,11 +88,21 @@ static void boot_and_run(struct vcpu *vcpu)
 	vcpu_run(vcpu);
 }
 
+/* By the thread itself: for another's name, the C library opens a file of /proc. */
+static void name_thread(const struct vcpu *vcpu)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "vcpu-%u", vcpu->index % 1000);
+	prctl(PR_SET_NAME, name);
+}
+
 static void *first_vcpu_thread(void *arg)
 {
 	struct vm *vm = arg;
 	struct vm_setup *setup = vm->setup;
 
+	name_thread(vm->vcpus[0]);
 	setup->result = setup_kvm(vm, &setup->err);
 	sem_post(&setup->done);
 	while (sem_wait(&setup->go))
@@ -103,6 +114,7 @@ static void *first_vcpu_thread(void *arg)
 
 static void *vcpu_thread(void *arg)
 {
+	name_thread(arg);
 	boot_and_run(arg);
 	return NULL;
 }
@@ -112,7 +124,6 @@ static void *vcpu_thread(void *arg)
 
 static int start_thread(struct vcpu *vcpu, void *(*body)(void *), void *arg, struct error *err)
 {
-	char name[16];
 	pthread_attr_t attr;
 	int ret;
 
@@ -124,8 +135,6 @@ static int start_thread(struct vcpu *vcpu, void *(*body)(void *), void *arg, str
 		return error_set(err, -ret, "cannot start a vCPU's thread: %s%s", strerror(ret),
 				 ret == EAGAIN ? "; " THREADS_REMEDY : "");
 	vcpu->started = true;
-	snprintf(name, sizeof(name), "vcpu-%u", vcpu->index % 1000);
-	pthread_setname_np(vcpu->thread, name);
 	return 0;
 }
 

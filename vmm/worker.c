@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "util/aside.h"
@@ -104,7 +105,10 @@ static void worker_main(void *arg)
 
 static void *thread_main(void *arg)
 {
-	worker_main(arg);
+	struct worker *worker = arg;
+
+	prctl(PR_SET_NAME, worker->options.name);
+	worker_main(worker);
 	return NULL;
 }
 
@@ -119,10 +123,8 @@ static void crew_main(void *arg)
 	unsigned count = 0;
 
 	while (count < worker->options.threads &&
-	       !pthread_create(&threads[count], NULL, thread_main, worker)) {
-		pthread_setname_np(threads[count], worker->options.name);
+	       !pthread_create(&threads[count], NULL, thread_main, worker))
 		count++;
-	}
 	if (!count)
 		worker_serve(worker, NULL);
 	while (count)
@@ -193,8 +195,6 @@ static int worker_start_thread(struct worker *worker, struct worker_thread *thre
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = -pthread_create(&thread->thread, NULL, thread_main, worker);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!ret)
-		pthread_setname_np(thread->thread, worker->options.name);
 	return ret;
 }
 
