@@ -91,8 +91,8 @@ check-lab-x86 check-lab-arm64: check-lab-%: lab-programs
 	@tests/lab/run $*
 # One after the other: they share the version file's rule and the sysroot.
 lab-programs:
-	@$(MAKE) --no-print-directory STATIC=1 ARCH=x86 lkvm
-	@$(MAKE) --no-print-directory STATIC=1 ARCH=arm64 lkvm
+	@$(MAKE) --no-print-directory ARCH=x86 lkvm
+	@$(MAKE) --no-print-directory ARCH=arm64 lkvm
 
 # make check-lab-folders     shared folders in stock guests of both architectures: one table for each
 .PHONY: check-lab-folders

@@ -9,7 +9,7 @@
 #   /dev/vda         DISK, if that is set
 #
 # and the functions of init. Its console comes out of stdout. Environment: LKVM the program to test, static
-# (build/ARCH/lkvm-static); KERNELS where fetch-kernels puts things (build/kernels), KERNEL_VERSION as there; DISK an
+# (build/ARCH/lkvm); KERNELS where fetch-kernels puts things (build/kernels), KERNEL_VERSION as there; DISK an
 # image file; OLD=1; MEM in MiB; TIMEOUT in seconds; GIC=2 for an arm64 host with a GICv2; APPEND for the host's command line.
 # ADD and GUEST_ADD: folders that go into the host and its guest; HOST_MODULES and GUEST_MODULES: what they load besides.
 # shellcheck source-path=SCRIPTDIR source=library.sh

@@ -10,7 +10,7 @@ top=$(cd "$here/../.." && pwd)
 arch=$1 host=$2 guest=$3
 kernels=${KERNELS:-$top/build/kernels}
 # shellcheck disable=SC2034
-lkvm=${LKVM:-$top/build/$arch/lkvm-static}
+lkvm=${LKVM:-$top/build/$arch/lkvm}
 
 lab_refuse() {	# lab_refuse MESSAGE: end, with a mistake of the caller's
 	echo "$me: $1" >&2
