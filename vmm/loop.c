@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/loop.h"
+#include "loop_private.h"
 
 #define LOOP_BATCH  16
 #define LOOP_YIELDS 100
@@ -35,6 +35,7 @@ struct loop {
 	int give_up;		 /* borrowed; loop_set_patience() */
 	u64 patience_end;	 /* ms of CLOCK_MONOTONIC; 0: none */
 	bool gave_up;
+	struct loop_timers timers;
 };
 
 int loop_create(struct loop **out, pthread_mutex_t *lock)
@@ -48,6 +49,7 @@ int loop_create(struct loop **out, pthread_mutex_t *lock)
 	loop->lock = lock;
 	loop->thread = pthread_self();
 	loop->give_up = -1;
+	list_init(&loop->timers.list);
 	pthread_cond_init(&loop->progress, NULL);
 	loop->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -71,6 +73,11 @@ void loop_destroy(struct loop *loop)
 		close(loop->stop_fd);
 	pthread_cond_destroy(&loop->progress);
 	free(loop);
+}
+
+struct loop_timers *loop_timers(struct loop *loop)
+{
+	return &loop->timers;
 }
 
 static int loop_control(struct loop *loop, int op, struct loop_source *source)

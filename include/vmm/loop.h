@@ -13,7 +13,7 @@
 
 #include <pthread.h>
 
-#include "util/types.h"
+#include "util/list.h"
 
 struct loop;
 struct loop_source;
@@ -87,14 +87,16 @@ bool loop_gave_up(const struct loop *loop);
 int loop_poll(struct loop *loop, int timeout_ms);
 
 /*
- * A one-shot timer on CLOCK_MONOTONIC. Lives inside its owner. Its file descriptor is made by
- * loop_timer_create() and closed by loop_timer_destroy(), so that arming it can neither fail nor
- * block. All calls have the locking of loop_add().
+ * A one-shot timer on CLOCK_MONOTONIC. Lives inside its owner. All timers of a loop share one
+ * file descriptor, which loop_timer_create() makes for the first one, so that arming a timer can
+ * neither fail nor block. All calls have the locking of loop_add().
  */
 struct loop_timer {
-	struct loop_source source; /* loop.c's */
-	struct loop *loop;	   /* borrowed; NULL: not created */
+	struct list_node node; /* of the loop's timers */
+	struct loop *loop;     /* borrowed; NULL: not created */
+	u64 at;		       /* ns of CLOCK_MONOTONIC, where armed */
 	bool armed;
+	bool due; /* its time has come, and it is called next */
 	/* Main thread, VM lock held; the timer is no longer armed and may be armed again. */
 	void (*expired)(struct loop_timer *timer);
 };
@@ -108,5 +110,7 @@ void loop_timer_destroy(struct loop_timer *timer);
 void loop_timer_arm(struct loop_timer *timer, u64 nanoseconds);
 /* Once it returns, expired() will not be called until the timer is armed again. */
 void loop_timer_disarm(struct loop_timer *timer);
+/* In ns; 0: it is due, or not armed. For tests. */
+u64 loop_timer_left(const struct loop_timer *timer);
 
 #endif

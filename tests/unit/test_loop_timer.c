@@ -90,6 +90,55 @@ TEST_WITH(a_disarmed_timer_is_not_called_for_an_expiry_at_hand, setup, teardown)
 	loop_timer_destroy(&b.timer);
 }
 
+/* They share a descriptor: the later one must not take the earlier one's place, nor be forgotten.
+ */
+TEST_WITH(each_of_several_timers_expires_at_its_own_time, setup, teardown)
+{
+	struct probe late = { 0 }, soon = { 0 }, never = { 0 };
+
+	assert_int_equal(loop_timer_create(&late.timer, *state, on_expired), 0);
+	assert_int_equal(loop_timer_create(&soon.timer, *state, on_expired), 0);
+	assert_int_equal(loop_timer_create(&never.timer, *state, on_expired), 0);
+	loop_timer_arm(&never.timer, ~0ull);
+	loop_timer_arm(&soon.timer, 0);
+	loop_timer_arm(&late.timer, 30 * MILLISECOND);
+	loop_poll(*state, 60000);
+	assert_int_equal(soon.calls, 1);
+	while (!late.calls)
+		loop_poll(*state, 60000);
+	assert_int_equal(late.calls + soon.calls, 2);
+	assert_true(never.timer.armed && loop_timer_left(&never.timer) > HOUR);
+	loop_timer_destroy(&soon.timer);
+	loop_timer_arm(&late.timer, 0);
+	assert_int_equal(loop_poll(*state, 60000), 1);
+	assert_int_equal(late.calls, 2);
+	loop_timer_destroy(&late.timer);
+	loop_timer_destroy(&never.timer);
+}
+
+static struct loop_timer other;
+
+static void destroy_all(struct loop_timer *timer)
+{
+	loop_timer_destroy(timer);
+	loop_timer_destroy(&other);
+}
+
+TEST_WITH(the_last_timers_may_be_destroyed_when_they_expire, setup, teardown)
+{
+	struct loop_timer timer;
+
+	assert_int_equal(loop_timer_create(&timer, *state, destroy_all), 0);
+	assert_int_equal(loop_timer_create(&other, *state, destroy_all), 0);
+	loop_timer_arm(&timer, 0);
+	loop_timer_arm(&other, 0);
+	assert_int_equal(loop_poll(*state, 60000), 1);
+	/* And the descriptor comes anew. */
+	assert_int_equal(loop_timer_create(&timer, *state, destroy_all), 0);
+	loop_timer_arm(&timer, 0);
+	assert_int_equal(loop_poll(*state, 60000), 1);
+}
+
 TEST_WITH(destroying_a_timer_that_was_never_created_is_harmless, setup, teardown)
 {
 	struct loop_timer timer = { 0 };
