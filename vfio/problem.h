@@ -20,7 +20,7 @@ void vfio_problem_not_remapped(struct vfio_problem *problem, const char *name);
 /* Whether this user may lock @bytes of memory for devices; else why not. */
 bool vfio_problem_memlock(struct vfio_problem *problem, u64 bytes);
 
-/* Who has @node open, as "process 77 (lkvm)"; "" if that is nobody whom we may see. */
+/* The process that has @node open, as "process 77 (lkvm)"; "" if we see none. */
 void vfio_find_opener(const struct vfio_paths *paths, const char *node, char text[64]);
 void vfio_find_group_opener(const struct vfio_paths *paths, int group, char text[64]);
 

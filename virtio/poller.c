@@ -260,8 +260,9 @@ static bool serve_queue(struct poller *poller, struct session *session)
 enum look { NOTHING, CHANGED, STOPPED };
 
 /*
- * For a microsecond or so. Whoever takes @at away sees that we look and waits, or we see that it
- * was taken away: both sides write first and then read, and all four are sequentially consistent.
+ * For a microsecond or so. Either the thread that takes @at away sees that we look, and waits, or
+ * we see that it was taken away: both sides write first and then read, and all four accesses are
+ * sequentially consistent.
  */
 static enum look look(struct poller *poller, struct session *session)
 {

@@ -33,7 +33,7 @@ int tty_open(int fd, int flags)
 	return tcgetsid(fd) == getsid(0) ? open("/dev/tty", flags) : -1;
 }
 
-/* Whoever has the terminal now wants it as it is: in the background it is not put back. */
+/* In the background it is not put back: the process that has the terminal now wants it as it is. */
 void terminal_lend(void)
 {
 	if (!raw_mode)

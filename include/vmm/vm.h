@@ -46,7 +46,7 @@ enum vm_stop {
 	VM_HOST_ERROR, /* KVM or the host failed us */
 };
 
-/* Who wants the VM to pause: it goes on when nobody does. */
+/* The reasons for a pause: the VM goes on when there is none left. */
 #define VM_PAUSE_USER (1u << 0) /* somebody who controls it */
 #define VM_PAUSE_HOST (1u << 1) /* a device that waits for the host: a disk that is full */
 

@@ -21,7 +21,7 @@ struct play play;
 
 /* ---- acts ---- */
 
-/* Whoever takes all vectors off and on again signals those that are used. */
+/* Taking all vectors off and setting them again signals those that are used. */
 static void begin(bool exact)
 {
 	judge_begin(&play.judge);

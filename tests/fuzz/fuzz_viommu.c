@@ -3,7 +3,7 @@
  * A driver that sends any request in any shape, devices that hold memory for as long as
  * they like, and hosts that fail: against the model. While the driver only asks (whatever
  * it asks), every answer, every translation and every host's table must be the model's.
- * Once it has broken the ring's rules, or a host has refused even an undoing, the model no
+ * Once it has broken the ring's rules, or a host has refused to undo a change, the model no
  * longer follows, until the next reset: then only what is always true is looked at.
  */
 #include <errno.h>

@@ -218,7 +218,7 @@ void harvest(struct play *play)
 	u32 len;
 
 	count_failures(play);
-	/* A second failure may have met an undoing. */
+	/* The second failure may be one of undoing the first. */
 	play->lost |= play->failures > 1;
 	while (!play->lost && wire_has_used(&play->rig.requests)) {
 		struct pending first = play->pending[0];

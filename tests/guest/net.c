@@ -224,7 +224,7 @@ static int receive(void)
 	return 0;
 }
 
-/* Who has our address is told. */
+/* An ARP request for our address is answered. */
 static void answer_arp(void)
 {
 	u8 asker[10];

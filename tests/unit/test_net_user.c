@@ -370,7 +370,7 @@ static bool is_program(pid_t pid)
 	return !strncmp(name, "lkvm-net-user", 13);
 }
 
-/* Whoever relays our standard error is a child, too. */
+/* The process that relays our standard error is a child, too. */
 static pid_t child_of(const char *thread)
 {
 	char path[300];

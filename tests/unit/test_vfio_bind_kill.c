@@ -63,7 +63,7 @@ TEST_WITH(after_a_kill_of_bind_another_member_can_be_bound, kernel_setup, kernel
 		assert_int_equal(bind_device(MODEM, NULL), 0);
 		assert_driver(SOUND, "vfio-pci");
 		assert_driver(MODEM, "vfio-pci");
-		/* Whoever was taken for whom: both releases give back everything. */
+		/* Even if one was taken for the other, the two releases give back everything. */
 		release(MODEM, NULL);
 		release(SOUND, NULL);
 		assert_all_as_before();

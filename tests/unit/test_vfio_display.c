@@ -89,7 +89,7 @@ TEST_WITH(the_consoles_display_is_not_bound, start, kernel_teardown)
 	console_on = 1;
 	is_refused(CARD " is in use: the host's console is on fb0",
 		   "echo 0 >/sys/class/vtconsole/vtcon1/bind");
-	/* Whoever may not ask is careful. */
+	/* Without the right to ask, the answer is the careful one. */
 	console_on = -EACCES;
 	is_refused("the host's console is on fb0", "vtcon1");
 }

@@ -314,7 +314,7 @@ TEST_WITH(a_stop_ends_the_wait_and_the_device_stays_in_its_reset, setup, teardow
 	vcpu_ends(reset, bench->vm);
 	assert_int_equal(wire_status(bench->vm, DISK_SLOT), status);
 	assert_non_null(bench->disk->running);
-	/* Who comes later does not wait at all, not even here. */
+	/* A later caller does not wait at all, not even here. */
 	wire_reg_write(bench->vm, DISK_SLOT, VIRTIO_MMIO_STATUS, 0);
 	wire_reg_write(bench->vm, DISK_SLOT, QUEUE_RESET, 1);
 	assert_int_equal(wire_status(bench->vm, DISK_SLOT), status);

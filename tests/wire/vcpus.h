@@ -34,7 +34,7 @@ void vcpu_join(struct vcpu_write *write);
 /* As at the end of every machine: what still waits, in a test that has failed, goes its way. */
 void vcpus_end(struct vm *vm);
 
-/* Whoever sets @flag, under the lock, gives that up only to wait. */
+/* The thread that sets @flag holds the lock, and gives it up only to wait. */
 void until(struct vm *vm, const bool *flag);
 void pause_ms(unsigned ms);
 void turn_loop(struct vm *vm, unsigned rounds);

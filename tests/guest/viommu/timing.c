@@ -170,7 +170,7 @@ static inline __attribute__((always_inline)) void loop(struct meter *m, unsigned
 		barrier();
 		if (access != KICK_IF_ASKED || kick_is_asked_for(m))
 			do_access(at, access, wide);
-		/* Who took all patience leaves none to the next one. */
+		/* One that used up the patience leaves none for the next. */
 		if (__builtin_expect(*used != idx, 0))
 			patience = wait(used, idx, patience);
 	}
