@@ -9,6 +9,7 @@
 
 #include "fdt.h"
 #include "fdt_writer.h"
+#include "pl061.h"
 #include "vmm/device.h"
 #include "vmm/firmware.h"
 
@@ -31,6 +32,8 @@ static const char *node_name(const struct device_info *info)
 		return "pvpanic";
 	case DEVICE_RTC:
 		return "rtc";
+	case DEVICE_POWER_BUTTON:
+		return "gpio";
 	default:
 		return "virtio";
 	}
@@ -232,13 +235,48 @@ static void put_serial(struct fdt_writer *w)
 	fdt_write_u32(w, "reg-shift", 0);
 }
 
+static void put_clock(struct fdt_writer *w)
+{
+	fdt_write_u32(w, "clocks", FDT_PHANDLE_CLOCK);
+	fdt_write_string(w, "clock-names", "apb_pclk");
+}
+
 static void put_rtc(struct fdt_writer *w)
 {
 	static const char compatible[] = "arm,pl031\0arm,primecell";
 
 	fdt_write_bytes(w, "compatible", compatible, sizeof(compatible));
-	fdt_write_u32(w, "clocks", FDT_PHANDLE_CLOCK);
-	fdt_write_string(w, "clock-names", "apb_pclk");
+	put_clock(w);
+}
+
+/* gpio/pl061-gpio.yaml */
+static void put_gpio(struct fdt_writer *w)
+{
+	static const char compatible[] = "arm,pl061\0arm,primecell";
+
+	fdt_write_bytes(w, "compatible", compatible, sizeof(compatible));
+	put_clock(w);
+	fdt_write_flag(w, "gpio-controller");
+	fdt_write_u32(w, "#gpio-cells", 2);
+	fdt_write_flag(w, "interrupt-controller");
+	fdt_write_u32(w, "#interrupt-cells", 2);
+	fdt_write_u32(w, "phandle", FDT_PHANDLE_GPIO);
+}
+
+/* input/gpio-keys.yaml: KEY_POWER of linux/input-event-codes.h, active high. */
+static void add_power_key(struct fdt_writer *w)
+{
+	const fdt32_t line[] = { cpu_to_fdt32(FDT_PHANDLE_GPIO), cpu_to_fdt32(PL061_POWER_LINE),
+				 cpu_to_fdt32(0) };
+
+	fdt_write_begin(w, "gpio-keys");
+	fdt_write_string(w, "compatible", "gpio-keys");
+	fdt_write_begin(w, "power");
+	fdt_write_string(w, "label", "power button");
+	fdt_write_u32(w, "linux,code", 116);
+	fdt_write_bytes(w, "gpios", line, sizeof(line));
+	fdt_write_end(w);
+	fdt_write_end(w);
 }
 
 static void put_virtio(struct fdt_writer *w, const struct device_info *info,
@@ -265,6 +303,9 @@ static void add_device(struct fdt_writer *w, const struct device_info *info,
 		break;
 	case DEVICE_RTC:
 		put_rtc(w);
+		break;
+	case DEVICE_POWER_BUTTON:
+		put_gpio(w);
 		break;
 	default:
 		put_virtio(w, info, firmware);
@@ -296,6 +337,8 @@ static void add_devices(struct fdt_writer *w, const struct fdt_machine *machine,
 		/* Our own: the v2m frame, which is a node of the interrupt controller. */
 		if (device_info(pos)->kind < DEVICE_PCI_HOST)
 			add_device(w, device_info(pos), machine->firmware, iommu_phandle);
+		if (device_info(pos)->kind == DEVICE_POWER_BUTTON)
+			add_power_key(w);
 	}
 }
 

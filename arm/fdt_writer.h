@@ -33,6 +33,7 @@ enum fdt_phandle {
 	FDT_PHANDLE_MSI, /* the ITS, or the v2m frame */
 	FDT_PHANDLE_IOMMU,
 	FDT_PHANDLE_CLOCK, /* of what is a PrimeCell */
+	FDT_PHANDLE_GPIO,
 };
 
 /* arm,gic-v3.yaml, "#interrupt-cells": type, number, flags. */

@@ -127,7 +127,7 @@ static u64 obstacle(u64 start, u64 last, unsigned cpus, const struct range *ram,
 	const struct range fixed[] = {
 		{ MAP_GICD, MAP_V2M + 0xffff },
 		{ MAP_REDIST, MAP_REDIST + low * MAP_REDIST_SIZE - 1 },
-		{ MAP_SERIAL, MAP_RTC + 0xffff },
+		{ MAP_SERIAL, MAP_GPIO + 0xffff },
 		{ MAP_VIRTIO, MAP_VIRTIO + MAP_VIRTIO_SLOTS * MAP_VIRTIO_STEP - 1 },
 		{ MAP_REDIST_HIGH, MAP_REDIST_HIGH + ARCH_MAX_CPUS * MAP_REDIST_SIZE - 1 },
 		{ MAP_PCI_IO, MAP_PCI_IO + MAP_PCI_IO_SIZE - 1 },

@@ -20,6 +20,8 @@
 #define MAP_PVPANIC	   0x09010000
 #define MAP_RTC		   0x09020000
 #define MAP_RTC_SIZE	   0x1000
+#define MAP_GPIO	   0x09030000
+#define MAP_GPIO_SIZE	   0x1000
 #define MAP_VIRTIO	   0x0a000000
 #define MAP_VIRTIO_STEP	   0x1000 /* a page each, of which a transport takes 0x200 */
 #define MAP_VIRTIO_SIZE	   0x200
@@ -44,6 +46,7 @@
 #define MAP_SPI_COUNT	  256
 #define MAP_SPI_SERIAL	  1
 #define MAP_SPI_RTC	  2
+#define MAP_SPI_GPIO	  3
 #define MAP_SPI_VIRTIO	  16 /* MAP_VIRTIO_SLOTS of them */
 #define MAP_SPI_V2M	  64 /* MAP_SPI_V2M_COUNT of them */
 #define MAP_SPI_V2M_COUNT 64

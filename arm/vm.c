@@ -14,6 +14,7 @@
 #include "util/aside.h"
 #include "util/file.h"
 #include "pl031.h"
+#include "pl061.h"
 #include "v2m.h"
 #include "vcpu.h"
 #include "vmm/arch.h"
@@ -114,6 +115,9 @@ int arch_add_devices(struct vm *vm, struct error *err)
 
 	if (ret)
 		return error_set(err, ret, "cannot make the clock: %s", strerror(-ret));
+	ret = pl061_create(vm);
+	if (ret)
+		return error_set(err, ret, "cannot make the power button: %s", strerror(-ret));
 	if (wanted != GIC_BEST && wanted != GIC_V2M)
 		return 0;
 	/* What is best only KVM knows. */

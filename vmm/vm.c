@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "panic.h"
@@ -213,6 +214,7 @@ int vm_create(struct vm **out, const struct vm_host *host, const struct vm_confi
 	      struct error *err)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
+	struct timespec now;
 	int ret;
 
 	if (!vm)
@@ -220,6 +222,8 @@ int vm_create(struct vm **out, const struct vm_host *host, const struct vm_confi
 	vm->kvm_fd = host->kvm_fd;
 	vm->fd = -1;
 	vm->config = config;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	vm->born = now.tv_sec;
 	list_init(&vm->devices);
 	list_init(&vm->page_slots);
 	pthread_mutex_init(&vm->lock, NULL);

@@ -38,7 +38,7 @@
 #define FADT_HYPERVISOR	   268
 #define BOOT_ARCH_NO_VGA   (1 << 2) /* and neither 8042 nor other legacy devices */
 #define FLAG_WBINVD	   (1 << 0)
-#define FLAG_NO_PWR_BUTTON (1 << 4)
+#define FLAG_NO_PWR_BUTTON (1 << 4) /* it is a device of the DSDT, and not in PM1 */
 #define FLAG_NO_SLP_BUTTON (1 << 5)
 #define FLAG_FIX_RTC	   (1 << 6) /* the alarm is no event of fixed registers */
 #define FLAG_RESET_REG	   (1 << 10)
@@ -188,8 +188,8 @@ static int build_fadt(struct acpi *acpi, u64 dsdt, bool reduced)
 	table[FADT_CENTURY] = 0x32;
 	bp_put16(table, FADT_BOOT_ARCH, BOOT_ARCH_NO_VGA);
 	bp_put32(table, FADT_FLAGS,
-		 FLAG_WBINVD | FLAG_NO_PWR_BUTTON | FLAG_NO_SLP_BUTTON | FLAG_FIX_RTC |
-			 FLAG_RESET_REG | (reduced ? FLAG_HW_REDUCED : 0));
+		 FLAG_WBINVD | FLAG_NO_SLP_BUTTON | FLAG_FIX_RTC | FLAG_RESET_REG |
+			 (reduced ? FLAG_HW_REDUCED | FLAG_NO_PWR_BUTTON : 0));
 	put_port(table + FADT_RESET_REG, PORT_RESET);
 	table[FADT_RESET_VALUE] = RESET_VALUE;
 	table[FADT_MINOR] = 5;

@@ -112,6 +112,36 @@ static void add_s5(struct aml *aml)
 	aml_end(aml, mark);
 }
 
+/* "Power Button": of a machine without PM1 registers it is a device. */
+static void add_power_button(struct aml *aml)
+{
+	size_t mark = aml_begin_device(aml, "PWRB");
+
+	add_eisa_hid(aml, "PNP0C0C", 0);
+	aml_end(aml, mark);
+}
+
+/*
+ * "Generic Event Device": its one interrupt says that the button was pressed, 0x80 of "Power Button
+ * Notification Values".
+ */
+static void add_event_device(struct aml *aml)
+{
+	size_t mark = aml_begin_device(aml, "EVTD"), inner;
+
+	add_hid(aml, "ACPI0013", 0);
+	aml_name(aml, "_CRS");
+	inner = aml_begin_resources(aml);
+	aml_resource_edge_interrupt(aml, GSI_SCI);
+	aml_end_resources(aml, inner);
+	inner = aml_begin_method(aml, "_EVT", 1);
+	aml_op(aml, AML_NOTIFY);
+	aml_reference(aml, "PWRB");
+	aml_integer(aml, 0x80);
+	aml_end(aml, inner);
+	aml_end(aml, mark);
+}
+
 void dsdt_build(struct aml *aml, const struct acpi_machine *machine)
 {
 	size_t mark;
@@ -120,6 +150,10 @@ void dsdt_build(struct aml *aml, const struct acpi_machine *machine)
 	mark = aml_begin_scope(aml, "\\_SB_");
 	add_devices(aml, machine->devices);
 	add_rtc(aml);
+	if (!machine->no_ioapic) {
+		add_power_button(aml);
+		add_event_device(aml);
+	}
 	if (machine->pci)
 		dsdt_add_pci(aml, machine->pci);
 	aml_end(aml, mark);

@@ -60,7 +60,7 @@
 
 #define GSI_SERIAL     4
 #define GSI_RTC	       8
-#define GSI_SCI	       9  /* of tables for a machine without IOAPIC; nothing raises it */
+#define GSI_SCI	       9  /* the power button: an event of PM1, or of the event device */
 #define GSI_INTX       16 /* GSI_INTX_LINES of them */
 #define GSI_INTX_LINES 4
 
@@ -74,6 +74,7 @@
 #define PM1_SCI_ENABLE	     0x0001
 #define PM1_SLEEP_TYPE_SHIFT 10
 #define PM1_SLEEP_ENABLE     0x2000
+#define PM1_POWER_BUTTON     0x0100 /* of status and enable */
 
 enum e820_type { E820_RAM = 1, E820_RESERVED = 2 };
 

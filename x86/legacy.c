@@ -14,6 +14,7 @@
 #include "rtc.h"
 #include "vmm/bus.h"
 #include "vmm/device.h"
+#include "vmm/power.h"
 #include "vmm/vm.h"
 
 enum { REGION_I8042_DATA, REGION_I8042_COMMAND, REGION_SLEEP, REGION_PM1, REGION_CONFIG, REGIONS };
@@ -27,7 +28,9 @@ struct legacy {
 	struct vm *vm;
 	struct bus_region regions[REGIONS];
 	struct config_ports config;
-	u16 pm1_enable;
+	struct power_button button;
+	struct irq_line *sci; /* owned */
+	u16 pm1_status, pm1_enable;
 };
 
 static u64 i8042_read_data(struct bus_region *region, u64 offset, unsigned len)
@@ -68,16 +71,35 @@ static void sleep_write(struct bus_region *region, u64 offset, u64 value, unsign
 }
 
 /*
- * ACPI 6.5, "PM1 Event Grouping" and "PM1 Control Grouping": no event ever comes, so only the
- * enable bits are kept. The tables name these registers to guests without an IOAPIC.
+ * ACPI 6.5, "PM1 Event Grouping" and "PM1 Control Grouping": the one event is the power button.
+ * The tables name these registers to guests without an IOAPIC.
  */
 enum { PM1_STATUS = 0, PM1_ENABLE = 2, PM1_CONTROL = 4 };
+
+static void update_sci(struct legacy *legacy)
+{
+	irq_line_set(legacy->sci, legacy->pm1_status & legacy->pm1_enable);
+}
+
+/*
+ * With tables that have no PM1 the line is an edge for the event device, whose driver takes it for
+ * that button.
+ */
+static void press(struct power_button *button)
+{
+	struct legacy *legacy = container_of(button, struct legacy, button);
+
+	legacy->pm1_status |= PM1_POWER_BUTTON;
+	if (!(legacy->pm1_enable & PM1_POWER_BUTTON))
+		irq_line_set(legacy->sci, true);
+	update_sci(legacy);
+}
 
 static u64 pm1_read(struct bus_region *region, u64 offset, unsigned len)
 {
 	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_PM1]);
-	u64 registers = (u64)legacy->pm1_enable << 8 * PM1_ENABLE | (u64)PM1_SCI_ENABLE
-									    << 8 * PM1_CONTROL;
+	u64 registers = legacy->pm1_status | (u64)legacy->pm1_enable << 8 * PM1_ENABLE |
+			(u64)PM1_SCI_ENABLE << 8 * PM1_CONTROL;
 
 	return registers >> 8 * offset;
 }
@@ -86,8 +108,15 @@ static void pm1_write(struct bus_region *region, u64 offset, u64 value, unsigned
 {
 	struct legacy *legacy = container_of(region, struct legacy, regions[REGION_PM1]);
 
+	/* A bit is cleared by writing it. */
+	if (offset == PM1_STATUS) {
+		legacy->pm1_status &= ~value;
+		if (len > PM1_ENABLE)
+			legacy->pm1_enable = value >> 8 * PM1_ENABLE;
+	}
 	if (offset == PM1_ENABLE)
 		legacy->pm1_enable = value;
+	update_sci(legacy);
 	if (offset == PM1_CONTROL && (value & PM1_SLEEP_ENABLE) &&
 	    ((value >> PM1_SLEEP_TYPE_SHIFT) & 7) == SLEEP_TYPE_S5)
 		vm_stop(legacy->vm, VM_POWEROFF);
@@ -138,6 +167,8 @@ static void legacy_destroy(struct device *device)
 
 	for (unsigned i = 0; i < REGIONS; i++)
 		bus_remove(legacy->vm->ports, &legacy->regions[i]);
+	legacy->vm->power_button = NULL;
+	irq_line_destroy(legacy->sci);
 	free(legacy);
 }
 
@@ -146,11 +177,13 @@ static const struct device_ops legacy_ops = { .destroy = legacy_destroy };
 int arch_add_devices(struct vm *vm, struct error *err)
 {
 	struct legacy *legacy = calloc(1, sizeof(*legacy));
-	int ret = 0;
+	int ret;
 
 	if (!legacy)
 		return error_set(err, -ENOMEM, "out of memory");
 	legacy->vm = vm;
+	legacy->button.press = press;
+	ret = irq_line_create(&legacy->sci, vm->irq, GSI_SCI, IRQ_EDGE);
 	legacy->device.ops = &legacy_ops;
 	legacy->device.info = (struct device_info){
 		.name = "legacy ports",
@@ -167,6 +200,7 @@ int arch_add_devices(struct vm *vm, struct error *err)
 		return error_set(err, ret, "cannot add the legacy ports");
 	}
 	vm_add_device(vm, &legacy->device);
+	vm->power_button = &legacy->button;
 	ret = rtc_create(vm);
 	return ret ? error_set(err, ret, "cannot make the clock: %s", strerror(-ret)) : 0;
 }

@@ -17,10 +17,11 @@ enum device_kind {
 	DEVICE_SERIAL,	    /* 16550 */
 	DEVICE_VIRTIO_MMIO, /* a virtio-mmio transport with some device behind it */
 	DEVICE_PVPANIC,
-	DEVICE_RTC,	 /* a clock in the device tree */
-	DEVICE_PCI_HOST, /* the PCI bus itself, vmm/pci.h: slot is its ECAM */
-	DEVICE_PCI,	 /* a function on it, found by enumeration; slot is unused */
-	DEVICE_LEGACY,	 /* of the architecture's own: described by the architecture */
+	DEVICE_RTC,	     /* a clock in the device tree */
+	DEVICE_POWER_BUTTON, /* a GPIO controller in the device tree, with the button on a line */
+	DEVICE_PCI_HOST,     /* the PCI bus itself, vmm/pci.h: slot is its ECAM */
+	DEVICE_PCI,	     /* a function on it, found by enumeration; slot is unused */
+	DEVICE_LEGACY,	     /* of the architecture's own: described by the architecture */
 };
 
 /* Where something sits: handed out by the architecture (vmm/arch.h). */

@@ -33,6 +33,7 @@
 #include "vmm/memory.h"
 
 struct pci_bus;
+struct power_button;
 struct vcpu;
 
 /* Why a VM stopped. The first reason stands. */
@@ -65,6 +66,7 @@ struct vm_config {
 	const struct range *ram;
 	unsigned ram_count;
 	unsigned panic_timeout; /* seconds, >= 1: how long a panicked guest may do nothing */
+	const char *console;	/* what the terminal is in the guest, for people; NULL: nothing */
 	struct arch_options arch;
 	struct dma_windows *windows; /* asked by the caller, decided by arch_vm_create() */
 };
@@ -87,10 +89,12 @@ struct vm {
 	struct arch_vm *arch;
 	pthread_mutex_t lock; /* THE lock: see vmm/loop.h */
 	struct list_node devices;
-	struct list_node page_slots; /* page_slot.node: vmm/slot.h */
-	struct pci_bus *pci;	     /* NULL: none. In devices, too */
-	struct vcpu **vcpus;	     /* config->cpus of them */
-	_Atomic int stop;	     /* enum vm_stop */
+	struct list_node page_slots;	   /* page_slot.node: vmm/slot.h */
+	struct pci_bus *pci;		   /* NULL: none. In devices, too */
+	struct power_button *power_button; /* vmm/power.h; borrowed; NULL: none */
+	struct vcpu **vcpus;		   /* config->cpus of them */
+	_Atomic int stop;		   /* enum vm_stop */
+	s64 born;			   /* when it was made: seconds of CLOCK_MONOTONIC */
 	_Atomic bool panicked; /* vm_panicked() was called: whatever ends the VM, it is a panic */
 	u64 activity;	       /* accesses to devices and kicks of queues; VM lock */
 	/* panic.c's own: it looks whether a panicked guest still does something. */

@@ -13,9 +13,9 @@
 #include "vmm/firmware.h"
 #include "vmm/pci.h"
 
-#define DEVICES 9
+#define DEVICES 10
 
-enum { SERIAL, PVPANIC, RTC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME };
+enum { SERIAL, PVPANIC, RTC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME, GPIO };
 
 /* A machine with one device of each kind. */
 struct machine {
@@ -68,6 +68,10 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 	add_device(m, RTC, "rtc", DEVICE_RTC);
 	m->devices[RTC].info.slot = (struct device_slot){
 		.base = MAP_RTC, .size = MAP_RTC_SIZE, .gsi = MAP_SPI_RTC, .trigger = IRQ_LEVEL
+	};
+	add_device(m, GPIO, "gpio", DEVICE_POWER_BUTTON);
+	m->devices[GPIO].info.slot = (struct device_slot){
+		.base = MAP_GPIO, .size = MAP_GPIO_SIZE, .gsi = MAP_SPI_GPIO, .trigger = IRQ_LEVEL
 	};
 	add_device(m, IOMMU, "virtio-iommu", DEVICE_VIRTIO_MMIO);
 	arch_slot_virtio(0, &m->devices[IOMMU].info.slot);
@@ -329,6 +333,27 @@ TEST(devices_are_where_their_slots_are)
 	assert_int_equal(cell64(m, "/virtio@a001000", "reg", 1, 2), 0x200);
 	assert_interrupt(m, "/virtio@a001000", 17, 1);
 	assert_true(has(m, "/virtio@a001000", "dma-coherent"));
+	machine_destroy(m);
+}
+
+TEST(the_power_button_is_a_key_on_a_line_of_the_gpio_controller)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+	const fdt32_t *gpios;
+	int len;
+
+	machine_build(m);
+	assert_string(m, "/gpio@9030000", "compatible", "arm,pl061");
+	assert_interrupt(m, "/gpio@9030000", 3, 4);
+	assert_int_equal(cell(m, "/gpio@9030000", "#gpio-cells"), 2);
+	assert_int_equal(cell(m, "/gpio@9030000", "clocks"), cell(m, "/apb-pclk", "phandle"));
+	assert_string(m, "/gpio-keys", "compatible", "gpio-keys");
+	assert_int_equal(cell(m, "/gpio-keys/power", "linux,code"), 116); /* KEY_POWER */
+	gpios = fdt_getprop(m->fdt, fdt_path_offset(m->fdt, "/gpio-keys/power"), "gpios", &len);
+	assert_int_equal(len, 12);
+	assert_int_equal(fdt32_ld(gpios), cell(m, "/gpio@9030000", "phandle"));
+	assert_int_equal(fdt32_ld(gpios + 1), 3);
+	assert_int_equal(fdt32_ld(gpios + 2), 0);
 	machine_destroy(m);
 }
 

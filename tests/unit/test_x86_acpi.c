@@ -131,6 +131,42 @@ TEST(without_an_ioapic_the_fadt_is_that_of_a_whole_pc)
 	assert_int_equal(bp_get32(facs, 4), 64);
 }
 
+TEST(the_power_button_is_a_device_that_the_event_device_notifies)
+{
+	/* EISA ID PNP0C0C; and, of the event device, an edge on GSI 9 and what it does. */
+	static const u8 button[] = { 'P', 'W', 'R',  'B',  8,	 '_',  'H',
+				     'I', 'D', 0x0c, 0x41, 0xd0, 0x0c, 0x0c };
+	static const u8 line[] = { 0x89, 6, 0, 3, 1, 9, 0, 0, 0, 0x79, 0 };
+	static const u8 event[] = { '_', 'E', 'V', 'T', 1, 0x86, 'P', 'W', 'R', 'B', 0x0a, 0x80 };
+	static struct bench bench;
+	const u8 *dsdt, *fadt;
+
+	setup(&bench);
+	build(&bench, 1);
+	fadt = find_table(&bench, "FACP");
+	dsdt = at(&bench, bp_get64(fadt, 140));
+	assert_true(bp_get32(fadt, 112) & 1 << 4); /* it is no fixed hardware */
+	assert_non_null(find_bytes(dsdt, button, sizeof(button)));
+	assert_non_null(find_bytes(dsdt, "ACPI0013", 9));
+	assert_non_null(find_bytes(dsdt, line, sizeof(line)));
+	assert_non_null(find_bytes(dsdt, event, sizeof(event)));
+}
+
+TEST(without_an_ioapic_the_power_button_is_fixed_hardware)
+{
+	static struct bench bench;
+	const struct acpi_machine machine = { .cpus = 1,
+					      .devices = &bench.devices,
+					      .no_ioapic = true };
+	const u8 *fadt;
+
+	setup(&bench);
+	assert_int_equal(acpi_build(&machine, bench.area, AREA, LAYOUT_TABLES, NULL), 0);
+	fadt = find_table(&bench, "FACP");
+	assert_false(bp_get32(fadt, 112) & 1 << 4);
+	assert_null(find_bytes(at(&bench, bp_get64(fadt, 140)), "ACPI0013", 9));
+}
+
 TEST(the_fadt_names_ports_for_sleep_and_reset)
 {
 	static const u8 reset[] = { 1, 8, 0, 1, 0xf9, 0x0c, 0, 0, 0, 0, 0, 0, 6 };
