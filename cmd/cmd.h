@@ -13,12 +13,14 @@ enum exit_status {
 	EXIT_SIGNAL = 128, /* plus the signal's number; Ctrl-A x counts as SIGINT */
 };
 
+struct verb;
 struct verb_family;
 
 struct command {
 	const char *name;
 	const char *summary; /* half a line, for "lkvm help" */
-	/* Of a command that is a family of verbs (cmd/verbs.h), instead of the other two. */
+	/* Of a command that is a verb, or a family of them (cmd/verbs.h), instead of the others. */
+	const struct verb *verb;
 	const struct verb_family *family;
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 	void (*help)(void);
@@ -29,12 +31,6 @@ extern const struct command commands[];
 
 int cmd_run(int argc, char **argv);
 void cmd_run_help(void);
-int cmd_list(int argc, char **argv);
-void cmd_list_help(void);
-int cmd_pause(int argc, char **argv);
-void cmd_pause_help(void);
-int cmd_resume(int argc, char **argv);
-void cmd_resume_help(void);
 int cmd_completion(int argc, char **argv);
 void cmd_completion_help(void);
 int cmd_version(int argc, char **argv);
@@ -43,7 +39,11 @@ int cmd_help(int argc, char **argv);
 void cmd_help_help(void);
 
 extern const struct verb_family iommu_family, vfio_family, image_family;
+extern const struct verb list_verb, pause_verb, resume_verb, stop_verb;
 
+/* An exit status. argv[0] is the command's name. */
+int command_run(const struct command *command, int argc, char **argv);
+void command_help(const struct command *command);
 /* NULL if there is none of that name. */
 const struct command *find_command(const char *name);
 /* One line on stderr about a word that is no command, with the nearest one; EXIT_USAGE. */

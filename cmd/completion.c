@@ -13,7 +13,7 @@ static const char head[] =
 	"# bash completion for lkvm, made by 'lkvm completion bash'\n"
 	"_lkvm_words() { mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$cur\"); }\n"
 	"_lkvm_files() { mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); }\n"
-	"_lkvm_names() { _lkvm_words \"$(lkvm list 2>/dev/null | awk 'NR > 1 { print $1 }')\"; }\n"
+	"_lkvm_names() { _lkvm_words \"$(lkvm list 2>/dev/null | awk 'NR > 2 { print $2 }')\"; }\n"
 	"_lkvm() {\n"
 	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
 	"\tCOMPREPLY=()\n"
@@ -74,6 +74,19 @@ static void print_family(const struct verb_family *family)
 	printf("\t\tesac ;;\n");
 }
 
+static void print_verb(const struct verb *verb)
+{
+	printf("\t%s)\n\t\tcase $cur in\n", verb->name);
+	if (verb->specs) {
+		printf("\t\t-*) _lkvm_words \"");
+		options_print_words(verb->specs);
+		printf("\" ;;\n");
+	}
+	if (!strncmp(verb->arguments, "NAME", strlen("NAME")))
+		printf("\t\t*) _lkvm_names ;;\n");
+	printf("\t\tesac ;;\n");
+}
+
 static void print_bash(void)
 {
 	printf("%s", head);
@@ -83,8 +96,10 @@ static void print_bash(void)
 	for (const struct command *command = commands; command->name; command++) {
 		if (command->family)
 			print_family(command->family);
+		if (command->verb)
+			print_verb(command->verb);
 	}
-	printf("\tpause | resume) _lkvm_names ;;\n\tesac\n%s", tail);
+	printf("\tesac\n%s", tail);
 }
 
 int cmd_completion(int argc, char **argv)

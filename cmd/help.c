@@ -5,7 +5,6 @@
 #include "cmd.h"
 #include "options_print.h"
 #include "run_options.h"
-#include "verbs.h"
 
 /* What the build puts into docs/lkvm.1. */
 static void print_manual(void)
@@ -30,10 +29,7 @@ int cmd_help(int argc, char **argv)
 		command = find_command(argv[1]);
 		if (!command)
 			return unknown_command(argv[1]);
-		if (command->family)
-			verbs_help(command->family);
-		else
-			command->help();
+		command_help(command);
 		return EXIT_OK;
 	}
 	printf("usage: lkvm COMMAND [ARGS]\n\nThe most commonly used lkvm commands are:\n");

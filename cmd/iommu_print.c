@@ -190,11 +190,6 @@ static const struct part *find_part(const json_t *line, const json_t **value)
 	return NULL;
 }
 
-static bool is_end(const json_t *line)
-{
-	return json_is_true(json_object_get(line, "end"));
-}
-
 int iommu_print_table(struct query *query)
 {
 	const struct part *last = NULL;
@@ -209,7 +204,6 @@ int iommu_print_table(struct query *query)
 		if (part)
 			part->print(value);
 		last = part;
-		query->ended = query->ended || is_end(line);
 		json_decref(line);
 	}
 	return query->status;
@@ -262,7 +256,6 @@ int iommu_print_json(struct query *query, const struct iommu_options *options)
 			printf("{");
 		if (part)
 			document_add(&document, part, value);
-		query->ended = query->ended || is_end(line);
 		json_decref(line);
 	}
 	if (query->ended) {

@@ -6,11 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd.h"
 #include "list.h"
-#include "options.h"
-#include "options_print.h"
-#include "util/log.h"
 #include "vmm/control.h"
 
 static const char suffix[] = ".sock";
@@ -30,14 +26,14 @@ static bool socket_name(const char *file, char *name, size_t size)
 /* A socket that nobody answers is left by one that was killed: it goes. */
 static bool vm_runs(struct running_vm *vm)
 {
-	int fd = control_connect(vm->name, &vm->pid);
+	int fd = control_connect_at(vm->folder, vm->name, &vm->pid);
 
 	if (fd == -EAGAIN) {
 		vm->pid = 0;
 		return true;
 	}
 	if (fd == -ECONNREFUSED)
-		control_forget(vm->name);
+		control_forget(vm->folder, vm->name);
 	if (fd < 0)
 		return false;
 	close(fd);
@@ -46,16 +42,19 @@ static bool vm_runs(struct running_vm *vm)
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct running_vm *)a)->name, ((const struct running_vm *)b)->name);
+	const struct running_vm *left = a, *right = b;
+	int order = strcmp(left->name, right->name);
+
+	return order ? order : (int)left->folder - (int)right->folder;
 }
 
-static int collect(DIR *folder, struct running_vm **vms)
+/* Add to the @count that there are. Returns how many there are then, or -errno. */
+static int collect(DIR *dir, unsigned folder, struct running_vm **vms, int count)
 {
 	struct dirent *entry;
-	int count = 0;
 
-	while ((entry = readdir(folder))) {
-		struct running_vm vm, *more;
+	while ((entry = readdir(dir))) {
+		struct running_vm vm = { .folder = folder }, *more;
 
 		if (!socket_name(entry->d_name, vm.name, sizeof(vm.name)) || !vm_runs(&vm))
 			continue;
@@ -71,73 +70,20 @@ static int collect(DIR *folder, struct running_vm **vms)
 int list_running(struct running_vm **vms)
 {
 	char path[PATH_MAX];
-	DIR *folder;
-	int count;
+	int count = 0;
 
 	*vms = NULL;
-	if (control_folder(path))
-		return 0;
-	folder = opendir(path);
-	if (!folder)
-		return errno == ENOENT ? 0 : -errno;
-	count = collect(folder, vms);
-	closedir(folder);
+	for (unsigned folder = 0; count >= 0 && !control_folder(folder, path); folder++) {
+		DIR *dir = opendir(path);
+
+		if (dir) {
+			count = collect(dir, folder, vms, count);
+			closedir(dir);
+		} else if (errno != ENOENT) {
+			count = -errno;
+		}
+	}
 	if (count > 1)
 		qsort(*vms, count, sizeof(**vms), by_name);
 	return count;
-}
-
-/* ---- the command ---- */
-
-struct list_options {
-	bool help;
-};
-
-static const struct option_spec specs[] = {
-	{ 'h', "help", OPTION_FLAG, .help = "this text", OPTION_FIELD(struct list_options, help) },
-	{ 0 },
-};
-
-static int set_word(void *target, char *word, struct error *err)
-{
-	return error_set(err, -EINVAL, "'%s': list takes no names", word);
-}
-
-int cmd_list(int argc, char **argv)
-{
-	struct list_options options = { 0 };
-	const struct option_group groups[] = { { specs, &options }, { 0 } };
-	struct error err = { "" };
-	struct running_vm *vms;
-	int count;
-
-	if (options_parse(groups, argc, argv, set_word, NULL, &err)) {
-		log_error("%s", err.text);
-		return EXIT_USAGE;
-	}
-	if (options.help) {
-		cmd_list_help();
-		return EXIT_OK;
-	}
-	count = list_running(&vms);
-	if (count < 0) {
-		log_error("cannot look for running VMs: %s", strerror(-count));
-		return EXIT_HOST;
-	}
-	for (int i = 0; i < count; i++) {
-		if (!i)
-			printf("%-24s %8s\n", "NAME", "PID");
-		if (vms[i].pid)
-			printf("%-24s %8d\n", vms[i].name, vms[i].pid);
-		else
-			printf("%-24s %8s\n", vms[i].name, "busy");
-	}
-	free(vms);
-	return EXIT_OK;
-}
-
-void cmd_list_help(void)
-{
-	printf("usage: lkvm list\n\nList the VMs that you run, with their process IDs.\n\n");
-	options_print_help(specs);
 }

@@ -9,12 +9,13 @@
 
 struct running_vm {
 	char name[80];
-	pid_t pid;
+	unsigned folder; /* where its socket is: control_folder() */
+	pid_t pid;	 /* 0: it takes no connection now */
 };
 
 /*
- * Those of this user, by name, in malloc()ed memory that becomes the caller's.
- * Returns their number, or -errno.
+ * Those of this user, by name, in malloc()ed memory that becomes the caller's. The sockets of those
+ * that were killed are removed. Returns their number, or -errno.
  */
 int list_running(struct running_vm **vms);
 

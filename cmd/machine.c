@@ -109,7 +109,11 @@ static void note_stage(const struct machine *machine, const char *stage)
 
 int machine_build(struct machine *machine, struct error *err)
 {
-	int ret = vm_create(&machine->vm, &machine->host, &machine->config, err);
+	int ret;
+
+	if (machine->plan.console_taken)
+		machine->config.console = "virtio";
+	ret = vm_create(&machine->vm, &machine->host, &machine->config, err);
 
 	/* Loading overlaps with KVM's part of the work. */
 	if (!ret)

@@ -13,12 +13,13 @@
 
 const struct command commands[] = {
 	{ "run", "Start a virtual machine", .run = cmd_run, .help = cmd_run_help },
-	{ "list", "List the running VMs", .run = cmd_list, .help = cmd_list_help },
-	{ "pause", "Hold a running VM still", .run = cmd_pause, .help = cmd_pause_help },
-	{ "resume", "Let a paused VM go on", .run = cmd_resume, .help = cmd_resume_help },
-	{ "iommu", "Look into a running VM's IOMMU", &iommu_family },
-	{ "vfio", "See, check, bind and release the host's PCI devices", &vfio_family },
-	{ "image", "Make, see, check and convert disk images", &image_family },
+	{ "list", "List the running VMs", &list_verb },
+	{ "pause", "Hold a running VM still", &pause_verb },
+	{ "resume", "Let a paused VM go on", &resume_verb },
+	{ "stop", "End a running VM", &stop_verb },
+	{ "iommu", "Look into a running VM's IOMMU", .family = &iommu_family },
+	{ "vfio", "See, check, bind and release the host's PCI devices", .family = &vfio_family },
+	{ "image", "Make, see, check and convert disk images", .family = &image_family },
 	{ "completion", "Print the shell's completion", .run = cmd_completion,
 	  .help = cmd_completion_help },
 	{ "version", "Print the version", .run = cmd_version, .help = cmd_version_help },
@@ -50,6 +51,25 @@ int unknown_command(const char *name)
 	return EXIT_USAGE;
 }
 
+int command_run(const struct command *command, int argc, char **argv)
+{
+	if (command->verb)
+		return verb_run(command->verb, argc, argv);
+	if (command->family)
+		return verbs_run(command->family, argc, argv);
+	return command->run(argc, argv);
+}
+
+void command_help(const struct command *command)
+{
+	if (command->verb)
+		verb_help(command->verb);
+	else if (command->family)
+		verbs_help(command->family);
+	else
+		command->help();
+}
+
 /* A file that we open must never become somebody's standard stream. */
 static void hold_standard_fds(void)
 {
@@ -77,8 +97,7 @@ static int run_command(int argc, char **argv)
 	command = find_command(argv[1]);
 	if (!command)
 		return unknown_command(argv[1]);
-	return command->family ? verbs_run(command->family, argc - 1, argv + 1)
-			       : command->run(argc - 1, argv + 1);
+	return command_run(command, argc - 1, argv + 1);
 }
 
 /* What a command printed has not arrived before this says so: /dev/full, a disk without room. */

@@ -10,6 +10,7 @@
 #include "list.h"
 #include "query.h"
 #include "util/log.h"
+#include "util/parse.h"
 #include "vmm/control.h"
 
 /* Of silence, from a VM that was asked for what it has at hand. */
@@ -26,6 +27,8 @@ static int set_deadline(int fd, int seconds)
 		       ? -errno
 		       : 0;
 }
+
+/* ---- who is asked ---- */
 
 static int say_no_vm(const char *name)
 {
@@ -45,33 +48,87 @@ static int say_no_vm(const char *name)
 	return EXIT_USAGE;
 }
 
-int query_begin(struct query *query, const char *name, json_t *ask)
+/* By its process ID: an fd or -errno. */
+static int connect_pid(const char *text, pid_t *pid)
 {
-	char request[CONTROL_REQUEST];
-	int fd = control_connect(name, NULL);
-	size_t len = json_dumpb(ask, request, sizeof(request) - 1, JSON_COMPACT);
+	struct running_vm *vms;
+	int ret = -ENOENT, count;
+	u64 wanted;
 
-	json_decref(ask);
-	if (fd == -ENOENT || fd == -ECONNREFUSED)
-		return say_no_vm(name);
-	if (fd < 0) {
-		log_error("%s: %s", name,
-			  fd == -EAGAIN ? "busy with others' questions" : strerror(-fd));
-		return EXIT_HOST;
+	if (parse_u64(text, INT32_MAX, &wanted))
+		return -ENOENT;
+	count = list_running(&vms);
+	for (int i = 0; i < count; i++) {
+		if (vms[i].pid == (pid_t)wanted)
+			ret = control_connect_at(vms[i].folder, vms[i].name, pid);
 	}
-	*query = (struct query){ .name = name, .answer = fdopen(fd, "r") };
-	if (!query->answer || !len || len >= sizeof(request) || set_deadline(fd, ANSWER_SECONDS)) {
-		log_error("the request is too long, or out of memory");
+	free(vms);
+	return ret;
+}
+
+static int find_vm(const char *name, pid_t *pid)
+{
+	int fd = control_connect(name, pid);
+
+	if (fd != -ENOENT && fd != -ECONNREFUSED)
+		return fd;
+	return connect_pid(name, pid);
+}
+
+/* ---- asking ---- */
+
+/* Takes @fd. */
+static int begin(struct query *query, int fd, const char *name, pid_t pid, json_t *ask)
+{
+	*query = (struct query){ .name = name, .pid = pid, .answer = fdopen(fd, "r") };
+	if (!query->answer || set_deadline(fd, ANSWER_SECONDS)) {
+		log_error("out of memory");
 		if (query->answer)
 			fclose(query->answer);
 		else
 			close(fd);
+		json_decref(ask);
 		return EXIT_HOST;
 	}
-	request[len++] = '\n';
 	/* What goes wrong here shows when we read. */
-	send(fd, request, len, MSG_NOSIGNAL);
+	query_tell(query, ask);
 	return EXIT_OK;
+}
+
+int query_begin(struct query *query, const char *name, json_t *ask)
+{
+	pid_t pid = 0;
+	int fd = find_vm(name, &pid);
+
+	if (fd >= 0)
+		return begin(query, fd, name, pid, ask);
+	json_decref(ask);
+	if (fd == -ENOENT || fd == -ECONNREFUSED)
+		return say_no_vm(name);
+	log_error("%s: %s", name, fd == -EAGAIN ? "busy with others' questions" : strerror(-fd));
+	return EXIT_HOST;
+}
+
+int query_begin_at(struct query *query, const struct running_vm *vm, json_t *ask)
+{
+	int fd = control_connect_at(vm->folder, vm->name, NULL);
+
+	if (fd >= 0)
+		return begin(query, fd, vm->name, vm->pid, ask);
+	json_decref(ask);
+	return EXIT_HOST;
+}
+
+int query_tell(struct query *query, json_t *line)
+{
+	char text[CONTROL_REQUEST];
+	size_t len = json_dumpb(line, text, sizeof(text) - 1, JSON_COMPACT);
+
+	json_decref(line);
+	if (!len || len >= sizeof(text))
+		return -EMSGSIZE;
+	text[len++] = '\n';
+	return send(fileno(query->answer), text, len, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 void query_follow(struct query *query)
@@ -80,30 +137,90 @@ void query_follow(struct query *query)
 	set_deadline(fileno(query->answer), 0);
 }
 
+/* ---- the answer ---- */
+
+static json_t *say_gone(struct query *query)
+{
+	if (query->ended)
+		return NULL;
+	query->status = EXIT_HOST;
+	if (errno == EAGAIN)
+		log_error("%s %s", query->name,
+			  query->silence ? query->silence : "does not answer");
+	else
+		log_error("%s ended", query->name);
+	return NULL;
+}
+
 json_t *query_next(struct query *query)
 {
 	char line[CONTROL_LINE + 1];
-	json_t *json;
 	const char *error;
+	json_t *json;
 
 	errno = 0;
-	if (!fgets(line, sizeof(line), query->answer)) {
-		if (query->ended)
-			return NULL;
-		query->status = EXIT_HOST;
-		if (errno == EAGAIN)
-			log_error("%s %s", query->name,
-				  query->silence ? query->silence : "does not answer");
-		else
-			log_error("%s ended", query->name);
+	if (!fgets(line, sizeof(line), query->answer))
+		return say_gone(query);
+	json = json_loads(line, JSON_ALLOW_NUL, NULL);
+	error = json_string_value(json_object_get(json, "error"));
+	if (json_is_true(json_object_get(json, "ok"))) {
+		query->ended = true;
+		json_decref(json);
 		return NULL;
 	}
-	json = json_loads(line, 0, NULL);
-	error = json_string_value(json_object_get(json, "error"));
 	if (json && !error)
 		return json;
 	query->status = error ? EXIT_USAGE : EXIT_HOST;
 	log_error("%s: %s", query->name, error ? error : "it does not speak our language");
 	json_decref(json);
 	return NULL;
+}
+
+int query_ask(const char *name, json_t *ask, json_t **answer)
+{
+	struct query query;
+	json_t *line;
+	int status = query_begin(&query, name, ask);
+
+	if (answer)
+		*answer = NULL;
+	if (status)
+		return status;
+	line = query_next(&query);
+	fclose(query.answer);
+	if (answer)
+		*answer = line;
+	else
+		json_decref(line);
+	return query.status;
+}
+
+u64 query_number(const json_t *json, const char *key)
+{
+	return json_integer_value(json_object_get(json, key));
+}
+
+const char *query_text(const json_t *json, const char *key)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+
+	return text ? text : "";
+}
+
+int query_each(int (*one)(const char *name, const void *arg), const void *arg)
+{
+	struct running_vm *vms;
+	int count = list_running(&vms), status = EXIT_OK;
+
+	if (count < 0) {
+		log_error("cannot look for running VMs: %s", strerror(-count));
+		return EXIT_HOST;
+	}
+	for (int i = 0; i < count; i++) {
+		int ret = one(vms[i].name, arg);
+
+		status = ret ? ret : status;
+	}
+	free(vms);
+	return status;
 }

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A question to a running VM, by its control socket (vmm/control.h). */
+/* A question to a running VM, by its control socket (docs/control.md). */
 #ifndef CMD_QUERY_H
 #define CMD_QUERY_H
 
 #include <jansson.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "util/types.h"
+
+struct running_vm;
 
 /* One request, and its answer line by line. */
 struct query {
 	const char *name;    /* the VM's */
+	pid_t pid;	     /* and its process */
 	FILE *answer;	     /* the caller's to close */
 	const char *silence; /* what is said of one that is silent; NULL: "does not answer" */
 	bool ended;	     /* everything that must come has come: the end is no mistake */
@@ -18,10 +22,12 @@ struct query {
 };
 
 /*
- * Ask the VM @name: EXIT_OK, or the status for what has been said. The reference to @ask is put
- * down. A VM that is silent for 10 seconds does not answer.
+ * Ask the VM @name, which may be a process ID: EXIT_OK, or the status for what has been said. The
+ * reference to @ask is put down. A VM that is silent for 10 seconds does not answer.
  */
 int query_begin(struct query *query, const char *name, json_t *ask);
+/* The same of one that was listed; without a word if it has gone: EXIT_HOST. */
+int query_begin_at(struct query *query, const struct running_vm *vm, json_t *ask);
 /*
  * The next line of the answer; NULL: there is none. If the VM has gone before the end,
  * or refused, that has been said, and is in query->status.
@@ -29,5 +35,20 @@ int query_begin(struct query *query, const char *name, json_t *ask);
 json_t *query_next(struct query *query);
 /* The VM has answered. What follows comes when it comes, and ends when the VM does. */
 void query_follow(struct query *query);
+/* One more line to a VM that takes some. -errno: it has gone. */
+int query_tell(struct query *query, json_t *line);
+
+/*
+ * A request whose answer is one line, which becomes the caller's in *@answer: EXIT_OK, or the
+ * status for what has been said, with NULL. @answer may be NULL.
+ */
+int query_ask(const char *name, json_t *ask, json_t **answer);
+
+/* A number of the answer's, 0 if it is not there; and a text, "" if it is not. */
+u64 query_number(const json_t *json, const char *key);
+const char *query_text(const json_t *json, const char *key);
+
+/* For each VM that runs. The last status that is none of success counts. */
+int query_each(int (*one)(const char *name, const void *arg), const void *arg);
 
 #endif

@@ -54,12 +54,14 @@ static int unknown_verb(const struct verb_family *family, const char *name)
 	return EXIT_USAGE;
 }
 
+/* @family: NULL for a verb that is a command. */
 static int say_usage(const struct verb_family *family, const struct verb *verb)
 {
 	char text[200];
 
 	if (verb)
-		log_error("usage: lkvm %s %s %s", family->command, verb->name, verb->arguments);
+		log_error("usage: lkvm %s%s%s %s", family ? family->command : "", family ? " " : "",
+			  verb->name, verb->arguments);
 	else
 		log_error("usage: lkvm %s %s ...", family->command,
 			  list_verbs(family, "|", "|", text, sizeof(text)));
@@ -89,11 +91,45 @@ static int take_word(void *arg, char *word, struct error *err)
 
 static const struct option_spec no_specs[] = { { 0 } };
 
-int verbs_run(const struct verb_family *family, int argc, char **argv)
+static void print_help(const struct verb_family *family, const struct verb *verb)
 {
-	struct call call = { .words = 0 };
+	if (family)
+		verbs_help(family);
+	else
+		verb_help(verb);
+}
+
+/* argv[0] is the verb. */
+static int run(const struct verb_family *family, const struct verb *verb, int argc, char **argv)
+{
+	struct call call = { .verb = verb };
 	struct option_group groups[] = { { help_specs, &call }, { no_specs, call.options }, { 0 } };
 	struct error err = { "" };
+
+	if (verb->specs)
+		groups[1].specs = verb->specs;
+	option_preset(groups[1].specs, call.options);
+	if (options_parse(groups, argc, argv, take_word, &call, &err)) {
+		log_error("%s", err.text);
+		return EXIT_USAGE;
+	}
+	if (call.help) {
+		print_help(family, verb);
+		return EXIT_OK;
+	}
+	if (call.words < verb->words)
+		return say_usage(family, verb);
+	return verb->run(call.options);
+}
+
+int verb_run(const struct verb *verb, int argc, char **argv)
+{
+	return run(NULL, verb, argc, argv);
+}
+
+int verbs_run(const struct verb_family *family, int argc, char **argv)
+{
+	const struct verb *verb;
 
 	assert(family->options_size <= VERB_OPTIONS_SIZE);
 	if (argc < 2)
@@ -102,23 +138,17 @@ int verbs_run(const struct verb_family *family, int argc, char **argv)
 		verbs_help(family);
 		return EXIT_OK;
 	}
-	call.verb = find_verb(family, argv[1]);
-	if (!call.verb)
-		return unknown_verb(family, argv[1]);
-	if (call.verb->specs)
-		groups[1].specs = call.verb->specs;
-	option_preset(groups[1].specs, call.options);
-	if (options_parse(groups, argc - 1, argv + 1, take_word, &call, &err)) {
-		log_error("%s", err.text);
-		return EXIT_USAGE;
-	}
-	if (call.help) {
-		verbs_help(family);
-		return EXIT_OK;
-	}
-	if (call.words < call.verb->words)
-		return say_usage(family, call.verb);
-	return call.verb->run(call.options);
+	verb = find_verb(family, argv[1]);
+	return verb ? run(family, verb, argc - 1, argv + 1) : unknown_verb(family, argv[1]);
+}
+
+void verb_help(const struct verb *verb)
+{
+	printf("usage: lkvm %s %s\n\n%s\n\n", verb->name, verb->arguments,
+	       verb->manual ? verb->manual : verb->summary);
+	if (verb->specs)
+		options_print_help(verb->specs);
+	options_print_help(help_specs);
 }
 
 void verbs_help(const struct verb_family *family)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands that are a family of verbs: "lkvm iommu show NAME". A verb is a row: its words, its
- * options, and what it does. Parsing, help and completion are made from the rows.
+ * Verbs. One is a row: its words, its options, and what it does. Parsing, help, manual page and
+ * completion are made from the rows. It is a command, "lkvm pause NAME", or one of a family,
+ * "lkvm iommu show NAME".
  */
 #ifndef CMD_VERBS_H
 #define CMD_VERBS_H
@@ -18,6 +19,7 @@ struct verb {
 	int (*word)(void *options, unsigned n, char *word, struct error *err);
 	unsigned words;			 /* how many of them there must be */
 	int (*run)(const void *options); /* an exit status */
+	const char *manual;		 /* of a command: sentences that explain it; or NULL */
 };
 
 #define VERB_OPTIONS_SIZE 128
@@ -29,7 +31,10 @@ struct verb_family {
 	const char *notes;   /* at the end of the help */
 };
 
-/* argv[0] is the command's name: an exit status. */
+/* A verb that is a command. argv[0] is its name: an exit status. */
+int verb_run(const struct verb *verb, int argc, char **argv);
+void verb_help(const struct verb *verb);
+/* The same of a family, whose verb is argv[1]. */
 int verbs_run(const struct verb_family *family, int argc, char **argv);
 void verbs_help(const struct verb_family *family);
 

@@ -252,7 +252,6 @@ static enum control_more show_more(void *state, struct control_client *client)
 		more = show_domains(show, client);
 		break;
 	case SHOW_END:
-		control_send(client, json_pack("{sb}", "end", 1));
 		return CONTROL_END;
 	}
 	if (!more) {

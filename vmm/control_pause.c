@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "vmm/control.h"
+#include "control_private.h"
 #include "vmm/vm.h"
 
 /* Somebody who waits for the VM to have paused. */
@@ -31,7 +31,7 @@ static enum control_more waiter_more(void *state, struct control_client *client)
 	if (waiter->paused)
 		control_send(client, json_pack("{sb}", "paused", 1));
 	else
-		control_send(client, json_pack("{ss}", "error", "it was resumed meanwhile"));
+		control_refuse(client, "it was resumed meanwhile");
 	return CONTROL_END;
 }
 
@@ -46,8 +46,7 @@ static void waiter_end(void *state)
 
 static const struct control_stream waiter_stream = { .more = waiter_more, .end = waiter_end };
 
-static int command_pause(void *arg, struct control_client *client, json_t *request,
-			 struct error *err)
+int control_pause(void *arg, struct control_client *client, json_t *request, struct error *err)
 {
 	struct waiter *waiter = calloc(1, sizeof(*waiter));
 	int ret;
@@ -65,17 +64,3 @@ static int command_pause(void *arg, struct control_client *client, json_t *reque
 	vm_pause(arg, VM_PAUSE_USER, &waiter->watch);
 	return 0;
 }
-
-static int command_resume(void *arg, struct control_client *client, json_t *request,
-			  struct error *err)
-{
-	vm_resume(arg, VM_PAUSE_USER);
-	control_send(client, json_pack("{sb}", "paused", vm_is_paused(arg)));
-	return 0;
-}
-
-const struct control_command vm_commands[] = {
-	{ "pause", command_pause },
-	{ "resume", command_resume },
-	{ 0 },
-};

@@ -38,19 +38,60 @@ static bool is_anothers(const char *path)
 	return !stat(path, &st) && st.st_uid != geteuid();
 }
 
-int control_folder(char path[PATH_MAX])
+static int put_path(char path[PATH_MAX], const char *format, const char *folder)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	bool is_root = !geteuid();
-	int len;
+	int len = snprintf(path, PATH_MAX, format, folder);
 
-	if (runtime && runtime[0] == '/' && !(is_root && is_anothers(runtime)))
-		len = snprintf(path, PATH_MAX, "%s/lkvm", runtime);
-	else if (is_root)
-		len = snprintf(path, PATH_MAX, "/run/lkvm");
-	else
-		return -ENOENT;
 	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* A folder that a variable names, if it may be trusted. */
+static const char *folder_variable(const char *name)
+{
+	const char *folder = getenv(name);
+
+	return folder && folder[0] == '/' && !(!geteuid() && is_anothers(folder)) ? folder : NULL;
+}
+
+static int runtime_folder(char path[PATH_MAX])
+{
+	const char *runtime = folder_variable("XDG_RUNTIME_DIR");
+
+	if (runtime)
+		return put_path(path, "%s/lkvm", runtime);
+	return geteuid() ? -ENOENT : put_path(path, "%s", "/run/lkvm");
+}
+
+/* kvmtool's. */
+static int home_folder(char path[PATH_MAX])
+{
+	const char *home = folder_variable("HOME");
+
+	return home ? put_path(path, "%s/.lkvm", home) : -ENOENT;
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+int control_folder(unsigned n, char path[PATH_MAX])
+{
+	char other[PATH_MAX];
+	bool at_home = !home_folder(other) && is_folder(other);
+
+	switch (n) {
+	case 0:
+		if (at_home || runtime_folder(path) == -ENOENT)
+			return home_folder(path);
+		return runtime_folder(path);
+	case 1:
+		return at_home ? runtime_folder(path) : -ENOENT;
+	default:
+		return -ENOENT;
+	}
 }
 
 bool control_may_freeze(void)
@@ -58,17 +99,18 @@ bool control_may_freeze(void)
 	char path[PATH_MAX];
 	struct statfs fs;
 
-	if (control_folder(path))
+	if (control_folder(0, path))
 		return false;
 	/* The folder itself may not be there yet. */
 	*strrchr(path, '/') = '\0';
 	return statfs(path, &fs) || (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC);
 }
 
-static int socket_address(const char *name, struct sockaddr_un *address)
+/* Of @name in the folder @n. */
+static int socket_address(unsigned n, const char *name, struct sockaddr_un *address)
 {
 	char folder[PATH_MAX];
-	int ret = control_folder(folder), len;
+	int ret = control_folder(n, folder), len;
 
 	if (ret)
 		return ret;
@@ -89,12 +131,12 @@ static int socket_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
-int control_connect(const char *name, pid_t *pid)
+int control_connect_at(unsigned folder, const char *name, pid_t *pid)
 {
 	struct sockaddr_un address;
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	int ret = socket_address(name, &address), fd;
+	int ret = socket_address(folder, name, &address), fd;
 
 	if (ret)
 		return ret;
@@ -112,6 +154,27 @@ int control_connect(const char *name, pid_t *pid)
 	return fd;
 }
 
+int control_connect(const char *name, pid_t *pid)
+{
+	int fd = control_connect_at(0, name, pid), other;
+
+	if (fd != -ENOENT && fd != -ECONNREFUSED)
+		return fd;
+	other = control_connect_at(1, name, pid);
+	return other == -ENOENT ? fd : other;
+}
+
+/*
+ * What others may not do there. They may look into $HOME/.lkvm, which kvmtool makes so: the socket
+ * itself refuses them.
+ */
+static mode_t forbidden_modes(const char *path)
+{
+	char home[PATH_MAX];
+
+	return !home_folder(home) && !strcmp(home, path) ? 022 : 077;
+}
+
 /* The folder: an fd, or -errno if it is not there or not safely ours. */
 static int folder_open(const char *path, struct error *err)
 {
@@ -125,7 +188,7 @@ static int folder_open(const char *path, struct error *err)
 			close(fd);
 		return error_set(err, ret, "%s: %s", path, strerror(-ret));
 	}
-	if (st.st_uid != geteuid() || st.st_mode & 077) {
+	if (st.st_uid != geteuid() || st.st_mode & forbidden_modes(path)) {
 		close(fd);
 		return error_set(err, -EPERM, "%s: others may enter it, or it is another user's",
 				 path);
@@ -134,9 +197,9 @@ static int folder_open(const char *path, struct error *err)
 }
 
 /* Whether somebody listens there. Nobody: the file is a dead one's. */
-static bool socket_lives(const char *name)
+static bool socket_lives(unsigned folder, const char *name)
 {
-	int fd = control_connect(name, NULL);
+	int fd = control_connect_at(folder, name, NULL);
 
 	if (fd >= 0)
 		close(fd);
@@ -151,7 +214,7 @@ static int socket_bind(int fd, const struct sockaddr_un *address, const char *na
 	if (bind(fd, at, sizeof(*address))) {
 		if (errno != EADDRINUSE)
 			return -errno;
-		if (socket_lives(name))
+		if (socket_lives(0, name))
 			return -EADDRINUSE;
 		if ((unlink(address->sun_path) && errno != ENOENT) ||
 		    bind(fd, at, sizeof(*address)))
@@ -191,14 +254,14 @@ static int folder_check_parent(const char *path, struct error *err)
 static int find_place(const char *name, struct sockaddr_un *address, char folder[PATH_MAX],
 		      struct error *err)
 {
-	int ret = socket_address(name, address);
+	int ret = socket_address(0, name, address);
 
 	if (ret == -ENOENT)
-		return error_set(err, ret, "XDG_RUNTIME_DIR is not set");
-	if (ret || control_folder(folder))
+		return error_set(err, ret, "neither XDG_RUNTIME_DIR nor HOME is set");
+	if (ret || control_folder(0, folder))
 		return error_set(err, ret,
 				 "the path of the socket is too long: a shorter name, or a "
-				 "shorter XDG_RUNTIME_DIR");
+				 "shorter XDG_RUNTIME_DIR or HOME");
 	return 0;
 }
 
@@ -248,18 +311,18 @@ int control_listen(struct control_socket *socket, const char *name, struct error
 	return ret ? error_set(err, ret, "%s: %s", address.sun_path, strerror(-ret)) : 0;
 }
 
-void control_forget(const char *name)
+void control_forget(unsigned n, const char *name)
 {
 	struct sockaddr_un address;
 	char path[PATH_MAX];
 	int folder;
 
-	if (socket_address(name, &address) || control_folder(path))
+	if (socket_address(n, name, &address) || control_folder(n, path))
 		return;
 	folder = folder_open(path, NULL);
 	if (folder < 0)
 		return;
-	if (!flock(folder, LOCK_EX | LOCK_NB) && !socket_lives(name))
+	if (!flock(folder, LOCK_EX | LOCK_NB) && !socket_lives(n, name))
 		unlink(address.sun_path);
 	close(folder);
 }

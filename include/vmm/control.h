@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The control socket: where other processes ask a running VM something. A Unix
- * socket NAME.sock, in a folder that only its user may enter; one request per
+ * socket NAME.sock, which only its user and root may use; one request per
  * connection, a JSON object on a line; the answer is JSON, an object on each line,
- * and ends with the connection.
+ * of which the last one is {"ok":true} or has an "error". docs/control.md has the protocol.
  *
  * A command is a function and, where the answer is long or follows events, a
  * stream: it is asked for more whenever the client has taken what was said, so that
@@ -28,6 +28,7 @@
 struct control;
 struct control_client;
 
+#define CONTROL_VERSION	  1	  /* of the protocol: docs/control.md */
 #define CONTROL_REQUEST	  4096	  /* the longest request, with its newline */
 #define CONTROL_LINE	  4096	  /* the longest line of an answer */
 #define CONTROL_BUFFER	  0x10000 /* what was said and not taken yet */
@@ -41,7 +42,8 @@ struct control_client;
 struct control_command {
 	const char *name; /* "command" in the request */
 	/*
-	 * Say something with control_send(), or begin a stream with control_stream().
+	 * Say something with control_send(), or begin a stream with control_stream(). When it has
+	 * returned, or the stream has ended, {"ok":true} is said.
 	 * -errno with a line in @err: the client is told that instead.
 	 */
 	int (*run)(void *arg, struct control_client *client, json_t *request, struct error *err);
@@ -61,6 +63,11 @@ struct control_stream {
 	enum control_more (*more)(void *state, struct control_client *client);
 	/* The client is gone, or has everything: free @state. */
 	void (*end)(void *state);
+	/*
+	 * The client has said one more object. -errno drops it. NULL: it must not say anything
+	 * after its request.
+	 */
+	int (*input)(void *state, const json_t *input);
 	bool follows; /* events, without an end: the client is a follower */
 };
 
@@ -69,6 +76,8 @@ struct control_stream {
  * drops the client once its command or stream returns: nothing of a line gets lost silently.
  */
 void control_send(struct control_client *client, json_t *json);
+/* The last line of an answer that is none: for a stream, which then returns CONTROL_END. */
+void control_refuse(struct control_client *client, const char *why);
 /* Whether a line of any length has room. */
 bool control_has_room(const struct control_client *client);
 /*
@@ -89,9 +98,13 @@ void control_wake(struct control_client *client);
 int control_create(struct control **control, struct loop *loop, const char *name, bool wanted);
 /* Commands, ended by an entry without a name, and what they are called with. Both borrowed. */
 void control_add(struct control *control, const struct control_command *commands, void *arg);
-/* "pause" and "resume", which are called with the struct vm *. Each says {"paused": bool} when it
- * is so. */
+/* What every VM is asked, or told; called with the struct vm *. docs/control.md has them. */
 extern const struct control_command vm_commands[];
+/*
+ * The VM has ended: tell clients what there still is to tell, as far as they take it at once, and
+ * drop them. Others find nobody from now on. Without the lock, NULL is fine.
+ */
+void control_finish(struct control *control);
 /* Drops all clients, removes the socket. The loop is still there. NULL is fine. */
 void control_destroy(struct control *control);
 
@@ -109,10 +122,13 @@ int control_check_name(const char *name, struct error *err);
  */
 int control_check_place(const char *name, struct error *err);
 /*
- * Where the sockets are: $XDG_RUNTIME_DIR/lkvm; for root /run/lkvm, where that is not set or is
- * another user's, who could not use what root makes there. -ENOENT: nowhere.
+ * Where sockets are: a run makes its own in folder 0, and running VMs are looked for in all of
+ * them. Folder 0 is $HOME/.lkvm, as kvmtool has it, if that is there or nothing else is; otherwise
+ * $XDG_RUNTIME_DIR/lkvm, or for root /run/lkvm. A variable that leads into another user's folder
+ * is not followed by root, as its owner could not use what root makes there. -ENOENT: no folder has
+ * this number.
  */
-int control_folder(char path[PATH_MAX]);
+int control_folder(unsigned n, char path[PATH_MAX]);
 /* Whether making and removing files there may wait: on any file system but one in memory. */
 bool control_may_freeze(void);
 /*
@@ -120,8 +136,10 @@ bool control_may_freeze(void);
  * there is no such VM; -EAGAIN: it is there, and does not answer. *pid may be NULL.
  */
 int control_connect(const char *name, pid_t *pid);
+/* The one in folder @folder alone. */
+int control_connect_at(unsigned folder, const char *name, pid_t *pid);
 /* Remove the socket of a VM that was killed; one that lives keeps its own. */
-void control_forget(const char *name);
+void control_forget(unsigned folder, const char *name);
 
 /* A socket that listens, once control_listen() has given it a name. */
 struct control_socket {

@@ -14,6 +14,7 @@
 #include "vmm/control.h"
 
 #define NAME "vm"
+#define OK   "{\"ok\":true}\n" /* the last line of an answer */
 
 struct bench {
 	char dir[32];
@@ -154,6 +155,7 @@ static int set_up(void **state)
 	strcpy(the_bench.dir, "/tmp/lkvm-test.XXXXXX");
 	assert_non_null(mkdtemp(the_bench.dir));
 	setenv("XDG_RUNTIME_DIR", the_bench.dir, 1);
+	unsetenv("HOME");
 	snprintf(the_bench.socket, sizeof(the_bench.socket), "%s/lkvm/" NAME ".sock",
 		 the_bench.dir);
 	pthread_mutex_init(&the_bench.lock, NULL);
@@ -248,7 +250,7 @@ static void expect_answer(const char *request, const char *answer)
 
 TEST_WITH(a_request_is_a_line_and_so_is_the_answer, set_up_listening, tear_down)
 {
-	expect_answer("{\"command\":\"echo\",\"text\":\"hello\"}\n", "{\"echo\":\"hello\"}\n");
+	expect_answer("{\"command\":\"echo\",\"text\":\"hello\"}\n", "{\"echo\":\"hello\"}\n" OK);
 }
 
 TEST_WITH(a_request_may_come_in_single_bytes, set_up_listening, tear_down)
@@ -262,7 +264,7 @@ TEST_WITH(a_request_may_come_in_single_bytes, set_up_listening, tear_down)
 		client_say(fd, byte);
 	}
 	client_hear(fd, text, sizeof(text));
-	assert_string_equal(text, "{\"echo\":1}\n");
+	assert_string_equal(text, "{\"echo\":1}\n" OK);
 }
 
 TEST_WITH(a_client_may_close_its_half_after_the_request, set_up_listening, tear_down)
@@ -274,7 +276,7 @@ TEST_WITH(a_client_may_close_its_half_after_the_request, set_up_listening, tear_
 	shutdown(fd, SHUT_WR);
 	run_loop();
 	client_hear(fd, text, sizeof(text));
-	assert_string_equal(text, "{\"echo\":2}\n");
+	assert_string_equal(text, "{\"echo\":2}\n" OK);
 }
 
 TEST_WITH(what_is_no_request_is_refused, set_up_listening, tear_down)
@@ -330,7 +332,7 @@ TEST_WITH(a_paused_stream_costs_nothing_and_goes_on_when_woken, set_up_listening
 	control_wake(the_bench.sleeper);
 	run_loop();
 	client_hear(fd, text, sizeof(text));
-	assert_string_equal(text, "{\"awake\":true}\n");
+	assert_string_equal(text, "{\"awake\":true}\n" OK);
 	assert_int_equal(the_bench.ended, 1);
 }
 
@@ -355,7 +357,7 @@ TEST_WITH(a_client_that_does_not_read_stops_being_served, set_up_listening, tear
 	assert_in_range(said, 1, 1000000);
 	assert_int_equal(loop_poll(the_bench.loop, 50), 0);
 	assert_int_equal(the_bench.said, said);
-	expect_answer("{\"command\":\"echo\",\"text\":3}\n", "{\"echo\":3}\n");
+	expect_answer("{\"command\":\"echo\",\"text\":3}\n", "{\"echo\":3}\n" OK);
 	close(fd);
 	run_loop();
 	assert_int_equal(the_bench.ended, 1);
@@ -369,7 +371,7 @@ TEST_WITH(a_client_that_does_not_read_gives_its_place_to_one_that_does, set_up_l
 		fds[i] = client_open();
 		client_say(fds[i], "{\"command\":\"flood\"}\n");
 	}
-	expect_answer("{\"command\":\"echo\",\"text\":4}\n", "{\"echo\":4}\n");
+	expect_answer("{\"command\":\"echo\",\"text\":4}\n", "{\"echo\":4}\n" OK);
 	assert_int_equal(the_bench.ended, 1);
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
 		close(fds[i]);
@@ -383,7 +385,7 @@ TEST_WITH(a_client_that_asks_nothing_gives_its_place_too, set_up_listening, tear
 
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = client_open();
-	expect_answer("{\"command\":\"echo\",\"text\":5}\n", "{\"echo\":5}\n");
+	expect_answer("{\"command\":\"echo\",\"text\":5}\n", "{\"echo\":5}\n" OK);
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
 }
@@ -404,7 +406,7 @@ TEST_WITH(good_clients_keep_their_places_and_the_next_one_waits, set_up_listenin
 	close(fds[0]);
 	run_loop();
 	client_hear(late, text, sizeof(text));
-	assert_string_equal(text, "{\"echo\":6}\n");
+	assert_string_equal(text, "{\"echo\":6}\n" OK);
 	for (unsigned i = 1; i < CONTROL_CLIENTS; i++)
 		close(fds[i]);
 }
@@ -431,7 +433,7 @@ TEST_WITH(idle_followers_keep_nobody_from_being_answered, set_up_listening, tear
 
 	follow(fds, CONTROL_FOLLOWERS, "{\"command\":\"follow\"}\n");
 	for (unsigned i = 0; i < 2 * CONTROL_CLIENTS; i++)
-		expect_answer("{\"command\":\"echo\",\"text\":9}\n", "{\"echo\":9}\n");
+		expect_answer("{\"command\":\"echo\",\"text\":9}\n", "{\"echo\":9}\n" OK);
 	assert_int_equal(the_bench.ended, 0);
 	expect_answer("{\"command\":\"follow\"}\n",
 		      "{\"error\":\"16 others follow it: that is as many as can\"}\n");
@@ -445,7 +447,7 @@ TEST_WITH(a_follower_that_does_not_read_gives_its_place_to_another_follower, set
 	int fds[CONTROL_FOLLOWERS + 1];
 
 	follow(fds, CONTROL_FOLLOWERS, "{\"command\":\"babble\"}\n");
-	expect_answer("{\"command\":\"echo\",\"text\":10}\n", "{\"echo\":10}\n");
+	expect_answer("{\"command\":\"echo\",\"text\":10}\n", "{\"echo\":10}\n" OK);
 	assert_int_equal(the_bench.ended, 0);
 	follow(&fds[CONTROL_FOLLOWERS], 1, "{\"command\":\"follow\"}\n");
 	assert_int_equal(the_bench.ended, 1);
@@ -467,7 +469,7 @@ TEST_WITH(a_place_is_free_as_soon_as_a_client_has_become_a_follower, set_up_list
 	assert_int_equal(send(fds[CONTROL_CLIENTS - 1], "{\"command\":\"follow\"}\n", 21, 0), 21);
 	client_say(late, "{\"command\":\"echo\",\"text\":11}\n");
 	client_hear(late, text, sizeof(text));
-	assert_string_equal(text, "{\"echo\":11}\n");
+	assert_string_equal(text, "{\"echo\":11}\n" OK);
 	close_all(fds, CONTROL_CLIENTS);
 }
 
@@ -500,9 +502,57 @@ TEST_WITH(roots_sockets_are_never_in_another_users_folder, set_up, tear_down)
 	if (geteuid())
 		skip();
 	assert_int_equal(chown(the_bench.dir, 65534, 65534), 0);
-	assert_int_equal(control_folder(path), 0);
+	assert_int_equal(control_folder(0, path), 0);
 	assert_string_equal(path, "/run/lkvm");
 	assert_int_equal(chown(the_bench.dir, 0, 0), 0);
+}
+
+static void expect_folder(unsigned n, const char *path)
+{
+	char found[PATH_MAX];
+
+	if (!path) {
+		assert_int_equal(control_folder(n, found), -ENOENT);
+		return;
+	}
+	assert_int_equal(control_folder(n, found), 0);
+	assert_string_equal(found, path);
+}
+
+TEST_WITH(a_home_with_kvmtools_folder_has_the_sockets_and_others_are_found_all_the_same, set_up,
+	  tear_down)
+{
+	char home[64], runtime[64];
+
+	snprintf(home, sizeof(home), "%s/.lkvm", the_bench.dir);
+	snprintf(runtime, sizeof(runtime), "%s/lkvm", the_bench.dir);
+	setenv("HOME", the_bench.dir, 1);
+	expect_folder(0, runtime);
+	expect_folder(1, NULL);
+	/* As kvmtool makes it. */
+	assert_int_equal(mkdir(home, 0755), 0);
+	expect_folder(0, home);
+	expect_folder(1, runtime);
+	expect_folder(2, NULL);
+	assert_int_equal(control_check_place(NAME, NULL), 0);
+	assert_int_equal(chmod(home, 0777), 0);
+	assert_int_equal(control_check_place(NAME, NULL), -EPERM);
+	assert_int_equal(rmdir(home), 0);
+}
+
+TEST_WITH(a_vm_is_found_in_the_folder_that_is_not_the_first_one, set_up_listening, tear_down)
+{
+	char home[64];
+	int fd;
+
+	snprintf(home, sizeof(home), "%s/.lkvm", the_bench.dir);
+	setenv("HOME", the_bench.dir, 1);
+	assert_int_equal(mkdir(home, 0700), 0);
+	assert_int_equal(control_connect_at(0, NAME, NULL), -ENOENT);
+	fd = control_connect(NAME, NULL);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(rmdir(home), 0);
 }
 
 TEST_WITH(a_place_is_checked_without_making_anything, set_up, tear_down)
@@ -564,7 +614,7 @@ TEST_WITH(a_name_that_is_in_use_is_refused, set_up_listening, tear_down)
 	struct error err = { "" };
 
 	assert_int_equal(listen_as(&second, NAME, &err), -EADDRINUSE);
-	expect_answer("{\"command\":\"echo\",\"text\":7}\n", "{\"echo\":7}\n");
+	expect_answer("{\"command\":\"echo\",\"text\":7}\n", "{\"echo\":7}\n" OK);
 }
 
 /* A socket that nobody listens on, as a killed lkvm leaves it. */
@@ -587,17 +637,17 @@ TEST_WITH(the_socket_of_a_dead_lkvm_is_replaced, set_up, tear_down)
 	assert_int_equal(control_connect(NAME, NULL), -ECONNREFUSED);
 	make_control();
 	wait_for_socket();
-	expect_answer("{\"command\":\"echo\",\"text\":8}\n", "{\"echo\":8}\n");
+	expect_answer("{\"command\":\"echo\",\"text\":8}\n", "{\"echo\":8}\n" OK);
 }
 
 TEST_WITH(only_the_socket_of_a_dead_lkvm_is_forgotten, set_up_listening, tear_down)
 {
-	control_forget(NAME);
+	control_forget(0, NAME);
 	assert_int_equal(access(the_bench.socket, F_OK), 0);
 	control_destroy(the_bench.control);
 	the_bench.control = NULL;
 	leave_socket();
-	control_forget(NAME);
+	control_forget(0, NAME);
 	assert_int_equal(access(the_bench.socket, F_OK), -1);
 }
 

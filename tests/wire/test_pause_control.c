@@ -12,6 +12,7 @@
 #include "wire.h"
 
 #define NAME   "vm"
+#define OK     "{\"ok\":true}\n"
 #define PAUSE  "{\"command\":\"pause\"}\n"
 #define RESUME "{\"command\":\"resume\"}\n"
 
@@ -128,24 +129,24 @@ TEST_WITH(pause_is_answered_once_the_machine_has_paused, setup, teardown)
 	assert_false(vm_is_paused(bench.vm));
 	expect_silence(fd);
 	bench.busy = false;
-	expect(fd, "{\"paused\":true}\n");
+	expect(fd, "{\"paused\":true}\n" OK);
 	assert_true(vm_is_paused(bench.vm));
 }
 
 TEST_WITH(resume_is_answered_when_the_machine_goes_on, setup, teardown)
 {
-	expect(ask(PAUSE), "{\"paused\":true}\n");
-	expect(ask(RESUME), "{\"paused\":false}\n");
+	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
+	expect(ask(RESUME), "{\"paused\":false}\n" OK);
 	assert_false(vm_is_paused(bench.vm));
 	assert_false(bench.told);
 }
 
 TEST_WITH(both_are_answered_where_nothing_changes, setup, teardown)
 {
-	expect(ask(RESUME), "{\"paused\":false}\n");
-	expect(ask(PAUSE), "{\"paused\":true}\n");
-	expect(ask(PAUSE), "{\"paused\":true}\n");
-	expect(ask(RESUME), "{\"paused\":false}\n");
+	expect(ask(RESUME), "{\"paused\":false}\n" OK);
+	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
+	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
+	expect(ask(RESUME), "{\"paused\":false}\n" OK);
 }
 
 TEST_WITH(all_who_wait_for_a_pause_are_answered, setup, teardown)
@@ -156,8 +157,8 @@ TEST_WITH(all_who_wait_for_a_pause_are_answered, setup, teardown)
 	first = ask(PAUSE);
 	second = ask(PAUSE);
 	bench.busy = false;
-	expect(first, "{\"paused\":true}\n");
-	expect(second, "{\"paused\":true}\n");
+	expect(first, "{\"paused\":true}\n" OK);
+	expect(second, "{\"paused\":true}\n" OK);
 }
 
 TEST_WITH(a_pause_that_is_taken_back_is_an_error, setup, teardown)
@@ -166,7 +167,7 @@ TEST_WITH(a_pause_that_is_taken_back_is_an_error, setup, teardown)
 
 	bench.busy = true;
 	fd = ask(PAUSE);
-	expect(ask(RESUME), "{\"paused\":false}\n");
+	expect(ask(RESUME), "{\"paused\":false}\n" OK);
 	expect(fd, "{\"error\":\"it was resumed meanwhile\"}\n");
 	assert_false(bench.told);
 }
@@ -181,15 +182,15 @@ TEST_WITH(a_pause_outlives_the_one_who_asked_for_it, setup, teardown)
 	for (unsigned i = 0; i < 20; i++)
 		loop_poll(bench.vm->loop, 1);
 	bench.busy = false;
-	expect(ask(PAUSE), "{\"paused\":true}\n");
-	expect(ask(RESUME), "{\"paused\":false}\n");
+	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
+	expect(ask(RESUME), "{\"paused\":false}\n" OK);
 }
 
 TEST_WITH(a_machine_that_waits_for_the_host_stays_paused, setup, teardown)
 {
 	vm_pause(bench.vm, VM_PAUSE_HOST, NULL);
-	expect(ask(PAUSE), "{\"paused\":true}\n");
-	expect(ask(RESUME), "{\"paused\":true}\n");
+	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
+	expect(ask(RESUME), "{\"paused\":true}\n" OK);
 	vm_resume(bench.vm, VM_PAUSE_HOST);
 	assert_false(vm_is_paused(bench.vm));
 }

@@ -156,7 +156,7 @@ TEST_WITH(show_tells_what_the_guest_has_made, start, stop)
 	       "{\"id\":\"0x80000001\",\"name\":\"b\",\"state\":\"blocked\",\"domain\":null,");
 	expect(&show, "{\"domain\":{\"id\":7,\"bypass\":false,\"endpoints\":1,\"mappings\":2,"
 		      "\"bytes\":20480}}\n");
-	expect(&show, "{\"end\":true}\n");
+	expect(&show, "{\"ok\":true}\n");
 	assert_int_equal(count(show.text, "\"mapping\":"), 0);
 	question_end(&show);
 }
@@ -315,7 +315,7 @@ TEST_WITH(a_domain_may_die_while_it_is_listed, start, stop)
 	assert_true(show.ended);
 	assert_in_range(count(show.text, "{\"mapping\":{\"domain\":1,"), 1, 19999);
 	assert_int_equal(count(show.text, "{\"mapping\":{\"domain\":2,"), 1);
-	expect(&show, "{\"end\":true}\n");
+	expect(&show, "{\"ok\":true}\n");
 	question_end(&show);
 }
 
@@ -423,7 +423,7 @@ TEST_WITH(an_injected_fault_arrives_on_the_event_queue, start, stop)
 
 	rig_offer_event(*state, sizeof(event));
 	question_ask(&fault, FAULT("0x80000001", "0xdeadb000", "read"));
-	assert_string_equal(fault.text, "{\"fault\":\"delivered\"}\n");
+	assert_string_equal(fault.text, "{\"fault\":\"delivered\"}\n{\"ok\":true}\n");
 	assert_true(fault.ended);
 	assert_int_equal(rig_event(*state, &event), sizeof(event));
 	assert_int_equal(event.reason, VIRTIO_IOMMU_FAULT_R_DOMAIN);

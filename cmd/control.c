@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* lkvm pause, resume and stop. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "control.h"
+#include "list.h"
+#include "util/log.h"
+#include "vmm/control.h"
+
+int control_set_name(void *arg, char *word, struct error *err)
+{
+	struct control_options *options = arg;
+
+	if (options->name)
+		return error_set(err, -EINVAL, "'%s': one VM at a time", word);
+	options->name = word;
+	return control_check_name(word, err);
+}
+
+int control_set_word(void *options, unsigned n, char *word, struct error *err)
+{
+	return control_set_name(options, word, err);
+}
+
+int control_run(const char *verb, const struct control_options *options,
+		int (*one)(const char *name, const void *options))
+{
+	if (options->all == (options->name != NULL)) {
+		log_error("usage: lkvm %s NAME, or --all", verb);
+		return EXIT_USAGE;
+	}
+	return options->all ? query_each(one, options) : one(options->name, options);
+}
+
+/* ---- pause and resume ---- */
+
+/* The VM's answer: whether it is paused now. @silence: query.h. */
+static int ask_paused(const char *name, const char *command, const char *silence, bool *paused)
+{
+	struct query query;
+	json_t *answer;
+	int status = query_begin(&query, name, json_pack("{ss}", "command", command));
+
+	if (status)
+		return status;
+	query.silence = silence;
+	answer = query_next(&query);
+	*paused = json_is_true(json_object_get(answer, "paused"));
+	json_decref(answer);
+	fclose(query.answer);
+	return query.status;
+}
+
+static const char unfinished[] =
+	"has not paused yet, perhaps because the host does not finish its I/O: it pauses when that "
+	"is over, unless 'lkvm resume' comes first";
+
+static int pause_one(const char *name, const void *options)
+{
+	bool paused;
+	int status = ask_paused(name, "pause", unfinished, &paused);
+
+	if (!status)
+		printf("%s is paused\n", name);
+	return status;
+}
+
+static int resume_one(const char *name, const void *options)
+{
+	bool paused;
+	int status = ask_paused(name, "resume", NULL, &paused);
+
+	if (!status)
+		printf("%s %s\n", name, paused ? "stays paused: it waits for the host" : "runs");
+	return status;
+}
+
+static int run_pause(const void *options)
+{
+	return control_run("pause", options, pause_one);
+}
+
+static int run_resume(const void *options)
+{
+	return control_run("resume", options, resume_one);
+}
+
+static const struct option_spec pause_specs[] = { CONTROL_NAME_SPEC, CONTROL_ALL_SPEC, { 0 } };
+
+const struct verb pause_verb = {
+	"pause",
+	"NAME|--all",
+	"hold a running VM still",
+	pause_specs,
+	control_set_word,
+	0,
+	run_pause,
+	"Hold a VM still: return when its CPUs have stopped and its devices have finished\n"
+	"what they had begun. The guest's clocks go on, and so does --timeout.\n" CONTROL_NAME_NOTE,
+};
+
+const struct verb resume_verb = {
+	"resume",
+	"NAME|--all",
+	"let a paused VM go on",
+	pause_specs,
+	control_set_word,
+	0,
+	run_resume,
+	"Let a paused VM go on.\n" CONTROL_NAME_NOTE,
+};
+
+/* ---- stop ---- */
+
+#define STOP_SECONDS 30
+/* What a VM has for its own end once it was told to: disks, its output's reader. */
+#define END_MS 15000
+
+static u64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
+/* One that is being stopped. */
+struct stopping {
+	const char *name;
+	int process; /* a pidfd, owned; -1: it has ended, or we failed */
+	int status;
+};
+
+/* Ask its guest to switch itself off. One that is paused could not. */
+static void press_button(struct stopping *vm, bool at_once)
+{
+	struct query query;
+	json_t *answer;
+
+	vm->status = query_begin(&query, vm->name,
+				 json_pack("{ss}", "command", at_once ? "stop" : "power-button"));
+	if (vm->status)
+		return;
+	/* Before it can end. */
+	vm->process = syscall(SYS_pidfd_open, query.pid, 0);
+	answer = query_next(&query);
+	vm->status = query.status;
+	fclose(query.answer);
+	if (!vm->status && json_is_true(json_object_get(answer, "paused")))
+		vm->status = query_ask(vm->name, json_pack("{ss}", "command", "resume"), NULL);
+	json_decref(answer);
+}
+
+/* Whether it ends before @end of now_ms(). */
+static bool wait_process(struct stopping *vm, u64 end)
+{
+	struct pollfd fd = { .fd = vm->process, .events = POLLIN };
+	u64 now = now_ms();
+
+	if (vm->process < 0)
+		return true;
+	while (poll(&fd, 1, end > now ? (int)MIN(end - now, (u64)INT32_MAX) : 0) < 0 &&
+	       errno == EINTR)
+		now = now_ms();
+	if (!fd.revents)
+		return false;
+	close(vm->process);
+	vm->process = -1;
+	return true;
+}
+
+/* It did not switch itself off: end it. */
+static void cut_power(struct stopping *vm, u64 end)
+{
+	if (wait_process(vm, 0))
+		return;
+	vm->status = query_ask(vm->name, json_pack("{ss}", "command", "stop"), NULL);
+	if (vm->status || wait_process(vm, end))
+		return;
+	log_error("%s has been told to end, and has not ended yet", vm->name);
+	vm->status = EXIT_HOST;
+}
+
+static int stop_all(struct stopping *vms, int count, unsigned seconds)
+{
+	int status = EXIT_OK;
+	u64 end;
+
+	for (int i = 0; i < count; i++)
+		press_button(&vms[i], !seconds);
+	end = now_ms() + seconds * 1000ULL;
+	for (int i = 0; i < count; i++)
+		wait_process(&vms[i], end);
+	end = now_ms() + END_MS;
+	for (int i = 0; i < count; i++) {
+		bool cut = !vms[i].status && vms[i].process >= 0;
+
+		if (cut)
+			cut_power(&vms[i], end);
+		if (!vms[i].status)
+			printf("%s %s\n", vms[i].name,
+			       cut && seconds ? "was stopped: its guest had not switched itself off"
+					      : "has ended");
+		status = vms[i].status ? vms[i].status : status;
+	}
+	return status;
+}
+
+static int stop_each(unsigned seconds)
+{
+	struct running_vm *vms;
+	struct stopping *stopping;
+	int count = list_running(&vms), status;
+
+	if (count < 0) {
+		log_error("cannot look for running VMs: %s", strerror(-count));
+		return EXIT_HOST;
+	}
+	stopping = calloc(count + 1, sizeof(*stopping));
+	for (int i = 0; stopping && i < count; i++)
+		stopping[i] = (struct stopping){ .name = vms[i].name, .process = -1 };
+	status = stopping ? stop_all(stopping, count, seconds) : EXIT_HOST;
+	free(stopping);
+	free(vms);
+	return status;
+}
+
+static int run_stop(const void *arg)
+{
+	const struct control_options *options = arg;
+	struct stopping one = { .name = options->name, .process = -1 };
+
+	if (options->all == (options->name != NULL)) {
+		log_error("usage: lkvm stop NAME, or --all");
+		return EXIT_USAGE;
+	}
+	return options->all ? stop_each(options->timeout) : stop_all(&one, 1, options->timeout);
+}
+
+static const struct option_spec stop_specs[] = {
+	CONTROL_NAME_SPEC,
+	CONTROL_ALL_SPEC,
+	{ 0, "timeout", OPTION_NUMBER, "SECONDS",
+	  "how long the guest may take to switch itself off; 0: it is not asked",
+	  OPTION_FIELD(struct control_options, timeout), .max = 1000000, .preset = STOP_SECONDS },
+	{ 0 },
+};
+
+const struct verb stop_verb = {
+	"stop",
+	"NAME|--all [--timeout SECONDS]",
+	"end a running VM",
+	stop_specs,
+	control_set_word,
+	0,
+	run_stop,
+	"Press the VM's power button, so that its guest switches itself off, and wait for that.\n"
+	"After --timeout the VM is ended, as by pulling its plug; 'lkvm run' has status 0 in both\n"
+	"cases. A paused VM goes on first.\n" CONTROL_NAME_NOTE,
+};

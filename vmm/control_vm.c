@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands of every VM that are answered at once. */
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control_private.h"
+#include "vmm/power.h"
+#include "vmm/vm.h"
+
+static u64 memory_size(const struct vm_config *config)
+{
+	u64 size = 0;
+
+	for (unsigned i = 0; i < config->ram_count; i++)
+		size += config->ram[i].last - config->ram[i].start + 1;
+	return size;
+}
+
+static u64 uptime(const struct vm *vm)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - vm->born;
+}
+
+static int command_status(void *arg, struct control_client *client, json_t *request,
+			  struct error *err)
+{
+	const struct vm *vm = arg;
+	const struct vm_config *config = vm->config;
+
+	control_send(client,
+		     json_pack("{ss,si,ss,sb,si,sI,sI,ss}", "name", config->name, "pid",
+			       (int)getpid(), "state", vm_is_paused(vm) ? "paused" : "running",
+			       "panicked", (int)atomic_load(&vm->panicked), "cpus",
+			       (int)config->cpus, "memory", (json_int_t)memory_size(config),
+			       "uptime", (json_int_t)uptime(vm), "console",
+			       config->console ? config->console : "none"));
+	return 0;
+}
+
+static int command_resume(void *arg, struct control_client *client, json_t *request,
+			  struct error *err)
+{
+	vm_resume(arg, VM_PAUSE_USER);
+	control_send(client, json_pack("{sb}", "paused", (int)vm_is_paused(arg)));
+	return 0;
+}
+
+/* The answer goes out before the loop ends. */
+static int command_stop(void *arg, struct control_client *client, json_t *request,
+			struct error *err)
+{
+	vm_stop(arg, VM_POWEROFF);
+	return 0;
+}
+
+static int command_power_button(void *arg, struct control_client *client, json_t *request,
+				struct error *err)
+{
+	struct vm *vm = arg;
+
+	if (!vm->power_button)
+		return error_set(err, -ENODEV, "this machine has no power button");
+	vm->power_button->press(vm->power_button);
+	control_send(client, json_pack("{sb}", "paused", (int)vm_is_paused(arg)));
+	return 0;
+}
+
+const struct control_command vm_commands[] = {
+	{ "status", command_status },
+	{ "pause", control_pause },
+	{ "resume", command_resume },
+	{ "stop", command_stop },
+	{ "power-button", command_power_button },
+	{ 0 },
+};
