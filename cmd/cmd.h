@@ -39,7 +39,7 @@ int cmd_help(int argc, char **argv);
 void cmd_help_help(void);
 
 extern const struct verb_family iommu_family, vfio_family, image_family;
-extern const struct verb list_verb, pause_verb, resume_verb, stop_verb;
+extern const struct verb list_verb, pause_verb, resume_verb, stop_verb, stat_verb;
 
 /* An exit status. argv[0] is the command's name. */
 int command_run(const struct command *command, int argc, char **argv);

@@ -135,6 +135,7 @@ static u64 now_ms(void)
 struct stopping {
 	const char *name;
 	int process; /* a pidfd, owned; -1: it has ended, or we failed */
+	bool cut;    /* it had to be ended */
 	int status;
 };
 
@@ -177,15 +178,30 @@ static bool wait_process(struct stopping *vm, u64 end)
 }
 
 /* It did not switch itself off: end it. */
-static void cut_power(struct stopping *vm, u64 end)
+static void cut_power(struct stopping *vm)
 {
-	if (wait_process(vm, 0))
+	struct query query;
+
+	vm->status = query_begin(&query, vm->name, json_pack("{ss}", "command", "stop"));
+	if (vm->status)
 		return;
-	vm->status = query_ask(vm->name, json_pack("{ss}", "command", "stop"), NULL);
-	if (vm->status || wait_process(vm, end))
-		return;
-	log_error("%s has been told to end, and has not ended yet", vm->name);
-	vm->status = EXIT_HOST;
+	/* It may end at this moment by itself. */
+	query.ended = true;
+	json_decref(query_next(&query));
+	vm->status = query.status;
+	fclose(query.answer);
+}
+
+static void wait_for_end(struct stopping *vm, bool was_cut, u64 end)
+{
+	if (!vm->status && !wait_process(vm, end)) {
+		log_error("%s has been told to end, and has not ended yet", vm->name);
+		vm->status = EXIT_HOST;
+	}
+	if (!vm->status)
+		printf("%s %s\n", vm->name,
+		       was_cut ? "was stopped: its guest had not switched itself off"
+			       : "has ended");
 }
 
 static int stop_all(struct stopping *vms, int count, unsigned seconds)
@@ -198,16 +214,14 @@ static int stop_all(struct stopping *vms, int count, unsigned seconds)
 	end = now_ms() + seconds * 1000ULL;
 	for (int i = 0; i < count; i++)
 		wait_process(&vms[i], end);
+	for (int i = 0; i < count; i++) {
+		vms[i].cut = seconds && !vms[i].status && !wait_process(&vms[i], 0);
+		if (vms[i].cut)
+			cut_power(&vms[i]);
+	}
 	end = now_ms() + END_MS;
 	for (int i = 0; i < count; i++) {
-		bool cut = !vms[i].status && vms[i].process >= 0;
-
-		if (cut)
-			cut_power(&vms[i], end);
-		if (!vms[i].status)
-			printf("%s %s\n", vms[i].name,
-			       cut && seconds ? "was stopped: its guest had not switched itself off"
-					      : "has ended");
+		wait_for_end(&vms[i], vms[i].cut, end);
 		status = vms[i].status ? vms[i].status : status;
 	}
 	return status;

@@ -10,7 +10,7 @@
 struct control_options {
 	const char *name;
 	bool all;
-	bool json, watch, symbols_given;
+	bool json, watch, memory;
 	unsigned timeout; /* seconds */
 	const char *symbols;
 	const char *sysrq;

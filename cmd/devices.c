@@ -345,15 +345,11 @@ void devices_advise(const struct devices *devices)
 	}
 }
 
-void devices_describe(const struct devices *devices)
+void devices_count(const struct devices *devices, struct counters *counters)
 {
-	char line[512];
-
 	for_each_device(device, devices) {
-		for (unsigned n = 0; device->class->describe &&
-				     device->class->describe(device->state, n, line, sizeof(line));
-		     n++)
-			log_debug("%s", line);
+		if (device->class->report)
+			device->class->report(device->state, counters);
 	}
 }
 

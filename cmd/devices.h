@@ -59,7 +59,7 @@ int devices_firmware(const struct devices *devices, struct vm *vm, struct firmwa
 void devices_add_commands(const struct devices *devices, struct control *control);
 /* In the log. */
 void devices_advise(const struct devices *devices);
-void devices_describe(const struct devices *devices);
+void devices_count(const struct devices *devices, struct counters *counters);
 void devices_release(const struct devices *devices);
 
 #endif

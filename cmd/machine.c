@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
+#include "vmm/counters.h"
 #include "vmm/firmware.h"
 #include "vmm/pci.h"
 #include "vmm/terminal.h"
@@ -87,13 +89,16 @@ static int write_firmware(struct machine *machine, struct error *err)
 /* A VM that nobody can ask runs all the same. */
 static void add_control(struct machine *machine)
 {
-	int ret = control_create(&machine->control, machine->vm->loop, machine->options->name,
-				 machine->options->is_named);
+	int ret;
+
+	machine->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ret = control_create(&machine->control, machine->vm->loop, machine->options->name,
+			     machine->options->is_named);
 
 	if (ret)
 		log_warning("no control socket: %s", strerror(-ret));
 	else
-		control_add(machine->control, vm_commands, machine->vm);
+		machine_add_commands(machine);
 }
 
 /* For --debug: what of the time before the guest's first instruction went where. */
@@ -157,12 +162,18 @@ void machine_hint(const struct machine *machine)
 	devices_advise(&machine->options->devices);
 }
 
+static void log_line(struct counters_text *text, const char *line)
+{
+	log_debug("%s", line);
+}
+
 void machine_report(const struct machine *machine)
 {
-	for (unsigned i = 0; i < machine->config.cpus; i++)
-		log_debug("vCPU %u: exits=%llu", i,
-			  (unsigned long long)machine->vm->vcpus[i]->exits);
-	devices_describe(&machine->options->devices);
+	struct counters_text text = { .line = log_line };
+
+	counters_text_begin(&text);
+	machine_count(machine, &text.counters);
+	counters_text_end(&text);
 }
 
 bool machine_destroy(struct machine *machine)
@@ -177,6 +188,8 @@ bool machine_destroy(struct machine *machine)
 	if (!gave_up)
 		vm_destroy(machine->vm);
 	devices_release(&machine->options->devices);
+	if (machine->statm >= 0)
+		close(machine->statm);
 	if (gave_up)
 		return false;
 	arch_image_close(machine->image);

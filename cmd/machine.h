@@ -39,6 +39,7 @@ struct machine {
 	struct vm *vm;
 	struct terminal *terminal;
 	struct control *control; /* NULL: it could not be made */
+	int statm;		 /* /proc/self/statm, owned; -1: none */
 };
 
 /* -errno with a line in @err; machine_destroy() in any case. */
@@ -54,6 +55,11 @@ int machine_build(struct machine *machine, struct error *err);
  * building needed is closed: kernel, initrd, /dev/kvm. Whatever confines this process belongs here.
  */
 int machine_seal(struct machine *machine, struct error *err);
+/* Tell what vCPUs, memory and devices counted. VM lock held, or the VM has stopped. */
+struct counters;
+void machine_count(const struct machine *machine, struct counters *counters);
+/* The control socket's commands that need no device: those of the VM, and "stat". */
+void machine_add_commands(struct machine *machine);
 /* After the run: what a user should know whose guest did not use a device. */
 void machine_hint(const struct machine *machine);
 /* After the run, for --debug: what vCPUs and devices counted. */

@@ -146,7 +146,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	memset(machine, 0, sizeof(*machine));
 	clock_gettime(CLOCK_MONOTONIC, &machine->started);
 	machine->options = options;
-	machine->initrd_fd = machine->host.kvm_fd = -1;
+	machine->initrd_fd = machine->host.kvm_fd = machine->statm = -1;
 	machine->config.name = options->name;
 	machine->config.cpus = options->cpus;
 	machine->config.panic_timeout = options->panic_timeout;

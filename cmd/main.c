@@ -17,6 +17,7 @@ const struct command commands[] = {
 	{ "pause", "Hold a running VM still", &pause_verb },
 	{ "resume", "Let a paused VM go on", &resume_verb },
 	{ "stop", "End a running VM", &stop_verb },
+	{ "stat", "Show what a running VM counts", &stat_verb },
 	{ "iommu", "Look into a running VM's IOMMU", .family = &iommu_family },
 	{ "vfio", "See, check, bind and release the host's PCI devices", .family = &vfio_family },
 	{ "image", "Make, see, check and convert disk images", .family = &image_family },

@@ -12,6 +12,7 @@
 #include "private.h"
 #include "virtio/place.h"
 #include "vmm/arch.h"
+#include "vmm/counters.h"
 #include "vmm/firmware.h"
 #include "vmm/vm.h"
 #include "vmm/windows.h"
@@ -143,32 +144,33 @@ static const char *viommu_class_advise(const void *arg)
 	       "behind it alone; a guest without it works with --viommu=bypass=on";
 }
 
-static bool viommu_class_describe(const void *arg, unsigned n, char *line, size_t size)
+static void viommu_class_report(const void *arg, struct counters *counters)
 {
 	const struct viommu_state *state = arg;
-	struct viommu_counters counters;
+	struct viommu_counters counted;
 
-	if (n > 2 || !state->viommu)
-		return false;
-	viommu_get_counters(state->viommu, &counters);
-#define N(field) ((unsigned long long)counters.field)
-	if (!n)
-		snprintf(line, size,
-			 "viommu: requests=%llu attaches=%llu detaches=%llu probes=%llu maps=%llu "
-			 "unmaps=%llu refused=%llu",
-			 N(requests), N(attaches), N(detaches), N(probes), N(maps), N(unmaps),
-			 N(refused));
-	else if (n == 1)
-		snprintf(line, size,
-			 "viommu: mappings=%llu peak=%llu translations=%llu faults=%llu "
-			 "reports-dropped=%llu host-refused=%llu",
-			 N(mappings), N(mappings_peak), N(translations), N(faults),
-			 N(reports_dropped), N(host_refused));
-	else
-		snprintf(line, size, "viommu: polled=%llu sessions=%llu crowded=%llu",
-			 N(poll.found), N(poll.sessions), N(poll.crowded));
-#undef N
-	return true;
+	if (!state->viommu)
+		return;
+	viommu_get_counters(state->viommu, &counted);
+	counters_begin(counters, "viommu");
+#define NUMBER(field) counters_number(counters, #field, counted.field)
+	NUMBER(requests);
+	NUMBER(attaches);
+	NUMBER(detaches);
+	NUMBER(probes);
+	NUMBER(maps);
+	NUMBER(unmaps);
+	NUMBER(refused);
+	NUMBER(mappings);
+	NUMBER(mappings_peak);
+	NUMBER(translations);
+	NUMBER(faults);
+	NUMBER(reports_dropped);
+	NUMBER(host_refused);
+#undef NUMBER
+	counters_number(counters, "polled", counted.poll.found);
+	counters_number(counters, "sessions", counted.poll.sessions);
+	counters_number(counters, "crowded", counted.poll.crowded);
 }
 
 static void viommu_class_release(void *arg)
@@ -187,6 +189,6 @@ const struct device_class viommu_class = {
 	.commands = viommu_commands,
 	.command_arg = viommu_class_command_arg,
 	.advise = viommu_class_advise,
-	.describe = viommu_class_describe,
+	.report = viommu_class_report,
 	.release = viommu_class_release,
 };

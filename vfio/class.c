@@ -204,14 +204,12 @@ static int create(void *arg, struct device_host *host, struct error *err)
 
 /* ---- afterwards ---- */
 
-static bool describe(const void *arg, unsigned n, char *line, size_t size)
+static void report(const void *arg, struct counters *counters)
 {
 	const struct vfio *vfio = ((const struct vfio_state *)arg)->vfio;
 
-	if (!vfio || n >= vfio_count(vfio))
-		return false;
-	vfio_describe(vfio, n, line, size);
-	return true;
+	for (unsigned n = 0; vfio && n < vfio_count(vfio); n++)
+		vfio_count_device(vfio, n, counters);
 }
 
 static void release(void *arg)
@@ -230,6 +228,6 @@ const struct device_class vfio_pci_class = {
 	.claim = claim,
 	.connect = connect,
 	.create = create,
-	.describe = describe,
+	.report = report,
 	.release = release,
 };

@@ -10,6 +10,7 @@
 #include "problem.h"
 #include "sys.h"
 #include "util/log.h"
+#include "vmm/counters.h"
 #include "vmm/irq.h"
 #include "vmm/vm.h"
 
@@ -281,20 +282,19 @@ struct dma_listener *vfio_listener(struct vfio *vfio, unsigned n)
 	return vfio->translated ? &vfio->devices[n]->group->container->listener : NULL;
 }
 
-void vfio_describe(const struct vfio *vfio, unsigned n, char *line, size_t size)
+void vfio_count_device(const struct vfio *vfio, unsigned n, struct counters *counters)
 {
 	const struct vfio_device *device = vfio->devices[n];
 	const struct vfio_container *container = device->group->container;
 
-#define N(field) ((unsigned long long)(field))
-	snprintf(
-		line, size,
-		"%s: BAR accesses trapped=%llu MSI-X regrown=%llu resets=%llu, container maps=%llu "
-		"unmaps=%llu refused=%llu%s",
-		device->name, N(device->trapped), N(device->regrown), N(device->resets),
-		N(container->maps), N(container->unmaps), N(container->refused),
-		device->gone ? ", gone" : "");
-#undef N
+	counters_begin(counters, device->name);
+	counters_number(counters, "trapped", device->trapped);
+	counters_number(counters, "vectors_regrown", device->regrown);
+	counters_number(counters, "resets", device->resets);
+	counters_number(counters, "container_maps", container->maps);
+	counters_number(counters, "container_unmaps", container->unmaps);
+	counters_number(counters, "container_refused", container->refused);
+	counters_number(counters, "gone", device->gone);
 }
 
 /* ---- in the machine ---- */

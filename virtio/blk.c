@@ -10,6 +10,7 @@
 
 #include "blk_request.h"
 #include "virtio/endian.h"
+#include "vmm/counters.h"
 
 static struct blk *blk_of(const struct virtio_device *device)
 {
@@ -145,16 +146,17 @@ int virtio_blk_create(struct virtio_device **device, struct disk *disk, unsigned
 	return 0;
 }
 
-void virtio_blk_describe(const struct virtio_device *device, char *line, size_t size)
+void virtio_blk_count(const struct virtio_device *device, struct counters *counters)
 {
-	const struct blk_counters *counters = &blk_of(device)->counters;
+	const struct blk_counters *counted = &blk_of(device)->counters;
 
-	snprintf(line, size,
-		 "%s: %llu reads of %llu bytes, %llu writes of %llu bytes, %llu flushes, "
-		 "%llu discards, %llu write-zeroes, %llu errors",
-		 device->name, (unsigned long long)counters->reads,
-		 (unsigned long long)counters->bytes_read, (unsigned long long)counters->writes,
-		 (unsigned long long)counters->bytes_written, (unsigned long long)counters->flushes,
-		 (unsigned long long)counters->discards, (unsigned long long)counters->zeroes,
-		 (unsigned long long)counters->errors);
+	counters_begin(counters, device->name);
+	counters_number(counters, "reads", counted->reads);
+	counters_number(counters, "bytes_read", counted->bytes_read);
+	counters_number(counters, "writes", counted->writes);
+	counters_number(counters, "bytes_written", counted->bytes_written);
+	counters_number(counters, "flushes", counted->flushes);
+	counters_number(counters, "discards", counted->discards);
+	counters_number(counters, "write_zeroes", counted->zeroes);
+	counters_number(counters, "errors", counted->errors);
 }

@@ -114,14 +114,12 @@ static int blk_class_create(void *arg, struct device_host *host, struct error *e
 	return ret;
 }
 
-static bool blk_class_describe(const void *arg, unsigned n, char *line, size_t size)
+static void blk_class_report(const void *arg, struct counters *counters)
 {
 	const struct blk_state *state = arg;
 
-	if (n || !state->device)
-		return false;
-	virtio_blk_describe(state->device, line, size);
-	return true;
+	if (state->device)
+		virtio_blk_count(state->device, counters);
 }
 
 static void blk_class_release(void *arg)
@@ -214,6 +212,6 @@ const struct device_class virtio_blk_class = {
 	.kernel_words = blk_class_words,
 	.prepare = blk_class_prepare,
 	.create = blk_class_create,
-	.describe = blk_class_describe,
+	.report = blk_class_report,
 	.release = blk_class_release,
 };

@@ -6,6 +6,7 @@
 
 #include "queue_ring.h"
 #include "virtio/device.h"
+#include "vmm/counters.h"
 
 static bool started(const struct virtio_device *device)
 {
@@ -31,8 +32,8 @@ void virtio_device_interrupt(struct virtio_device *device, unsigned index)
 	if (!started(device))
 		return;
 	ret = virtq_should_interrupt(&device->queues[index]);
-	if (ret > 0 && device->interrupts)
-		device->interrupts[index]++;
+	if (ret > 0)
+		device->queues[index].interrupts++;
 	if (ret > 0)
 		interrupt(device, VIRTIO_MMIO_INT_VRING, index);
 	else if (ret)
@@ -78,6 +79,8 @@ bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virt
 	ret = virtq_pop(&device->queues[index], chain);
 	if (ret < 0)
 		virtio_device_broken(device, queue_complaint(ret));
+	else
+		device->queues[index].chains += ret;
 	return ret == 1;
 }
 
@@ -119,6 +122,18 @@ void virtio_device_flush(struct virtio_device *device, unsigned index)
 	ret = virtq_flush(&device->queues[index]);
 	if (ret)
 		virtio_device_broken(device, queue_complaint(ret));
+}
+
+void virtio_device_count(const struct virtio_device *device, struct counters *counters)
+{
+	for (unsigned i = 0; i < device->queue_count; i++) {
+		const struct virtq *queue = &device->queues[i];
+
+		counters_begin_queue(counters, device->name, i);
+		counters_number(counters, "kicks", queue->kicks);
+		counters_number(counters, "chains", queue->chains);
+		counters_number(counters, "interrupts", queue->interrupts);
+	}
 }
 
 unsigned virtio_device_serve(struct virtio_device *device, unsigned index, unsigned budget,

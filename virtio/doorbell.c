@@ -42,10 +42,12 @@ bool transport_serve(struct transport *transport, unsigned index)
 	if (!transport_live(transport) || transport->paused)
 		return false;
 	/* A queue that is not enabled means: no access to the queue. */
-	if (transport->virtio->queues[index].ready)
+	if (transport->virtio->queues[index].ready) {
+		transport->virtio->queues[index].kicks++;
 		transport->virtio->ops->kick(transport->virtio, index);
-	else
+	} else {
 		say_dead(transport, index);
+	}
 	return transport_live(transport);
 }
 

@@ -261,7 +261,13 @@ static bool mmio_settled(const struct device *device)
 	return transport_settled(&container_of(device, struct mmio, device)->transport);
 }
 
+static void mmio_report(const struct device *device, struct counters *counters)
+{
+	virtio_device_count(container_of(device, struct mmio, device)->transport.virtio, counters);
+}
+
 static const struct device_ops mmio_device_ops = {
+	.report = mmio_report,
 	.seal = mmio_seal,
 	.pause = mmio_pause,
 	.resume = mmio_resume,

@@ -12,6 +12,7 @@
 #include "net_private.h"
 #include "util/log.h"
 #include "virtio/endian.h"
+#include "vmm/counters.h"
 
 #define FEATURE(bit) (1ULL << (bit))
 
@@ -257,7 +258,6 @@ int virtio_net_create(struct virtio_device **device, struct net_backend *backend
 		.config_size = offsetof(struct virtio_net_config, mtu) + sizeof(u16),
 		.queue_count = 2 * backend->pairs + 1,
 		.queues = net->queues,
-		.interrupts = net->interrupts,
 		.space = space,
 	};
 	if (net->vhost)
@@ -266,28 +266,30 @@ int virtio_net_create(struct virtio_device **device, struct net_backend *backend
 	return 0;
 }
 
-bool virtio_net_describe(const struct virtio_device *device, unsigned n, char *line, size_t size)
+/* Its queues count packets: those that the host's kernel serves, too, as far as it tells. */
+static void count_direction(const struct net *net, unsigned queue, struct counters *counters)
+{
+	const struct net_pair *pair = &net->pair[queue / 2];
+	const struct net_counters *counted = queue % 2 ? &pair->sent : &pair->received;
+
+	counters_begin_queue(counters, net->name, queue);
+	counters_text(counters, "direction", queue % 2 ? "transmit" : "receive");
+	counters_number(counters, "packets", counted->packets);
+	counters_number(counters, "bytes", counted->bytes);
+	counters_number(counters, "dropped", counted->drops);
+	counters_number(counters, "filtered", queue % 2 ? 0 : pair->filtered);
+}
+
+void virtio_net_count(const struct virtio_device *device, struct counters *counters)
 {
 	const struct net *net = to_net(device);
-	const struct net_pair *pair = &net->pair[n / 2];
-	const struct net_counters *counters = n % 2 ? &pair->sent : &pair->received;
 
-	if (n == 2 * net->backend->pairs) {
-		snprintf(line, size, "%s, %s%s: %llu commands, %llu refused, link %s", net->name,
-			 net->backend->name, net->vhost ? ", served by vhost" : "",
-			 (unsigned long long)net->commands, (unsigned long long)net->refused,
-			 net->link ? "up" : "down");
-		return true;
-	}
-	if (n > 2 * net->backend->pairs)
-		return false;
-	snprintf(line, size,
-		 "%s, %s queue %u: %llu packets of %llu bytes, %llu dropped, %llu filtered, "
-		 "%llu interrupts",
-		 net->name, n % 2 ? "transmit" : "receive", n / 2,
-		 (unsigned long long)counters->packets, (unsigned long long)counters->bytes,
-		 (unsigned long long)counters->drops,
-		 (unsigned long long)(n % 2 ? 0 : pair->filtered),
-		 (unsigned long long)net->interrupts[n]);
-	return true;
+	for (unsigned queue = 0; queue < 2 * net->backend->pairs; queue++)
+		count_direction(net, queue, counters);
+	counters_begin(counters, net->name);
+	counters_text(counters, "backend", net->backend->name);
+	counters_number(counters, "vhost", net->vhost != NULL);
+	counters_number(counters, "commands", net->commands);
+	counters_number(counters, "refused", net->refused);
+	counters_text(counters, "link", net->link ? "up" : "down");
 }

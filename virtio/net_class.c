@@ -176,11 +176,12 @@ static int net_class_create(void *arg, struct device_host *host, struct error *e
 	return ret ? error_set(err, ret, "cannot make %s: %s", name, strerror(-ret)) : 0;
 }
 
-static bool net_class_describe(const void *arg, unsigned n, char *line, size_t size)
+static void net_class_report(const void *arg, struct counters *counters)
 {
 	const struct net_state *state = arg;
 
-	return state->device && virtio_net_describe(state->device, n, line, size);
+	if (state->device)
+		virtio_net_count(state->device, counters);
 }
 
 static void net_class_release(void *arg)
@@ -222,6 +223,6 @@ const struct device_class virtio_net_class = {
 	.prepare = net_class_prepare,
 	.claim = net_class_claim,
 	.create = net_class_create,
-	.describe = net_class_describe,
+	.report = net_class_report,
 	.release = net_class_release,
 };

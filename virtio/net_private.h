@@ -117,7 +117,6 @@ struct net {
 	struct virtio_device device;
 	struct net_vhost *vhost; /* NULL: we serve the queues */
 	struct virtq queues[NET_QUEUES];
-	u64 interrupts[NET_QUEUES];
 	struct net_backend *backend; /* owned */
 	struct loop *loop;	     /* the VM's */
 	char name[32];

@@ -50,7 +50,7 @@ static void called(struct loop_source *source, u32 events)
 	    virtio_device_is_inert(device))
 		return;
 	/* The kernel has asked the ring whether the driver wants it. */
-	queue->net->interrupts[queue->index]++;
+	queue->net->queues[queue->index].interrupts++;
 	device->transport->interrupt(device, VIRTIO_MMIO_INT_VRING, queue->index);
 }
 

@@ -12,6 +12,7 @@
 #include "pci_state.h"
 #include "util/range.h"
 #include "virtio/pci.h"
+#include "vmm/counters.h"
 #include "vmm/ioevent.h"
 #include "vmm/vm.h"
 
@@ -348,11 +349,19 @@ static bool on_settled(const struct pci_function *function)
 	return transport_settled(&container_of(function, struct virtio_pci, function)->transport);
 }
 
+static void on_report(const struct pci_function *function, struct counters *counters)
+{
+	virtio_device_count(
+		container_of(function, const struct virtio_pci, function)->transport.virtio,
+		counters);
+}
+
 static const struct pci_function_ops function_ops = {
 	.seal = on_seal,
 	.pause = on_pause,
 	.resume = on_resume,
 	.settled = on_settled,
+	.report = on_report,
 	.config_read = on_config_read,
 	.config_written = on_config_written,
 	.bar_changed = on_bar_changed,

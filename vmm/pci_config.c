@@ -53,6 +53,15 @@ static void function_resume(struct device *device)
 		function->ops->resume(function);
 }
 
+static void function_report(const struct device *device, struct counters *counters)
+{
+	const struct pci_function *function = container_of(device, const struct pci_function,
+							   device);
+
+	if (function->ops->report)
+		function->ops->report(function, counters);
+}
+
 static bool function_settled(const struct device *device)
 {
 	const struct pci_function *function = container_of(device, struct pci_function, device);
@@ -65,6 +74,7 @@ static const struct device_ops function_device_ops = {
 	.pause = function_pause,
 	.resume = function_resume,
 	.settled = function_settled,
+	.report = function_report,
 	.destroy = function_destroy,
 };
 

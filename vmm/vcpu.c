@@ -208,18 +208,41 @@ static bool try_again(struct vcpu *vcpu, unsigned *failures)
 	return true;
 }
 
+static enum vcpu_exit exit_kind(u32 reason)
+{
+	switch (reason) {
+	case KVM_EXIT_MMIO:
+		return VCPU_EXIT_MMIO;
+	case KVM_EXIT_IO:
+		return VCPU_EXIT_PORT;
+	case KVM_EXIT_INTR:
+		return VCPU_EXIT_SIGNAL;
+	case KVM_EXIT_SYSTEM_EVENT:
+		return VCPU_EXIT_SYSTEM;
+	default:
+		return VCPU_EXIT_OTHER;
+	}
+}
+
+/* Others read it at any time. */
+static void count_exit(struct vcpu *vcpu, enum vcpu_exit kind)
+{
+	__atomic_store_n(&vcpu->exits[kind], vcpu->exits[kind] + 1, __ATOMIC_RELAXED);
+}
+
 static void run_guest(struct vcpu *vcpu)
 {
 	unsigned failures = 0;
 
 	while (atomic_load_explicit(&vcpu->vm->stop, memory_order_relaxed) == VM_RUNNING) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) < 0) {
+			count_exit(vcpu, VCPU_EXIT_SIGNAL);
 			if (!try_again(vcpu, &failures))
 				return;
 			continue;
 		}
 		failures = 0;
-		vcpu->exits++;
+		count_exit(vcpu, exit_kind(vcpu->run->exit_reason));
 		handle_exit(vcpu);
 	}
 }

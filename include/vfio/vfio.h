@@ -23,6 +23,7 @@
 #include "vmm/dma_listener.h"
 #include "vmm/windows.h"
 
+struct counters;
 struct vfio;
 struct vm;
 struct dma_space;
@@ -76,8 +77,7 @@ int vfio_plug(struct vfio *vfio, struct vm *vm, struct error *err);
 int vfio_add(struct vfio *vfio, unsigned n, struct pci_bus *bus, unsigned slot, unsigned fn,
 	     struct dma_space *space, u32 endpoint, struct error *err);
 
-/* "vfio 0000:00:04.0: BAR accesses trapped=12 ...", for --debug. After the run, before the VM goes.
- */
-void vfio_describe(const struct vfio *vfio, unsigned n, char *line, size_t size);
+/* Tell what device @n and its container counted. */
+void vfio_count_device(const struct vfio *vfio, unsigned n, struct counters *counters);
 
 #endif

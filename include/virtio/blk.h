@@ -15,7 +15,7 @@ struct loop;
 int virtio_blk_create(struct virtio_device **device, struct disk *disk, unsigned number,
 		      struct loop *loop, struct dma_space *space);
 
-/* "virtio-blk 0: 12 reads, ...", for --debug. */
-void virtio_blk_describe(const struct virtio_device *device, char *line, size_t size);
+/* Tell its requests. */
+void virtio_blk_count(const struct virtio_device *device, struct counters *counters);
 
 #endif

@@ -17,6 +17,7 @@
 #include "util/types.h"
 #include "virtio/queue.h"
 
+struct counters;
 struct virtio_device;
 
 struct virtio_device_ops {
@@ -123,11 +124,10 @@ struct virtio_device {
 	void *transport_state;
 	u64 accepted; /* features, once FEATURES_OK */
 	u8 status;
-	bool resetting;	 /* its reset has begun and is not over: status is still the old one */
-	bool ending;	 /* and is its last: the device is about to be destroyed */
-	bool paused;	 /* no chain is taken: virtio_device_pop() finds none until it is kicked */
-	u32 generation;	 /* of the configuration space */
-	u64 *interrupts; /* for each queue, counted since power-on; the device's, or NULL */
+	bool resetting; /* its reset has begun and is not over: status is still the old one */
+	bool ending;	/* and is its last: the device is about to be destroyed */
+	bool paused;	/* no chain is taken: virtio_device_pop() finds none until it is kicked */
+	u32 generation; /* of the configuration space */
 	struct log_limit complaints;
 };
 
@@ -176,6 +176,9 @@ void virtio_device_push(struct virtio_device *device, unsigned index,
 void virtio_device_fill(struct virtio_device *device, unsigned index,
 			const struct virtq_chain *chain, u32 written);
 void virtio_device_flush(struct virtio_device *device, unsigned index);
+
+/* Tell what its queues counted. */
+void virtio_device_count(const struct virtio_device *device, struct counters *counters);
 
 /* What one step of serving a queue came to. */
 enum virtio_step {

@@ -23,7 +23,7 @@ int virtio_net_create(struct virtio_device **device, struct net_backend *backend
 		      const struct virtio_net_options *options, struct loop *loop,
 		      struct dma_space *space);
 
-/* For --debug, after the run: one line for each queue that was used, @n from 0; false: no more. */
-bool virtio_net_describe(const struct virtio_device *device, unsigned n, char *line, size_t size);
+/* Tell the packets of each queue, and what is the whole's. */
+void virtio_net_count(const struct virtio_device *device, struct counters *counters);
 
 #endif

@@ -61,6 +61,8 @@ struct virtq {
 	/* For everybody to read. */
 	bool ready;  /* enabled: chains may come */
 	bool broken; /* none will come before a reset */
+	/* Counted since power-on. What the host's kernel does, where it serves a queue, is not. */
+	u64 kicks, chains, interrupts;
 	/* queue*.c's alone: owned; NULL before the device meets its transport. */
 	struct virtq_ring *ring;
 };

@@ -11,6 +11,7 @@
 #include "util/types.h"
 #include "vmm/irq.h"
 
+struct counters;
 struct device;
 
 enum device_kind {
@@ -74,6 +75,8 @@ struct device_ops {
 	 * any more. NULL: always.
 	 */
 	bool (*settled)(const struct device *device);
+	/* Tell what was counted (vmm/counters.h). NULL: nothing was. */
+	void (*report)(const struct device *device, struct counters *counters);
 	/* Stop all activity and free; main thread, after the vCPUs and the loop ended. Never NULL.
 	 */
 	void (*destroy)(struct device *device);

@@ -17,7 +17,7 @@
  *   create()    make the device, at a place from device_place()
  *   firmware()  all devices are there
  *   (the guest runs)
- *   advise(), describe()
+ *   advise(), report()
  *   release()   the devices are destroyed, and so is the VM
  *
  * All on the main thread, before the guest runs or after. Each may be NULL but name and create.
@@ -33,6 +33,7 @@
 #include "vmm/device.h"
 
 struct control_command;
+struct counters;
 struct dma_limits;
 struct dma_listener;
 struct dma_space;
@@ -128,8 +129,11 @@ struct device_class {
 	void *(*command_arg)(void *state);
 	/* A sentence for the user whose guest did not do what was hoped for; NULL: none. */
 	const char *(*advise)(const void *state);
-	/* The @n-th line about what it counted, for --debug; false: there are no more. */
-	bool (*describe)(const void *state, unsigned n, char *line, size_t size);
+	/*
+	 * Tell what it counted (vmm/counters.h): of the device by the name that it has in
+	 * vm->devices, of what else it has by another. VM lock held, or the VM has stopped.
+	 */
+	void (*report)(const void *state, struct counters *counters);
 	/*
 	 * Undo whatever was done so far, be it nothing: close what was opened, unless a device
 	 * owned it; give back what was claimed.

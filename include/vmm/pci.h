@@ -27,6 +27,7 @@
 
 struct vm;
 struct pci_bus;
+struct counters;
 struct pci_function;
 
 #define PCI_SLOTS	      32
@@ -95,6 +96,7 @@ struct pci_function_ops {
 	void (*pause)(struct pci_function *function);
 	void (*resume)(struct pci_function *function);
 	bool (*settled)(const struct pci_function *function);
+	void (*report)(const struct pci_function *function, struct counters *counters);
 	/* Stop all activity and free. As device_ops.destroy. Never NULL. */
 	void (*destroy)(struct pci_function *function);
 };

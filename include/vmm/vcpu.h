@@ -18,6 +18,16 @@ struct kvm_run;
 /* What to do about a thread that the kernel does not start (EAGAIN). */
 #define THREADS_REMEDY "raise the limit of processes (ulimit -u, or pids.max of the cgroup)"
 
+/* Why a vCPU came out of the guest, as far as it is counted. */
+enum vcpu_exit {
+	VCPU_EXIT_MMIO,
+	VCPU_EXIT_PORT,
+	VCPU_EXIT_SIGNAL, /* kicked: for a pause, the end */
+	VCPU_EXIT_SYSTEM,
+	VCPU_EXIT_OTHER,
+	VCPU_EXITS,
+};
+
 struct vcpu {
 	struct vm *vm;
 	unsigned index;	     /* 0 boots */
@@ -26,7 +36,7 @@ struct vcpu {
 	size_t run_size;
 	pthread_t thread;
 	bool started;		 /* thread is to be joined */
-	u64 exits;		 /* for --debug; written by its own thread alone */
+	u64 exits[VCPU_EXITS];	 /* by kind; written by its own thread alone, atomically */
 	struct log_limit aborts; /* its own thread's: accesses that the architecture aborted */
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "virtio/place.h"
+#include "vmm/counters.h"
 
 struct toy {
 	const char *word; /* of the command line */
@@ -55,12 +56,12 @@ static int toy_create(void *state, struct device_host *host, struct error *err)
 	return virtio_device_put(&toy->device, &place, err);
 }
 
-static bool toy_describe(const void *state, unsigned n, char *line, size_t size)
+static void toy_report(const void *state, struct counters *counters)
 {
 	const struct toy *toy = state;
 
-	snprintf(line, size, "virtio-toy: %llu buffers", (unsigned long long)toy->served);
-	return !n;
+	counters_begin(counters, "virtio-toy");
+	counters_number(counters, "buffers", toy->served);
 }
 
 static const struct option_spec toy_options[] = {
@@ -75,5 +76,5 @@ const struct device_class toy_class = {
 	.bus = DEVICE_BUS_ANY,
 	.state_size = sizeof(struct toy),
 	.create = toy_create,
-	.describe = toy_describe,
+	.report = toy_report,
 };

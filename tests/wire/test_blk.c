@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* virtio-blk on a disk that does what the test says (virtio 1.4, "Block Device"). */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "fake_disk.h"
 #include "virtio/blk.h"
 #include "virtio/mmio.h"
+#include "vmm/counters.h"
 #include "wire.h"
 
 #define RINGS	0x10000
@@ -306,18 +308,33 @@ TEST_WITH(many_requests_go_to_the_disk_in_one_call, setup, teardown)
 	assert_int_equal(wire_interrupts(WIRE_GSI), 1);
 }
 
+static char counted[256];
+
+static void take_line(struct counters_text *text, const char *line)
+{
+	snprintf(counted, sizeof(counted), "%s", line);
+}
+
 TEST_WITH(the_counters_count, setup, teardown)
 {
+	struct counters_text text = { .line = take_line };
 	struct bench *bench = *state;
-	char line[256];
 
 	request(bench, VIRTIO_BLK_T_IN, 0, DATA, 1024, NULL);
 	request(bench, VIRTIO_BLK_T_OUT, 0, DATA, 512, NULL);
 	request(bench, VIRTIO_BLK_T_FLUSH, 0, 0, 0, NULL);
 	request(bench, 99, 0, 0, 0, NULL);
-	virtio_blk_describe(bench->device, line, sizeof(line));
-	assert_string_equal(line, "virtio-blk 3: 1 reads of 1024 bytes, 1 writes of 512 bytes, "
-				  "1 flushes, 0 discards, 0 write-zeroes, 1 errors");
+	counters_text_begin(&text);
+	virtio_blk_count(bench->device, &text.counters);
+	counters_text_end(&text);
+	assert_string_equal(counted, "virtio-blk 3: reads=1 bytes_read=1024 writes=1 "
+				     "bytes_written=512 flushes=1 discards=0 write_zeroes=0 "
+				     "errors=1");
+	/* Each request was a kick, a chain and an interrupt. */
+	counters_text_begin(&text);
+	virtio_device_count(bench->device, &text.counters);
+	counters_text_end(&text);
+	assert_string_equal(counted, "virtio-blk 3 queue 0: kicks=4 chains=4 interrupts=4");
 }
 
 /* ---- what it refuses ---- */

@@ -10,6 +10,7 @@
 #include "iommu_driver.h"
 #include "pci_driver.h"
 #include "virtio/place.h"
+#include "vmm/counters.h"
 
 #define TOY_ID 0x3f
 #define RINGS  0x60000
@@ -89,15 +90,22 @@ static void let_in(u32 endpoint)
 	assert_int_equal(rig_map(&rig, DOMAIN, 0, 2 * MIB - 1, 0, READ_WRITE), VIRTIO_IOMMU_S_OK);
 }
 
+static void expect_line(struct counters_text *text, const char *line)
+{
+	assert_string_equal(line, "virtio-toy: buffers=1");
+}
+
 static void expect_word(struct wire_queue *queue, u32 len)
 {
-	char text[6] = "", line[64];
+	struct counters_text counted = { .line = expect_line };
+	char text[6] = "";
 
 	assert_int_equal(len, 5);
 	wire_read(rig.vm, DATA, text, 5);
 	assert_string_equal(text, "hello");
-	assert_true(toy_class.describe(toy, 0, line, sizeof(line)));
-	assert_string_equal(line, "virtio-toy: 1 buffers");
+	counters_text_begin(&counted);
+	toy_class.report(toy, &counted.counters);
+	counters_text_end(&counted);
 }
 
 static void on_mmio(bool translated)

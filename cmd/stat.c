@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* lkvm stat. */
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "control.h"
+#include "util/log.h"
+
+#define WATCH_SECONDS 1
+
+static void print_value(const char *key, const json_t *value)
+{
+	if (json_is_string(value))
+		printf(" %s=%s", key, json_string_value(value));
+	else
+		printf(" %s=%lld", key, (long long)json_integer_value(value));
+}
+
+static void print_part(const json_t *line)
+{
+	const json_t *queue = json_object_get(line, "queue");
+	const char *key;
+	json_t *value;
+
+	printf("%s", query_text(line, "part"));
+	if (queue)
+		printf(" queue %lld", (long long)json_integer_value(queue));
+	printf(":");
+	json_object_foreach(json_object_get(line, "counters"), key, value) print_value(key, value);
+	printf("\n");
+}
+
+/* @all takes the line, or is NULL and it is printed. */
+static void take(const struct control_options *options, json_t *line, json_t *all)
+{
+	if (options->memory && strcmp(query_text(line, "part"), "memory"))
+		return;
+	if (all)
+		json_array_append(all, line);
+	else
+		print_part(line);
+}
+
+static int stat_once(const char *name, const void *arg)
+{
+	const struct control_options *options = arg;
+	json_t *all = options->json ? json_array() : NULL, *line;
+	struct query query;
+	int status = query_begin(&query, name, json_pack("{ss}", "command", "stat"));
+
+	if (status) {
+		json_decref(all);
+		return status;
+	}
+	if (options->all && !all)
+		printf("%s\n", name);
+	while ((line = query_next(&query))) {
+		take(options, line, all);
+		json_decref(line);
+	}
+	fclose(query.answer);
+	if (all && !query.status) {
+		json_dumpf(all, stdout, options->watch ? JSON_COMPACT : JSON_INDENT(2));
+		printf("\n");
+	}
+	json_decref(all);
+	return query.status;
+}
+
+static int run_stat(const void *arg)
+{
+	const struct control_options *options = arg;
+	int status = control_run("stat", options, stat_once);
+
+	while (!status && options->watch) {
+		if (!options->json)
+			printf("\n");
+		if (fflush(stdout))
+			return EXIT_OK;
+		sleep(WATCH_SECONDS);
+		status = control_run("stat", options, stat_once);
+	}
+	return status;
+}
+
+#define FIELD(field) OPTION_FIELD(struct control_options, field)
+
+static const struct option_spec specs[] = {
+	CONTROL_NAME_SPEC,
+	CONTROL_ALL_SPEC,
+	{ 'm', "memory", OPTION_FLAG, .help = "memory alone", FIELD(memory) },
+	{ 'w', "watch", OPTION_FLAG, .help = "again each second, to Ctrl-C or the VM's end",
+	  FIELD(watch) },
+	{ 0, "json", OPTION_FLAG, .help = "for programs; with --watch a line each time",
+	  FIELD(json) },
+	{ 0 },
+};
+
+const struct verb stat_verb = {
+	"stat",
+	"NAME|--all [--watch] [--json]",
+	"show what a running VM counts",
+	specs,
+	control_set_word,
+	0,
+	run_stat,
+	"Show what a VM counts: exits of its CPUs by kind, requests, packets and faults of its\n"
+	"devices, kicks, chains and interrupts of their queues, and memory in bytes. All are "
+	"counted\n"
+	"from the VM's start.\n" CONTROL_NAME_NOTE,
+};
