@@ -39,10 +39,8 @@ int cmd_help(int argc, char **argv);
 void cmd_help_help(void);
 
 extern const struct verb_family iommu_family, vfio_family, image_family;
-extern const struct verb list_verb, pause_verb, resume_verb, stop_verb, stat_verb;
+extern const struct verb list_verb, pause_verb, resume_verb, stop_verb, stat_verb, events_verb;
 
-/* An exit status. argv[0] is the command's name. */
-int command_run(const struct command *command, int argc, char **argv);
 void command_help(const struct command *command);
 /* NULL if there is none of that name. */
 const struct command *find_command(const char *name);

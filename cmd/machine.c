@@ -10,6 +10,7 @@
 #include "vmm/arch.h"
 #include "vmm/control.h"
 #include "vmm/counters.h"
+#include "vmm/events.h"
 #include "vmm/firmware.h"
 #include "vmm/pci.h"
 #include "vmm/terminal.h"
@@ -156,6 +157,23 @@ int machine_seal(struct machine *machine, struct error *err)
 }
 
 /* ---- afterwards ---- */
+
+static const char *const reasons[] = {
+	[VM_POWEROFF] = "power-off", [VM_REBOOT] = "reset", [VM_PANIC] = "panic",
+	[VM_TIMEOUT] = "timeout",    [VM_USER] = "signal",  [VM_HOST_ERROR] = "host error",
+};
+
+void machine_finish(struct machine *machine, enum vm_stop reason)
+{
+	struct vm *vm = machine->vm;
+
+	vm_lock(vm);
+	if (reason == VM_REBOOT)
+		vm_event(vm, "reset", NULL, "%s", "");
+	vm_event(vm, "stopped", NULL, "%s", reasons[reason]);
+	vm_unlock(vm);
+	control_finish(machine->control);
+}
 
 void machine_hint(const struct machine *machine)
 {

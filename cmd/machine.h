@@ -60,6 +60,8 @@ struct counters;
 void machine_count(const struct machine *machine, struct counters *counters);
 /* The control socket's commands that need no device: those of the VM, and "stat". */
 void machine_add_commands(struct machine *machine);
+/* After the run: tell those who follow the VM that it has ended, and why. */
+void machine_finish(struct machine *machine, enum vm_stop reason);
 /* After the run: what a user should know whose guest did not use a device. */
 void machine_hint(const struct machine *machine);
 /* After the run, for --debug: what vCPUs and devices counted. */

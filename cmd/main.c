@@ -18,6 +18,7 @@ const struct command commands[] = {
 	{ "resume", "Let a paused VM go on", &resume_verb },
 	{ "stop", "End a running VM", &stop_verb },
 	{ "stat", "Show what a running VM counts", &stat_verb },
+	{ "events", "Follow what happens to a running VM", &events_verb },
 	{ "iommu", "Look into a running VM's IOMMU", .family = &iommu_family },
 	{ "vfio", "See, check, bind and release the host's PCI devices", .family = &vfio_family },
 	{ "image", "Make, see, check and convert disk images", .family = &image_family },
@@ -52,7 +53,7 @@ int unknown_command(const char *name)
 	return EXIT_USAGE;
 }
 
-int command_run(const struct command *command, int argc, char **argv)
+static int command_run(const struct command *command, int argc, char **argv)
 {
 	if (command->verb)
 		return verb_run(command->verb, argc, argv);

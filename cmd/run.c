@@ -115,6 +115,7 @@ static int run_machine(struct run *run)
 	/* Whatever is still to be waited for, the user has the terminal. */
 	terminal_restore();
 	watch_end(run->watch);
+	machine_finish(&run->machine, reason);
 	if (reason != VM_HOST_ERROR)
 		machine_hint(&run->machine);
 	if (run->options->debug)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Refused accesses: reports to the guest (virtio 1.4, "Fault reporting") and to the user. */
 #include <errno.h>
+#include <stdio.h>
 #include <linux/virtio_config.h>
 
 #include "private.h"
@@ -107,7 +108,12 @@ static bool fault_send(struct endpoint *endpoint, iova_t address, enum dma_acces
 
 void fault_report(struct endpoint *endpoint, iova_t address, enum dma_access access, u8 reason)
 {
+	char why[64];
+
 	fault_log(endpoint, address, access);
+	snprintf(why, sizeof(why), "the IOMMU refused a %s at 0x%llx", access_name(access),
+		 (unsigned long long)address);
+	virtio_device_fault(&endpoint->viommu->device, endpoint->name, why);
 	fault_send(endpoint, address, access, reason, false);
 }
 

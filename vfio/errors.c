@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "vmm/events.h"
 #include "vmm/vm.h"
 
 static void unwatch(struct vfio_notice *notice, struct loop *loop)
@@ -30,9 +31,10 @@ void vfio_errors_unwatch(struct vfio_device *device)
 }
 
 /* This may run in the handler of a notice's own source: the loop allows to remove it there. */
-static void give_back(struct vfio_device *device)
+static void give_back(struct vfio_device *device, const char *why)
 {
 	device->gone = true;
+	vm_event(device->function.vm, "device-gone", device->name, "%s", why);
 	vfio_interrupts_update(device);
 	vfio_regions_update(device);
 	vfio_regions_unmap(device);
@@ -47,7 +49,7 @@ static void on_error(struct loop_source *source, u32 events)
 	log_error("%s: the device reports an error from which it does not recover: it is gone for "
 		  "the guest (the host's kernel log knows more)",
 		  device->name);
-	give_back(device);
+	give_back(device, "it reports an error from which it does not recover");
 }
 
 static void on_request(struct loop_source *source, u32 events)
@@ -55,7 +57,7 @@ static void on_request(struct loop_source *source, u32 events)
 	struct vfio_device *device = container_of(source, struct vfio_notice, source)->device;
 
 	log_warning("%s: the host wants the device back: it is gone for the guest", device->name);
-	give_back(device);
+	give_back(device, "the host wants it back");
 }
 
 static int watch(struct vfio_device *device, struct vfio_notice *notice, u32 index,

@@ -54,9 +54,16 @@ void virtio_device_broken(struct virtio_device *device, const char *why)
 		return;
 	log_limited(&device->complaints, LOG_WARNING,
 		    "%s: %s; the device stops until the guest resets it", device->name, why);
+	virtio_device_fault(device, device->name, why);
 	device->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt(device, VIRTIO_MMIO_INT_CONFIG, 0);
+}
+
+void virtio_device_fault(struct virtio_device *device, const char *who, const char *why)
+{
+	if (device->transport && device->transport->fault)
+		device->transport->fault(device, who, why);
 }
 
 bool virtio_device_is_inert(const struct virtio_device *device)

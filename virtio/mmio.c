@@ -210,6 +210,7 @@ static void mmio_interrupt(struct virtio_device *virtio, u32 cause, unsigned que
 
 static const struct virtio_transport_ops mmio_transport_ops = {
 	.interrupt = mmio_interrupt,
+	.fault = transport_fault,
 	.kick_again = transport_kick_again,
 	.take_doorbell = transport_take_doorbell,
 	.return_doorbell = transport_return_doorbell,

@@ -67,6 +67,7 @@ static void pci_interrupt(struct virtio_device *virtio, u32 cause, unsigned queu
 
 static const struct virtio_transport_ops pci_transport_ops = {
 	.interrupt = pci_interrupt,
+	.fault = transport_fault,
 	.kick_again = transport_kick_again,
 	.take_doorbell = transport_take_doorbell,
 	.return_doorbell = transport_return_doorbell,

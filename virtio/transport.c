@@ -11,6 +11,7 @@
 #include "transport.h"
 #include "util/range.h"
 #include "vmm/device.h"
+#include "vmm/events.h"
 #include "vmm/vm.h"
 
 #define FEATURE(bit) (1ULL << (bit))
@@ -137,11 +138,19 @@ static void open_doorbells(struct transport *transport)
 	}
 }
 
+void transport_fault(struct virtio_device *virtio, const char *who, const char *why)
+{
+	const struct transport *transport = virtio->transport_state;
+
+	vm_event(transport->vm, "fault", who, "%s", why);
+}
+
 static void driver_ok(struct transport *transport)
 {
 	struct virtio_device *virtio = transport->virtio;
 
 	virtio->status |= VIRTIO_CONFIG_S_DRIVER_OK;
+	vm_driver_ok(transport->vm, virtio->name);
 	open_doorbells(transport);
 	if (transport_live(transport) && virtio->ops->start && virtio->ops->start(virtio))
 		virtio_device_broken(virtio, "it cannot start");

@@ -111,6 +111,7 @@ void transport_notified(struct transport *transport, u32 queue);
  */
 bool transport_serve(struct transport *transport, unsigned queue);
 /* For struct virtio_transport_ops. */
+void transport_fault(struct virtio_device *virtio, const char *who, const char *why);
 void transport_kick_again(struct virtio_device *virtio, unsigned queue);
 int transport_take_doorbell(struct virtio_device *virtio, unsigned queue);
 void transport_return_doorbell(struct virtio_device *virtio, unsigned queue);

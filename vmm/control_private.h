@@ -47,6 +47,8 @@ struct control_client {
 
 /* "pause", whose answer waits until the VM has paused; called with the struct vm *. */
 int control_pause(void *vm, struct control_client *client, json_t *request, struct error *err);
+/* "events". The same. */
+int control_events(void *vm, struct control_client *client, json_t *request, struct error *err);
 
 /* Takes @fd. */
 void control_client_create(struct control *control, int fd);

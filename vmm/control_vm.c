@@ -74,6 +74,7 @@ const struct control_command vm_commands[] = {
 	{ "pause", control_pause },
 	{ "resume", command_resume },
 	{ "stop", command_stop },
+	{ "events", control_events },
 	{ "power-button", command_power_button },
 	{ 0 },
 };

@@ -9,6 +9,7 @@
  */
 #include "panic.h"
 #include "util/log.h"
+#include "vmm/events.h"
 #include "vmm/vm.h"
 
 /* Looks at the guest in each config->panic_timeout: so the bound is kept within an eighth. */
@@ -47,6 +48,10 @@ void panic_destroy(struct vm *vm)
 
 void vm_panicked(struct vm *vm, bool crash_loaded)
 {
+	/* The console and the device may both say so. */
+	if (!atomic_load(&vm->panicked) || crash_loaded)
+		vm_event(vm, "panic", NULL, "%s",
+			 crash_loaded ? "its crash kernel takes over" : "");
 	atomic_store(&vm->panicked, true);
 	log_limited(&vm->panic_log, LOG_INFO,
 		    crash_loaded ? "the guest's kernel panicked, and its crash kernel takes over"

@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 
 #include "pause.h"
+#include "vmm/events.h"
 #include "vmm/vcpu.h"
 
 /* Between two looks at whether the devices have settled. */
@@ -79,6 +80,9 @@ static void advance(struct vm *vm)
 		return;
 	}
 	vm->paused = true;
+	vm_event(vm, "paused", NULL, "%s",
+		 atomic_load(&vm->pause_wanted) & VM_PAUSE_HOST ? "a device waits for the host"
+								: "");
 	tell(vm, true);
 }
 
@@ -117,6 +121,8 @@ void vm_resume(struct vm *vm, u32 why)
 	if (is_wanted(vm))
 		return;
 	loop_timer_disarm(&vm->pause_timer);
+	if (vm->paused)
+		vm_event(vm, "resumed", NULL, "%s", "");
 	vm->paused = false;
 	if (vm->devices_paused)
 		resume_devices(vm);

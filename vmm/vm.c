@@ -13,6 +13,7 @@
 #include "panic.h"
 #include "pause.h"
 #include "util/log.h"
+#include "vmm/events.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -163,6 +164,8 @@ static int create_structs(struct vm *vm)
 	int ret = loop_create(&vm->loop, &vm->lock);
 
 	if (!ret)
+		ret = vm_events_create(vm);
+	if (!ret)
 		ret = panic_create(vm);
 	if (!ret)
 		ret = pause_create(vm);
@@ -293,6 +296,9 @@ enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error 
 		ret = start_thread(vm->vcpus[i], vcpu_thread, vm->vcpus[i], err);
 	if (ret)
 		vm_stop(vm, VM_HOST_ERROR);
+	vm_lock(vm);
+	vm_event(vm, "started", NULL, "%s", "");
+	vm_unlock(vm);
 	sem_post(&vm->setup->go);
 	ret = loop_run(vm->loop);
 	if (ret) {
@@ -349,6 +355,7 @@ void vm_destroy(struct vm *vm)
 	bus_destroy(vm->mmio);
 	pause_destroy(vm);
 	panic_destroy(vm);
+	vm_events_destroy(vm);
 	loop_destroy(vm->loop);
 	if (vm->fd >= 0)
 		close(vm->fd);

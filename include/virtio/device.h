@@ -69,6 +69,8 @@ struct virtio_device_ops {
 struct virtio_transport_ops {
 	/* Interrupt the driver: VIRTIO_MMIO_INT_VRING or VIRTIO_MMIO_INT_CONFIG. */
 	void (*interrupt)(struct virtio_device *device, u32 cause, unsigned queue);
+	/* @who, the device or another, has a fault: those who follow the VM are told @why. */
+	void (*fault)(struct virtio_device *device, const char *who, const char *why);
 	/* Call ops->kick() from the loop, soon. */
 	void (*kick_again)(struct virtio_device *device, unsigned queue);
 	/*
@@ -148,6 +150,8 @@ void virtio_device_config_changed(struct virtio_device *device);
  * nothing more until its reset.
  */
 void virtio_device_broken(struct virtio_device *device, const char *why);
+/* Tell those who follow the VM of a fault of @who, the device or one that it serves. */
+void virtio_device_fault(struct virtio_device *device, const char *who, const char *why);
 /* Whether it is broken or being reset: it does nothing until the reset is over. */
 bool virtio_device_is_inert(const struct virtio_device *device);
 

@@ -34,6 +34,7 @@
 
 struct pci_bus;
 struct power_button;
+struct vm_events;
 struct vcpu;
 
 /* Why a VM stopped. The first reason stands. */
@@ -89,6 +90,7 @@ struct vm {
 	struct arch_vm *arch;
 	pthread_mutex_t lock; /* THE lock: see vmm/loop.h */
 	struct list_node devices;
+	struct vm_events *events;	   /* NULL: nobody remembers */
 	struct list_node page_slots;	   /* page_slot.node: vmm/slot.h */
 	struct pci_bus *pci;		   /* NULL: none. In devices, too */
 	struct power_button *power_button; /* vmm/power.h; borrowed; NULL: none */

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a VM is asked, and told, by its control socket; and its events. */
+#include "test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/control.h"
+#include "vmm/events.h"
+#include "vmm/power.h"
+#include "wire.h"
+
+#define NAME "vm"
+#define OK   "{\"ok\":true}\n"
+
+static const struct range ram[] = { { 0, 0xfffff }, { 0x100000000, 0x1000fffff } };
+static const struct vm_config config = {
+	.name = NAME, .cpus = 3, .ram = ram, .ram_count = 2, .console = "serial"
+};
+
+static struct {
+	char dir[32];
+	struct vm *vm;
+	struct control *control;
+	struct power_button button;
+	unsigned presses;
+} bench;
+
+static void press(struct power_button *button)
+{
+	bench.presses++;
+}
+
+static int setup(void **state)
+{
+	char socket[64];
+
+	memset(&bench, 0, sizeof(bench));
+	strcpy(bench.dir, "/tmp/lkvm-test.XXXXXX");
+	assert_non_null(mkdtemp(bench.dir));
+	setenv("XDG_RUNTIME_DIR", bench.dir, 1);
+	unsetenv("HOME");
+	snprintf(socket, sizeof(socket), "%s/lkvm/" NAME ".sock", bench.dir);
+	bench.vm = wire_create();
+	bench.vm->config = &config;
+	bench.button.press = press;
+	assert_int_equal(vm_events_create(bench.vm), 0);
+	assert_int_equal(control_create(&bench.control, bench.vm->loop, NAME, false), 0);
+	control_add(bench.control, vm_commands, bench.vm);
+	for (unsigned i = 0; i < 1000 && access(socket, F_OK); i++)
+		loop_poll(bench.vm->loop, 10);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char path[64];
+
+	control_destroy(bench.control);
+	vm_events_destroy(bench.vm);
+	wire_destroy(bench.vm);
+	snprintf(path, sizeof(path), "%s/lkvm", bench.dir);
+	rmdir(path);
+	return rmdir(bench.dir);
+}
+
+static int begin(const char *request)
+{
+	int fd = control_connect(NAME, NULL);
+
+	assert_true(fd >= 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
+	return fd;
+}
+
+static char text[0x20000];
+
+/* What comes until there is a pause, or the end. */
+static const char *hear(int fd)
+{
+	size_t len = 0;
+	ssize_t got;
+
+	for (unsigned quiet = 0; quiet < 3 && len < sizeof(text) - 1;) {
+		loop_poll(bench.vm->loop, 1);
+		got = recv(fd, text + len, sizeof(text) - 1 - len, 0);
+		if (!got)
+			break;
+		quiet = got > 0 ? 0 : quiet + 1;
+		len += MAX(got, 0);
+	}
+	text[len] = '\0';
+	return text;
+}
+
+static const char *ask(const char *request)
+{
+	int fd = begin(request);
+
+	hear(fd);
+	close(fd);
+	return text;
+}
+
+static unsigned count_lines(const char *with)
+{
+	unsigned count = 0;
+
+	for (const char *at = text; (at = strstr(at, with)); at++)
+		count++;
+	return count;
+}
+
+TEST_WITH(status_tells_what_the_vm_is, setup, teardown)
+{
+	char want[256];
+
+	snprintf(want, sizeof(want),
+		 "{\"name\":\"vm\",\"pid\":%d,\"state\":\"running\",\"panicked\":false,"
+		 "\"cpus\":3,\"memory\":2097152,\"uptime\":",
+		 getpid());
+	assert_ptr_equal(strstr(ask("{\"command\":\"status\"}\n"), want), text);
+	assert_non_null(strstr(text, "\"console\":\"serial\"}\n" OK));
+	ask("{\"command\":\"pause\"}\n");
+	assert_non_null(strstr(ask("{\"command\":\"status\"}\n"), "\"state\":\"paused\""));
+}
+
+TEST_WITH(the_power_button_is_pressed_or_missing, setup, teardown)
+{
+	assert_string_equal(ask("{\"command\":\"power-button\"}\n"),
+			    "{\"error\":\"this machine has no power button\"}\n");
+	bench.vm->power_button = &bench.button;
+	assert_string_equal(ask("{\"command\":\"power-button\"}\n"), "{\"paused\":false}\n" OK);
+	assert_int_equal(bench.presses, 1);
+}
+
+TEST_WITH(stop_is_answered_and_ends_the_vm_as_a_power_off, setup, teardown)
+{
+	assert_string_equal(ask("{\"command\":\"stop\"}\n"), OK);
+	assert_int_equal(atomic_load(&bench.vm->stop), VM_POWEROFF);
+}
+
+/* ---- events ---- */
+
+TEST_WITH(a_follower_learns_what_was_and_then_what_comes, setup, teardown)
+{
+	int fd;
+
+	vm_event(bench.vm, "started", NULL, "%s", "");
+	fd = begin("{\"command\":\"events\"}\n");
+	hear(fd);
+	assert_int_equal(count_lines("\n"), 2);
+	assert_non_null(strstr(text, "{\"events\":true}\n{\"event\":\"started\",\"time\":"));
+	vm_event(bench.vm, "fault", "virtio-blk 0", "a ring breaks the %s", "rules");
+	assert_non_null(strstr(hear(fd), "\"device\":\"virtio-blk 0\","
+					 "\"why\":\"a ring breaks the rules\"}\n"));
+	ask("{\"command\":\"pause\"}\n");
+	ask("{\"command\":\"resume\"}\n");
+	hear(fd);
+	assert_non_null(strstr(text, "{\"event\":\"paused\""));
+	assert_non_null(strstr(text, "{\"event\":\"resumed\""));
+	close(fd);
+}
+
+TEST_WITH(the_first_driver_is_the_boot, setup, teardown)
+{
+	int fd = begin("{\"command\":\"events\"}\n");
+
+	vm_driver_ok(bench.vm, "virtio-rng");
+	vm_driver_ok(bench.vm, "virtio-blk 0");
+	hear(fd);
+	assert_int_equal(count_lines("\"event\":\"booted\""), 1);
+	assert_non_null(strstr(text, "virtio-rng"));
+	close(fd);
+}
+
+TEST_WITH(faults_without_end_are_told_so_many_times_a_second, setup, teardown)
+{
+	int fd = begin("{\"command\":\"events\"}\n");
+
+	vm_event(bench.vm, "started", NULL, "%s", "");
+	for (unsigned i = 0; i < 100000; i++)
+		vm_event(bench.vm, "fault", "virtio-rng", "%u", i);
+	hear(fd);
+	assert_non_null(strstr(text, "started"));
+	/* Perhaps a second ended meanwhile. */
+	assert_in_range(count_lines("fault"), VM_FAULTS_A_SECOND, 10 * VM_FAULTS_A_SECOND);
+	close(fd);
+}
+
+TEST_WITH(what_was_forgotten_before_it_was_told_is_counted, setup, teardown)
+{
+	int fd;
+
+	for (unsigned i = 0; i < VM_EVENTS_KEPT + 7; i++)
+		vm_event(bench.vm, "paused", NULL, "%u", i);
+	fd = begin("{\"command\":\"events\"}\n");
+	hear(fd);
+	assert_non_null(strstr(text, "{\"lost\":7}\n"));
+	assert_int_equal(count_lines("paused"), VM_EVENTS_KEPT);
+	assert_non_null(strstr(text, "\"why\":\"262\""));
+	close(fd);
+}
+
+TEST_WITH(a_follower_that_does_not_read_holds_nobody_up, setup, teardown)
+{
+	int fd = begin("{\"command\":\"events\"}\n");
+
+	for (unsigned i = 0; i < 10000; i++) {
+		vm_event(bench.vm, "paused", NULL, "%u", i);
+		if (!(i % 100))
+			loop_poll(bench.vm->loop, 0);
+	}
+	assert_non_null(strstr(ask("{\"command\":\"status\"}\n"), OK));
+	hear(fd);
+	assert_non_null(strstr(text, "lost"));
+	assert_non_null(strstr(text, "\"why\":\"9999\""));
+	close(fd);
+}
+
+TEST_WITH(the_last_event_arrives_before_the_end, setup, teardown)
+{
+	int fd = begin("{\"command\":\"events\"}\n");
+
+	hear(fd);
+	vm_event(bench.vm, "stopped", NULL, "%s", "power-off");
+	control_finish(bench.control);
+	assert_non_null(strstr(hear(fd), "{\"event\":\"stopped\""));
+	close(fd);
+}
