@@ -159,6 +159,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->places.mmio_slot = arch_slot_virtio;
 	machine->places.any = options->transport == TRANSPORT_PCI ? DEVICE_BUS_PCI
 								  : DEVICE_BUS_MMIO;
+	machine->places.old_rings = options->packed == PACKED_OFF;
 	fds_raise_limit();
 	ret = machine_check_fds(machine, err);
 	if (!ret)

@@ -26,6 +26,12 @@ static const char *const transports[] = {
 	NULL,
 };
 
+static const char *const packed_words[] = {
+	[PACKED_ON] = "on",
+	[PACKED_OFF] = "off",
+	NULL,
+};
+
 #define FIELD(field) OPTION_FIELD(struct run_options, field)
 
 const struct option_spec run_option_specs[] = {
@@ -55,6 +61,10 @@ const struct option_spec run_option_specs[] = {
 	{ 0, "transport", OPTION_CHOICE, .help = "what virtio devices sit on",
 	  .manual = "What virtio devices other than the IOMMU sit on", .choices = transports,
 	  FIELD(transport) },
+	{ 0, "packed", OPTION_CHOICE, .help = "whether virtio devices offer packed rings",
+	  .manual = "Whether virtio devices offer packed rings, to use chains in order, and kicks "
+		    "that say more; off: what virtio 1.0 has",
+	  .choices = packed_words, FIELD(packed) },
 	{ 0, "irqchip", OPTION_CALL, "NAME", "interrupt controller (the best the host has)",
 	  "arm64: gicv3-its, gicv3, gicv2m or gicv2; the best that the host has is the default.",
 	  .set = set_irqchip },

@@ -13,6 +13,9 @@
 /* What the virtio devices other than the IOMMU sit on. */
 enum run_transport { TRANSPORT_MMIO, TRANSPORT_PCI };
 
+/* Whether virtio devices offer packed rings, and what came with them. */
+enum run_packed { PACKED_ON, PACKED_OFF };
+
 struct run_options {
 	const char *name;
 	bool is_named; /* by the user */
@@ -22,6 +25,7 @@ struct run_options {
 	unsigned cpus;
 	u64 ram; /* bytes */
 	enum run_transport transport;
+	enum run_packed packed;
 	struct arch_options arch;
 	const char *dump_dtb;
 	bool no_defaults;

@@ -5,6 +5,7 @@
  * does.
  */
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,7 @@ static void viommu_answer(struct viommu *viommu)
 	if (written < 0)
 		virtio_device_broken(&viommu->device, "a request's buffer lies outside memory");
 	else
-		virtio_device_push(&viommu->device, VIOMMU_REQUEST_QUEUE, &request->chain, written);
+		virtio_device_fill(&viommu->device, VIOMMU_REQUEST_QUEUE, &request->chain, written);
 }
 
 /* Take the next request off the queue and carry it out. False: there is none. */
@@ -237,11 +238,12 @@ static void viommu_init_device(struct viommu *viommu, struct dma_space *space)
 	device->features = 1ULL << VIRTIO_IOMMU_F_INPUT_RANGE |
 			   1ULL << VIRTIO_IOMMU_F_DOMAIN_RANGE | 1ULL << VIRTIO_IOMMU_F_MAP_UNMAP |
 			   1ULL << VIRTIO_IOMMU_F_PROBE | 1ULL << VIRTIO_IOMMU_F_MMIO |
-			   1ULL << VIRTIO_IOMMU_F_BYPASS_CONFIG;
+			   1ULL << VIRTIO_IOMMU_F_BYPASS_CONFIG | 1ULL << VIRTIO_F_IN_ORDER;
 	device->config_size = sizeof(struct virtio_iommu_config);
 	device->queue_count = VIOMMU_QUEUES;
 	device->queues = viommu->queues;
 	device->space = space;
+	device->batched = true;
 	/* Linux spins, interrupts off, until each synchronous request is answered. */
 	device->kick_on_vcpu = true;
 	device->poll = (struct virtio_poll){

@@ -31,6 +31,9 @@ WIRE_TESTS := $(patsubst tests/wire/%.c,$(TEST)/wire/%,$(wildcard tests/wire/tes
 # What the tests of a folder share: every other source in it; and what all share.
 TEST_COMMON := $(filter-out tests/common/test_main.c,$(wildcard tests/common/*.c))
 UNIT_COMMON := $(call test_objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)) $(TEST_COMMON))
+# Tests of devices, which know nothing of how rings are laid out.
+WIRE_DEVICES := $(filter-out %/test_virtq %/test_packed %/test_rings %/test_mmio %/test_pci_registers \
+		  %/test_pci_bars %/test_pci_interrupts %/test_matrix %_rtc %/test_place,$(WIRE_TESTS))
 WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tests/wire/*.c)) $(TEST_COMMON))
 
 include tests/toy/toy.mk
@@ -59,12 +62,15 @@ $(UNIT_TESTS) $(WIRE_TESTS):
 	$(Q)$(CC) $(TEST_C) -o $@ $^ $(TEST_LIBS)
 
 # make check-unit            one module at a time, with sanitizers
-# make check-wire            whole devices on real queues, with sanitizers
+# make check-wire            whole devices on real queues, with sanitizers: on split rings, and
+#                            those of WIRE_DEVICES on packed ones and in order, too
 .PHONY: check-unit check-wire
 check-unit: $(UNIT_TESTS)
 	@scripts/run-tests unit $^
 check-wire: $(WIRE_TESTS)
 	@scripts/run-tests wire $^
+	@set -e; for ring in packed ordered packed-ordered; do \
+		WIRE_RING=$$ring scripts/run-tests wire-$$ring $(WIRE_DEVICES); done
 
 -include $(patsubst %.o,%.d,$(call test_objects,$(CORE_SRC) $(addprefix x86/,$(x86-portable)) \
 	   $(addprefix arm/,$(arm-portable))))

@@ -194,7 +194,8 @@ int virtio_console_create(struct virtio_device **device, struct terminal *termin
 		.name = "virtio-console",
 		.id = VIRTIO_ID_CONSOLE,
 		/* A pipe has no size to speak of. */
-		.features = columns && rows ? 1ULL << VIRTIO_CONSOLE_F_SIZE : 0,
+		.features = (columns && rows ? 1ULL << VIRTIO_CONSOLE_F_SIZE : 0) |
+			    1ULL << VIRTIO_F_IN_ORDER,
 		.config_size = sizeof(struct virtio_console_config),
 		.queue_count = QUEUES,
 		.queues = console->queues,

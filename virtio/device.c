@@ -154,6 +154,8 @@ unsigned virtio_device_serve(struct virtio_device *device, unsigned index, unsig
 		return 0;
 	while (done < budget && (last = step(device, index)) != VIRTIO_IDLE)
 		done++;
+	if (device->batched)
+		virtio_device_flush(device, index);
 	virtio_device_interrupt(device, index);
 	if (last == VIRTIO_PART || (last == VIRTIO_DONE && has_more(device, index)))
 		virtio_device_kick_again(device, index);

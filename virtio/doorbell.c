@@ -48,6 +48,8 @@ bool transport_serve(struct transport *transport, unsigned index)
 	} else {
 		say_dead(transport, index);
 	}
+	if (index == transport->virtio->poll.queue)
+		poller_served(transport->poller);
 	return transport_live(transport);
 }
 
@@ -60,12 +62,25 @@ static void kicked(struct transport *transport, unsigned index)
 	transport_serve(transport, index);
 }
 
+/* A ring that is looked at for nothing costs a few loads, and no exit. */
+static void kicked_any(struct transport *transport)
+{
+	for (unsigned i = 0; i < transport->virtio->queue_count; i++) {
+		if (transport->virtio->queues[i].ready)
+			kicked(transport, i);
+	}
+}
+
 static void doorbell_rang(struct loop_source *source, u32 events)
 {
 	struct doorbell *doorbell = container_of(source, struct doorbell, source);
 	u64 count;
 
-	if (read(source->fd, &count, sizeof(count)) == sizeof(count))
+	if (read(source->fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	if (doorbell->shared)
+		kicked_any(doorbell->transport);
+	else
 		kicked(doorbell->transport, doorbell->index);
 }
 
@@ -141,6 +156,12 @@ static void doorbell_ring(struct doorbell *doorbell)
 	/* Can fail only by overflow, and then it has rung already. */
 	if (doorbell->source.fd >= 0 && write(doorbell->source.fd, &one, sizeof(one)) < 0) {
 	}
+}
+
+u32 transport_kicked_queue(const struct transport *transport, u32 value)
+{
+	return virtio_has_feature(transport->virtio, VIRTIO_F_NOTIFICATION_DATA) ? value & 0xffff
+										 : value;
 }
 
 void transport_notified(struct transport *transport, u32 queue)

@@ -26,12 +26,90 @@ struct mmio {
 	struct bus_region region;
 	struct irq_line *line; /* owned */
 	u32 interrupt_status;
+	u64 matched; /* queues whose doorbells KVM rings, by the kick's value */
+	bool shares; /* KVM rings one doorbell for all queues, or refused to */
 };
 
 static void mmio_reset(struct mmio *mmio)
 {
 	if (transport_reset(&mmio->transport))
 		mmio->interrupt_status = 0;
+}
+
+static struct mmio *mmio_of(struct transport *transport)
+{
+	return container_of(transport, struct mmio, transport);
+}
+
+/* ---- doorbells, which are one register ---- */
+
+static gpa_t doorbell_address(const struct mmio *mmio)
+{
+	return mmio->region.start + VIRTIO_MMIO_QUEUE_NOTIFY;
+}
+
+/*
+ * With VIRTIO_F_NOTIFICATION_DATA no two kicks have the same value, and an ioevent cannot look at
+ * half of it. So one takes all of them, for all queues; from then on for good, as it does for a
+ * driver without the feature, too.
+ */
+static bool arm_shared(struct mmio *mmio, unsigned queue)
+{
+	struct doorbell *doorbells = mmio->transport.doorbells;
+
+	for (unsigned i = 0; i < mmio->transport.virtio->queue_count; i++) {
+		if (mmio->matched & 1ull << i)
+			ioevent_remove(mmio->transport.vm, doorbell_address(mmio), 4, i,
+				       doorbells[i].source.fd);
+		mmio->matched &= ~(1ull << i);
+	}
+	mmio->shares = true;
+	doorbells[queue].shared = !ioevent_add_any(mmio->transport.vm, doorbell_address(mmio),
+						   doorbells[queue].source.fd);
+	return doorbells[queue].shared;
+}
+
+static bool arm_match(struct mmio *mmio, unsigned queue)
+{
+	if (ioevent_add(mmio->transport.vm, doorbell_address(mmio), 4, queue,
+			mmio->transport.doorbells[queue].source.fd))
+		return false;
+	mmio->matched |= 1ull << queue;
+	return true;
+}
+
+/* Without an ioevent kicks are exits that come to mmio_write(): slower, and as good. */
+static void mmio_arm(struct transport *transport, unsigned queue)
+{
+	struct mmio *mmio = mmio_of(transport);
+	bool rung;
+
+	if (mmio->shares)
+		return;
+	rung = virtio_has_feature(transport->virtio, VIRTIO_F_NOTIFICATION_DATA)
+		       ? arm_shared(mmio, queue)
+		       : arm_match(mmio, queue);
+	if (!rung)
+		log_debug("%s: kicks of queue %u leave the kernel: no ioeventfd",
+			  transport->virtio->name, queue);
+}
+
+/* Features may have been agreed on that an earlier driver did without. */
+static void rearm(struct mmio *mmio)
+{
+	if (mmio->matched && !mmio->shares &&
+	    virtio_has_feature(mmio->transport.virtio, VIRTIO_F_NOTIFICATION_DATA))
+		mmio_arm(&mmio->transport, __builtin_ctzll(mmio->matched));
+}
+
+static void write_status(struct mmio *mmio, u32 value)
+{
+	if (!value) {
+		mmio_reset(mmio);
+		return;
+	}
+	transport_write_status(&mmio->transport, value);
+	rearm(mmio);
 }
 
 /* ---- queues ---- */
@@ -45,11 +123,12 @@ static void write_queue_ready(struct mmio *mmio, struct virtq *queue, u32 value)
 }
 
 /* "The driver MUST NOT access" these while QueueReady is 1: ignored. */
-static void write_queue_layout(struct virtq *queue, u64 offset, u32 value)
+static void write_queue_layout(const struct transport *transport, struct virtq *queue, u64 offset,
+			       u32 value)
 {
 	switch (offset) {
 	case VIRTIO_MMIO_QUEUE_NUM:
-		transport_set_queue_size(queue, value);
+		transport_set_queue_size(transport, queue, value);
 		break;
 	case VIRTIO_MMIO_QUEUE_DESC_LOW:
 		transport_set_low(&queue->desc_area, value);
@@ -88,7 +167,7 @@ static void write_queue(struct mmio *mmio, u64 offset, u32 value)
 		break;
 	default:
 		if (!transport_queue_enabled(queue))
-			write_queue_layout(queue, offset, value);
+			write_queue_layout(&mmio->transport, queue, offset, value);
 	}
 }
 
@@ -152,16 +231,14 @@ static void write_register(struct mmio *mmio, u64 offset, u32 value)
 		mmio->transport.queue_sel = value;
 		break;
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
-		transport_notified(&mmio->transport, value);
+		transport_notified(&mmio->transport,
+				   transport_kicked_queue(&mmio->transport, value));
 		break;
 	case VIRTIO_MMIO_INTERRUPT_ACK:
 		mmio->interrupt_status &= ~value;
 		break;
 	case VIRTIO_MMIO_STATUS:
-		if (value)
-			transport_write_status(&mmio->transport, value);
-		else
-			mmio_reset(mmio);
+		write_status(mmio, value);
 		break;
 	default:
 		write_queue(mmio, offset, value);
@@ -194,11 +271,6 @@ static const struct bus_ops mmio_bus_ops = { .read = mmio_read, .write = mmio_wr
 
 /* ---- for the device behind us ---- */
 
-static struct mmio *mmio_of(struct transport *transport)
-{
-	return container_of(transport, struct mmio, transport);
-}
-
 static void mmio_interrupt(struct virtio_device *virtio, u32 cause, unsigned queue)
 {
 	struct mmio *mmio = mmio_of(virtio->transport_state);
@@ -215,16 +287,6 @@ static const struct virtio_transport_ops mmio_transport_ops = {
 	.take_doorbell = transport_take_doorbell,
 	.return_doorbell = transport_return_doorbell,
 };
-
-/* Without an ioevent kicks are exits that come to mmio_write(): slower, and as good. */
-static void mmio_arm(struct transport *transport, unsigned queue)
-{
-	gpa_t address = mmio_of(transport)->region.start + VIRTIO_MMIO_QUEUE_NOTIFY;
-
-	if (ioevent_add(transport->vm, address, 4, queue, transport->doorbells[queue].source.fd))
-		log_debug("%s: kicks of queue %u leave the kernel: no ioeventfd",
-			  transport->virtio->name, queue);
-}
 
 /* ---- life ---- */
 
@@ -300,6 +362,7 @@ int virtio_mmio_create(struct vm *vm, struct virtio_device *virtio, const struct
 	int ret;
 
 	assert(virtio->config_size <= VIRTIO_MMIO_SIZE - VIRTIO_MMIO_CONFIG);
+	assert(virtio->queue_count <= 64);
 	assert(slot->size >= VIRTIO_MMIO_SIZE);
 	mmio = calloc(1, sizeof(*mmio));
 	if (!mmio)

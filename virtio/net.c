@@ -24,10 +24,11 @@ static struct net *to_net(const struct virtio_device *device)
 static u64 net_features(const struct net_backend *backend, u16 mtu, bool no_offloads)
 {
 	u32 offloads = backend->header && !no_offloads ? backend->offloads : 0;
-	u64 features = FEATURE(VIRTIO_NET_F_MAC) | FEATURE(VIRTIO_NET_F_STATUS) |
-		       FEATURE(VIRTIO_NET_F_MRG_RXBUF) | FEATURE(VIRTIO_NET_F_CTRL_VQ) |
-		       FEATURE(VIRTIO_NET_F_CTRL_RX) | FEATURE(VIRTIO_NET_F_CTRL_RX_EXTRA) |
-		       FEATURE(VIRTIO_NET_F_CTRL_VLAN) | FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR);
+	u64 features = FEATURE(VIRTIO_F_IN_ORDER) | FEATURE(VIRTIO_NET_F_MAC) |
+		       FEATURE(VIRTIO_NET_F_STATUS) | FEATURE(VIRTIO_NET_F_MRG_RXBUF) |
+		       FEATURE(VIRTIO_NET_F_CTRL_VQ) | FEATURE(VIRTIO_NET_F_CTRL_RX) |
+		       FEATURE(VIRTIO_NET_F_CTRL_RX_EXTRA) | FEATURE(VIRTIO_NET_F_CTRL_VLAN) |
+		       FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR);
 
 	if (mtu)
 		features |= FEATURE(VIRTIO_NET_F_MTU);
@@ -196,7 +197,10 @@ static int make_pairs(struct net *net)
 	return 0;
 }
 
-/* The kernel looks at no addresses, and has no word for the reset of one queue. */
+/*
+ * The kernel looks at no addresses, has no word for the reset of one queue, and serves split rings
+ * whose kicks say nothing but that they are kicks.
+ */
 static void leave_to_kernel(struct virtio_device *device, int fd)
 {
 	u64 filters = FEATURE(VIRTIO_NET_F_CTRL_RX) | FEATURE(VIRTIO_NET_F_CTRL_RX_EXTRA) |
@@ -205,7 +209,7 @@ static void leave_to_kernel(struct virtio_device *device, int fd)
 	device->features &= ~filters;
 	if (!(net_vhost_features(fd) >> VIRTIO_NET_F_MRG_RXBUF & 1))
 		device->features &= ~FEATURE(VIRTIO_NET_F_MRG_RXBUF);
-	device->lacks = FEATURE(VIRTIO_F_RING_RESET);
+	device->lacks = FEATURE(VIRTIO_F_RING_RESET) | VIRTIO_NEW_RINGS;
 }
 
 static void init_queues(struct net *net)

@@ -82,8 +82,9 @@ static void pci_arm(struct transport *transport, unsigned queue)
 
 	if (pci->notify == NOWHERE || pci->ioevents_removed >= MAX_REMOVED)
 		return;
-	pci->queues[queue].rung = !ioevent_add(transport->vm, pci->notify + queue * PCI_NOTIFY_STEP,
-					       2, queue, fd);
+	/* Whatever is written there is a kick of this queue: its value may say more. */
+	pci->queues[queue].rung = !ioevent_add_any(transport->vm,
+						   pci->notify + queue * PCI_NOTIFY_STEP, fd);
 	if (!pci->queues[queue].rung)
 		log_debug("%s: kicks of queue %u leave the kernel: no ioeventfd",
 			  transport->virtio->name, queue);
@@ -93,8 +94,8 @@ static void disarm(struct virtio_pci *pci, unsigned queue)
 {
 	if (!pci->queues[queue].rung)
 		return;
-	ioevent_remove(pci->transport.vm, pci->notify + queue * PCI_NOTIFY_STEP, 2, queue,
-		       pci->transport.doorbells[queue].source.fd);
+	ioevent_remove_any(pci->transport.vm, pci->notify + queue * PCI_NOTIFY_STEP,
+			   pci->transport.doorbells[queue].source.fd);
 	pci->queues[queue].rung = false;
 	if (++pci->ioevents_removed == MAX_REMOVED)
 		log_debug("%s: its BAR has moved too often: kicks leave the kernel from now on",
@@ -420,6 +421,7 @@ int virtio_pci_create(struct vm *vm, struct pci_bus *bus, struct virtio_device *
 	ret = transport_init(&pci->transport, vm, virtio, endpoint);
 	if (ret)
 		goto free_pci;
+	pci->transport.offered |= 1ull << VIRTIO_F_NOTIF_CONFIG_DATA & ~virtio->lacks;
 	pci_function_init(&pci->function, vm, &function_ops, virtio->space, VENDOR,
 			  FIRST_DEVICE + virtio->id, class_of(virtio->id), REVISION);
 	ret = build(pci, endpoint);

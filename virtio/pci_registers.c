@@ -57,6 +57,7 @@ static unsigned field_width(u64 offset)
 	case VIRTIO_PCI_COMMON_Q_MSIX:
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
 	case VIRTIO_PCI_COMMON_Q_NOFF:
+	case VIRTIO_PCI_COMMON_Q_NDATA:
 	case VIRTIO_PCI_COMMON_Q_RESET:
 		return 2;
 	default:
@@ -81,6 +82,8 @@ static u32 read_queue(struct virtio_pci *pci, u64 offset)
 	case VIRTIO_PCI_COMMON_Q_RESET:
 		return queue->stopping;
 	case VIRTIO_PCI_COMMON_Q_NOFF:
+	/* "This can be simply equal to virtqueue index", and so is right without the feature. */
+	case VIRTIO_PCI_COMMON_Q_NDATA:
 		return pci->transport.queue_sel;
 	case VIRTIO_PCI_COMMON_Q_DESCLO:
 		return queue->desc_area;
@@ -134,11 +137,12 @@ static u16 mapped_vector(const struct virtio_pci *pci, u32 vector)
 }
 
 /* "The driver MUST configure the other virtqueue fields before enabling the virtqueue". */
-static void write_queue_layout(struct virtq *queue, u64 offset, u32 value)
+static void write_queue_layout(const struct transport *transport, struct virtq *queue, u64 offset,
+			       u32 value)
 {
 	switch (offset) {
 	case VIRTIO_PCI_COMMON_Q_SIZE:
-		transport_set_queue_size(queue, value);
+		transport_set_queue_size(transport, queue, value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_DESCLO:
 		transport_set_low(&queue->desc_area, value);
@@ -192,7 +196,7 @@ static void write_queue(struct virtio_pci *pci, u64 offset, u32 value)
 		break;
 	default:
 		if (!transport_queue_enabled(queue))
-			write_queue_layout(queue, offset, value);
+			write_queue_layout(&pci->transport, queue, offset, value);
 	}
 }
 
@@ -257,11 +261,18 @@ static u64 read_device(struct virtio_pci *pci, u64 offset, unsigned len)
 	return transport_config_read(&pci->transport, offset, len);
 }
 
-/* "Available Buffer Notifications": the 16-bit index of the queue whose address this is. */
+/*
+ * "Available Buffer Notifications": the index of the queue whose address this is, in 16 bits, or 32
+ * with VIRTIO_F_NOTIFICATION_DATA. With VIRTIO_F_NOTIF_CONFIG_DATA it is our queue_notify_data,
+ * which is the index, too.
+ */
 static void notified(struct virtio_pci *pci, u64 offset, u64 value, unsigned len)
 {
-	if (len == 2 && offset == value * PCI_NOTIFY_STEP)
-		transport_notified(&pci->transport, value);
+	const bool data = virtio_has_feature(pci->transport.virtio, VIRTIO_F_NOTIFICATION_DATA);
+	const u32 queue = transport_kicked_queue(&pci->transport, value);
+
+	if (len == (data ? 4 : 2) && offset == (u64)queue * PCI_NOTIFY_STEP)
+		transport_notified(&pci->transport, queue);
 }
 
 u64 virtio_pci_read(struct virtio_pci *pci, u64 offset, unsigned len)

@@ -9,11 +9,14 @@
 int virtio_device_put(struct virtio_device *device, const struct device_place *place,
 		      struct error *err)
 {
-	int ret = place->bus == DEVICE_BUS_PCI
-			  ? virtio_pci_create(place->vm, place->vm->pci, device, place->pci_slot,
-					      place->endpoint)
-			  : virtio_mmio_create(place->vm, device, &place->slot, place->endpoint,
-					       place->is_iommu);
+	int ret;
+
+	if (place->old_rings)
+		device->lacks |= VIRTIO_NEW_RINGS;
+	ret = place->bus == DEVICE_BUS_PCI ? virtio_pci_create(place->vm, place->vm->pci, device,
+							       place->pci_slot, place->endpoint)
+					   : virtio_mmio_create(place->vm, device, &place->slot,
+								place->endpoint, place->is_iommu);
 
 	if (!ret)
 		return 0;

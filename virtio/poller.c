@@ -62,8 +62,13 @@ struct poller {
 	u64 hold_off;	   /* the last such time's length; 0: none of late */
 	cpu_set_t drivers; /* processors of the thread whose kick has made it begin */
 
-	/* What is looked at, NULL: nothing. Set under the VM lock. */
+	/*
+	 * What is looked at, NULL: nothing; and what is there as long as nothing has come. Set
+	 * under the VM lock, @base first: whoever reads an @at has a @base that is as new. An older
+	 * @at with a newer @base is a look for nothing, or one that the next look makes good.
+	 */
 	const u16 *_Atomic at;
+	_Atomic u16 base;
 	/* The thread has read @at, or is about to, and uses it. */
 	atomic_bool looking;
 };
@@ -238,6 +243,7 @@ static void end_session(struct poller *poller, const struct session *session, bo
  */
 static bool serve_queue(struct poller *poller, struct session *session)
 {
+	u16 seen = session->seen;
 	const u16 *at;
 	bool lives;
 
@@ -246,11 +252,12 @@ static bool serve_queue(struct poller *poller, struct session *session)
 	/* A change of the guest's mind in the midst of it ended us. */
 	if (!poller->active)
 		return false;
-	at = lives ? virtq_watch(queue_of(poller)) : NULL;
+	at = lives ? virtq_watch(queue_of(poller), &seen) : NULL;
 	if (!at) {
 		end_session(poller, session, false);
 		return false;
 	}
+	atomic_store(&poller->base, seen);
 	atomic_store(&poller->at, at);
 	session->wait = time_to_wait(poller);
 	session->last = session->now = now_ns();
@@ -268,11 +275,12 @@ static enum look look(struct poller *poller, struct session *session)
 {
 	enum look result = NOTHING;
 	const u16 *at;
-	u16 value = session->seen;
+	u16 base, value;
 
 	atomic_store(&poller->looking, true);
 	at = atomic_load(&poller->at);
-	for (unsigned i = 0; at && i < LOOKS && value == session->seen; i++) {
+	value = base = atomic_load(&poller->base);
+	for (unsigned i = 0; at && i < LOOKS && value == base; i++) {
 		if (i)
 			cpu_relax();
 		value = __atomic_load_n(at, __ATOMIC_ACQUIRE);
@@ -280,7 +288,7 @@ static enum look look(struct poller *poller, struct session *session)
 	atomic_store_explicit(&poller->looking, false, memory_order_release);
 	if (!at)
 		return STOPPED;
-	if (value != session->seen)
+	if (value != base)
 		result = CHANGED;
 	session->seen = value;
 	return result;
@@ -348,7 +356,7 @@ static bool begin_session(struct poller *poller, struct session *session)
 		poller->active = false;
 		hold_off(poller, session->now);
 	} else if (poller->active) {
-		at = virtq_watch(queue_of(poller));
+		at = virtq_watch(queue_of(poller), &session->seen);
 		poller->active = at;
 		/* A ring in several places: not worth a wake-up at each kick. */
 		if (!at)
@@ -413,6 +421,22 @@ void poller_kicked(struct poller *poller)
 	get_processors(&poller->drivers);
 	poller->active = true;
 	sem_post(&poller->wake);
+}
+
+void poller_served(struct poller *poller)
+{
+	const u16 *at;
+	u16 base;
+
+	/* Before its thread has begun, or after, there is nothing to move. */
+	if (!poller || !poller->active || !poller->at)
+		return;
+	base = poller->base;
+	at = virtq_watch(queue_of(poller), &base);
+	if (!at || at == poller->at)
+		return;
+	atomic_store(&poller->base, base);
+	atomic_store(&poller->at, at);
 }
 
 void poller_stop(struct poller *poller)

@@ -33,6 +33,11 @@ void poller_destroy(struct poller *poller);
 /* A kick of the queue came, and is about to be served. VM lock held. */
 void poller_kicked(struct poller *poller);
 /*
+ * The queue was served, by whoever: what is to be looked at may be elsewhere now. VM lock held.
+ * NULL is fine.
+ */
+void poller_served(struct poller *poller);
+/*
  * Look at the queue no more, until it is kicked again. When this returns nobody looks. The driver
  * is asked for kicks at the next time that the queue is found empty, so somebody must serve it
  * soon, or reset it. VM lock held. NULL is fine.

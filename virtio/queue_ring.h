@@ -31,10 +31,11 @@ struct virtq_ring_ops {
 	/* Show all that was filled, at once. */
 	int (*flush)(struct virtq_ring *ring);
 	/*
-	 * Where to see that chains may have come: a field of 2 bytes that changes with each. It is
-	 * read without the VM lock. NULL: not known now.
+	 * Where to see that chains may have come: a field of 2 bytes that differs from *@seen when
+	 * they have. It is read without the VM lock. *@seen is what was seen there before, and is
+	 * changed where the field is another one after each chain. NULL: not known now.
 	 */
-	const u16 *(*watch)(struct virtq_ring *ring);
+	const u16 *(*watch)(struct virtq_ring *ring, u16 *seen);
 	/* 1: the driver wants an interrupt for what was pushed since this was last asked; or 0. */
 	int (*should_interrupt)(struct virtq_ring *ring);
 };
@@ -46,26 +47,39 @@ struct virtq_ring {
 	u16 size;
 	bool indirect;	/* VIRTIO_F_INDIRECT_DESC negotiated */
 	bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */
+	bool in_order;	/* VIRTIO_F_IN_ORDER negotiated: chains come back as they were taken */
 	bool polled;	/* somebody watches it: where pop finds nothing, no kick is asked for */
 	u32 in_flight;	/* chains popped, not pushed: never more than size */
+	u16 popped;	/* the serial of the next chain to take */
+	u16 returned;	/* and of the next to give back, where the order is kept */
 };
 
-/* How large the split layout's state is. */
+/* A chain that was given back before its turn. */
+struct virtq_parked {
+	u64 token;
+	u32 written;
+	bool here;
+};
+
+/* How large a layout's state is. */
 size_t virtq_split_size(void);
+size_t virtq_packed_size(void);
 /*
  * Begin at the start of @queue, whose size is not 0 and not above its maximum, with the state in
  * queue->ring: of the part that all layouts have, ->ops is the layout's and the rest @common.
  * -EINVAL: the layout cannot have this size, or its areas where they are.
  */
 int virtq_split_begin(const struct virtq *queue, const struct virtq_ring *common);
+int virtq_packed_begin(const struct virtq *queue, const struct virtq_ring *common);
 
 /* ---- for transports ---- */
 
 /*
  * Make room for the state of whatever layout a driver may choose: nothing that a guest does
- * depends on the host's memory later. -ENOMEM; virtq_free() is harmless all the same.
+ * depends on the host's memory later. @in_order: the device offers VIRTIO_F_IN_ORDER. -ENOMEM;
+ * virtq_free() is harmless all the same.
  */
-int virtq_allocate(struct virtq *queue);
+int virtq_allocate(struct virtq *queue, bool in_order);
 void virtq_free(struct virtq *queue);
 
 /*
@@ -113,22 +127,38 @@ static inline bool virtq_has_more(struct virtq *queue)
 	return virtq_usable(queue) && queue->ring->ops->has_more(queue->ring);
 }
 
-/* Give @chain back with @written bytes in its writable part. -errno: broken. */
-static inline int virtq_push(struct virtq *queue, const struct virtq_chain *chain, u32 written)
-{
-	if (!virtq_usable(queue))
-		return 0;
-	assert(queue->ring->in_flight);
-	return virtq_answer(queue, queue->ring->ops->push(queue->ring, chain->token, written));
-}
+/* Write what gives @chain back, when its turn has come: virtq_fill() where the order is kept. */
+int virtq_fill_in_turn(struct virtq *queue, const struct virtq_chain *chain, u32 written);
 
-/* The same in two steps, so that the driver sees several chains at once or not at all. */
+/*
+ * Give @chain back with @written bytes in its writable part, but do not show it to the driver, so
+ * that it sees several chains at once or not at all. -errno: broken.
+ */
 static inline int virtq_fill(struct virtq *queue, const struct virtq_chain *chain, u32 written)
 {
 	if (!virtq_usable(queue))
 		return 0;
 	assert(queue->ring->in_flight);
+	if (queue->ring->in_order)
+		return virtq_answer(queue, virtq_fill_in_turn(queue, chain, written));
 	return virtq_answer(queue, queue->ring->ops->fill(queue->ring, chain->token, written));
+}
+
+/* The same, and show it, and what was filled before. */
+static inline int virtq_push(struct virtq *queue, const struct virtq_chain *chain, u32 written)
+{
+	int ret;
+
+	if (!virtq_usable(queue))
+		return 0;
+	assert(queue->ring->in_flight);
+	if (!queue->ring->in_order)
+		return virtq_answer(queue,
+				    queue->ring->ops->push(queue->ring, chain->token, written));
+	ret = virtq_fill_in_turn(queue, chain, written);
+	if (!ret)
+		ret = queue->ring->ops->flush(queue->ring);
+	return virtq_answer(queue, ret);
 }
 
 static inline int virtq_flush(struct virtq *queue)
@@ -152,9 +182,9 @@ static inline int virtq_should_interrupt(struct virtq *queue)
 /* ---- for who polls ---- */
 
 /* As the layout's watch. */
-static inline const u16 *virtq_watch(struct virtq *queue)
+static inline const u16 *virtq_watch(struct virtq *queue, u16 *seen)
 {
-	return virtq_usable(queue) ? queue->ring->ops->watch(queue->ring) : NULL;
+	return virtq_usable(queue) ? queue->ring->ops->watch(queue->ring, seen) : NULL;
 }
 
 /*
@@ -168,11 +198,31 @@ static inline void virtq_set_polled(struct virtq *queue, bool polled)
 
 /* ---- what layouts do with a chain ---- */
 
-static inline void virtq_chain_begin(struct virtq_chain *chain, const struct virtq_ring *ring,
-				     u64 token)
+/* *@chain is complete, and the device's. */
+static inline void virtq_chain_taken(struct virtq_ring *ring)
+{
+	ring->popped++;
+	ring->in_flight++;
+}
+
+/*
+ * A token: in its upper half the bytes of the chain's writable part. "In-order use of descriptors":
+ * a chain whose return is skipped counts as one that was written in full.
+ */
+static inline u64 virtq_token(const struct virtq_chain *chain, u32 low)
+{
+	return chain->writable_len << 32 | low;
+}
+
+static inline u32 virtq_token_writable(u64 token)
+{
+	return token >> 32;
+}
+
+static inline void virtq_chain_begin(struct virtq_chain *chain, const struct virtq_ring *ring)
 {
 	chain->space = ring->space;
-	chain->token = token;
+	chain->serial = ring->popped;
 	chain->readable = chain->writable = 0;
 	chain->readable_len = chain->writable_len = 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* virtio 1.4, "Split Virtqueues", from the device's side. A chain's token is its head. */
+/* virtio 1.4, "Split Virtqueues", from the device's side. A chain's token has its head. */
 #include <assert.h>
 #include <string.h>
 
@@ -23,9 +23,13 @@ struct split {
 	u16 seen_avail; /* the driver's avail index when we last read it */
 	u16 next_used;	/* used index as we wrote it last */
 	u16 filled;	/* used elements from there on that the driver has not been shown */
-	bool unasked;	/* the driver has been told not to kick */
-	u16 asked_at;	/* and with what avail_event */
-	u16 signalled;	/* used index when we last looked whether to interrupt */
+	/* Chains behind those that one element will give back: only if the order is kept. */
+	u16 batch;
+	u64 batch_token; /* the last one's */
+	u32 batch_written;
+	bool unasked;  /* the driver has been told not to kick */
+	u16 asked_at;  /* and with what avail_event */
+	u16 signalled; /* used index when we last looked whether to interrupt */
 	/*
 	 * Host addresses of the rings, good while the space has this generation; NULL
 	 * where a ring is in several places, or not in the TLB.
@@ -232,7 +236,7 @@ static int read_chain(struct split *split, u16 head, struct virtq_chain *chain)
 			       .entries = split->ring.size };
 	u16 next = head;
 
-	virtq_chain_begin(chain, &split->ring, head);
+	virtq_chain_begin(chain, &split->ring);
 	for (;;) {
 		struct desc desc;
 		int ret = read_desc(split, &table, next, &desc);
@@ -272,8 +276,9 @@ static int split_pop(struct virtq_ring *ring, struct virtq_chain *chain)
 	ret = read_chain(split, head, chain);
 	if (ret)
 		return ret;
+	chain->token = virtq_token(chain, head);
 	split->next_avail++;
-	ring->in_flight++;
+	virtq_chain_taken(ring);
 	return 1;
 }
 
@@ -285,7 +290,8 @@ static int split_has_more(struct virtq_ring *ring)
 	return chains_available(split);
 }
 
-static const u16 *split_watch(struct virtq_ring *ring)
+/* The field is the same one for ever, and what was seen there stays right. */
+static const u16 *split_watch(struct virtq_ring *ring, u16 *seen)
 {
 	struct split *split = split_of(ring);
 
@@ -308,25 +314,63 @@ static inline int used_store32(struct split *split, u32 at, u32 value)
 	return 0;
 }
 
+/* The next element, which gives @count chains back, of which @token is the last. */
+static inline int write_used(struct split *split, u64 token, u32 written, u16 count)
+{
+	const u16 slot = (split->next_used + split->filled) & (split->ring.size - 1);
+	const u32 at = RING_ENTRIES + sizeof(struct vring_used_elem) * slot;
+
+	/* The ring is aligned to 4, not to an element's 8: its two fields may be on two pages. */
+	if (used_store32(split, at + offsetof(struct vring_used_elem, id), (u16)token) ||
+	    used_store32(split, at + offsetof(struct vring_used_elem, len), written))
+		return -EFAULT;
+	split->filled += count;
+	return 0;
+}
+
+static int end_batch(struct split *split)
+{
+	const u16 count = split->batch;
+
+	split->batch = 0;
+	return count ? write_used(split, split->batch_token, split->batch_written, count) : 0;
+}
+
+/*
+ * "In-Order Use of Descriptors": one element is enough for a batch, the last chain's. It can be
+ * written only when the next chain is not in the batch.
+ */
+static int add_to_batch(struct split *split, u64 token, u32 written)
+{
+	if (split->batch && split->batch_written != virtq_token_writable(split->batch_token) &&
+	    end_batch(split))
+		return -EFAULT;
+	split->batch++;
+	split->batch_token = token;
+	split->batch_written = written;
+	return 0;
+}
+
 static inline int split_fill(struct virtq_ring *ring, u64 token, u32 written)
 {
 	struct split *split = split_of(ring);
-	u32 at = RING_ENTRIES + sizeof(struct vring_used_elem) *
-					((split->next_used + split->filled) & (ring->size - 1));
+	int ret;
 
 	find_rings(split);
-	/* The ring is aligned to 4, not to an element's 8: its two fields may be on two pages. */
-	if (used_store32(split, at + offsetof(struct vring_used_elem, id), token) ||
-	    used_store32(split, at + offsetof(struct vring_used_elem, len), written))
-		return -EFAULT;
-	split->filled++;
-	ring->in_flight--;
-	return 0;
+	ret = ring->in_order ? add_to_batch(split, token, written)
+			     : write_used(split, token, written, 1);
+	if (!ret)
+		ring->in_flight--;
+	return ret;
 }
 
 /* "The Virtqueue Used Ring": the device sets len prior to updating the used idx. */
 static inline int show(struct split *split)
 {
+	if (end_batch(split))
+		return -EFAULT;
+	if (!split->filled)
+		return 0;
 	split->next_used += split->filled;
 	split->filled = 0;
 	return used_store(split, offsetof(struct vring_used, idx), split->next_used);

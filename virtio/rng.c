@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 
 #include "virtio/place.h"
@@ -72,6 +73,7 @@ int virtio_rng_create(struct virtio_device **device, struct dma_space *space)
 		.ops = &rng_ops,
 		.name = "virtio-rng",
 		.id = VIRTIO_ID_RNG,
+		.features = 1ULL << VIRTIO_F_IN_ORDER,
 		.queue_count = 1,
 		.queues = &rng->queue,
 		.space = space,

@@ -241,10 +241,12 @@ void transport_enable_queue(struct transport *transport, struct virtq *queue)
 		open_doorbells(transport);
 }
 
-void transport_set_queue_size(struct virtq *queue, u32 size)
+void transport_set_queue_size(const struct transport *transport, struct virtq *queue, u32 size)
 {
+	const bool packed = virtio_has_feature(transport->virtio, VIRTIO_F_RING_PACKED);
+
 	/* virtq_enable() refuses 0, and with it what no queue can have. */
-	queue->size = size <= queue->max && is_aligned(size, size) ? size : 0;
+	queue->size = size <= queue->max && (packed || is_aligned(size, size)) ? size : 0;
 }
 
 void transport_set_low(u64 *value, u32 low)
@@ -301,7 +303,8 @@ int transport_init(struct transport *transport, struct vm *vm, struct virtio_dev
 		transport->required |= FEATURE(VIRTIO_F_ACCESS_PLATFORM);
 	transport->offered = virtio->features | transport->required |
 			     FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
-			     FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_F_RING_RESET);
+			     FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_F_RING_RESET) |
+			     FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_NOTIFICATION_DATA);
 	transport->offered &= ~virtio->lacks;
 	transport->doorbells = calloc(virtio->queue_count, sizeof(transport->doorbells[0]));
 	if (!transport->doorbells)
@@ -312,7 +315,8 @@ int transport_init(struct transport *transport, struct vm *vm, struct virtio_dev
 		transport->doorbells[i].source.fd = -1;
 	}
 	for (unsigned i = 0; i < virtio->queue_count; i++) {
-		if (virtq_allocate(&virtio->queues[i])) {
+		if (virtq_allocate(&virtio->queues[i],
+				   transport->offered >> VIRTIO_F_IN_ORDER & 1)) {
 			transport_destroy(transport);
 			return -ENOMEM;
 		}

@@ -20,6 +20,7 @@ struct vm;
 struct doorbell {
 	struct loop_source source; /* its fd: an eventfd, owned; -1 before transport_seal() */
 	bool armed;		   /* KVM was asked to ring it */
+	bool shared;		   /* it rings for every queue: which one was kicked is not known */
 	unsigned index;		   /* the queue's */
 	struct transport *transport;
 	bool taken; /* somebody else listens to it: take_doorbell() */
@@ -91,8 +92,11 @@ bool transport_stop_queue(struct transport *transport, struct virtq *queue);
 bool transport_reset_queue(struct transport *transport, struct virtq *queue);
 /* As the driver reads it: a queue is enabled until its reset is over ("Virtqueue Reset"). */
 bool transport_queue_enabled(const struct virtq *queue);
-/* A size that the queue cannot have becomes 0, for which transport_enable_queue() fails. */
-void transport_set_queue_size(struct virtq *queue, u32 size);
+/*
+ * A size that the queue cannot have becomes 0, for which transport_enable_queue() fails: above its
+ * maximum, or no power of 2 unless the ring is packed.
+ */
+void transport_set_queue_size(const struct transport *transport, struct virtq *queue, u32 size);
 /* Half of an address of the rings. */
 void transport_set_low(u64 *value, u32 half);
 void transport_set_high(u64 *value, u32 half);
@@ -105,6 +109,12 @@ void transport_config_write(struct transport *transport, u64 offset, u64 value, 
 
 /* DRIVER_OK was set, nothing is broken. */
 bool transport_live(const struct transport *transport);
+/*
+ * The queue that a kick with @value is for ("Driver Notifications"): with
+ * VIRTIO_F_NOTIFICATION_DATA its upper half says how far the driver has come, which the ring says
+ * as well and more reliably.
+ */
+u32 transport_kicked_queue(const struct transport *transport, u32 value);
 /* A kick of queue @queue, which need not exist, came to us. */
 void transport_notified(struct transport *transport, u32 queue);
 /* Serve queue @queue, which exists, as after a kick. False: the device has stopped, or is paused.

@@ -13,11 +13,26 @@
 #ifndef VIRTIO_DEVICE_H
 #define VIRTIO_DEVICE_H
 
+#include <linux/virtio_config.h>
+
 #include "util/log.h"
 #include "util/types.h"
 #include "virtio/queue.h"
 
 struct counters;
+/* Not in every linux/virtio_config.h. */
+#ifndef VIRTIO_F_NOTIFICATION_DATA
+#define VIRTIO_F_NOTIFICATION_DATA 38
+#endif
+#ifndef VIRTIO_F_NOTIF_CONFIG_DATA
+#define VIRTIO_F_NOTIF_CONFIG_DATA 39
+#endif
+
+/* What virtio 1.1 and later brought to rings and kicks: what --packed=off leaves out. */
+#define VIRTIO_NEW_RINGS                                                                           \
+	(1ULL << VIRTIO_F_RING_PACKED | 1ULL << VIRTIO_F_IN_ORDER |                                \
+	 1ULL << VIRTIO_F_NOTIFICATION_DATA | 1ULL << VIRTIO_F_NOTIF_CONFIG_DATA)
+
 struct virtio_device;
 
 struct virtio_device_ops {
@@ -108,12 +123,22 @@ struct virtio_device {
 	const struct virtio_device_ops *ops;
 	const char *name; /* for people: "virtio-blk 0"; the device's */
 	u32 id;		  /* VIRTIO_ID_* */
-	u64 features;	  /* offered, without those of the transport */
-	u64 lacks;	  /* features of the transport that it cannot have */
+	/*
+	 * Offered, without those of the transport. VIRTIO_F_IN_ORDER is for one that is done with
+	 * the chains of a queue in the order in which it takes them, or nearly: one that is done
+	 * earlier is shown to the driver late.
+	 */
+	u64 features;
+	u64 lacks; /* features of the transport that it cannot have */
 	u32 config_size;
 	unsigned queue_count;
 	struct virtq *queues;	 /* the device's array */
 	struct dma_space *space; /* through which it reaches memory */
+	/*
+	 * Its steps fill, and do not push: virtio_device_serve() shows all that they filled at the
+	 * end of a turn, at once.
+	 */
+	bool batched;
 	/*
 	 * Kicks are served within the exit, on the vCPU thread that makes them, and not by the
 	 * loop: for a device whose driver spins until it is served.

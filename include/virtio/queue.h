@@ -37,6 +37,7 @@
 struct virtq_chain {
 	struct dma_space *space; /* through which the segments are reached; borrowed */
 	u64 token;		 /* tells the ring which chain this is; the ring's alone */
+	u16 serial;		 /* in the order in which chains were taken; the ring's, too */
 	/* The driver-readable segments come first (the ring refuses others). */
 	u16 readable;	  /* segments [0, readable) */
 	u16 writable;	  /* segments [readable, readable + writable) */
@@ -47,16 +48,18 @@ struct virtq_chain {
 
 /* A layout's state, and what is the same for all layouts: virtio/queue_ring.h. */
 struct virtq_ring;
+struct virtq_parked;
 
 /* Lives inside the device's context. */
 struct virtq {
 	/* The device's, by virtq_init(). */
-	u16 max; /* size offered; power of two, <= VIRTQ_MAX_SIZE */
+	u16 max; /* size offered; power of two, <= VIRTQ_MAX_SIZE; any size up to it if packed */
 	/* The transport's, while the queue is not enabled. */
 	u16 size;	    /* size the driver chose */
-	iova_t desc_area;   /* where the rings are: "Virtqueues"; of a split queue the */
-	iova_t driver_area; /* descriptor table, the available ring */
-	iova_t device_area; /* and the used ring */
+	iova_t desc_area;   /* where the rings are: "Virtqueues". Of a split queue the */
+	iova_t driver_area; /* descriptor table, the available ring and the used ring; of a packed
+			     */
+	iova_t device_area; /* one the descriptors, and the driver's and our event suppression */
 	bool stopping;	    /* being reset: what was taken from it is still under way */
 	/* For everybody to read. */
 	bool ready;  /* enabled: chains may come */
@@ -65,6 +68,8 @@ struct virtq {
 	u64 kicks, chains, interrupts;
 	/* queue*.c's alone: owned; NULL before the device meets its transport. */
 	struct virtq_ring *ring;
+	struct virtq_parked
+		*parked; /* max of them; NULL: the device does not offer to keep order */
 };
 
 /* Before the device meets its transport, which enables and resets the queue from then on. */

@@ -81,6 +81,7 @@ struct device_host {
 	void *translator_arg;
 	/* Where virtio devices can be: what DEVICE_BUS_ANY means, and arch_slot_virtio(). */
 	enum device_bus any;
+	bool old_rings; /* they do without the rings and kicks of virtio 1.1 and later */
 	int (*mmio_slot)(unsigned n, struct device_slot *slot);
 	/* device_place()'s own: what is taken. */
 	unsigned mmio_slots, pci_slots, pci_functions;
@@ -162,6 +163,7 @@ struct device_place {
 	unsigned pci_slot, pci_function;
 	u32 endpoint; /* DEVICE_NO_ENDPOINT: not translated */
 	bool is_iommu;
+	bool old_rings;		 /* as host->old_rings */
 	struct dma_space *space; /* borrowed; lives as long as the VM */
 };
 

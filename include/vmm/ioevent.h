@@ -21,10 +21,17 @@ struct vm;
 int ioevent_add(struct vm *vm, gpa_t address, unsigned len, u32 value, int fd);
 
 /*
+ * The same for a write of any value and any width at @address, which no other ioevent may have.
+ * On x86 KVM need not even decode the guest's instruction.
+ */
+int ioevent_add_any(struct vm *vm, gpa_t address, int fd);
+
+/*
  * Undo an ioevent_add() that returned 0, given the same, @fd still open: when this returns, such a
  * write goes to the bus. Only for doorbells that move while the guest runs: it is slow. VM lock
  * held.
  */
 void ioevent_remove(struct vm *vm, gpa_t address, unsigned len, u32 value, int fd);
+void ioevent_remove_any(struct vm *vm, gpa_t address, int fd);
 
 #endif

@@ -64,17 +64,43 @@ void wire_driver_ok(struct vm *vm, unsigned slot);
 u8 wire_status(struct vm *vm, unsigned slot);
 bool wire_needs_reset(struct vm *vm, unsigned slot);
 
-/* One queue of the fake driver. The rings are at these guest addresses. */
+/*
+ * One queue of the fake driver. Its rings are at these guest addresses: of a packed one the
+ * descriptors, the driver's and the device's event suppression.
+ */
 struct wire_queue {
 	struct vm *vm;
 	unsigned slot, index;
+	u64 features; /* as negotiated: the layout depends on them */
 	u16 size;
 	gpa_t desc, avail, used;
-	u16 next_desc; /* free-running: descriptors are reused round robin */
+	u16 next_desc; /* split, free-running: descriptors are reused round robin */
 	u16 avail_idx;
 	u16 last_used;
 	bool keep_used_event; /* wire_used() leaves the ring's used_event alone */
+	/* Of a packed ring: where the next chain begins, and where the next one comes back. */
+	u16 avail_at, used_at;
+	bool avail_wrap, used_wrap;
+	/* Chains in flight, by head (split) or buffer ID (packed, which is the first's place). */
+	struct wire_chain {
+		u16 count; /* descriptors in the ring */
+		u32 writable;
+	} chains[VIRTQ_MAX_SIZE];
+	/* In the order in which they were made available, if the device keeps it. */
+	u16 order[VIRTQ_MAX_SIZE], first, pending;
+	bool in_batch; /* a used entry was read that gives back more than one */
+	u32 batch_last, batch_len;
 };
+
+bool wire_is_packed(const struct wire_queue *queue);
+/* What a kick of the queue writes, as negotiated. */
+u32 wire_kick_value(const struct wire_queue *queue);
+/*
+ * Features that a driver takes besides those that it was told, if they are offered: what the
+ * environment's WIRE_RING says, "packed", "ordered" (and split) or "packed-ordered". So the tests
+ * of whole devices run on each layout; those of a layout itself do not.
+ */
+u64 wire_wanted_features(u64 offered);
 
 /* Set queue @index up with @size entries, its rings at @base (needs 64 KiB there). */
 void wire_queue_init(struct wire_queue *queue, struct vm *vm, unsigned slot, unsigned index,
@@ -91,9 +117,14 @@ u16 wire_add(struct wire_queue *queue, const struct wire_segment *segments, unsi
 /* The same through an indirect table at @table. */
 u16 wire_add_indirect(struct wire_queue *queue, const struct wire_segment *segments, unsigned count,
 		      gpa_t table);
-/* One descriptor, raw; and the head of a chain into the avail ring, raw. */
+/*
+ * One descriptor, raw; and the head of a chain into the avail ring, raw. Of a packed ring the
+ * descriptor is not available before it is published, and @next is its buffer ID.
+ */
 void wire_set_desc(struct wire_queue *queue, u16 n, u64 address, u32 len, u16 flags, u16 next);
 void wire_publish(struct wire_queue *queue, u16 head);
+/* Make something available that breaks the rules, in either layout. */
+void wire_break_ring(struct wire_queue *queue);
 void wire_kick(struct wire_queue *queue);
 /* Run the loop until a used element comes (for at most 5 s): its head and length. false: none. */
 bool wire_used(struct wire_queue *queue, u16 *head, u32 *len);

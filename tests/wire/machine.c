@@ -128,7 +128,8 @@ bool wire_ioevent(gpa_t address, unsigned len, u32 value)
 	for (unsigned i = 0; i < machine->ioevent_count; i++) {
 		const struct ioevent *event = &machine->ioevents[i];
 
-		if (event->address == address && event->len == len && event->value == value) {
+		if (event->address == address &&
+		    (!event->len || (event->len == len && event->value == value))) {
 			assert_int_equal(write(event->fd, &one, sizeof(one)), sizeof(one));
 			return true;
 		}
@@ -200,9 +201,27 @@ int ioevent_add(struct vm *vm, gpa_t address, unsigned len, u32 value, int fd)
 {
 	if (!machine->ioevents_allowed)
 		return -ENOSPC;
+	/* As KVM does: one that matches all and another cannot be at one place. */
+	for (unsigned i = 0; i < machine->ioevent_count; i++) {
+		const struct ioevent *event = &machine->ioevents[i];
+
+		if (event->address == address &&
+		    (!len || !event->len || (event->len == len && event->value == value)))
+			return -EEXIST;
+	}
 	assert_true(machine->ioevent_count < IOEVENTS);
 	machine->ioevents[machine->ioevent_count++] = (struct ioevent){ address, len, value, fd };
 	return 0;
+}
+
+int ioevent_add_any(struct vm *vm, gpa_t address, int fd)
+{
+	return ioevent_add(vm, address, 0, 0, fd);
+}
+
+void ioevent_remove_any(struct vm *vm, gpa_t address, int fd)
+{
+	ioevent_remove(vm, address, 0, 0, fd);
 }
 
 void ioevent_remove(struct vm *vm, gpa_t address, unsigned len, u32 value, int fd)

@@ -189,10 +189,11 @@ static void add_status(const struct pci_driver *driver, u8 bits)
 		       pci_driver_status(driver) | bits, 1);
 }
 
-bool pci_driver_negotiate(const struct pci_driver *driver, u64 features)
+bool pci_driver_negotiate(struct pci_driver *driver, u64 features)
 {
-	features |= 1ULL << VIRTIO_F_VERSION_1;
 	pci_driver_put(driver, &driver->common, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	features |= 1ULL << VIRTIO_F_VERSION_1 | wire_wanted_features(pci_driver_features(driver));
+	driver->features = features;
 	assert_int_equal(pci_driver_status(driver), 0);
 	add_status(driver, VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	add_status(driver, VIRTIO_CONFIG_S_DRIVER);
@@ -222,6 +223,9 @@ void pci_driver_queue(const struct pci_driver *driver, struct wire_queue *queue,
 	*queue = (struct wire_queue){
 		.vm = driver->vm,
 		.index = index,
+		.features = driver->features,
+		.avail_wrap = true,
+		.used_wrap = true,
 		.size = size,
 		.desc = base,
 		.avail = base + 0x4000,
@@ -244,7 +248,9 @@ void pci_driver_kick(const struct pci_driver *driver, const struct wire_queue *q
 
 	pci_driver_put(driver, &driver->common, VIRTIO_PCI_COMMON_Q_SELECT, queue->index, 2);
 	offset = pci_driver_get(driver, &driver->common, VIRTIO_PCI_COMMON_Q_NOFF, 2);
-	pci_driver_put(driver, &driver->notify, offset * driver->notify_step, queue->index, 2);
+	pci_driver_put(driver, &driver->notify, offset * driver->notify_step,
+		       wire_kick_value(queue),
+		       queue->features >> VIRTIO_F_NOTIFICATION_DATA & 1 ? 4 : 2);
 }
 
 /* Run the loop until a used element comes, for at most 5 s. */

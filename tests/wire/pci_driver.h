@@ -27,7 +27,8 @@ struct pci_driver {
 	bool by_window; /* registers are reached through VIRTIO_PCI_CAP_PCI_CFG, not through BARs */
 	struct pci_structure common, notify, isr, device, window;
 	u32 notify_step;
-	u16 msix; /* the capability */
+	u64 features; /* negotiated */
+	u16 msix;     /* the capability */
 };
 
 /* vm->pci, on the machine's buses. */
@@ -53,7 +54,7 @@ void pci_driver_put(const struct pci_driver *driver, const struct pci_structure 
 /* As the wire_*() of the same names. */
 u8 pci_driver_status(const struct pci_driver *driver);
 u64 pci_driver_features(const struct pci_driver *driver);
-bool pci_driver_negotiate(const struct pci_driver *driver, u64 features);
+bool pci_driver_negotiate(struct pci_driver *driver, u64 features);
 void pci_driver_ok(const struct pci_driver *driver);
 void pci_driver_queue(const struct pci_driver *driver, struct wire_queue *queue, unsigned index,
 		      u16 size, gpa_t base);

@@ -563,7 +563,7 @@ TEST_WITH(a_ring_that_breaks_leaves_the_disk_in_order, setup, teardown)
 
 	bench->disk->hold = true;
 	start_nth(bench, 0, VIRTIO_BLK_T_IN, 0, DATA, 512);
-	wire_publish(&bench->queue, QUEUE);
+	wire_break_ring(&bench->queue);
 	wire_kick(&bench->queue);
 	poll(bench);
 	assert_true(wire_needs_reset(bench->vm, 0));

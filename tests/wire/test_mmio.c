@@ -19,7 +19,7 @@
 #define F(bit)	    (1ULL << (bit))
 #define OWN                                                                                        \
 	(F(VIRTIO_F_VERSION_1) | F(VIRTIO_RING_F_INDIRECT_DESC) | F(VIRTIO_RING_F_EVENT_IDX) |     \
-	 F(VIRTIO_F_RING_RESET) | F(3))
+	 F(VIRTIO_F_RING_RESET) | F(VIRTIO_F_RING_PACKED) | F(VIRTIO_F_NOTIFICATION_DATA) | F(3))
 
 static const struct wire_segment pair[] = { { IN, 8, false }, { OUT, 8, true } };
 

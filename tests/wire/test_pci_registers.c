@@ -14,9 +14,9 @@
 #define F(bit) (1ULL << (bit))
 #define OWN                                                                                        \
 	(F(VIRTIO_F_VERSION_1) | F(VIRTIO_RING_F_INDIRECT_DESC) | F(VIRTIO_RING_F_EVENT_IDX) |     \
-	 F(VIRTIO_F_RING_RESET) | F(3))
-#define COMMON_LAST	    64
-#define F_NOTIFICATION_DATA 38 /* not in every linux/virtio_config.h */
+	 F(VIRTIO_F_RING_RESET) | F(VIRTIO_F_RING_PACKED) | F(VIRTIO_F_NOTIFICATION_DATA) |        \
+	 F(VIRTIO_F_NOTIF_CONFIG_DATA) | F(3))
+#define COMMON_LAST 64
 
 static int setup_as(void **state, u32 endpoint)
 {
@@ -240,7 +240,7 @@ TEST_WITH(features_that_were_not_offered_are_refused, setup, teardown)
 	struct pci_bench *bench = *state;
 
 	assert_false(pci_driver_negotiate(&bench->driver, 1));
-	assert_false(pci_driver_negotiate(&bench->driver, F(F_NOTIFICATION_DATA)));
+	assert_false(pci_driver_negotiate(&bench->driver, F(VIRTIO_F_SR_IOV)));
 	assert_true(pci_driver_negotiate(&bench->driver, 0));
 }
 

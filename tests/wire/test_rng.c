@@ -120,7 +120,7 @@ TEST_WITH(a_broken_ring_is_forgiven_by_a_reset, setup, teardown)
 	struct wire_queue queue = bring_up(vm);
 	struct wire_segment buffer = { DATA, 8, true };
 
-	wire_publish(&queue, 999);
+	wire_break_ring(&queue);
 	wire_kick(&queue);
 	assert_false(wire_used(&queue, NULL, NULL));
 	assert_true(wire_needs_reset(vm, 0));
