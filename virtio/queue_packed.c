@@ -46,8 +46,8 @@ struct packed {
 	u64 batch_token; /* the last one's */
 	u32 batch_written;
 	/* Events. */
-	bool unasked;		   /* the driver has been told not to kick */
-	bool empty;		   /* nothing was at next_avail, but these flags */
+	bool unasked; /* the driver has been told not to kick */
+	bool empty;   /* nothing was at next_avail, but these flags */
 	u16 empty_flags;
 	struct position signalled; /* next_used when we last looked whether to interrupt */
 	u32 unsignalled;	   /* descriptors that were given back since */
@@ -118,9 +118,9 @@ static u16 *flags_of(const struct vring_packed_desc *desc)
 static inline int load_flags(struct packed *packed, u16 at, u16 *flags)
 {
 	const iova_t iova = desc_at(packed, at) + offsetof(struct vring_packed_desc, flags);
-	const u16 *field = packed->host_desc ? flags_of(&packed->host_desc[at])
-					     : dma_object(packed->ring.space, iova, sizeof(*field),
-							  DMA_READ);
+	const u16 *field = packed->host_desc
+				   ? flags_of(&packed->host_desc[at])
+				   : dma_object(packed->ring.space, iova, sizeof(*field), DMA_READ);
 
 	if (!field)
 		return -EFAULT;
@@ -131,9 +131,9 @@ static inline int load_flags(struct packed *packed, u16 at, u16 *flags)
 /* A descriptor is aligned to its size, so it never lies on two pages. */
 static inline struct vring_packed_desc *used_desc(struct packed *packed, u16 at)
 {
-	return packed->host_used ? &packed->host_used[at]
-				 : dma_object(packed->ring.space, desc_at(packed, at), DESC_BYTES,
-					      DMA_WRITE);
+	return packed->host_used
+		       ? &packed->host_used[at]
+		       : dma_object(packed->ring.space, desc_at(packed, at), DESC_BYTES, DMA_WRITE);
 }
 
 static inline int store_flags(struct packed *packed, u16 at, u16 flags)

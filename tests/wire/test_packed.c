@@ -51,9 +51,9 @@ static int setup_as(void **state, u64 features)
 	bench.echo = echo_alloc(bench.vm);
 	bench.echo->device.features |= IN_ORDER;
 	wire_slot(0, &slot);
-	assert_int_equal(virtio_mmio_create(bench.vm, &bench.echo->device, &slot,
-					    DEVICE_NO_ENDPOINT, false),
-			 0);
+	assert_int_equal(
+		virtio_mmio_create(bench.vm, &bench.echo->device, &slot, DEVICE_NO_ENDPOINT, false),
+		0);
 	bench.other = echo_create(bench.vm, 1, DEVICE_NO_ENDPOINT, false);
 	bring_up(&bench, features, SIZE);
 	assert_true(wire_negotiate(bench.vm, 1, 0));
@@ -275,7 +275,9 @@ TEST_WITH(chains_may_come_back_in_any_order, setup_plain, teardown)
 	struct bench *bench = *state;
 	static struct virtq_chain chains[4];
 	static const unsigned order[] = { 2, 0, 3, 1 };
-	const struct wire_segment parts[] = { { IN, 1, false }, { IN, 1, false }, { OUT, 4, true } };
+	const struct wire_segment parts[] = { { IN, 1, false },
+					      { IN, 1, false },
+					      { OUT, 4, true } };
 	u16 heads[4], head;
 	u32 len;
 
@@ -494,9 +496,8 @@ TEST_WITH(in_order_and_split_a_batch_is_one_element, setup_order, teardown)
 	virtio_device_flush(&bench->echo->device, 0);
 	wire_read(bench->vm, bench->queue.used + 2, &idx, sizeof(idx));
 	assert_int_equal((u16)(le16toh(idx) - bench->queue.last_used), 3);
-	wire_read(bench->vm,
-		  bench->queue.used + 4 + sizeof(elem) * (bench->queue.last_used % SIZE), &elem,
-		  sizeof(elem));
+	wire_read(bench->vm, bench->queue.used + 4 + sizeof(elem) * (bench->queue.last_used % SIZE),
+		  &elem, sizeof(elem));
 	assert_int_equal(le32toh(elem.id), head);
 	for (unsigned i = 0; i < 3; i++)
 		assert_true(wire_used(&bench->queue, NULL, NULL));
@@ -529,10 +530,12 @@ TEST_WITH(no_interrupt_where_the_flags_say_so, setup_plain, teardown)
 		u16 flags;
 		unsigned interrupts;
 	} cases[] = {
-		{ VRING_PACKED_EVENT_FLAG_DISABLE, 0 }, { VRING_PACKED_EVENT_FLAG_ENABLE, 1 },
+		{ VRING_PACKED_EVENT_FLAG_DISABLE, 0 },
+		{ VRING_PACKED_EVENT_FLAG_ENABLE, 1 },
 		{ VRING_PACKED_EVENT_FLAG_DISABLE, 0 },
 		/* Not negotiated, or of no meaning: one too many is better than none. */
-		{ VRING_PACKED_EVENT_FLAG_DESC, 1 },	{ 3, 1 },
+		{ VRING_PACKED_EVENT_FLAG_DESC, 1 },
+		{ 3, 1 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -731,8 +734,8 @@ TEST_WITH(indirect_tables_of_odd_length_or_place_stop_the_device, setup_indirect
 	static const struct {
 		u64 address;
 		u32 len;
-	} bad[] = { { TABLE, 0 },	{ TABLE, 15 },	      { TABLE, 17 },
-		    { ~0ULL - 7, 16 },	{ 2 * GIB, 16 },      { WIRE_RAM - 8, 16 },
+	} bad[] = { { TABLE, 0 },	  { TABLE, 15 },	{ TABLE, 17 },
+		    { ~0ULL - 7, 16 },	  { 2 * GIB, 16 },	{ WIRE_RAM - 8, 16 },
 		    { ~0ULL - 14, 1600 }, { TABLE, ~0u & ~15 }, { WIRE_RAM - 16, 32 } };
 	struct bench *bench = *state;
 
@@ -781,8 +784,8 @@ TEST_WITH(areas_outside_ram_stop_the_device, setup_event, teardown)
 		bring_up(bench, EVENT, SIZE);
 		for (unsigned n = 0; n < 4; n++)
 			wire_add(queue, pair, 2);
-		place_areas(bench, i % 3 == 0 ? bad : queue->desc,
-			    i % 3 == 1 ? bad : queue->avail, i % 3 == 2 ? bad : queue->used);
+		place_areas(bench, i % 3 == 0 ? bad : queue->desc, i % 3 == 1 ? bad : queue->avail,
+			    i % 3 == 2 ? bad : queue->used);
 		wire_kick(queue);
 		poll(bench);
 		assert_true(wire_needs_reset(bench->vm, 0));
