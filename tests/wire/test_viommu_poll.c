@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_ring.h>
 
@@ -24,6 +25,8 @@
 #include "util/relax.h"
 
 #define EVENT_IDX (1ull << VIRTIO_RING_F_EVENT_IDX)
+#define PACKED	  (1ull << VIRTIO_F_RING_PACKED)
+#define IN_ORDER  (1ull << VIRTIO_F_IN_ORDER)
 #define SIZE	  256
 #define PLACES	  128 /* requests in flight at most; 128 bytes for each */
 #define REQUESTS  0x100000
@@ -45,6 +48,11 @@ struct polled {
 	struct vring_desc *desc;
 	u16 *avail, *used; /* flags, idx, ring */
 	u16 idx;
+	/* The same of a packed ring, with the driver's and the device's events. */
+	bool packed;
+	struct vring_packed_desc *packed_desc;
+	u32 *driver_event, *device_event;
+	u16 used_idx; /* requests that came back */
 	atomic_bool enough;
 	u64 kicks;
 	u32 random;
@@ -60,11 +68,38 @@ static void *at(struct polled *p, gpa_t gpa, u64 len)
 	return host;
 }
 
+/* Of a packed ring: two descriptors for each request, and a round is PLACES requests. */
+static bool wrap_of(u16 idx)
+{
+	return !(idx / PLACES & 1);
+}
+
+static u16 packed_flags(u16 idx, bool available)
+{
+	return wrap_of(idx) == available ? 1 << VRING_PACKED_DESC_F_AVAIL
+					 : 1 << VRING_PACKED_DESC_F_USED;
+}
+
+static bool packed_kick_is_wanted(const struct polled *p, u16 added)
+{
+	const u32 event = __atomic_load_n(p->device_event, __ATOMIC_RELAXED);
+	const u16 next = 2 * (p->idx % PLACES);
+	u16 at = event & 0x7fff;
+
+	if (event >> 16 != VRING_PACKED_EVENT_FLAG_DESC)
+		return event >> 16 != VRING_PACKED_EVENT_FLAG_DISABLE;
+	if (wrap_of(p->idx) != (event >> VRING_PACKED_EVENT_F_WRAP_CTR & 1))
+		at -= SIZE;
+	return (u16)(next - at - 1) < (u16)(2 * added);
+}
+
 static bool kick_is_wanted(const struct polled *p, u16 added)
 {
 	u16 event;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (p->packed)
+		return packed_kick_is_wanted(p, added);
 	if (!p->event_idx)
 		return !(__atomic_load_n(&p->used[0], __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY);
 	event = __atomic_load_n(&p->used[2 + 4 * SIZE], __ATOMIC_RELAXED);
@@ -76,6 +111,18 @@ static void kick(struct polled *p)
 	wire_reg_write(p->rig.vm, 0, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 }
 
+/* Its flags may be looked at: it is not available before it is shown. */
+static void lay_out_packed(struct polled *p, u16 idx, gpa_t where, u32 size, gpa_t reply)
+{
+	struct vring_packed_desc *desc = &p->packed_desc[2 * (idx % PLACES)];
+
+	desc[1] = (struct vring_packed_desc){ reply, 4, idx % PLACES,
+					      VRING_DESC_F_WRITE | packed_flags(idx, true) };
+	desc[0].addr = where;
+	desc[0].len = size;
+	desc[0].id = idx % PLACES;
+}
+
 /* Lay the request out in the next place, without showing it. */
 static void lay_out(struct polled *p, unsigned n, const void *request, u32 size)
 {
@@ -84,6 +131,10 @@ static void lay_out(struct polled *p, unsigned n, const void *request, u32 size)
 
 	memcpy(at(p, where, size), request, size);
 	memset(at(p, reply, 4), 0xee, 4);
+	if (p->packed) {
+		lay_out_packed(p, p->idx + n, where, size, reply);
+		return;
+	}
 	p->desc[2 * place] = (struct vring_desc){ where, size, VRING_DESC_F_NEXT, 2 * place + 1 };
 	p->desc[2 * place + 1] = (struct vring_desc){ reply, 4, VRING_DESC_F_WRITE, 0 };
 	p->avail[2 + (u16)(p->idx + n) % SIZE] = 2 * place;
@@ -91,6 +142,11 @@ static void lay_out(struct polled *p, unsigned n, const void *request, u32 size)
 
 static void show(struct polled *p, u16 count)
 {
+	for (u16 i = 0; p->packed && i < count; i++, p->idx++)
+		__atomic_store_n(&p->packed_desc[2 * (p->idx % PLACES)].flags,
+				 VRING_DESC_F_NEXT | packed_flags(p->idx, true), __ATOMIC_RELEASE);
+	if (p->packed)
+		return;
 	p->idx += count;
 	__atomic_store_n(&p->avail[1], p->idx, __ATOMIC_RELEASE);
 }
@@ -104,12 +160,30 @@ static void offer(struct polled *p, u16 count)
 	kick(p);
 }
 
-static bool is_answered(const struct polled *p)
+/* One used descriptor may give back more than one: those before the one that it names. */
+static bool packed_is_answered(struct polled *p)
 {
+	const u16 both = 1 << VRING_PACKED_DESC_F_AVAIL | 1 << VRING_PACKED_DESC_F_USED;
+
+	while (p->used_idx != p->idx) {
+		const struct vring_packed_desc *desc = &p->packed_desc[2 * (p->used_idx % PLACES)];
+		const u16 flags = __atomic_load_n(&desc->flags, __ATOMIC_ACQUIRE);
+
+		if ((flags & both) != (wrap_of(p->used_idx) ? both : 0))
+			return false;
+		p->used_idx += (u16)(desc->id - p->used_idx) % PLACES + 1;
+	}
+	return true;
+}
+
+static bool is_answered(struct polled *p)
+{
+	if (p->packed)
+		return packed_is_answered(p);
 	return __atomic_load_n(&p->used[1], __ATOMIC_ACQUIRE) == p->idx;
 }
 
-static bool answered_within(const struct polled *p, unsigned ms)
+static bool answered_within(struct polled *p, unsigned ms)
 {
 	struct timespec begin, now;
 
@@ -178,8 +252,15 @@ static void meet_device(struct polled *p)
 	p->desc = at(p, p->rig.requests.desc, SIZE * sizeof(p->desc[0]));
 	p->avail = at(p, p->rig.requests.avail, 6 + 2 * SIZE);
 	p->used = at(p, p->rig.requests.used, 6 + 8 * SIZE);
-	p->idx = 0;
-	p->avail[0] = VRING_AVAIL_F_NO_INTERRUPT;
+	p->idx = p->used_idx = 0;
+	p->packed = wire_is_packed(&p->rig.requests);
+	p->packed_desc = (struct vring_packed_desc *)p->desc;
+	p->driver_event = (u32 *)p->avail;
+	p->device_event = (u32 *)p->used;
+	if (p->packed)
+		*p->driver_event = VRING_PACKED_EVENT_FLAG_DISABLE << 16;
+	else
+		p->avail[0] = VRING_AVAIL_F_NO_INTERRUPT;
 	attach(p);
 }
 
@@ -414,6 +495,21 @@ TEST(no_request_is_lost_between_polling_and_kicks_with_event_indices)
 	no_request_is_lost_between_polling_and_kicks(EVENT_IDX);
 }
 
+TEST(no_request_is_lost_between_polling_and_kicks_in_packed_rings_with_flags)
+{
+	no_request_is_lost_between_polling_and_kicks(PACKED);
+}
+
+TEST(no_request_is_lost_between_polling_and_kicks_in_packed_rings_with_positions)
+{
+	no_request_is_lost_between_polling_and_kicks(PACKED | EVENT_IDX);
+}
+
+TEST(no_request_is_lost_between_polling_and_kicks_in_packed_rings_in_order)
+{
+	no_request_is_lost_between_polling_and_kicks(PACKED | EVENT_IDX | IN_ORDER);
+}
+
 /* ---- when it polls ---- */
 
 static void a_driver_that_is_polled_need_not_kick(u64 features)
@@ -588,12 +684,16 @@ TEST(a_queue_that_is_stopped_is_not_polled)
 	wire_reg_write(p.rig.vm, 0, VIRTIO_MMIO_QUEUE_READY, 0);
 	memset(p.avail, 0, 6 + 2 * SIZE);
 	memset(p.used, 0, 6 + 8 * SIZE);
+	memset(p.desc, 0, SIZE * sizeof(p.desc[0]));
 	p.avail[1] = 1;
+	p.packed_desc[0].flags = p.packed ? packed_flags(0, true) : 0;
 	sleep_us(1000);
 	assert_int_equal(p.used[1], 0);
+	assert_int_equal(p.packed_desc[0].flags, p.packed ? packed_flags(0, true) : 0);
 	/* It begins at the start of its rings, and with kicks. */
+	p.packed_desc[0].flags = 0;
 	p.avail[1] = 0;
-	p.idx = 0;
+	p.idx = p.used_idx = 0;
 	wire_reg_write(p.rig.vm, 0, VIRTIO_MMIO_QUEUE_READY, 1);
 	assert_true(kick_is_wanted(&p, 1));
 	for (unsigned i = 0; i < 100; i++)
