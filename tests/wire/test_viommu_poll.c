@@ -713,7 +713,19 @@ TEST(a_machine_may_end_while_it_polls)
 	}
 }
 
-/* The index jumps further than the queue is long: found without a kick, and fatal to the device. */
+/* The index jumps further than the queue is long, or an indirect table is in a list. */
+static void break_ring(struct polled *p)
+{
+	if (p->packed)
+		__atomic_store_n(&p->packed_desc[2 * (p->idx % PLACES)].flags,
+				 VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT |
+					 packed_flags(p->idx, true),
+				 __ATOMIC_RELEASE);
+	else
+		__atomic_store_n(&p->avail[1], p->idx + 2 * SIZE, __ATOMIC_RELEASE);
+}
+
+/* It is found without a kick, and fatal to the device. */
 TEST(a_ring_that_breaks_the_rules_ends_polling)
 {
 	struct polled p;
@@ -722,7 +734,7 @@ TEST(a_ring_that_breaks_the_rules_ends_polling)
 	need_processors();
 	create(&p, VIRTIO_POLL_ON, 10000, 0);
 	begin_polling(&p);
-	__atomic_store_n(&p.avail[1], p.idx + 2 * SIZE, __ATOMIC_RELEASE);
+	break_ring(&p);
 	for (unsigned i = 0; i < 1000 && !wire_needs_reset(p.rig.vm, 0); i++) {
 		kick(&p);
 		sleep_us(1000);
