@@ -25,8 +25,11 @@ enum { UNWRITTEN = -1, BROKEN = -2, SILENT = -3, ODD_LENGTH = -4 };
 #define READ_ONLY  VIRTIO_IOMMU_MAP_F_READ
 #define READ_WRITE (VIRTIO_IOMMU_MAP_F_READ | VIRTIO_IOMMU_MAP_F_WRITE)
 
-#define HAS(name)    FEATURE(VIRTIO_IOMMU_F_##name)
-#define ALL_FEATURES (~HAS(BYPASS) & ~FEATURE(VIRTIO_RING_F_EVENT_IDX))
+#define HAS(name) FEATURE(VIRTIO_IOMMU_F_##name)
+/* Rings are split and kicks plain unless use_rings() says otherwise: bits 34, 35, 38 and 39. */
+#define NEW_RINGS                                                                                  \
+	(FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_IN_ORDER) | FEATURE(38) | FEATURE(39))
+#define ALL_FEATURES (~HAS(BYPASS) & ~FEATURE(VIRTIO_RING_F_EVENT_IDX) & ~NEW_RINGS)
 
 #define LARGEST_GRANULE 0x10000UL
 #define MAX_ENDPOINTS	2
@@ -53,6 +56,7 @@ struct conformance {
 	u64 granule;
 	u32 domain; /* the first of some that may be used */
 	u32 probe_size;
+	bool packed;	 /* all rings are, and used in order where that is offered */
 	u8 first_bypass; /* what the configuration said before anybody wrote it */
 	const char *command_line;
 	unsigned number; /* of the check that runs */

@@ -3,11 +3,12 @@
  * A conformance test for any virtio-iommu (virtio 1.4, "IOMMU Device"): finds one, and
  * endpoints behind it whose DMA it can aim, and says of each rule whether it holds.
  * "timing" on the command line: measures MAP and UNMAP instead; "full": maps until there is no
- * more room, and recovers; "rule-39": leaves that one out.
+ * more room, and recovers; "rule-39": leaves that one out; "packed": on packed rings, in order.
  */
 #include "conformance.h"
 
-#define FIRST_DOMAIN 1
+#define FIRST_DOMAIN	1
+#define PACKED_IN_ORDER (FEATURE(VIRTIO_F_RING_PACKED) | FEATURE(VIRTIO_F_IN_ORDER))
 
 struct totals {
 	unsigned passed, failed, skipped;
@@ -184,6 +185,8 @@ static void put_devices(const struct conformance *t)
 	put_hex(t->features);
 	put(", probe_size ");
 	put_decimal(t->probe_size);
+	if (t->packed)
+		put(", packed rings, in order");
 	put("\n");
 	for (unsigned i = 0; i < t->endpoint_count; i++) {
 		put(t->endpoints[i]->type == VIRTIO_ID_RNG ? "virtio-rng" : "virtio-blk");
@@ -229,6 +232,12 @@ static const char *set_up(struct conformance *t, const struct machine *machine,
 	t->domain += FIRST_DOMAIN;
 	t->probe_size = t->features & HAS(PROBE) ? read32(config + 32) : 0;
 	t->first_bypass = t->features & HAS(BYPASS_CONFIG) ? read_bypass(t) : 0;
+	if (has_word(t->command_line, "packed", 6)) {
+		t->packed = (t->features & PACKED_IN_ORDER) == PACKED_IN_ORDER;
+		if (!t->packed)
+			return "it offers no packed rings, or not in order";
+		use_rings(PACKED_IN_ORDER);
+	}
 	if (!t->endpoint_count)
 		return "there is no endpoint that can be driven";
 	if (t->granule > LARGEST_GRANULE || t->probe_size > MAX_PROPERTIES)

@@ -39,7 +39,12 @@ struct virtio {
 	u32 notify_step;    /* PCI: between the doorbells */
 	u64 doorbells[2];   /* of the queues that are enabled */
 	bool wide_doorbell; /* 32 bits, as MMIO's is */
+	u64 accepted;	    /* features */
 };
+
+/* Room for the rings of a queue of a size: within 8 KiB for 256, within 512 bytes for 16. */
+#define QUEUE_SIZE	 256
+#define SMALL_QUEUE_SIZE 16
 
 struct queue {
 	struct virtio *device;
@@ -48,6 +53,17 @@ struct queue {
 	volatile u16 *avail; /* flags, idx, ring */
 	volatile u16 *used;  /* flags, idx, then 8-byte elements */
 	u16 taken;	     /* used entries that were looked at */
+	/* A packed ring: avail and used are the driver's and the device's events. */
+	bool packed;
+	volatile struct vring_packed_desc *packed_desc;
+	u16 at, used_at; /* where the next chain goes, and where the next one comes back */
+	bool wrap, used_wrap;
+	/* Of the chains in flight, by buffer ID: descriptors, and bytes that are writable. */
+	u8 counts[QUEUE_SIZE];
+	u32 writable[QUEUE_SIZE];
+	bool in_batch; /* one used descriptor gives back more than the chain that is next */
+	u16 batch_last;
+	u32 batch_len;
 };
 
 struct segment {
@@ -56,10 +72,6 @@ struct segment {
 	u32 size;
 	bool writable;
 };
-
-/* Room for the rings of a queue of @size: within 8 KiB for 256, within 512 bytes for 16. */
-#define QUEUE_SIZE	 256
-#define SMALL_QUEUE_SIZE 16
 
 unsigned find_devices(const struct machine *machine, struct virtio *devices, unsigned max);
 /* Whether there is a device at @base. */
@@ -70,7 +82,11 @@ void pci_use_ecam(struct pci_host *host, u64 ecam);
 
 u64 virtio_features(struct virtio *device);
 void virtio_reset(struct virtio *device);
-/* Reset, and agree on @wanted as far as it is offered: false if the device does not. */
+/*
+ * Reset, and agree on @wanted as far as it is offered: false if the device does not. What was asked
+ * for with use_rings() is wanted as well, of every device.
+ */
+void use_rings(u64 features);
 bool virtio_begin(struct virtio *device, u64 wanted);
 void virtio_ready(struct virtio *device);
 bool virtio_broken(struct virtio *device);
