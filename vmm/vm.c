@@ -17,6 +17,9 @@
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
+/* How often the loop is served for what the guest did last. */
+#define LAST_ROUNDS 64
+
 /* Between the main thread and the first vCPU's, which brings KVM's side up. */
 struct vm_setup {
 	sem_t done; /* posted once: result and err are settled */
@@ -284,6 +287,16 @@ static void stop_vcpus(struct vm *vm)
 	}
 }
 
+/*
+ * What the guest gave to its devices in the moment before it switched itself off: the loop may not
+ * have seen it. Bounded, as there may always be something.
+ */
+static void serve_last_kicks(struct vm *vm)
+{
+	for (unsigned i = 0; i < LAST_ROUNDS && loop_poll(vm->loop, 0) > 0; i++)
+		;
+}
+
 enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error *err)
 {
 	int ret = vm_wait_kvm(vm, err);
@@ -307,6 +320,8 @@ enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error 
 	}
 	stop_vcpus(vm);
 	reason = atomic_load(&vm->stop);
+	if (reason == VM_POWEROFF || reason == VM_REBOOT)
+		serve_last_kicks(vm);
 	/* A guest that panicked and then rebooted, or hung, did panic. */
 	if (atomic_load(&vm->panicked) && reason != VM_USER && reason != VM_HOST_ERROR)
 		reason = VM_PANIC;
