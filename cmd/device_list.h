@@ -17,6 +17,7 @@
 	DEVICE(virtio_net_class)                                                                   \
 	DEVICE(virtio_fs_class)                                                                    \
 	DEVICE(virtio_9p_class)                                                                    \
+	DEVICE(virtio_vsock_class)                                                                 \
 	/* Last: its claim() takes devices from their drivers. */                                  \
 	DEVICE(vfio_pci_class)
 

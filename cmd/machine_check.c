@@ -170,6 +170,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 		ret = check_kernel(machine, err);
 	if (!ret)
 		ret = devices_check_places(devices, &machine->places, err);
+	machine->plan.name = options->name;
 	machine->plan.ram = machine->ram;
 	machine->plan.ram_count = machine->config.ram_count;
 	if (!ret)

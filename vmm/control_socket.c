@@ -196,6 +196,21 @@ static int folder_open(const char *path, struct error *err)
 	return fd;
 }
 
+int control_make_folder(char path[PATH_MAX], struct error *err)
+{
+	int ret = control_folder(0, path), folder;
+
+	if (ret)
+		return error_set(err, ret, "XDG_RUNTIME_DIR is not set, or is too long");
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	folder = folder_open(path, err);
+	if (folder < 0)
+		return folder;
+	close(folder);
+	return 0;
+}
+
 /* Whether somebody listens there. Nobody: the file is a dead one's. */
 static bool socket_lives(unsigned folder, const char *name)
 {

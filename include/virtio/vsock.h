@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * virtio-vsock (virtio 1.4, "Socket Device"): sockets between guest and host, of which the host's
+ * ends are Unix sockets. A program of the host's connects to a socket that listens, writes
+ * "CONNECT PORT\n" and reads "OK HOSTPORT\n"; what the guest connects to port P of the host (CID 2)
+ * arrives at a socket of the host's whose name is the path, '_' and P. SOCK_SEQPACKET in the guest
+ * is SOCK_SEQPACKET there.
+ */
+#ifndef VIRTIO_VSOCK_H
+#define VIRTIO_VSOCK_H
+
+#include "virtio/device.h"
+
+/* CIDs that a guest can have: others are the hypervisor's, the loopback's, the host's or any. */
+#define VSOCK_MIN_CID 3
+#define VSOCK_MAX_CID 0xfffffffeu
+
+/* The most connections at once; with fewer open files to be had there are fewer. */
+#define VSOCK_MAX_CONNECTIONS 1024
+
+/* What is put behind a path for a port, "_4294967295", or for messages. */
+#define VSOCK_MESSAGES	".seqpacket"
+#define VSOCK_MAX_AFTER 11
+
+struct virtio_vsock_options {
+	u32 cid;	      /* VSOCK_MIN_CID to VSOCK_MAX_CID */
+	unsigned connections; /* the most, 1 to VSOCK_MAX_CONNECTIONS */
+	const char *path;     /* a sockaddr_un has room for it and VSOCK_MAX_AFTER more; copied */
+	/* Sockets that listen, for programs of the host's: not blocking, the device's from here on,
+	 * also when it is not made. */
+	int stream_fd, seqpacket_fd;
+};
+
+struct loop;
+
+/* @loop, @space: borrowed. -errno of the host's. */
+int virtio_vsock_create(struct virtio_device **device, const struct virtio_vsock_options *options,
+			struct loop *loop, struct dma_space *space);
+/* A line of counters. */
+void virtio_vsock_describe(const struct virtio_device *device, char *line, size_t size);
+
+#endif
