@@ -104,13 +104,29 @@ void vm_pause(struct vm *vm, u32 why, struct vm_pause_watch *watch)
 	atomic_fetch_or(&vm->pause_wanted, why);
 	if (watch)
 		list_add_tail(&vm->pause_watches, &watch->node);
-	if (vm->paused) {
+	/* A device that waits for its host tries again meanwhile: then it has to settle anew. */
+	if (vm->paused && devices_settled(vm)) {
 		tell(vm, true);
 		return;
 	}
+	vm->paused = false;
 	if (!was_wanted)
 		kick_vcpus(vm);
 	advance(vm);
+}
+
+/* Each may end its wait, and begin it anew. */
+static void retry_all(struct vm *vm)
+{
+	struct list_node *node = vm->host_waits.next;
+
+	while (node != &vm->host_waits) {
+		struct list_node *next = node->next;
+		struct vm_host_wait *wait = list_entry(node, struct vm_host_wait, node);
+
+		wait->retry(wait);
+		node = next;
+	}
 }
 
 void vm_resume(struct vm *vm, u32 why)
@@ -118,6 +134,8 @@ void vm_resume(struct vm *vm, u32 why)
 	if (!is_wanted(vm))
 		return;
 	atomic_fetch_and(&vm->pause_wanted, ~why);
+	if (why & VM_PAUSE_USER)
+		retry_all(vm);
 	if (is_wanted(vm))
 		return;
 	loop_timer_disarm(&vm->pause_timer);
@@ -128,6 +146,30 @@ void vm_resume(struct vm *vm, u32 why)
 		resume_devices(vm);
 	tell(vm, false);
 	pthread_cond_broadcast(&vm->unpark);
+}
+
+void vm_host_wait_begin(struct vm *vm, struct vm_host_wait *wait)
+{
+	if (wait->node.next)
+		return;
+	list_add_tail(&vm->host_waits, &wait->node);
+	vm_pause(vm, VM_PAUSE_HOST, NULL);
+}
+
+void vm_host_wait_end(struct vm *vm, struct vm_host_wait *wait)
+{
+	if (!wait->node.next)
+		return;
+	list_del(&wait->node);
+	wait->node = (struct list_node){ NULL, NULL };
+	/* At the end the devices are paused for good. */
+	if (list_empty(&vm->host_waits) && atomic_load(&vm->stop) == VM_RUNNING)
+		vm_resume(vm, VM_PAUSE_HOST);
+}
+
+bool vm_is_held(const struct vm *vm)
+{
+	return atomic_load_explicit(&vm->pause_wanted, memory_order_relaxed) & VM_PAUSE_USER;
 }
 
 bool vm_is_paused(const struct vm *vm)
@@ -213,6 +255,7 @@ void pause_for_good(struct vm *vm)
 int pause_create(struct vm *vm)
 {
 	list_init(&vm->pause_watches);
+	list_init(&vm->host_waits);
 	pthread_cond_init(&vm->unpark, NULL);
 	return loop_timer_create(&vm->pause_timer, vm->loop, look);
 }

@@ -59,6 +59,14 @@ struct vm_pause_watch {
 	void (*told)(struct vm_pause_watch *watch, bool paused);
 };
 
+/* A device that cannot go on before its host can. Lives inside it, zeroed while it does not wait.
+ */
+struct vm_host_wait {
+	struct list_node node; /* pause.c's */
+	/* The user resumed the VM: try now. Main thread, VM lock held. */
+	void (*retry)(struct vm_host_wait *wait);
+};
+
 struct dma_windows;
 
 struct vm_config {
@@ -112,6 +120,7 @@ struct vm {
 	pthread_cond_t unpark;
 	struct loop_timer pause_timer; /* looks whether the devices have settled */
 	struct list_node pause_watches;
+	struct list_node host_waits;
 	bool restarting;	/* vm_restarting() was called ... */
 	u64 restart_activity;	/* ... when activity was this */
 	struct vm_setup *setup; /* vm.c's own */
@@ -190,6 +199,16 @@ void vm_resume(struct vm *vm, u32 why);
 bool vm_is_paused(const struct vm *vm);
 /* @watch will not be told. */
 void vm_pause_forget(struct vm_pause_watch *watch);
+
+/*
+ * @wait begins: the VM pauses (VM_PAUSE_HOST) until each that has begun has ended. vm_resume() by
+ * the user has it try again at once. Nothing where it waits already, or does not. VM lock held; the
+ * end on the main thread.
+ */
+void vm_host_wait_begin(struct vm *vm, struct vm_host_wait *wait);
+void vm_host_wait_end(struct vm *vm, struct vm_host_wait *wait);
+/* Whether the user wants it paused: then nothing of the guest's may change. VM lock held. */
+bool vm_is_held(const struct vm *vm);
 
 /* The guest said that it restarts the machine, which its kernel does at once. VM lock held. */
 void vm_restarting(struct vm *vm);
