@@ -100,8 +100,9 @@ static int disk_file_measure_block_device(struct disk_file *file, const char *pa
 }
 
 /*
- * The inode names a file for as long as it lives, whatever path leads to it;
- * the device's number names a device. Hashed (FNV-1a) to fit 20 bytes.
+ * The inode names a file for as long as it lives, whatever path leads to it: st_dev, st_rdev and
+ * st_ino in a row, which is kvmtool's name. The device's number names a device; it, and what is
+ * too long for 20 bytes, is hashed (FNV-1a).
  */
 static void disk_file_name(struct disk_file *file, const struct stat *st)
 {
@@ -109,12 +110,16 @@ static void disk_file_name(struct disk_file *file, const struct stat *st)
 			 file->block_device ? 0 : st->st_ino };
 	const u8 *bytes = (const u8 *)parts;
 	u64 hash = 0xcbf29ce484222325;
-	char name[sizeof(file->id) + 1];
+	char name[64];
 
 	for (size_t i = 0; i < sizeof(parts); i++)
 		hash = (hash ^ bytes[i]) * 0x100000001b3;
-	snprintf(name, sizeof(name), "lkvm%016llx", (unsigned long long)hash);
-	memcpy(file->id, name, sizeof(file->id));
+	snprintf(name, sizeof(name), "%llu%llu%llu", (unsigned long long)st->st_dev,
+		 (unsigned long long)st->st_rdev, (unsigned long long)st->st_ino);
+	if (file->block_device || strlen(name) > sizeof(file->id))
+		snprintf(name, sizeof(name), "lkvm%016llx", (unsigned long long)hash);
+	memset(file->id, 0, sizeof(file->id));
+	memcpy(file->id, name, MIN(strlen(name), sizeof(file->id)));
 }
 
 static int disk_file_measure(struct disk_file *file, const char *path, const struct stat *st,

@@ -511,9 +511,11 @@ TEST_WITH(bad_paths_get_a_line_that_says_why, setup, teardown)
 TEST_WITH(the_id_names_the_file_and_not_the_path, setup, teardown)
 {
 	struct fixture *f = *state;
-	char first[20], second[20], link_path[80];
+	char first[20], second[20], link_path[80], name[64];
+	struct stat st;
 
 	disk_get_id(f->disk, first);
+	assert_int_equal(stat(f->path, &st), 0);
 	disk_close(f->disk);
 	snprintf(link_path, sizeof(link_path), "%s.link", f->path);
 	assert_int_equal(link(f->path, link_path), 0);
@@ -522,7 +524,11 @@ TEST_WITH(the_id_names_the_file_and_not_the_path, setup, teardown)
 	assert_int_equal(open_disk(f, false), 0);
 	disk_get_id(f->disk, second);
 	assert_memory_equal(first, second, 20);
-	assert_memory_equal(first, "lkvm", 4);
+	/* It is the one that kvmtool gives, or a hash where that is too long. */
+	snprintf(name, sizeof(name), "%llu%llu%llu", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_rdev, (unsigned long long)st.st_ino);
+	assert_memory_equal(first, strlen(name) > 20 ? "lkvm" : name,
+			    strlen(name) > 20 ? 4 : strlen(name));
 }
 
 static unsigned count_threads(void)
