@@ -17,6 +17,7 @@ static int disk_open_as(struct disk **out, const struct disk_driver *driver, con
 	if (!disk)
 		return error_set(err, -ENOMEM, "disk %s: out of memory", path);
 	disk->source.fd = -1;
+	disk->detect_zeroes = options->detect_zeroes;
 	ret = options->snapshot ? disk_snapshot_open(&disk->image, path, options, err)
 				: disk_image_open(&disk->image, driver, path, options, err);
 	if (ret) {
@@ -77,6 +78,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 
 	request->moved = 0;
 	request->refused = ret;
+	request->suspect = false;
 	disk->under_way++;
 	if (ret)
 		disk_finish(disk, request, ret);
@@ -115,7 +117,7 @@ static void disk_complain(struct disk *disk, const struct disk_request *request)
 	int error = request->result;
 
 	/* Refused by disk_check(): the host was not asked. */
-	if (request->refused)
+	if (request->refused || request->quiet)
 		return;
 	disk_tell_trouble(disk);
 	if (request->op == DISK_FLUSH)

@@ -37,6 +37,7 @@ struct disk {
 	struct aio *aio;
 	bool aio_refused; /* the kernel gave us no context: the worker does it all */
 	struct worker *worker;
+	enum disk_zeroes detect_zeroes;
 	struct request_list queue, writes;
 	struct aio_batch batch;
 	struct write_batch write_batches[DISK_BATCHES];

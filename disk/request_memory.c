@@ -61,3 +61,27 @@ void request_zero(const struct disk_request *request, u64 skip, u64 len)
 {
 	request_copy(request, skip, NULL, len, true);
 }
+
+/* By words of 64 bits, at whatever address: most of what is not zero shows in the first. */
+static bool is_zero(const char *data, u64 len)
+{
+	u64 word = 0;
+
+	for (; len >= sizeof(word) && !word; data += sizeof(word), len -= sizeof(word))
+		memcpy(&word, data, sizeof(word));
+	for (; len && !word; data++, len--)
+		word = *data;
+	return !word;
+}
+
+bool request_is_zero(const struct disk_request *request, u64 len)
+{
+	for (unsigned i = 0; i < request->iov_count && len; i++) {
+		u64 piece = MIN(request->iov[i].iov_len, len);
+
+		if (!is_zero(request->iov[i].iov_base, piece))
+			return false;
+		len -= piece;
+	}
+	return true;
+}

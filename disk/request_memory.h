@@ -15,5 +15,7 @@ int request_window(const struct disk_request *request, u64 skip, u64 max,
 void request_copy(const struct disk_request *request, u64 skip, char *data, u64 len,
 		  bool to_request);
 void request_zero(const struct disk_request *request, u64 skip, u64 len);
+/* Whether the first @len bytes are all zero. Any thread. */
+bool request_is_zero(const struct disk_request *request, u64 len);
 
 #endif

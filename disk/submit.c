@@ -22,12 +22,31 @@ void disk_finish(struct disk *disk, struct disk_request *request, int result)
 
 /* ---- on the worker's threads ---- */
 
+/*
+ * A write of zeroes becomes what needs none to be moved. The guest may change its memory
+ * meanwhile: then both are what it wrote at some time.
+ */
+static int disk_perform_suspect(struct disk *disk, struct disk_request *request)
+{
+	int ret;
+
+	if (!request_is_zero(request, request->len))
+		return disk->image.driver->work(&disk->image, request);
+	request->op = DISK_WRITE_ZEROES;
+	request->may_unmap = disk->detect_zeroes == DISK_ZEROES_UNMAP;
+	ret = disk->image.driver->work(&disk->image, request);
+	/* Its owner goes by it. */
+	request->op = DISK_WRITE;
+	return ret;
+}
+
 static void disk_perform(struct worker_job *job)
 {
 	struct disk_request *request = container_of(job, struct disk_request, job);
 	struct disk_image *image = &request->disk->image;
 
-	request->result = image->driver->work(image, request);
+	request->result = request->suspect ? disk_perform_suspect(request->disk, request)
+					   : image->driver->work(image, request);
 }
 
 static void disk_performed(struct worker_job *job)
@@ -170,12 +189,26 @@ static bool disk_use_kernel(struct disk *disk, struct disk_request *request)
 	return aio_add(disk->aio, &disk->batch, request, true);
 }
 
+/* The loop looks at the beginning, which most other data fail; a thread at all of it. */
+static bool disk_is_suspect(const struct disk *disk, const struct disk_request *request)
+{
+	return disk->detect_zeroes && request->op == DISK_WRITE && !request->moved &&
+	       request_is_zero(request, DISK_SECTOR);
+}
+
 /* Send @request on its way. False: not now, as above. */
 static bool disk_send(struct disk *disk, struct disk_request *request)
 {
-	enum disk_way way = disk->image.driver->map(&disk->image, request);
-	bool kernel = way == DISK_WAY_FILE && disk_wants_aio(disk, request) && disk->aio;
+	enum disk_way way;
+	bool kernel;
 
+	request->suspect = disk_is_suspect(disk, request);
+	if (request->suspect) {
+		disk_use_worker(disk, request);
+		return true;
+	}
+	way = disk->image.driver->map(&disk->image, request);
+	kernel = way == DISK_WAY_FILE && disk_wants_aio(disk, request) && disk->aio;
 	if (kernel && disk_use_kernel(disk, request))
 		return true;
 	if (way == DISK_WAY_FILE)

@@ -40,6 +40,7 @@ struct disk_request {
 	const struct iovec *iov; /* stays as it is until done() */
 	unsigned iov_count;
 	bool may_unmap; /* WRITE_ZEROES: punching a hole is welcome */
+	bool quiet;	/* the host's failure is known to the user, and not logged */
 	/*
 	 * @result: 0, or -errno; a short transfer is -EIO. The host's failures are logged. Never
 	 * called from within disk_submit().
@@ -52,6 +53,7 @@ struct disk_request {
 	u32 tag;      /* its driver's, from map() to unmap() */
 	u64 moved;    /* bytes that an interrupted transfer has behind it */
 	bool refused; /* by us: the host was not asked */
+	bool suspect; /* a write that may be all zeroes */
 	int result;
 };
 
@@ -67,6 +69,9 @@ enum disk_format {
 	DISK_FORMAT_QCOW2,
 };
 
+/* Whether a write of zeroes alone becomes DISK_WRITE_ZEROES, and whether that may make a hole. */
+enum disk_zeroes { DISK_ZEROES_WRITE, DISK_ZEROES_DETECT, DISK_ZEROES_UNMAP };
+
 struct disk_options {
 	bool read_only;
 	bool share; /* others may have it open, and write it: the user sees to the consequences */
@@ -75,6 +80,7 @@ struct disk_options {
 	bool buffered; /* never O_DIRECT: share the host's page cache; not with direct */
 	bool snapshot; /* the file stays as it is: what is written goes to a file without a name */
 	bool backing_anywhere; /* backing files need not lie in the image's folder or below */
+	enum disk_zeroes detect_zeroes;
 };
 
 struct disk_info {
