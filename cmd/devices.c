@@ -7,6 +7,7 @@
 #include "devices.h"
 #include "util/log.h"
 #include "vmm/control.h"
+#include "vmm/pci.h"
 
 #define for_each_device(device, devices)                                                           \
 	for (struct device_instance *device = (devices)->list;                                     \
@@ -159,16 +160,61 @@ unsigned devices_option_groups(struct devices *devices, struct option_group *gro
 
 /* ---- places ---- */
 
-static enum device_bus bus_of(const struct device_class *class, const struct device_host *host)
-{
-	return class->bus == DEVICE_BUS_ANY ? host->any : class->bus;
-}
-
 static unsigned slots_of(const struct device_instance *device)
 {
 	if (device->class->bus == DEVICE_BUS_NONE)
 		return 0;
 	return device->class->slots ? device->class->slots(device->state) : 1;
+}
+
+/* What the devices want whose class sits on @bus, whatever there is. */
+static unsigned count_wishes(const struct devices *devices, enum device_bus bus)
+{
+	unsigned count = 0;
+
+	for_each_device(device, devices) {
+		if (device->class->bus == bus)
+			count += slots_of(device);
+	}
+	return count;
+}
+
+static unsigned count_of_class(const struct devices *devices, const struct device_class *class)
+{
+	unsigned count = 0;
+
+	for_each_device(device, devices) {
+		if (device->class == class)
+			count += slots_of(device);
+	}
+	return count;
+}
+
+/*
+ * Where MMIO has not enough places, a class whose devices no longer fit is on PCI with all of
+ * them: so a guest finds its disks in their order, whichever transport it looks at first.
+ */
+static enum device_bus bus_of(const struct devices *devices, const struct device_class *class,
+			      const struct device_host *host)
+{
+	unsigned left = device_places(host, DEVICE_BUS_MMIO),
+		 taken = count_wishes(devices, DEVICE_BUS_MMIO);
+
+	if (class->bus != DEVICE_BUS_ANY)
+		return class->bus;
+	if (host->any != DEVICE_BUS_MMIO || taken > left)
+		return host->any;
+	left -= taken;
+	for (unsigned row = 0; device_classes[row]; row++) {
+		unsigned count = device_classes[row]->bus == DEVICE_BUS_ANY
+					 ? count_of_class(devices, device_classes[row])
+					 : 0;
+
+		if (device_classes[row] == class)
+			return count > left ? DEVICE_BUS_PCI : DEVICE_BUS_MMIO;
+		left -= count > left ? 0 : count;
+	}
+	return host->any;
 }
 
 static unsigned count_places(const struct devices *devices, const struct device_host *host,
@@ -177,7 +223,7 @@ static unsigned count_places(const struct devices *devices, const struct device_
 	unsigned count = 0;
 
 	for_each_device(device, devices) {
-		if (bus_of(device->class, host) == bus)
+		if (bus_of(devices, device->class, host) == bus)
 			count += slots_of(device);
 	}
 	return count;
@@ -206,17 +252,20 @@ bool devices_want_pci(const struct devices *devices, const struct device_host *h
 static int check_places(const struct devices *devices, const struct device_host *host,
 			struct error *err)
 {
-	unsigned on_pci = count_places(devices, host, DEVICE_BUS_PCI);
-	unsigned on_mmio = count_places(devices, host, DEVICE_BUS_MMIO);
+	unsigned slots = device_places(host, DEVICE_BUS_PCI);
+	unsigned passed = count_wishes(devices, DEVICE_BUS_PCI);
+	unsigned others = count_places(devices, host, DEVICE_BUS_PCI) - passed;
+	unsigned mmio = count_wishes(devices, DEVICE_BUS_MMIO);
 
-	if (on_pci > device_places(host, DEVICE_BUS_PCI))
-		return error_set(err, -EINVAL, "%u PCI devices: this machine has room for %u",
-				 on_pci, device_places(host, DEVICE_BUS_PCI));
-	if (on_mmio > device_places(host, DEVICE_BUS_MMIO))
+	if (passed + (others + PCI_FUNCTIONS - 1) / PCI_FUNCTIONS > slots)
 		return error_set(err, -EINVAL,
-				 "%u virtio devices: this machine has room for %u, or for more "
-				 "with --transport pci",
-				 on_mmio, device_places(host, DEVICE_BUS_MMIO));
+				 "%u PCI devices: this machine has room for %u that are passed, or "
+				 "for %u virtio devices in the place of each",
+				 passed + others, slots, PCI_FUNCTIONS);
+	if (mmio > device_places(host, DEVICE_BUS_MMIO))
+		return error_set(err, -EINVAL,
+				 "%u virtio-mmio devices: this machine has room for %u", mmio,
+				 device_places(host, DEVICE_BUS_MMIO));
 	return 0;
 }
 
@@ -300,8 +349,10 @@ int devices_create(const struct devices *devices, struct device_host *host, stru
 	const struct device_class *last = NULL;
 	int ret = 0;
 
+	host->pci_is_crowded = count_places(devices, host, DEVICE_BUS_PCI) >
+			       device_places(host, DEVICE_BUS_PCI);
 	for_each_device(device, devices) {
-		host->bus = bus_of(device->class, host);
+		host->bus = bus_of(devices, device->class, host);
 		host->instance = device->class == last ? host->instance + 1 : 0;
 		last = device->class;
 		if (!ret)

@@ -59,8 +59,10 @@ const struct option_spec run_option_specs[] = {
 	  "run whose control socket cannot have this name is refused.",
 	  .set = set_name },
 	{ 0, "transport", OPTION_CHOICE, .help = "what virtio devices sit on",
-	  .manual = "What virtio devices other than the IOMMU sit on", .choices = transports,
-	  FIELD(transport) },
+	  .manual = "What virtio devices other than the IOMMU sit on. Where virtio-mmio has no "
+		    "place for "
+		    "all of a kind they are on PCI",
+	  .choices = transports, FIELD(transport) },
 	{ 0, "packed", OPTION_CHOICE, .help = "whether virtio devices offer packed rings",
 	  .manual = "Whether virtio devices offer packed rings, to use chains in order, and kicks "
 		    "that say more; off: what virtio 1.0 has",

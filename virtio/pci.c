@@ -407,8 +407,8 @@ static struct virtio_pci *allocate(struct virtio_device *virtio)
 	return pci;
 }
 
-int virtio_pci_create(struct vm *vm, struct pci_bus *bus, struct virtio_device *virtio,
-		      unsigned slot, u32 endpoint)
+int virtio_pci_create(struct vm *vm, struct pci_bus *bus, struct virtio_device *virtio, u16 bdf,
+		      u32 endpoint)
 {
 	struct virtio_pci *pci;
 	int ret;
@@ -426,7 +426,7 @@ int virtio_pci_create(struct vm *vm, struct pci_bus *bus, struct virtio_device *
 			  FIRST_DEVICE + virtio->id, class_of(virtio->id), REVISION);
 	ret = build(pci, endpoint);
 	if (!ret)
-		ret = pci_bus_add(bus, &pci->function, slot, 0);
+		ret = pci_bus_add(bus, &pci->function, bdf >> 3, bdf & 7);
 	if (ret)
 		goto release_function;
 	transport_adopt(&pci->transport, &pci_transport_ops);

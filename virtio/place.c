@@ -13,10 +13,12 @@ int virtio_device_put(struct virtio_device *device, const struct device_place *p
 
 	if (place->old_rings)
 		device->lacks |= VIRTIO_NEW_RINGS;
-	ret = place->bus == DEVICE_BUS_PCI ? virtio_pci_create(place->vm, place->vm->pci, device,
-							       place->pci_slot, place->endpoint)
-					   : virtio_mmio_create(place->vm, device, &place->slot,
-								place->endpoint, place->is_iommu);
+	ret = place->bus == DEVICE_BUS_PCI
+		      ? virtio_pci_create(place->vm, place->vm->pci, device,
+					  place->pci_slot << 3 | place->pci_function,
+					  place->endpoint)
+		      : virtio_mmio_create(place->vm, device, &place->slot, place->endpoint,
+					   place->is_iommu);
 
 	if (!ret)
 		return 0;

@@ -22,12 +22,20 @@ unsigned device_places(const struct device_host *host, enum device_bus bus)
 	return count;
 }
 
-/* A PCI function's endpoint ID is its BDF. */
-static int take_function(struct device_host *host, bool same_slot, struct device_place *place)
+static bool shares_slot(const struct device_host *host, const struct device_want *want)
 {
-	if (!same_slot) {
+	return want->same_slot || (host->pci_is_crowded && !want->limits &&
+				   host->pci_slot_is_shared && host->pci_functions < PCI_FUNCTIONS);
+}
+
+/* A PCI function's endpoint ID is its BDF. */
+static int take_function(struct device_host *host, const struct device_want *want,
+			 struct device_place *place)
+{
+	if (!shares_slot(host, want)) {
 		host->pci_slots++;
 		host->pci_functions = 0;
+		host->pci_slot_is_shared = !want->limits;
 	}
 	place->pci_slot = FIRST_PCI_SLOT + host->pci_slots - 1;
 	place->pci_function = host->pci_functions++;
@@ -59,7 +67,7 @@ int device_place(struct device_host *host, const struct device_want *want,
 		.old_rings = host->old_rings,
 		.space = &host->vm->identity.space,
 	};
-	ret = place->bus == DEVICE_BUS_PCI ? take_function(host, want->same_slot, place)
+	ret = place->bus == DEVICE_BUS_PCI ? take_function(host, want, place)
 					   : take_slot(host, place);
 	if (ret)
 		return error_set(err, ret, "%s: this machine has no place left for it", want->name);

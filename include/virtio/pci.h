@@ -14,14 +14,14 @@ struct pci_bus;
 struct vm;
 
 /*
- * Put @device on @bus of @vm as function 0 of @slot. The machine owns the transport, and with
- * it the device: its ops->destroy is called when the vm goes. @endpoint: the IOMMU's name
- * for it, which is the function's BDF (slot << 3), or DEVICE_NO_ENDPOINT if it is not
+ * Put @device on @bus of @vm at @bdf (slot << 3 | function). The machine owns the transport, and
+ * with it the device: its ops->destroy is called when the vm goes. @endpoint: the IOMMU's name
+ * for it, which is the function's BDF, or DEVICE_NO_ENDPOINT if it is not
  * translated; with one the transport offers VIRTIO_F_ACCESS_PLATFORM and insists on it. Its
  * MSIs leave through device->space, as its DMA does. Before the guest runs. -ENOMEM, or
  * what pci_bus_add() said; the device is then still the caller's.
  */
-int virtio_pci_create(struct vm *vm, struct pci_bus *bus, struct virtio_device *device,
-		      unsigned slot, u32 endpoint);
+int virtio_pci_create(struct vm *vm, struct pci_bus *bus, struct virtio_device *device, u16 bdf,
+		      u32 endpoint);
 
 #endif

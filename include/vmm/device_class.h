@@ -45,7 +45,7 @@ struct vm;
 /* What a device sits on. */
 enum device_bus {
 	DEVICE_BUS_NONE, /* at an address of its own, which the architecture has for it */
-	DEVICE_BUS_ANY,	 /* where --transport puts virtio devices: MMIO or PCI */
+	DEVICE_BUS_ANY,	 /* where --transport puts virtio devices, or on PCI if MMIO is full */
 	DEVICE_BUS_MMIO, /* always on virtio-mmio */
 	DEVICE_BUS_PCI,	 /* always on PCI */
 };
@@ -84,8 +84,12 @@ struct device_host {
 	enum device_bus any;
 	bool old_rings; /* they do without the rings and kicks of virtio 1.1 and later */
 	int (*mmio_slot)(unsigned n, struct device_slot *slot);
-	/* device_place()'s own: what is taken. */
+	/* PCI has not a slot for each: those that are not passed are functions of one, 8 in each.
+	 */
+	bool pci_is_crowded;
+	/* device_place()'s own: what is taken; and whether the last PCI slot is one of several. */
 	unsigned mmio_slots, pci_slots, pci_functions;
+	bool pci_slot_is_shared;
 	u32 platform_endpoints;
 };
 

@@ -502,7 +502,7 @@ static void fail_allocation(struct play *play, struct input *in)
 
 static void add_virtio(struct play *play, struct virtio_device *device, unsigned slot, u32 endpoint)
 {
-	fuzz_check(!virtio_pci_create(play->vm, play->vm->pci, device, slot, endpoint));
+	fuzz_check(!virtio_pci_create(play->vm, play->vm->pci, device, slot << 3, endpoint));
 	play->functions[TOYS + (slot == RNG_SLOT)] = pci_bus_find(play->vm->pci, slot, 0);
 }
 

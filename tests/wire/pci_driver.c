@@ -306,7 +306,7 @@ void pci_bench_setup(struct pci_bench *bench, u32 endpoint, bool kick_on_vcpu)
 	bench->echo->destroyed = &bench->destroyed;
 	bench->echo->device.kick_on_vcpu = kick_on_vcpu;
 	assert_int_equal(virtio_pci_create(bench->vm, bench->vm->pci, &bench->echo->device,
-					   BENCH_SLOT, endpoint),
+					   BENCH_SLOT << 3, endpoint),
 			 0);
 	assert_int_equal(pci_bus_place_bars(bench->vm->pci, NULL), 0);
 	pci_driver_find(&bench->driver, bench->vm, BENCH_SLOT);

@@ -82,7 +82,7 @@ static void add_device(struct bench *bench, enum place place)
 	if (place == ON_PCI) {
 		pci_rig_create(bench->vm);
 		assert_int_equal(virtio_pci_create(bench->vm, bench->vm->pci, bench->device,
-						   PCI_SLOT, DEVICE_NO_ENDPOINT),
+						   PCI_SLOT << 3, DEVICE_NO_ENDPOINT),
 				 0);
 		assert_int_equal(pci_bus_place_bars(bench->vm->pci, NULL), 0);
 		pci_driver_find(&bench->pci, bench->vm, PCI_SLOT);

@@ -157,7 +157,7 @@ TEST_WITH(who_comes_to_the_old_address_gets_its_own_writes, setup, teardown)
 	wire_allow_ioevents();
 	second->device.kick_on_vcpu = true;
 	assert_int_equal(virtio_pci_create(bench->vm, bench->vm->pci, &second->device,
-					   BENCH_SLOT + 1, DEVICE_NO_ENDPOINT),
+					   (BENCH_SLOT + 1) << 3, DEVICE_NO_ENDPOINT),
 			 0);
 	pci_bench_up(bench, 0);
 	move(bench, ELSEWHERE);

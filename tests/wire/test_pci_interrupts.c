@@ -282,8 +282,8 @@ TEST_WITH(messages_go_where_the_devices_space_leads, setup, teardown)
 	ops.resolve_msi = far_resolve;
 	dma_space_init(&space, &ops, bench->vm->memory, bench->vm->irq);
 	second->device.space = &space;
-	assert_int_equal(virtio_pci_create(bench->vm, bench->vm->pci, &second->device, 9, 9 << 3),
-			 0);
+	assert_int_equal(
+		virtio_pci_create(bench->vm, bench->vm->pci, &second->device, 9 << 3, 9 << 3), 0);
 	pci_driver_find(&driver, bench->vm, 9);
 	pci_rig_move(bench->vm, 9, 1, RIG_MMIO32 + 0x10000);
 	pci_rig_move(bench->vm, 9, 4, RIG_MMIO32 + 0x20000);

@@ -428,8 +428,8 @@ TEST_WITH(two_devices_cannot_share_a_slot, setup, teardown)
 	struct pci_bench *bench = *state;
 	struct echo *second = echo_alloc(bench->vm);
 
-	assert_int_equal(virtio_pci_create(bench->vm, bench->vm->pci, &second->device, BENCH_SLOT,
-					   DEVICE_NO_ENDPOINT),
+	assert_int_equal(virtio_pci_create(bench->vm, bench->vm->pci, &second->device,
+					   BENCH_SLOT << 3, DEVICE_NO_ENDPOINT),
 			 -EEXIST);
 	assert_null(second->device.transport);
 	echo_free(second);

@@ -19,7 +19,7 @@ static int setup(void **state)
 
 	pci_rig_create(vm);
 	assert_int_equal(virtio_rng_create(&device, &vm->identity.space), 0);
-	assert_int_equal(virtio_pci_create(vm, vm->pci, device, SLOT, DEVICE_NO_ENDPOINT), 0);
+	assert_int_equal(virtio_pci_create(vm, vm->pci, device, SLOT << 3, DEVICE_NO_ENDPOINT), 0);
 	assert_int_equal(pci_bus_place_bars(vm->pci, NULL), 0);
 	*state = vm;
 	return 0;

@@ -43,7 +43,7 @@ static const struct device_translator translator = { .add = translator_add };
 
 static struct rig rig;
 static struct device_host host;
-static void *toy;
+static void *toy, *second;
 
 /* A machine whose IOMMU sits in slot 0 and is in front of what comes later. */
 static int set_up(void **state)
@@ -70,6 +70,8 @@ static int tear_down(void **state)
 {
 	rig_destroy(&rig);
 	free(toy);
+	free(second);
+	second = NULL;
 	return 0;
 }
 
@@ -207,5 +209,58 @@ TEST_WITH(places_that_are_out_are_refused_with_a_line, set_up, tear_down)
 	for (unsigned i = 0; i < pci_places; i++)
 		assert_int_equal(device_place(&host, &want, &place, NULL), 0);
 	assert_int_equal(device_place(&host, &want, &place, NULL), -ENOSPC);
+	rig_start(&rig, ALL_FEATURES);
+}
+
+TEST_WITH(where_pci_is_crowded_devices_are_functions_of_a_slot, set_up, tear_down)
+{
+	const struct device_want want = { .name = "a" };
+	const struct dma_limits limits = { .page_size_mask = 0x1000 };
+	const struct device_want passed = { .name = "b", .limits = &limits };
+	struct device_place place;
+
+	host.bus = DEVICE_BUS_PCI;
+	host.pci_is_crowded = true;
+	host.translator = &translator;
+	host.translator_arg = &rig;
+	for (unsigned i = 0; i < 17; i++) {
+		assert_int_equal(device_place(&host, &want, &place, NULL), 0);
+		assert_int_equal(place.pci_slot, 1 + i / 8);
+		assert_int_equal(place.pci_function, i % 8);
+		assert_int_equal(place.endpoint, (1 + i / 8) << 3 | i % 8);
+	}
+	/* One that is passed has a slot of its own, and nothing else comes into it. */
+	assert_int_equal(device_place(&host, &passed, &place, NULL), 0);
+	assert_int_equal(place.pci_slot, 4);
+	assert_int_equal(place.pci_function, 0);
+	assert_int_equal(device_place(&host, &want, &place, NULL), 0);
+	assert_int_equal(place.pci_slot, 5);
+	assert_int_equal(place.pci_function, 0);
+	rig_start(&rig, ALL_FEATURES);
+}
+
+static void toy_at(unsigned slot, unsigned function)
+{
+	const struct pci_function *there = pci_bus_find(rig.vm->pci, slot, function);
+
+	assert_non_null(there);
+	assert_int_equal(pci_bdf(there), slot << 3 | function);
+	assert_int_equal(there->device.info.endpoint, slot << 3 | function);
+}
+
+TEST_WITH(functions_of_a_slot_are_devices_with_endpoints_of_their_own, set_up, tear_down)
+{
+	host.bus = DEVICE_BUS_PCI;
+	host.pci_is_crowded = true;
+	host.translator = &translator;
+	host.translator_arg = &rig;
+	assert_int_equal(toy_class.create(toy, &host, NULL), 0);
+	second = calloc(1, toy_class.state_size);
+	assert_non_null(second);
+	assert_int_equal(toy_class.create(second, &host, NULL), 0);
+	toy_at(1, 0);
+	toy_at(1, 1);
+	/* "Header Type": the guest looks at the others. */
+	assert_int_equal(pci_rig_read(rig.vm, 1, 0x0e, 1), 0x80);
 	rig_start(&rig, ALL_FEATURES);
 }
