@@ -42,8 +42,12 @@ struct machine {
 	int statm;		 /* /proc/self/statm, owned; -1: none */
 };
 
-/* -errno with a line in @err; machine_destroy() in any case. */
-int machine_prepare(struct machine *machine, const struct run_options *options, struct error *err);
+/*
+ * -errno with a line in @err; machine_destroy() in any case. @give_up_fd: readable once nothing
+ * is to be waited for any longer, as the run is to end.
+ */
+int machine_prepare(struct machine *machine, const struct run_options *options, int give_up_fd,
+		    struct error *err);
 /*
  * A part of that: whether it has as many file descriptors as it may come to need. -EMFILE with a
  * line.

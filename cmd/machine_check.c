@@ -138,7 +138,8 @@ static int check_name(const struct machine *machine, struct error *err)
 	return 0;
 }
 
-int machine_prepare(struct machine *machine, const struct run_options *options, struct error *err)
+int machine_prepare(struct machine *machine, const struct run_options *options, int give_up_fd,
+		    struct error *err)
 {
 	const struct devices *devices = &options->devices;
 	int ret;
@@ -155,6 +156,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->config.windows = machine->plan.windows = &machine->windows;
 	machine->windows.usual = arch_doorbells;
 	machine->windows.usual_count = arch_doorbell_count;
+	machine->plan.give_up_fd = give_up_fd;
 	machine->places.plan = &machine->plan;
 	machine->places.mmio_slot = arch_slot_virtio;
 	machine->places.any = options->transport == TRANSPORT_PCI ? DEVICE_BUS_PCI

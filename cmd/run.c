@@ -143,16 +143,20 @@ static int build_machine(struct run *run)
 
 static int prepare_build_run(struct run *run)
 {
-	int status = EXIT_USAGE;
+	int status = EXIT_USAGE, signal;
 	bool gone;
 
 	if (devices_give_back(&run->options->devices))
 		watch_be_careful(run->watch);
-	if (!machine_prepare(&run->machine, run->options, &run->err)) {
+	if (!machine_prepare(&run->machine, run->options, watch_give_up_fd(run->watch),
+			     &run->err)) {
 		status = build_machine(run);
 		if (status == EXIT_OK)
 			status = run_machine(run);
 	}
+	/* What was given up because an end was asked for is nobody's mistake. */
+	if (run->err.text[0] && watch_reason(run->watch, &signal) != VM_RUNNING)
+		status = worse_status(run, EXIT_OK);
 	gone = machine_destroy(&run->machine);
 	if (run->err.text[0])
 		log_error("%s", run->err.text);

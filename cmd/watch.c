@@ -174,6 +174,9 @@ static void ask(struct watch *watch, enum vm_stop reason, int signal)
 	} else if (watch->phase == STARTING && (!watch->careful || watch->asked > 1)) {
 		leave(watch);
 	} else {
+		/* Main undoes what it did, and waits no longer for a script or a program. */
+		if (watch->phase == STARTING)
+			eventfd_write(watch->give_up, 1);
 		watch->deadline = now_ms() +
 				  (reason == VM_TIMEOUT ? TIMEOUT_DEADLINE : END_DEADLINE);
 		if (watch->vm)

@@ -23,7 +23,7 @@ struct watch;
  * for those that are ignored: they stay so. @timeout: seconds from now, 0 for none. -errno.
  */
 int watch_start(struct watch **watch, unsigned timeout);
-/* Devices were promised to be given back: main must have its chance when it ends early. */
+/* There will be something to give back or undo: main must have its chance when it ends early. */
 void watch_be_careful(struct watch *watch);
 /* From now on it is @vm that is stopped; at once, if the end was asked for meanwhile. */
 void watch_run(struct watch *watch, struct vm *vm);

@@ -169,6 +169,8 @@ const struct option_spec net_option_items[] = {
 		    "seconds prevent",
 	  ITEM(script) },
 	{ 0, "downscript", OPTION_FILE, "FILE", "and at the end, for 10 seconds at most",
+	  .manual = "Run with the tap's name at the end, for 10 seconds at most, also if lkvm was "
+		    "killed. Not after a script that failed",
 	  ITEM(down_script) },
 	{ 0, "path", OPTION_FILE, "SOCKET", "socket: where somebody listens", ITEM(path) },
 	{ 0, "mtu", OPTION_NUMBER, "N", "the longest packet, which the guest is told", ITEM(mtu),

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "script.h"
@@ -52,20 +52,10 @@ static int spawn(pid_t *pid, const char *script, const char *tap)
 	return -ret;
 }
 
-bool net_asked_to_end(void)
-{
-	sigset_t pending;
-
-	if (sigpending(&pending))
-		return false;
-	return sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT) ||
-	       sigismember(&pending, SIGHUP) || sigismember(&pending, SIGQUIT);
-}
-
 /* 0: it ended, with *status. */
-static int wait_for(pid_t pid, unsigned seconds, int *status)
+static int wait_for(pid_t pid, unsigned seconds, int stop_fd, int *status)
 {
-	const struct timespec look = { .tv_nsec = LOOK_MS * 1000000 };
+	struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
 
 	for (unsigned looks = 0; looks < seconds * 1000 / LOOK_MS; looks++) {
 		pid_t ended = waitpid(pid, status, WNOHANG);
@@ -74,9 +64,8 @@ static int wait_for(pid_t pid, unsigned seconds, int *status)
 			return 0;
 		if (ended < 0 && errno != EINTR)
 			return -errno;
-		if (net_asked_to_end())
+		if (poll(&stop, 1, LOOK_MS) > 0)
 			return -EINTR;
-		nanosleep(&look, NULL);
 	}
 	return -ETIMEDOUT;
 }
@@ -91,7 +80,8 @@ static int judge(const char *script, int status, struct error *err)
 	return error_set(err, -EINVAL, "script %s ended by signal %d", script, WTERMSIG(status));
 }
 
-int net_script_run(const char *script, const char *tap, unsigned seconds, struct error *err)
+int net_script_run(const char *script, const char *tap, unsigned seconds, int stop_fd,
+		   struct error *err)
 {
 	int status, ret;
 	pid_t pid;
@@ -102,7 +92,7 @@ int net_script_run(const char *script, const char *tap, unsigned seconds, struct
 				 ret == -EACCES	   ? ": chmod +x"
 				 : ret == -ENOEXEC ? ": its first line is #!/bin/sh"
 						   : "");
-	ret = wait_for(pid, seconds, &status);
+	ret = wait_for(pid, seconds, stop_fd, &status);
 	if (!ret)
 		return judge(script, status, err);
 	kill(-pid, SIGKILL);

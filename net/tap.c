@@ -13,7 +13,7 @@
 #include <linux/if_tun.h>
 
 #include "io.h"
-#include "script.h"
+#include "keeper.h"
 #include "tap.h"
 #include "util/log.h"
 
@@ -117,12 +117,9 @@ static int tap_set_pairs(struct net_backend *backend, unsigned pairs)
 static void tap_close(struct net_backend *backend)
 {
 	struct net_tap *tap = tap_of(backend);
-	struct error err = { "" };
 
 	/* The interface is still there. */
-	if (tap->down_script &&
-	    net_script_run(tap->down_script, tap->interface, NET_DOWN_SECONDS, &err))
-		log_warning("%s", err.text);
+	net_keeper_end(tap->keeper);
 	for (unsigned i = 0; i < NET_MAX_PAIRS; i++) {
 		if (backend->fds[i] >= 0)
 			close(backend->fds[i]);
@@ -161,14 +158,19 @@ static int use_headers(struct net_tap *tap, struct error *err)
 
 static int run_script(struct net_tap *tap, const struct net_options *options, struct error *err)
 {
-	int ret = 0;
+	const struct net_keeper_config config = {
+		.script = options->script,
+		.down_script = options->down_script,
+		.interface = tap->interface,
+		.hold_fd = options->tap ? -1 : tap->backend.fds[0],
+		.give_up_fd = options->give_up_fd,
+		.script_seconds = NET_SCRIPT_SECONDS,
+		.down_seconds = NET_DOWN_SECONDS,
+	};
 
-	if (options->script)
-		ret = net_script_run(options->script, tap->interface, NET_SCRIPT_SECONDS, err);
-	/* What was not begun need not be undone. */
-	if (!ret)
-		tap->down_script = options->down_script;
-	return ret;
+	if (!options->script && !options->down_script)
+		return 0;
+	return net_keeper_start(&tap->keeper, &config, err);
 }
 
 int net_tap_open(struct net_backend **backend, const struct net_options *options, struct error *err)

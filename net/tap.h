@@ -6,14 +6,13 @@
 
 #include "net/options.h"
 
-/* How long the end of a run waits for downscript=. */
-#define NET_DOWN_SECONDS 10
+struct net_keeper;
 
 struct net_tap {
 	struct net_backend backend;
 	char interface[IFNAMSIZ];
 	bool detached[NET_MAX_PAIRS];
-	const char *down_script; /* the user's; NULL: none */
+	struct net_keeper *keeper; /* runs downscript= at the end; owned; NULL: there is none */
 };
 
 /*

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "io.h"
-#include "script.h"
 #include "user.h"
 #include "util/log.h"
 
@@ -25,7 +24,6 @@
 #endif
 
 #define READY_MS 10000
-#define LOOK_MS	 50
 #define BUFFER	 (1 << 20) /* of the socket, each way */
 
 struct net_user {
@@ -184,26 +182,26 @@ static void write_args(struct net_user_args *args, const struct net_options *opt
 }
 
 /* What can fail on the host's side has failed, or not. */
-static int wait_until_ready(struct net_user *user, struct error *err)
+static int wait_until_ready(struct net_user *user, int give_up_fd, struct error *err)
 {
-	struct pollfd answer = { .fd = user->backend.fds[0], .events = POLLIN };
+	struct pollfd wait[] = { { .fd = user->backend.fds[0], .events = POLLIN },
+				 { .fd = give_up_fd, .events = POLLIN } };
 	char text[400] = "";
 	int ret;
 
-	for (unsigned waited = 0; waited < READY_MS; waited += LOOK_MS) {
-		if (net_asked_to_end())
+	do {
+		ret = poll(wait, ARRAY_SIZE(wait), READY_MS);
+		if (ret > 0 && wait[1].revents)
 			return error_set(err, -EINTR, "interrupted before the network was ready");
-		if (poll(&answer, 1, LOOK_MS) <= 0)
-			continue;
-		ret = hear(user, text, sizeof(text));
-		if (ret == -EAGAIN)
-			continue;
 		if (!ret)
-			return 0;
-		return error_set(err, -EINVAL, "--network mode=user: %s",
-				 text[0] ? text : NET_USER_PROGRAM " ended at once");
-	}
-	return error_set(err, -ETIMEDOUT, "--network mode=user: %s does not come up", user->path);
+			return error_set(err, -ETIMEDOUT,
+					 "--network mode=user: %s does not come up", user->path);
+		ret = hear(user, text, sizeof(text));
+	} while (ret == -EAGAIN);
+	if (!ret)
+		return 0;
+	return error_set(err, -EINVAL, "--network mode=user: %s",
+			 text[0] ? text : NET_USER_PROGRAM " ended at once");
 }
 
 /* A packet holds a frame whole, and the socket many of them. */
@@ -264,7 +262,7 @@ int net_user_open(struct net_backend **backend, const struct net_options *option
 	if (!ret && !options->on_demand)
 		start(user);
 	if (!ret && options->forward_count)
-		ret = wait_until_ready(user, err);
+		ret = wait_until_ready(user, options->give_up_fd, err);
 	if (ret) {
 		error_set(err, ret, "--network mode=user: %s", strerror(-ret));
 		user_close(&user->backend);

@@ -15,9 +15,9 @@
 /* kvmtool's, with the device's number added to the last byte. */
 static const u8 first_mac[NET_MAC] = { 0x02, 0x15, 0x15, 0x15, 0x15, 0x15 };
 
-/* A network's program, thread and capture; for each pair its descriptor, and for each of its two
- * queues an eventfd and one of its vector. */
-#define FDS_NETWORK 12
+/* A network's program, thread, keeper and capture; for each pair its descriptor, and for each of
+ * its two queues an eventfd and one of its vector. */
+#define FDS_NETWORK 13
 #define FDS_PAIR    5
 
 struct net_state {
@@ -49,6 +49,14 @@ static void net_class_give_way(void *arg)
 static unsigned net_class_slots(const void *arg)
 {
 	return ((const struct net_state *)arg)->options.mode != NET_NONE;
+}
+
+/* Scripts change the host by more than what is gone with our descriptors. */
+static bool net_class_gives_back(const void *arg)
+{
+	const struct net_options *options = &((const struct net_state *)arg)->options;
+
+	return options->mode == NET_TAP && (options->script || options->down_script);
 }
 
 static unsigned net_class_fds(const void *arg)
@@ -102,6 +110,7 @@ static int net_class_claim(void *arg, struct device_plan *plan, struct error *er
 
 	if (state->options.mode == NET_NONE)
 		return 0;
+	state->options.give_up_fd = plan->give_up_fd;
 	return net_open(&state->backend, &state->options, err);
 }
 
@@ -219,6 +228,7 @@ const struct device_class virtio_net_class = {
 	.give_way = net_class_give_way,
 	.slots = net_class_slots,
 	.fds = net_class_fds,
+	.gives_back = net_class_gives_back,
 	.kernel_words = net_class_kernel_words,
 	.prepare = net_class_prepare,
 	.claim = net_class_claim,

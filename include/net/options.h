@@ -28,7 +28,8 @@ struct net_options {
 	const char *path;	 /* of a socket */
 	const char *capture;	 /* a file for all that passes; NULL: none */
 	const char *trans; /* kvmtool's word for what the device shall sit on; NULL: not said */
-	int fd;		   /* of a tap; -1: none */
+	int fd;		   /* of a tap, where has_fd */
+	int give_up_fd;	   /* readable: net_open() waits for nothing any longer; -1: never */
 	u32 pairs;	   /* 1..NET_MAX_PAIRS */
 	u32 mtu;	   /* 0: as the network is */
 	bool vhost, offloads, has_mac, has_fd;

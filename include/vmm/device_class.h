@@ -68,6 +68,8 @@ struct device_plan {
 	bool bypass;		     /* and lets them reach all RAM until the guest attaches them */
 	bool console_taken;	     /* another device than the serial port has the terminal */
 	bool root_taken;	     /* a folder is the guest's root file system */
+	/* Readable: the run is to end, and claim() waits for nothing any longer; -1: never. */
+	int give_up_fd;
 };
 
 /* The machine that is being made. */

@@ -58,6 +58,7 @@ void net_space_options(struct net_options *options, unsigned mode, const char *t
 	memset(options, 0, sizeof(*options));
 	option_preset(network, options);
 	options->mode = mode;
+	options->give_up_fd = -1;
 	snprintf(words, sizeof(words), "%s", text);
 	if (option_set(network, options, words, &err) || net_options_check(options, &err))
 		fail_msg("%s", err.text);

@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +21,7 @@
 #include <linux/virtio_net.h>
 
 #include "test.h"
-#include "../../net/script.h"
+#include "../../net/keeper.h"
 #include "net/options.h"
 #include "net_space.h"
 
@@ -282,43 +283,177 @@ static bool lives(pid_t pid)
 	return is != 'Z';
 }
 
-TEST(a_script_without_end_is_killed_with_what_it_started)
+/* A script that starts something and never ends; pid_of_sleep() is what it started. */
+static void write_endless(const char *name, char *path)
 {
-	char path[100], text[300];
-	time_t begin = time(NULL);
-	pid_t pid;
-	FILE *file;
+	char text[300];
 
-	sprintf(text, "sleep 100 &\necho $! >%s/pid\nwait", folder);
-	write_script("slow", text, path);
-	err.text[0] = '\0';
-	assert_int_equal(net_script_run(path, "tap0", 1, &err), -ETIMEDOUT);
-	assert_non_null(strstr(err.text, "did not end within 1 seconds"));
-	assert_true(time(NULL) - begin < 20);
-	sprintf(text, "%s/pid", folder);
-	file = fopen(text, "r");
-	assert_int_equal(fscanf(file, "%d", &pid), 1);
-	fclose(file);
-	for (unsigned i = 0; i < 500 && lives(pid); i++)
-		usleep(10000);
-	assert_false(lives(pid));
+	sprintf(text, "sleep 100 &\necho $! >%s/new && mv %s/new %s/pid\nwait", folder, folder,
+		folder);
+	write_script(name, text, path);
 }
 
-TEST(a_signal_ends_the_wait_for_a_script)
+/* A file that somebody makes; NULL: nobody did. */
+static FILE *open_made(const char *name)
 {
 	char path[100];
-	sigset_t set;
-	int number;
+	FILE *file;
 
-	write_script("slow", "sleep 100", path);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	raise(SIGTERM);
+	sprintf(path, "%s/%s", folder, name);
+	for (unsigned i = 0; i < 1000; i++) {
+		file = fopen(path, "r");
+		if (file)
+			return file;
+		usleep(10000);
+	}
+	return NULL;
+}
+
+static pid_t pid_of_sleep(void)
+{
+	FILE *file = open_made("pid");
+	pid_t pid = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%d", &pid), 1);
+	fclose(file);
+	return pid;
+}
+
+static bool ends(pid_t pid)
+{
+	for (unsigned i = 0; i < 1000 && lives(pid); i++)
+		usleep(10000);
+	return !lives(pid);
+}
+
+static bool interface_goes(const char *name)
+{
+	for (unsigned i = 0; i < 1000 && if_nametoindex(name); i++)
+		usleep(10000);
+	return !if_nametoindex(name);
+}
+
+TEST(a_script_without_end_is_killed_with_what_it_started)
+{
+	struct net_keeper_config config = { .interface = "tap0",
+					    .hold_fd = -1,
+					    .give_up_fd = -1,
+					    .script_seconds = 1,
+					    .down_seconds = 1 };
+	struct net_keeper *keeper;
+	char path[100];
+
+	write_endless("slow", path);
+	config.script = path;
 	err.text[0] = '\0';
-	assert_int_equal(net_script_run(path, "tap0", 60, &err), -EINTR);
-	assert_int_equal(sigwait(&set, &number), 0);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	assert_int_equal(net_keeper_start(&keeper, &config, &err), -ETIMEDOUT);
+	assert_non_null(strstr(err.text, "did not end within 1 seconds"));
+	assert_true(ends(pid_of_sleep()));
+}
+
+TEST(a_script_is_given_up_with_the_run)
+{
+	int ends_of_pipe[2];
+	char path[100], text[200];
+	struct net_backend *net;
+
+	NEEDS_TAPS();
+	write_script("slow", "sleep 100", path);
+	sprintf(text, "script=%s,downscript=/nonexistent", path);
+	net_space_options(&options, NET_TAP, text);
+	assert_int_equal(pipe(ends_of_pipe), 0);
+	options.give_up_fd = ends_of_pipe[0];
+	assert_int_equal(write(ends_of_pipe[1], "x", 1), 1);
+	err.text[0] = '\0';
+	assert_int_equal(net_open(&net, &options, &err), -EINTR);
+	assert_non_null(strstr(err.text, "interrupted while script"));
+	assert_int_equal(if_nametoindex("tap0"), 0);
+	close(ends_of_pipe[0]);
+	close(ends_of_pipe[1]);
+}
+
+/* A process that opens such a network and then waits to be killed. */
+static pid_t open_in_another_process(const char *text)
+{
+	struct net_backend *net;
+	char path[100];
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	if (!open_net(&net, text)) {
+		sprintf(path, "%s/opened", folder);
+		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+		pause();
+	}
+	_exit(1);
+}
+
+TEST(a_script_does_not_outlive_the_kill_of_lkvm)
+{
+	char path[100], text[300];
+	pid_t pid, sleeps;
+
+	NEEDS_TAPS();
+	write_endless("slow", path);
+	sprintf(text, "script=%s,downscript=%s", path, path);
+	sprintf(path, "%s/pid", folder);
+	unlink(path);
+	pid = open_in_another_process(text);
+	sleeps = pid_of_sleep();
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(ends(sleeps));
+	assert_true(interface_goes("tap0"));
+}
+
+TEST(downscript_is_run_after_the_kill_of_lkvm_and_the_interface_goes_then)
+{
+	char up[100], down[100], text[300], seen[100] = "";
+	FILE *file;
+	pid_t pid;
+
+	NEEDS_TAPS();
+	write_script("up", "exit 0", up);
+	sprintf(text,
+		"echo down $1 $(cat /sys/class/net/$1/tun_flags) >%s/new\n"
+		"mv %s/new %s/undone",
+		folder, folder, folder);
+	write_script("down", text, down);
+	sprintf(text, "script=%s,downscript=%s", up, down);
+	pid = open_in_another_process(text);
+	file = open_made("opened");
+	assert_non_null(file);
+	fclose(file);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	file = open_made("undone");
+	assert_non_null(file);
+	assert_non_null(fgets(seen, sizeof(seen), file));
+	fclose(file);
+	assert_string_equal(seen, "down tap0 0x5002\n");
+	assert_true(interface_goes("tap0"));
+}
+
+TEST(scripts_get_none_of_our_files)
+{
+	char path[100], text[300], seen[100] = "";
+	struct net_backend *net;
+	FILE *file;
+
+	NEEDS_TAPS();
+	sprintf(text,
+		"for n in 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$n ] || echo $n; done >%s/open",
+		folder);
+	write_script("files", text, path);
+	sprintf(text, "script=%s,downscript=%s", path, path);
+	assert_int_equal(open_net(&net, text), 0);
+	net_close(net);
+	file = open_made("open");
+	assert_non_null(file);
+	assert_null(fgets(seen, sizeof(seen), file));
+	fclose(file);
 }
 
 static int clean(void **state)
