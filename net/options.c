@@ -152,8 +152,9 @@ const struct option_spec net_option_items[] = {
 		    "leads to one of the guest's. Can be given again",
 	  .set = add_forward, .many = true },
 	{ 0, "tapif", OPTION_WORD, "NAME", "tap: one that is there, or /dev/tapN of a macvtap",
-	  .manual = "A tap that is there and is left as it is, or /dev/tapN of a macvtap. Without "
-		    "it, and without fd, a tap is made, gets host_ip, is up, and is gone with lkvm",
+	  .manual = "A tap that is there and is left as it is, or /dev/tapN of a macvtap. One that "
+		    "is not there is made if script= sets it up. Without it, and without fd, a tap "
+		    "is made, gets host_ip, is up, and is gone with lkvm",
 	  ITEM(tap) },
 	{ 0, "fd", OPTION_CALL, "N", "tap: an open one, of whoever starts lkvm", .set = set_fd },
 	{ 0, "br", OPTION_WORD, "BRIDGE", "tap: put the one that is made into a bridge",

@@ -162,7 +162,7 @@ static int run_script(struct net_tap *tap, const struct net_options *options, st
 		.script = options->script,
 		.down_script = options->down_script,
 		.interface = tap->interface,
-		.hold_fd = options->tap ? -1 : tap->backend.fds[0],
+		.hold_fd = tap->made || options->has_fd ? tap->backend.fds[0] : -1,
 		.give_up_fd = options->give_up_fd,
 		.script_seconds = NET_SCRIPT_SECONDS,
 		.down_seconds = NET_DOWN_SECONDS,

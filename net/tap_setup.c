@@ -64,12 +64,10 @@ static int check_interface(const struct net_options *options, short *flags, stru
 	const char *name = options->tap;
 	unsigned is;
 
-	if (strlen(name) >= IFNAMSIZ || strchr(name, '/') || strchr(name, '%') || name[0] == '.')
-		return error_set(err, -EINVAL, "--network tapif=%s: no name of an interface", name);
 	if (!if_nametoindex(name))
 		return error_set(err, -ENODEV,
 				 "--network tapif=%s: no such interface: 'ip tuntap add %s mode "
-				 "tap%s', or leave tapif out",
+				 "tap%s', or script= to set it up, or leave tapif out",
 				 name, name, options->pairs > 1 ? " multi_queue" : "");
 	if (read_flags(name, &is))
 		return error_set(err, -EINVAL,
@@ -84,15 +82,15 @@ static int check_interface(const struct net_options *options, short *flags, stru
 	return 0;
 }
 
-static int say_refused(const struct net_options *options, int error, struct error *err)
+static int say_refused(const struct net_tap *tap, const struct net_options *options, int error,
+		       struct error *err)
 {
 	const char *name = options->tap;
 
-	if (!name && error == EPERM)
-		return error_set(
-			err, -EPERM,
-			"--network mode=tap: only root (CAP_NET_ADMIN) can make a tap: use "
-			"tapif=, fd=, or mode=user");
+	if (tap->made && error == EPERM)
+		return error_set(err, -EPERM,
+				 "--network mode=tap: only root (CAP_NET_ADMIN) can make a tap: "
+				 "use one that is there, fd=, or mode=user");
 	if (error == EPERM)
 		return error_set(err, -EPERM,
 				 "--network tapif=%s is another user's: as root, 'ip tuntap add %s "
@@ -130,7 +128,7 @@ static int open_queue(struct net_tap *tap, unsigned pair, short flags,
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s",
 		 tap->interface[0] ? tap->interface : "tap%d");
 	if (ioctl(fd, TUNSETIFF, &request))
-		return say_refused(options, errno, err);
+		return say_refused(tap, options, errno, err);
 	snprintf(tap->interface, sizeof(tap->interface), "%s", request.ifr_name);
 	return 0;
 }
@@ -146,11 +144,23 @@ static int open_queues(struct net_tap *tap, const struct net_options *options, s
 	return ret;
 }
 
+static short flags_to_make(const struct net_options *options)
+{
+	return FLAGS | (options->pairs > 1 ? IFF_MULTI_QUEUE : 0);
+}
+
+/* One that is not there is made, as in kvmtool, if there is a script that sets it up. */
 static int open_interface(struct net_tap *tap, const struct net_options *options, struct error *err)
 {
-	short flags = FLAGS;
-	int ret = check_interface(options, &flags, err);
+	const char *name = options->tap;
+	short flags = flags_to_make(options);
+	int ret = 0;
 
+	if (strlen(name) >= IFNAMSIZ || strchr(name, '/') || strchr(name, '%') || name[0] == '.')
+		return error_set(err, -EINVAL, "--network tapif=%s: no name of an interface", name);
+	tap->made = options->script && !if_nametoindex(name);
+	if (!tap->made)
+		ret = check_interface(options, &flags, err);
 	if (ret)
 		return ret;
 	snprintf(tap->interface, sizeof(tap->interface), "%s", options->tap);
@@ -280,10 +290,10 @@ static int configure(struct net_tap *tap, const struct net_options *options, int
 
 static int make_interface(struct net_tap *tap, const struct net_options *options, struct error *err)
 {
-	short flags = FLAGS | (options->pairs > 1 ? IFF_MULTI_QUEUE : 0);
-	int ret = open_queues(tap, options, flags, err);
-	int fd;
+	int ret, fd;
 
+	tap->made = true;
+	ret = open_queues(tap, options, flags_to_make(options), err);
 	if (ret)
 		return ret;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <linux/virtio_net.h>
 
 #include "test.h"
@@ -266,6 +267,43 @@ TEST(a_script_that_fails_is_refused_and_leaves_nothing)
 	sprintf(text, "script=%s", folder);
 	assert_true(refused(text, "Permission denied"));
 	assert_int_equal(if_nametoindex("tap0"), 0);
+}
+
+/* kvmtool makes one that is not there; so scripts that it is given bring it up. */
+TEST(an_interface_that_is_not_there_is_made_for_a_script)
+{
+	struct net_backend *net;
+	char path[100], text[300];
+
+	NEEDS_TAPS();
+	write_script("up", "[ $1 = vm9 ] && ip link set $1 up || exit 1", path);
+	sprintf(text, "tapif=vm9,script=%s", path);
+	assert_int_equal(open_net(&net, text), 0);
+	assert_string_equal(net->name, "tap vm9");
+	assert_true(if_nametoindex("vm9") > 0);
+	net_close(net);
+	assert_int_equal(if_nametoindex("vm9"), 0);
+	assert_true(refused("tapif=vm9", "no such interface"));
+}
+
+TEST(a_tap_is_put_into_a_bridge)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct net_backend *net;
+
+	NEEDS_TAPS();
+	/* A kernel without bridges: the module may not be there. */
+	if (ioctl(fd, SIOCBRADDBR, "br0")) {
+		close(fd);
+		skip();
+		return;
+	}
+	assert_int_equal(open_net(&net, "br=br0"), 0);
+	assert_int_equal(access("/sys/class/net/br0/brif/tap0", F_OK), 0);
+	net_close(net);
+	assert_int_equal(if_nametoindex("tap0"), 0);
+	assert_int_equal(ioctl(fd, SIOCBRDELBR, "br0"), 0);
+	close(fd);
 }
 
 /* A dead one may wait for whoever reaps orphans. */
