@@ -75,12 +75,12 @@ int attr_keep(struct folder *folder, int fd, const struct folder_cred *cred, u32
  */
 u32 attr_host_mode(const struct folder *folder, u32 mode)
 {
+	u32 all = S_ISDIR(mode) ? 0700 : 0600;
+
 	if (folder->options.map == FOLDER_MAP_HOST)
 		return mode & 07777;
-	mode &= 0777;
-	if (folder->options.map == FOLDER_MAP_XATTR)
-		mode |= 0600;
-	return mode;
+	mode &= S_ISDIR(mode) ? 0777 | S_ISVTX : 0777;
+	return folder->options.map == FOLDER_MAP_XATTR ? mode | all : mode;
 }
 
 /* ---- reading ---- */
@@ -106,9 +106,9 @@ static void fill_owner(struct folder *folder, int fd, struct folder_attr *attr)
 
 	if (folder->options.map == FOLDER_MAP_HOST)
 		return;
-	if (attr->uid == geteuid())
+	if (attr->uid == folder->uid)
 		attr->uid = 0;
-	if (attr->gid == getegid())
+	if (attr->gid == folder->gid)
 		attr->gid = 0;
 	if (folder->options.map != FOLDER_MAP_XATTR || !attr_can_believe(attr->mode) ||
 	    !belief_read(fd, &belief))

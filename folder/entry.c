@@ -14,8 +14,14 @@ static int lookup_in(struct folder *folder, struct folder_node *dir, int dir_fd,
 		     struct folder_entry *entry)
 {
 	int fd = node_step(folder, dir_fd, name);
+	int ret;
 
-	return fd < 0 ? fd : node_enter(folder, dir, name, fd, entry);
+	if (fd < 0)
+		return fd;
+	ret = node_enter(folder, dir, name, fd, entry);
+	if (ret)
+		close(fd);
+	return ret;
 }
 
 /* "." and "..": a node that is known, by another of its names. */
@@ -89,6 +95,16 @@ static int open_for_change(struct folder *folder, u64 dir_id, const char *name,
 	return node_open(folder, dir_id, dir);
 }
 
+void entry_take_back(int dir_fd, const char *name, int fd)
+{
+	struct stat made, there;
+
+	if (fstat(fd, &made) || fstatat(dir_fd, name, &there, AT_SYMLINK_NOFOLLOW) ||
+	    made.st_ino != there.st_ino || made.st_dev != there.st_dev)
+		return; /* somebody on the host was quicker */
+	unlinkat(dir_fd, name, S_ISDIR(made.st_mode) ? AT_REMOVEDIR : 0);
+}
+
 /*
  * The inode was made at @name: keep what the guest believes of it, and enter it. If that
  * fails the name is taken away again.
@@ -103,12 +119,13 @@ static int enter_new(struct folder *folder, const struct folder_cred *cred, stru
 	if (fd < 0)
 		return fd;
 	ret = attr_keep(folder, fd, cred, mode, major, minor);
+	if (!ret)
+		ret = node_enter(folder, dir, name, fd, entry);
 	if (ret) {
+		entry_take_back(dir_fd, name, fd);
 		close(fd);
-		unlinkat(dir_fd, name, S_ISDIR(mode) ? AT_REMOVEDIR : 0);
-		return ret;
 	}
-	return node_enter(folder, dir, name, fd, entry);
+	return ret;
 }
 
 static bool is_device(u32 mode)
@@ -166,7 +183,7 @@ int folder_mkdir(struct folder *folder, const struct folder_cred *cred, u64 dir_
 	if (fd < 0)
 		return fd;
 	cred_enter(folder, cred);
-	ret = mkdirat(fd, name, attr_host_mode(folder, mode)) ? -errno : 0;
+	ret = mkdirat(fd, name, attr_host_mode(folder, S_IFDIR | (mode & 07777))) ? -errno : 0;
 	cred_leave(folder, cred);
 	if (!ret)
 		ret = enter_new(folder, cred, dir, fd, name, S_IFDIR | (mode & 07777), 0, 0, entry);

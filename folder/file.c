@@ -33,6 +33,16 @@ static int check_open(const struct folder *folder, const struct folder_node *nod
 	return S_ISREG(node->key.type) ? 0 : S_ISLNK(node->key.type) ? -ELOOP : -ENXIO;
 }
 
+/* Where nothing may change, times of access do not either: the host lets an owner say so. */
+static int open_again(const struct folder *folder, const char *path, int flags)
+{
+	int fd = -1;
+
+	if (folder->options.read_only)
+		fd = open(path, flags | O_NOATIME);
+	return fd < 0 ? open(path, flags) : fd;
+}
+
 static int open_node(struct folder *folder, u64 id, int flags, u64 *file)
 {
 	struct folder_node *node;
@@ -48,13 +58,17 @@ static int open_node(struct folder *folder, u64 id, int flags, u64 *file)
 		return ret;
 	}
 	/* The link in /proc leads to the inode that was checked. */
-	fd = open(fd_name(&name, path_fd), (flags & GUEST_FLAGS) | (OUR_FLAGS & ~O_NOFOLLOW));
+	fd = open_again(folder, fd_name(&name, path_fd),
+			(flags & GUEST_FLAGS) | (OUR_FLAGS & ~O_NOFOLLOW));
 	if (fd < 0) {
 		ret = -errno;
 		node_close(folder, node);
 		return ret;
 	}
-	return file_new(folder, node, fd, file);
+	ret = file_new(folder, node, fd, file);
+	if (ret)
+		close(fd);
+	return ret;
 }
 
 int folder_open_file(struct folder *folder, u64 id, int flags, u64 *file)
@@ -69,10 +83,28 @@ static int make_file(struct folder *folder, const struct folder_cred *cred, int 
 
 	cred_enter(folder, cred);
 	fd = openat(dir_fd, name, (flags & GUEST_FLAGS) | O_CREAT | O_EXCL | OUR_FLAGS,
-		    attr_host_mode(folder, mode));
+		    attr_host_mode(folder, S_IFREG | (mode & 07777)));
 	fd = fd < 0 ? -errno : fd;
 	cred_leave(folder, cred);
 	return fd;
+}
+
+static int enter_file(struct folder *folder, const struct folder_cred *cred,
+		      struct folder_node *dir, const char *name, u32 mode, int fd,
+		      struct folder_entry *entry)
+{
+	struct fd_name link;
+	int path_fd = open(fd_name(&link, fd), O_PATH | O_CLOEXEC);
+	int ret;
+
+	if (path_fd < 0)
+		return -errno;
+	ret = attr_keep(folder, fd, cred, S_IFREG | (mode & 07777), 0, 0);
+	if (!ret)
+		ret = node_enter(folder, dir, name, path_fd, entry);
+	if (ret)
+		close(path_fd);
+	return ret;
 }
 
 /* The descriptor that made the file is the guest's, as its mode may forbid to open it again. */
@@ -80,23 +112,17 @@ static int adopt_new(struct folder *folder, const struct folder_cred *cred, stru
 		     const char *name, u32 mode, int fd, struct folder_entry *entry, u64 *file)
 {
 	struct folder_node *node;
-	struct fd_name link;
-	int path_fd = open(fd_name(&link, fd), O_PATH | O_CLOEXEC);
-	int ret;
+	int ret = enter_file(folder, cred, dir, name, mode, fd, entry);
+	int path_fd;
 
-	ret = path_fd < 0 ? -errno : attr_keep(folder, fd, cred, S_IFREG | (mode & 07777), 0, 0);
-	if (!ret)
-		ret = node_enter(folder, dir, name, path_fd, entry);
-	else if (path_fd >= 0)
-		close(path_fd);
 	if (!ret) {
-		ret = node_open(folder, entry->node, &node);
-		ret = ret < 0 ? ret : file_new(folder, node, fd, file);
+		path_fd = node_open(folder, entry->node, &node);
+		ret = path_fd < 0 ? path_fd : file_new(folder, node, fd, file);
 		if (!ret)
 			return 0;
 		folder_forget(folder, entry->node, 1);
-		return ret;
 	}
+	entry_take_back(dir->fd, name, fd);
 	close(fd);
 	return ret;
 }

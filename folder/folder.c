@@ -60,6 +60,8 @@ int folder_open(struct folder **out, const char *path, const struct folder_optio
 	if (!folder)
 		return error_set(err, -ENOMEM, "out of memory");
 	folder->options = *options;
+	folder->uid = geteuid();
+	folder->gid = getegid();
 	fill_defaults(&folder->options);
 	pthread_mutex_init(&folder->lock, NULL);
 	list_init(&folder->lru);
@@ -78,6 +80,7 @@ void folder_reset(struct folder *folder)
 {
 	file_close_all(folder);
 	node_forget_all(folder);
+	folder->noted = folder->told = 0;
 }
 
 void folder_close(struct folder *folder)

@@ -167,11 +167,17 @@ static const struct {
 
 static int serve(struct fuse_call *call, fuse_op *op)
 {
+	int ret;
+
 	if (!op)
 		return -ENOSYS;
 	if (op != op_init && !call->fuse->ready)
 		return -EIO;
-	return op(call);
+	ret = op(call);
+	/* The driver's mistake is not the host's. */
+	if (ret && !call->no_room)
+		folder_note_error(call->folder, ret);
+	return ret;
 }
 
 static bool is_silent(u32 opcode)

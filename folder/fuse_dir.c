@@ -22,7 +22,14 @@ static void look_up(struct listing *listing, struct fuse_entry_out *out, const c
 	struct fuse_call *call = listing->call;
 	struct folder_entry entry;
 
-	if (!is_dots(name) && !folder_lookup(call->folder, call->head.nodeid, name, &entry))
+	int ret;
+
+	if (is_dots(name))
+		return;
+	ret = folder_lookup(call->folder, call->head.nodeid, name, &entry);
+	if (ret)
+		folder_note_error(call->folder, ret);
+	else
 		fuse_fill_entry(call->fuse, out, &entry);
 }
 

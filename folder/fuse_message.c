@@ -27,8 +27,10 @@ void *fuse_give(struct fuse_call *call, size_t len)
 {
 	void *at = call->reply + call->reply_len;
 
-	if (len > call->room - call->reply_len || len > FUSE_REPLY_SIZE - call->reply_len)
+	if (len > call->room - call->reply_len || len > FUSE_REPLY_SIZE - call->reply_len) {
+		call->no_room = true;
 		return NULL;
+	}
 	memset(at, 0, len);
 	call->reply_len += len;
 	return at;

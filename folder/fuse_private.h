@@ -29,7 +29,8 @@ struct fuse_call {
 	size_t args_len;
 	const struct iovec *in, *out; /* for READ and WRITE, whose data is not copied */
 	unsigned in_count, out_count;
-	size_t room; /* for the answer behind its header */
+	size_t room;  /* for the answer behind its header */
+	bool no_room; /* the answer did not fit */
 	struct iovec *slice;
 	unsigned slice_max;
 	char *reply;	  /* room for FUSE_REPLY_SIZE */

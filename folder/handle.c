@@ -107,7 +107,6 @@ int file_new(struct folder *folder, struct folder_node *node, int fd, u64 *id)
 	}
 	if (ret) {
 		free(file);
-		close(fd);
 		node_close(folder, node);
 	}
 	return ret;

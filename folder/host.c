@@ -2,6 +2,7 @@
 /* What a thread is to the host while it serves: its files' names, its mask, whose it is. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,21 +47,79 @@ int folder_thread_start(struct folder *folder)
 	return 0;
 }
 
-/* The kernel takes the powers over files away with the file system user ID of root. */
+/* Of this thread; the C library has no function for it. */
+static void raise_dac_override(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &head, data))
+		return;
+	data[0].effective |= data[0].permitted & 1u << CAP_DAC_OVERRIDE;
+	syscall(SYS_capset, &head, data);
+}
+
+static bool is_switched(const struct folder *folder, const struct folder_cred *cred)
+{
+	return folder->options.map == FOLDER_MAP_HOST && cred &&
+	       (cred->uid != folder->uid || cred->gid != folder->gid);
+}
+
+/*
+ * The kernel takes the powers over files away with the file system user ID of root. One comes back:
+ * the process may have the right to the directory by a supplementary group. Without CAP_FSETID
+ * the host takes set-ID bits away where a local file system would.
+ */
 void cred_enter(const struct folder *folder, const struct folder_cred *cred)
 {
-	if (folder->options.map != FOLDER_MAP_HOST || !cred)
+	if (!is_switched(folder, cred))
 		return;
 	setfsgid(cred->gid);
 	setfsuid(cred->uid);
+	if (cred->uid != folder->uid)
+		raise_dac_override();
 }
 
 void cred_leave(const struct folder *folder, const struct folder_cred *cred)
 {
-	if (folder->options.map != FOLDER_MAP_HOST || !cred)
+	if (!is_switched(folder, cred))
 		return;
-	setfsuid(geteuid());
-	setfsgid(getegid());
+	setfsuid(folder->uid);
+	setfsgid(folder->gid);
+}
+
+/* ---- trouble ---- */
+
+/* What the user wants to hear of, as the guest is not to blame for it. The first is our own. */
+static const int troubles[] = { ENOENT, ENOSPC, EDQUOT,	 EIO,	   EROFS,     ENFILE,	EMFILE,
+				ENOMEM, ENODEV, EUCLEAN, ENOTCONN, ESHUTDOWN, ETIMEDOUT };
+
+void folder_note_error(struct folder *folder, int error)
+{
+	if (error == -EROFS && folder->options.read_only)
+		return; /* that one is ours */
+	for (unsigned i = 1; i < ARRAY_SIZE(troubles); i++) {
+		if (error == -troubles[i])
+			folder->noted |= 1u << i;
+	}
+}
+
+void trouble_root_gone(struct folder *folder)
+{
+	folder->noted |= 1u;
+}
+
+int folder_trouble(struct folder *folder)
+{
+	u32 fresh = folder->noted & ~folder->told;
+	unsigned i = 0;
+
+	if (!fresh)
+		return 0;
+	while (!(fresh & 1u << i))
+		i++;
+	folder->told |= 1u << i;
+	return troubles[i];
 }
 
 int name_check(const char *name)

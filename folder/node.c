@@ -398,21 +398,18 @@ static int enter_locked(struct folder *folder, struct folder_node *parent, const
 	node = find(folder, &key);
 	if (!node) {
 		ret = node_new(folder, &key, &node);
-		if (ret) {
-			close(fd);
+		if (ret)
 			return ret;
-		}
 	}
-	adopt_fd(folder, node, fd);
 	set_place(folder, node, parent, name);
 	if (node != folder->root && !node->parent) {
 		/* No memory for its name. */
-		close_node_fd(folder, node);
 		hash_remove(folder, node);
 		table_remove(&folder->nodes, node->id);
 		free(node);
 		return -ENOMEM;
 	}
+	adopt_fd(folder, node, fd);
 	node->lookups++;
 	*id = node->id;
 	return 0;
@@ -424,10 +421,8 @@ int node_enter(struct folder *folder, struct folder_node *parent, const char *na
 	struct statx stx;
 	int ret = attr_stat(fd, &stx);
 
-	if (ret) {
-		close(fd);
+	if (ret)
 		return ret;
-	}
 	attr_fill(folder, fd, &stx, &entry->attr);
 	pthread_mutex_lock(&folder->lock);
 	ret = enter_locked(folder, parent, name, fd, &stx, &entry->node);

@@ -228,6 +228,7 @@ static int serve(struct p9_call *call, const struct header *header)
 	call->args_len = iov_read(call->message->in, call->message->in_count, P9_HEADER,
 				  call->scratch->args, call->args_len);
 	ret = op(call);
+	folder_note_error(call->folder, ret);
 	return call->short_args ? -EINVAL : ret;
 }
 

@@ -480,7 +480,7 @@ int p9_xattr_finish(struct p9 *p9, struct p9_fid *fid)
 			ret = folder_setxattr(p9->folder, fid->node, xattr->name, xattr->value,
 					      xattr->size, xattr->flags);
 		else
-			ret = -EIO;
+			ret = -EINVAL; /* less was written than was said */
 	}
 	pthread_mutex_unlock(&fid->lock);
 	return ret;

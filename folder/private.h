@@ -47,12 +47,17 @@ struct folder {
 	pthread_mutex_t lock;	       /* protects what follows; held for table work only */
 	int proc_fd;   /* O_PATH of /proc/self/fd, owned: of the process that calls */
 	pid_t process; /* that one; 0: no thread of it has started yet */
+	uid_t uid;     /* whose we are */
+	gid_t gid;
 	struct table nodes, files;
 	struct folder_node *root;
 	struct folder_node **buckets;
 	u32 bucket_count; /* a power of two */
 	struct list_node lru;
 	unsigned fds; /* open for nodes */
+	/* Bits of host.c's list: what was noted, and what of it was told. */
+	_Atomic u32 noted;
+	_Atomic u32 told;
 };
 
 /* ---- node.c ---- */
@@ -68,8 +73,8 @@ void node_put(struct folder *folder, struct folder_node *node);
 int node_open(struct folder *folder, u64 id, struct folder_node **node);
 void node_close(struct folder *folder, struct folder_node *node);
 /*
- * @fd (O_PATH, taken in any case) is @name in @parent: the node of that inode, new or known, with
- * one more of the guest's references. *@attr is filled.
+ * @fd (O_PATH, taken unless this fails) is @name in @parent: the node of that inode, new or known,
+ * with one more of the guest's references. *@attr is filled.
  */
 int node_enter(struct folder *folder, struct folder_node *parent, const char *name, int fd,
 	       struct folder_entry *entry);
@@ -78,6 +83,11 @@ int node_step(const struct folder *folder, int dir_fd, const char *name);
 /* We renamed @name of @dir; both directories are pinned. */
 void node_moved(struct folder *folder, struct folder_node *dir, const char *name,
 		struct folder_node *new_dir, const char *new_name, bool exchange);
+
+/* ---- entry.c ---- */
+
+/* @fd was made at @name of @dir_fd, but the guest cannot be told of it: it goes again. */
+void entry_take_back(int dir_fd, const char *name, int fd);
 
 /* ---- attr.c ---- */
 
@@ -90,18 +100,23 @@ int attr_keep(struct folder *folder, int fd, const struct folder_cred *cred, u32
 /* Whether an inode of that mode can have a belief, and what it is from now on. */
 bool attr_can_believe(u32 mode);
 int attr_believe(int fd, const struct folder_attr *attr);
-/* The permission bits that a new inode gets on the host. */
+/* The permission bits that an inode of @mode, type included, gets on the host. */
 u32 attr_host_mode(const struct folder *folder, u32 mode);
 #define FOLDER_XATTR_PREFIX "user.lkvm."
 #define FOLDER_XATTR_STAT   FOLDER_XATTR_PREFIX "stat"
 
 /* ---- host.c ---- */
 
-/* Act as @cred where IDs are the host's. NULL: as ourselves. */
+/*
+ * Own what is made as @cred where IDs are the host's. The guest's kernel has judged whether its
+ * process may, by groups that are not told: nothing is denied again. NULL: as ourselves.
+ */
 void cred_enter(const struct folder *folder, const struct folder_cred *cred);
 void cred_leave(const struct folder *folder, const struct folder_cred *cred);
 /* One component, neither "." nor "..": 0 or -EINVAL. */
 int name_check(const char *name);
+/* The folder itself was removed from its file system. */
+void trouble_root_gone(struct folder *folder);
 /* @fd's name below the working directory of our threads, /proc/self/fd. */
 struct fd_name {
 	char text[16];
@@ -114,7 +129,7 @@ const char *fd_name(struct fd_name *name, int fd);
 struct folder_file *file_get(struct folder *folder, u64 id);
 void file_put(struct folder *folder, struct folder_file *file);
 void file_close_all(struct folder *folder);
-/* @fd and the pinned @node are the file's; both are let go on failure. */
+/* @fd and the pinned @node are the file's. On failure @node is let go, and @fd is the caller's. */
 int file_new(struct folder *folder, struct folder_node *node, int fd, u64 *id);
 
 #endif

@@ -23,6 +23,14 @@ static u64 ino_to_show(const struct reader *reader, const struct dirent64 *entry
 	return entry->d_ino;
 }
 
+/* A plain file may be anything to a guest that believes so. */
+static u32 type_to_show(const struct reader *reader, const struct dirent64 *entry)
+{
+	if (reader->folder->options.map == FOLDER_MAP_XATTR && entry->d_type == DT_REG)
+		return DT_UNKNOWN;
+	return entry->d_type;
+}
+
 /* 1: go on; 0: @take has enough. The file's offset is behind what was taken. */
 static int give(struct reader *reader, const char *buffer, ssize_t len)
 {
@@ -32,7 +40,7 @@ static int give(struct reader *reader, const char *buffer, ssize_t len)
 			.name = entry->d_name,
 			.ino = ino_to_show(reader, entry),
 			.next = entry->d_off,
-			.type = entry->d_type,
+			.type = type_to_show(reader, entry),
 		};
 
 		if (!reader->take(reader->arg, &out))

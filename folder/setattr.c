@@ -32,6 +32,8 @@ int folder_getattr(struct folder *folder, u64 id, u64 file_id, struct folder_att
 	if (fd < 0)
 		return fd;
 	ret = get_attr(folder, fd, attr);
+	if (!ret && node == folder->root && !attr->nlink)
+		trouble_root_gone(folder);
 	node_close(folder, node);
 	return ret;
 }
@@ -107,7 +109,8 @@ static int change_mode(const struct change *change, u32 what, const struct folde
 		return 0;
 	if (S_ISLNK(change->node->key.type))
 		return -EOPNOTSUPP;
-	ret = host_chmod(change->fd, attr_host_mode(change->folder, set->mode));
+	ret = host_chmod(change->fd, attr_host_mode(change->folder,
+						    change->node->key.type | (set->mode & 07777)));
 	if (!ret && change->folder->options.map == FOLDER_MAP_XATTR)
 		ret = change_belief(change, FOLDER_SET_MODE, set);
 	return ret;
@@ -139,8 +142,11 @@ static int truncate_node(const struct change *change, u64 size)
 	struct fd_name name;
 	int fd, ret;
 
-	if (change->file)
-		return ftruncate(change->file->fd, size) ? -errno : 0;
+	if (change->file && ftruncate(change->file->fd, size) == 0)
+		return 0;
+	/* EINVAL: it is open for reading. Linux's 9p names any open fid of the file. */
+	if (change->file && errno != EINVAL)
+		return -errno;
 	if (!S_ISREG(change->node->key.type))
 		return S_ISDIR(change->node->key.type) ? -EISDIR : -EINVAL;
 	fd = open(fd_name(&name, change->fd), O_WRONLY | O_CLOEXEC | O_NONBLOCK);

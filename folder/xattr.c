@@ -7,16 +7,21 @@
 
 #include "private.h"
 
+static bool begins_with(const char *name, const char *prefix)
+{
+	return !strncmp(name, prefix, strlen(prefix));
+}
+
 /*
- * What the host's kernel acts on is not a guest's to write unless IDs are the same: capabilities
- * of programs and POSIX ACLs name the host's users. Trusted and security names need powers
- * that an ordinary caller has not, so the host refuses those by itself.
+ * What the host's kernel acts on is the guest's only where IDs are the same: with
+ * "security.capability" a program of the guest's would have the powers of root on the host, and
+ * POSIX ACLs name the host's users. An ordinary caller could not set those; root could.
  */
 static int check_name(const struct folder *folder, const char *name)
 {
-	if (!strncmp(name, FOLDER_XATTR_PREFIX, strlen(FOLDER_XATTR_PREFIX)))
+	if (begins_with(name, FOLDER_XATTR_PREFIX))
 		return -EPERM;
-	if (folder->options.map != FOLDER_MAP_HOST && !strncmp(name, "system.", 7))
+	if (folder->options.map != FOLDER_MAP_HOST && !begins_with(name, "user."))
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -44,8 +49,8 @@ s64 folder_getxattr(struct folder *folder, u64 id, const char *name, void *value
 	return ret;
 }
 
-/* Take our names out of the list of terminated names; returns what is left of @len. */
-static size_t hide_ours(char *list, size_t len)
+/* Take the names that are not the guest's out of the list; returns what is left of @len. */
+static size_t hide_others(const struct folder *folder, char *list, size_t len)
 {
 	size_t kept = 0;
 
@@ -54,7 +59,7 @@ static size_t hide_ours(char *list, size_t len)
 
 		if (at + name > len)
 			break;
-		if (strncmp(list + at, FOLDER_XATTR_PREFIX, strlen(FOLDER_XATTR_PREFIX))) {
+		if (!check_name(folder, list + at)) {
 			memmove(list + kept, list + at, name);
 			kept += name;
 		}
@@ -78,7 +83,7 @@ s64 folder_listxattr(struct folder *folder, u64 id, char *list, size_t size)
 	node_close(folder, node);
 	if (len < 0)
 		return len;
-	len = hide_ours(all, len);
+	len = hide_others(folder, all, len);
 	if (!size)
 		return len;
 	if ((size_t)len > size)

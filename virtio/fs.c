@@ -63,6 +63,11 @@ static size_t fs_refuse(const struct iovec *in, unsigned in_count, const struct 
 	return fuse_refuse(in, in_count, out, out_count, -EIO);
 }
 
+static int fs_trouble(struct message_device *device)
+{
+	return folder_trouble(to_fs(device)->folder);
+}
+
 static void fs_destroy(struct message_device *device)
 {
 	struct fs *fs = to_fs(device);
@@ -78,6 +83,7 @@ static const struct message_ops fs_ops = {
 	.forget = fs_forget,
 	.refuse = fs_refuse,
 	.head_size = sizeof(struct fuse_in_header),
+	.trouble = fs_trouble,
 	.destroy = fs_destroy,
 };
 

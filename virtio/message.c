@@ -115,11 +115,24 @@ static void message_done(struct worker_job *job)
 	dma_drop(device->device.space, &message->hold);
 }
 
+/* The guest gets the host's errors as its own; that they are the host's only the user learns. */
+static void tell_trouble(struct message_device *device)
+{
+	int error;
+
+	/* The guest can reset the device and begin again, so there is a limit. */
+	while ((error = device->ops->trouble(device)))
+		log_limited(&device->limit, LOG_WARNING, "%s: %s", device->device.name,
+			    error == ENOENT ? "the folder was removed from the host"
+					    : strerror(error));
+}
+
 /* One decision for all that have ended together. */
 static void messages_settled(void *context)
 {
 	struct message_device *device = context;
 
+	tell_trouble(device);
 	for (unsigned i = 0; i < device->device.queue_count; i++) {
 		if (device->states[i].answered)
 			virtio_device_interrupt(&device->device, i);

@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "folder/p9.h"
+#include "util/log.h"
 #include "virtio/device.h"
 #include "vmm/worker.h"
 
@@ -58,6 +59,8 @@ struct message_ops {
 	size_t (*refuse)(const struct iovec *in, unsigned in_count, const struct iovec *out,
 			 unsigned out_count);
 	size_t head_size; /* at most MESSAGE_HEAD */
+	/* Something that the user should hear of, an errno; 0: nothing (more). VM lock. */
+	int (*trouble)(struct message_device *device);
 	/* The device alone; frees what is around it. */
 	void (*destroy)(struct message_device *device);
 };
@@ -82,6 +85,7 @@ struct message_device {
 	bool forget_wanted; /* when in_flight is 0 */
 	bool forgetting;
 	struct worker_job forget;
+	struct log_limit limit;
 	struct virtq queues[MESSAGE_MAX_QUEUES];
 	struct message_queue states[MESSAGE_MAX_QUEUES];
 };

@@ -81,6 +81,11 @@ static size_t p9_refuse_message(const struct iovec *in, unsigned in_count, const
 	return p9_refuse(in, in_count, out, out_count, -EIO);
 }
 
+static int p9_trouble(struct message_device *device)
+{
+	return folder_trouble(to_p9(device)->folder);
+}
+
 static void p9_device_destroy(struct message_device *device)
 {
 	struct p9_device *p9 = to_p9(device);
@@ -99,6 +104,7 @@ static const struct message_ops p9_ops = {
 	.abandoned = p9_abandoned,
 	.refuse = p9_refuse_message,
 	.head_size = P9_HEADER,
+	.trouble = p9_trouble,
 	.destroy = p9_device_destroy,
 };
 

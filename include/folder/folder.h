@@ -95,6 +95,15 @@ int folder_file(const struct folder *folder);
  */
 void folder_reset(struct folder *folder);
 
+/*
+ * What the host's file system is short of, or broken by, since this was asked last: a positive
+ * errno (ENOSPC, EDQUOT, EIO, ENFILE, ...), each told once until folder_reset(); ENOENT: the folder
+ * itself was removed. 0: nothing new. Never blocks; any thread.
+ */
+int folder_trouble(struct folder *folder);
+/* A front end gives @error, a -errno that a call returned, to the guest. Any thread. */
+void folder_note_error(struct folder *folder, int error);
+
 #define FOLDER_ROOT 1ull
 
 /* ---- nodes: each entry that is given counts one reference of the guest's ---- */
@@ -142,7 +151,10 @@ int folder_unlink(struct folder *folder, u64 dir, const char *name, int flags);
 int folder_rename(struct folder *folder, u64 dir, const char *name, u64 new_dir,
 		  const char *new_name, u32 flags);
 
-/* Names with "user.lkvm." are hidden and refused. Length or -errno; @size 0 asks for the length. */
+/*
+ * Names with "user.lkvm." are hidden and refused; but for FOLDER_MAP_HOST those of other classes
+ * than "user." as well. Length or -errno; @size 0 asks for the length.
+ */
 s64 folder_getxattr(struct folder *folder, u64 node, const char *name, void *value, size_t size);
 s64 folder_listxattr(struct folder *folder, u64 node, char *list, size_t size);
 int folder_setxattr(struct folder *folder, u64 node, const char *name, const void *value,

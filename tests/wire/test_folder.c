@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "catch.h"
 #include "folder/folder.h"
 #include "iommu_driver.h"
 #include "pci_driver.h"
@@ -471,6 +473,56 @@ TEST_WITH(an_unmap_waits_for_the_message_that_uses_it, fs_behind_iommu, teardown
 		bring_up(bench);
 		assert_int_equal(fuse_start(bench), 0);
 	}
+}
+
+TEST_WITH(a_folder_that_is_removed_is_one_line_in_the_log, fs_on_mmio, teardown)
+{
+	struct bench *bench = *state;
+	const struct fuse_getattr_in in = { 0 };
+	char text[500], path[80];
+
+	assert_int_equal(fuse_start(bench), 0);
+	snprintf(path, sizeof(path), "%s/shared", bench->base);
+	assert_int_equal(rmdir(path), 0);
+	catch_stderr();
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(fuse_ask(bench, 1, FUSE_GETATTR, 1, &in, sizeof(in)), 0);
+	caught_stderr(text, sizeof(text));
+	assert_string_equal(text,
+			    "lkvm: warning: virtio-fs 0: the folder was removed from the host\n");
+}
+
+/* A guest cannot fill the log by opening and resetting. */
+TEST_WITH(files_beyond_the_bound_are_an_error_and_few_lines, fs_on_mmio, teardown)
+{
+	struct rlimit was, limit;
+	struct bench *bench;
+	char text[5000];
+	unsigned lines = 0;
+
+	teardown(state);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	limit = (struct rlimit){ 256, was.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	fs_on_mmio(state);
+	bench = *state;
+	catch_stderr();
+	for (unsigned round = 0; round < 30; round++) {
+		u8 args[sizeof(struct fuse_open_in)] = { 0 };
+		unsigned count = 0;
+
+		assert_int_equal(fuse_start(bench), 0);
+		while (!fuse_ask(bench, 1, FUSE_OPENDIR, 1, args, sizeof(args)))
+			count++;
+		assert_int_equal(count, 64);
+		assert_int_equal(fuse_ask(bench, 1, FUSE_OPENDIR, 1, args, sizeof(args)), -ENFILE);
+		bring_up(bench);
+	}
+	caught_stderr(text, sizeof(text));
+	for (const char *at = text; (at = strstr(at, "Too many open files in system")); at++)
+		lines++;
+	assert_in_range(lines, 1, 20);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
 }
 
 /* As the transport does at the end. */
