@@ -12,7 +12,7 @@ struct net_tap {
 	struct net_backend backend;
 	char interface[IFNAMSIZ];
 	bool detached[NET_MAX_PAIRS];
-	bool made; /* by us: it is gone with its last descriptor */
+	bool made;		   /* by us: it is gone with its last descriptor */
 	struct net_keeper *keeper; /* runs downscript= at the end; owned; NULL: there is none */
 };
 

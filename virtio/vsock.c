@@ -11,6 +11,7 @@
 #include <linux/virtio_ids.h>
 
 #include "vsock_private.h"
+#include "vmm/counters.h"
 
 #define FEATURE(bit) (1ULL << (bit))
 
@@ -142,11 +143,12 @@ int virtio_vsock_create(struct virtio_device **device, const struct virtio_vsock
 	return 0;
 }
 
-void virtio_vsock_describe(const struct virtio_device *device, char *line, size_t size)
+void virtio_vsock_count(const struct virtio_device *device, struct counters *counters)
 {
 	const struct vsock *vsock = vsock_of(device);
 
-	snprintf(line, size, "virtio-vsock: by-guest=%llu by-host=%llu broken=%llu",
-		 (unsigned long long)vsock->from_guest, (unsigned long long)vsock->from_host,
-		 (unsigned long long)vsock->broken);
+	counters_begin(counters, "virtio-vsock");
+	counters_number(counters, "by_guest", vsock->from_guest);
+	counters_number(counters, "by_host", vsock->from_host);
+	counters_number(counters, "broken", vsock->broken);
 }

@@ -151,14 +151,12 @@ static int vsock_class_create(void *arg, struct device_host *host, struct error 
 	return ret ? ret : make_device(state, host, &place, err);
 }
 
-static bool vsock_class_describe(const void *arg, unsigned n, char *line, size_t size)
+static void vsock_class_report(const void *arg, struct counters *counters)
 {
 	const struct vsock_state *state = arg;
 
-	if (n || !state->device)
-		return false;
-	virtio_vsock_describe(state->device, line, size);
-	return true;
+	if (state->device)
+		virtio_vsock_count(state->device, counters);
 }
 
 static void give_back(struct vsock_socket *socket)
@@ -210,6 +208,6 @@ const struct device_class virtio_vsock_class = {
 	.gives_back = vsock_class_gives_back,
 	.claim = vsock_class_claim,
 	.create = vsock_class_create,
-	.describe = vsock_class_describe,
+	.report = vsock_class_report,
 	.release = vsock_class_release,
 };

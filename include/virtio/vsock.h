@@ -31,12 +31,13 @@ struct virtio_vsock_options {
 	int stream_fd, seqpacket_fd;
 };
 
+struct counters;
 struct loop;
 
 /* @loop, @space: borrowed. -errno of the host's. */
 int virtio_vsock_create(struct virtio_device **device, const struct virtio_vsock_options *options,
 			struct loop *loop, struct dma_space *space);
-/* A line of counters. */
-void virtio_vsock_describe(const struct virtio_device *device, char *line, size_t size);
+/* Tells its counters. VM lock held, or the VM has stopped. */
+void virtio_vsock_count(const struct virtio_device *device, struct counters *counters);
 
 #endif
