@@ -34,6 +34,8 @@ static const char *node_name(const struct device_info *info)
 		return "rtc";
 	case DEVICE_POWER_BUTTON:
 		return "gpio";
+	case DEVICE_WATCHDOG:
+		return "watchdog";
 	default:
 		return "virtio";
 	}
@@ -290,6 +292,15 @@ static void put_virtio(struct fdt_writer *w, const struct device_info *info,
 		fdt_write_u32(w, "phandle", FDT_PHANDLE_IOMMU);
 }
 
+/* watchdog/arm,sbsa-gwdt.yaml: the control frame, then the refresh frame. */
+static void put_registers(struct fdt_writer *w, const struct device_info *info)
+{
+	const u64 registers[] = { info->slot.base, info->slot.size, MAP_WATCHDOG_REFRESH,
+				  MAP_WATCHDOG_FRAME };
+
+	fdt_write_reg(w, registers, info->kind == DEVICE_WATCHDOG ? 2 : 1);
+}
+
 static void add_device(struct fdt_writer *w, const struct device_info *info,
 		       const struct firmware *firmware, u32 iommu_phandle)
 {
@@ -307,11 +318,14 @@ static void add_device(struct fdt_writer *w, const struct device_info *info,
 	case DEVICE_POWER_BUTTON:
 		put_gpio(w);
 		break;
+	case DEVICE_WATCHDOG:
+		fdt_write_string(w, "compatible", "arm,sbsa-gwdt");
+		break;
 	default:
 		put_virtio(w, info, firmware);
 		break;
 	}
-	fdt_write_reg(w, (u64[]){ info->slot.base, info->slot.size }, 1);
+	put_registers(w, info);
 	put_interrupt(w, &info->slot);
 	if (firmware->fdt_properties && !w->error)
 		w->error = firmware->fdt_properties(w->fdt, info, iommu_phandle);

@@ -5,36 +5,39 @@
 
 #include "util/types.h"
 
-#define MAP_GICD	   0x08000000
-#define MAP_GICD_SIZE	   0x10000
-#define MAP_GICC	   0x08010000 /* GICv2 */
-#define MAP_GICC_SIZE	   0x2000
-#define MAP_V2M		   0x08020000
-#define MAP_V2M_SIZE	   0x1000
-#define MAP_ITS		   0x08080000
-#define MAP_ITS_SIZE	   0x20000
-#define MAP_ITS_TRANSLATER 0x10000 /* the second page of 64 KiB has GITS_TRANSLATER alone */
-#define MAP_REDIST	   0x080a0000
-#define MAP_REDIST_SIZE	   0x20000ULL /* of one CPU */
-#define MAP_SERIAL	   0x09000000
-#define MAP_PVPANIC	   0x09010000
-#define MAP_RTC		   0x09020000
-#define MAP_RTC_SIZE	   0x1000
-#define MAP_GPIO	   0x09030000
-#define MAP_GPIO_SIZE	   0x1000
-#define MAP_VIRTIO	   0x0a000000
-#define MAP_VIRTIO_STEP	   0x1000 /* a page each, of which a transport takes 0x200 */
-#define MAP_VIRTIO_SIZE	   0x200
-#define MAP_VIRTIO_SLOTS   32
-#define MAP_REDIST_HIGH	   0x10000000 /* of the CPUs whose frames would run into the serial port */
-#define MAP_PCI_IO	   0x3eff0000 /* port 0 and what follows */
-#define MAP_PCI_IO_SIZE	   0x10000
-#define MAP_PCI_IO_FIRST   0x1000 /* guests leave those below to legacy devices */
-#define MAP_ECAM	   0x40000000
-#define MAP_ECAM_SIZE	   0x100000 /* bus 0 */
-#define MAP_PCI32	   0x50000000
-#define MAP_PCI32_LAST	   0x7fffffff
-#define MAP_RAM		   0x80000000ULL
+#define MAP_GICD	     0x08000000
+#define MAP_GICD_SIZE	     0x10000
+#define MAP_GICC	     0x08010000 /* GICv2 */
+#define MAP_GICC_SIZE	     0x2000
+#define MAP_V2M		     0x08020000
+#define MAP_V2M_SIZE	     0x1000
+#define MAP_ITS		     0x08080000
+#define MAP_ITS_SIZE	     0x20000
+#define MAP_ITS_TRANSLATER   0x10000 /* the second page of 64 KiB has GITS_TRANSLATER alone */
+#define MAP_REDIST	     0x080a0000
+#define MAP_REDIST_SIZE	     0x20000ULL /* of one CPU */
+#define MAP_SERIAL	     0x09000000
+#define MAP_PVPANIC	     0x09010000
+#define MAP_RTC		     0x09020000
+#define MAP_RTC_SIZE	     0x1000
+#define MAP_GPIO	     0x09030000
+#define MAP_GPIO_SIZE	     0x1000
+#define MAP_WATCHDOG	     0x09040000 /* control frame */
+#define MAP_WATCHDOG_REFRESH 0x09050000
+#define MAP_WATCHDOG_FRAME   0x1000 /* bytes, each */
+#define MAP_VIRTIO	     0x0a000000
+#define MAP_VIRTIO_STEP	     0x1000 /* a page each, of which a transport takes 0x200 */
+#define MAP_VIRTIO_SIZE	     0x200
+#define MAP_VIRTIO_SLOTS     32
+#define MAP_REDIST_HIGH	     0x10000000 /* of CPUs whose frames would reach the serial port */
+#define MAP_PCI_IO	     0x3eff0000 /* port 0 and what follows */
+#define MAP_PCI_IO_SIZE	     0x10000
+#define MAP_PCI_IO_FIRST     0x1000 /* guests leave those below to legacy devices */
+#define MAP_ECAM	     0x40000000
+#define MAP_ECAM_SIZE	     0x100000 /* bus 0 */
+#define MAP_PCI32	     0x50000000
+#define MAP_PCI32_LAST	     0x7fffffff
+#define MAP_RAM		     0x80000000ULL
 /* What a doorbell may be moved by, and what it takes up in a guest of the largest pages. */
 #define MAP_DOORBELL_ALIGN 0x10000
 
@@ -47,6 +50,7 @@
 #define MAP_SPI_SERIAL	  1
 #define MAP_SPI_RTC	  2
 #define MAP_SPI_GPIO	  3
+#define MAP_SPI_WATCHDOG  4
 #define MAP_SPI_VIRTIO	  16 /* MAP_VIRTIO_SLOTS of them */
 #define MAP_SPI_V2M	  64 /* MAP_SPI_V2M_COUNT of them */
 #define MAP_SPI_V2M_COUNT 64

@@ -10,6 +10,7 @@ enum exit_status {
 	EXIT_USAGE = 2,	   /* what the user asked for cannot be done; nothing was touched */
 	EXIT_PANIC = 3,	   /* the guest's kernel panicked or a vCPU died */
 	EXIT_TIMEOUT = 4,  /* --timeout */
+	EXIT_WATCHDOG = 5, /* the guest's watchdog ran out */
 	EXIT_SIGNAL = 128, /* plus the signal's number; Ctrl-A x counts as SIGINT */
 };
 

@@ -9,6 +9,7 @@
 #define DEVICE_LIST(DEVICE)                                                                        \
 	DEVICE(serial_class)                                                                       \
 	DEVICE(pvpanic_class)                                                                      \
+	DEVICE(watchdog_class)                                                                     \
 	/* Before all that it translates. */                                                       \
 	DEVICE(viommu_class)                                                                       \
 	DEVICE(virtio_blk_class)                                                                   \

@@ -63,6 +63,8 @@ static int exit_status(const struct run *run, enum vm_stop reason)
 	case VM_PANIC:
 		log_warning("the guest's kernel panicked or crashed");
 		return EXIT_PANIC;
+	case VM_WATCHDOG:
+		return EXIT_WATCHDOG;
 	case VM_TIMEOUT:
 		log_warning("the guest still ran after %u seconds", run->options->timeout);
 		return EXIT_TIMEOUT;
@@ -208,5 +210,6 @@ void cmd_run_help(void)
 	}
 	printf("\nCtrl-A x ends the guest, Ctrl-A Ctrl-A types one Ctrl-A.\n"
 	       "Exit status: 0 the guest powered off or rebooted, 1 the host failed,\n"
-	       "2 wrong usage, 3 the guest panicked, 4 --timeout, 128+n signal n.\n");
+	       "2 wrong usage, 3 the guest panicked, 4 --timeout, 5 --watchdog,\n"
+	       "128+n signal n.\n");
 }

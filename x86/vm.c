@@ -160,3 +160,11 @@ unsigned arch_address_bits(const struct vm *vm)
 {
 	return vm->arch->address_bits;
 }
+
+/* The one of PCI serves. */
+const bool arch_has_watchdog = false;
+
+int arch_watchdog_create(struct vm *vm, enum watchdog_action action)
+{
+	return -ENODEV;
+}

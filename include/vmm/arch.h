@@ -10,6 +10,7 @@
 #include "util/range.h"
 #include "util/types.h"
 #include "vmm/device.h"
+#include "vmm/watchdog.h"
 
 struct vm;
 struct vcpu;
@@ -118,6 +119,13 @@ void arch_vm_destroy(struct vm *vm); /* vm->arch may be NULL */
 
 /* vcpu->fd and vcpu->run are there: features, CPUID. On the first vCPU's thread. */
 int arch_vcpu_create(struct vcpu *vcpu);
+
+/*
+ * Whether the architecture has a watchdog of its own, which arch_watchdog_create() makes: @vm owns
+ * it. -errno. vm_wait_kvm() has returned. Main thread.
+ */
+extern const bool arch_has_watchdog;
+int arch_watchdog_create(struct vm *vm, enum watchdog_action action);
 
 /* Devices of the architecture's own (RTC, keyboard controller, power button). Main thread. */
 int arch_add_devices(struct vm *vm, struct error *err);

@@ -20,6 +20,7 @@ enum device_kind {
 	DEVICE_PVPANIC,
 	DEVICE_RTC,	     /* a clock in the device tree */
 	DEVICE_POWER_BUTTON, /* a GPIO controller in the device tree, with the button on a line */
+	DEVICE_WATCHDOG,     /* Arm's generic one, in the device tree */
 	DEVICE_PCI_HOST,     /* the PCI bus itself, vmm/pci.h: slot is its ECAM */
 	DEVICE_PCI,	     /* a function on it, found by enumeration; slot is unused */
 	DEVICE_LEGACY,	     /* of the architecture's own: described by the architecture */

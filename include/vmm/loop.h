@@ -110,7 +110,7 @@ void loop_timer_destroy(struct loop_timer *timer);
 void loop_timer_arm(struct loop_timer *timer, u64 nanoseconds);
 /* Once it returns, expired() will not be called until the timer is armed again. */
 void loop_timer_disarm(struct loop_timer *timer);
-/* In ns; 0: it is due, or not armed. For tests. */
+/* In ns; 0: it is due, or not armed. */
 u64 loop_timer_left(const struct loop_timer *timer);
 
 #endif

@@ -43,6 +43,7 @@ enum vm_stop {
 	VM_POWEROFF,   /* the guest switched itself off */
 	VM_REBOOT,     /* the guest asked for a reset: for us an end like the other */
 	VM_PANIC,      /* the guest said that it is dead, or a vCPU cannot go on */
+	VM_WATCHDOG,   /* its watchdog ran out */
 	VM_TIMEOUT,    /* --timeout */
 	VM_USER,       /* Ctrl-A x, SIGINT, SIGTERM */
 	VM_HOST_ERROR, /* KVM or the host failed us */
@@ -112,6 +113,7 @@ struct vm {
 	u64 panic_activity;   /* what activity was at the last look */
 	unsigned panic_quiet; /* looks since that changed */
 	struct log_limit panic_log;
+	struct log_limit watchdog_log; /* watchdog.c's own */
 	/* pause.c's own. */
 	_Atomic u32 pause_wanted; /* VM_PAUSE_* */
 	bool devices_paused;	  /* no vCPU runs, and all devices were told */

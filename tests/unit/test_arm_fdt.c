@@ -13,9 +13,9 @@
 #include "vmm/firmware.h"
 #include "vmm/pci.h"
 
-#define DEVICES 10
+#define DEVICES 11
 
-enum { SERIAL, PVPANIC, RTC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME, GPIO };
+enum { SERIAL, PVPANIC, RTC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME, GPIO, WATCHDOG };
 
 /* A machine with one device of each kind. */
 struct machine {
@@ -73,6 +73,11 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 	m->devices[GPIO].info.slot = (struct device_slot){
 		.base = MAP_GPIO, .size = MAP_GPIO_SIZE, .gsi = MAP_SPI_GPIO, .trigger = IRQ_LEVEL
 	};
+	add_device(m, WATCHDOG, "sbsa_gwdt", DEVICE_WATCHDOG);
+	m->devices[WATCHDOG].info.slot = (struct device_slot){ .base = MAP_WATCHDOG,
+							       .size = MAP_WATCHDOG_FRAME,
+							       .gsi = MAP_SPI_WATCHDOG,
+							       .trigger = IRQ_LEVEL };
 	add_device(m, IOMMU, "virtio-iommu", DEVICE_VIRTIO_MMIO);
 	arch_slot_virtio(0, &m->devices[IOMMU].info.slot);
 	m->devices[IOMMU].info.is_iommu = true;
@@ -333,6 +338,20 @@ TEST(devices_are_where_their_slots_are)
 	assert_int_equal(cell64(m, "/virtio@a001000", "reg", 1, 2), 0x200);
 	assert_interrupt(m, "/virtio@a001000", 17, 1);
 	assert_true(has(m, "/virtio@a001000", "dma-coherent"));
+	machine_destroy(m);
+}
+
+TEST(the_watchdog_has_a_control_frame_and_a_refresh_frame)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	machine_build(m);
+	assert_string(m, "/watchdog@9040000", "compatible", "arm,sbsa-gwdt");
+	assert_int_equal(cell64(m, "/watchdog@9040000", "reg", 0, 4), 0x9040000);
+	assert_int_equal(cell64(m, "/watchdog@9040000", "reg", 1, 4), 0x1000);
+	assert_int_equal(cell64(m, "/watchdog@9040000", "reg", 2, 4), 0x9050000);
+	assert_int_equal(cell64(m, "/watchdog@9040000", "reg", 3, 4), 0x1000);
+	assert_interrupt(m, "/watchdog@9040000", 4, 4);
 	machine_destroy(m);
 }
 

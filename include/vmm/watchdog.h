@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Watchdogs: devices that a guest must tell again and again that it lives. One that stock kernels
+ * have a driver for: Intel's 6300ESB on PCI, Arm's generic watchdog where the architecture has it.
+ */
+#ifndef VMM_WATCHDOG_H
+#define VMM_WATCHDOG_H
+
+#include "util/types.h"
+
+struct device_place;
+struct vm;
+
+/* What is done to a guest that let its watchdog run out. */
+enum watchdog_action {
+	WATCHDOG_EXIT,	/* the run ends: VM_WATCHDOG */
+	WATCHDOG_PAUSE, /* it stands still, for somebody to look at */
+	WATCHDOG_NONE,	/* a line of the log says so */
+};
+
+/* For the models: the time is over. VM lock held. @who: the device's name. */
+void watchdog_bite(struct vm *vm, const char *who, enum watchdog_action action);
+
+/* Intel's 6300ESB at @place, of PCI; @vm owns it. -errno. Main thread. */
+int i6300esb_create(struct vm *vm, const struct device_place *place, enum watchdog_action action);
+
+#endif
