@@ -38,6 +38,8 @@ static int add_terminal(struct machine *machine, struct error *err)
 	};
 	int ret = terminal_create(&machine->terminal, machine->vm->loop, &events);
 
+	if (!ret && machine->control)
+		control_add(machine->control, terminal_commands, machine->terminal);
 	return ret ? error_set(err, ret, "cannot use the terminal: %s", strerror(-ret)) : 0;
 }
 

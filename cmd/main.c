@@ -18,6 +18,7 @@ const struct command commands[] = {
 	{ "resume", "Let a paused VM go on", &resume_verb },
 	{ "stop", "End a running VM", &stop_verb },
 	{ "stat", "Show what a running VM counts", &stat_verb },
+	{ "console", "Use a running VM's console", &console_verb },
 	{ "events", "Follow what happens to a running VM", &events_verb },
 	{ "iommu", "Look into a running VM's IOMMU", .family = &iommu_family },
 	{ "vfio", "See, check, bind and release the host's PCI devices", .family = &vfio_family },

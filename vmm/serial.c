@@ -23,6 +23,7 @@ struct serial {
 	u16 divisor;
 	u8 fifo[FIFO_SIZE]; /* received */
 	unsigned fifo_count;
+	u16 fifo_breaks;   /* bit n: fifo[n] is a break, and not a byte */
 	bool holding_full; /* a byte waits in the transmitter: the terminal is full */
 	u8 holding;
 	bool thr_interrupt; /* "transmitter empty", until IIR is read or THR written */
@@ -54,11 +55,15 @@ static void update_line(struct serial *serial)
  * or raised RTS. What a driver finds while it starts it throws away, and a script
  * on our stdin must not lose its first line to that.
  */
+static bool listens(const struct serial *serial)
+{
+	return (serial->ier & UART_IER_RDI) || (serial->mcr & UART_MCR_RTS);
+}
+
 static void receive(struct serial *serial)
 {
-	bool wanted = (serial->ier & UART_IER_RDI) || (serial->mcr & UART_MCR_RTS);
-
-	if (!serial->terminal || loopback(serial) || !wanted || serial->fifo_count == FIFO_SIZE)
+	if (!serial->terminal || loopback(serial) || !listens(serial) ||
+	    serial->fifo_count == FIFO_SIZE)
 		return;
 	serial->fifo_count += terminal_read(serial->terminal, serial->fifo + serial->fifo_count,
 					    FIFO_SIZE - serial->fifo_count);
@@ -87,6 +92,20 @@ static void on_writable(struct terminal_client *client)
 		transmit(serial);
 }
 
+/* Linux takes a break, and within five seconds the key (serial_core, "sysrq"). */
+static int on_sysrq(struct terminal_client *client, u8 key)
+{
+	struct serial *serial = container_of(client, struct serial, client);
+
+	if (loopback(serial) || !listens(serial) || serial->fifo_count > FIFO_SIZE - 2)
+		return -EBUSY;
+	serial->fifo_breaks |= 1u << serial->fifo_count;
+	serial->fifo[serial->fifo_count++] = 0;
+	serial->fifo[serial->fifo_count++] = key;
+	update_line(serial);
+	return 0;
+}
+
 static u8 read_received(struct serial *serial)
 {
 	u8 byte = serial->fifo[0];
@@ -94,6 +113,7 @@ static u8 read_received(struct serial *serial)
 	if (!serial->fifo_count)
 		return 0;
 	serial->fifo_count--;
+	serial->fifo_breaks >>= 1;
 	for (unsigned i = 0; i < serial->fifo_count; i++)
 		serial->fifo[i] = serial->fifo[i + 1];
 	receive(serial);
@@ -129,7 +149,8 @@ static u8 read_lsr(struct serial *serial)
 	if (!serial->fifo_count)
 		receive(serial);
 	return (serial->holding_full ? 0 : UART_LSR_THRE | UART_LSR_TEMT) |
-	       (serial->fifo_count ? UART_LSR_DR : 0);
+	       (serial->fifo_count ? UART_LSR_DR : 0) |
+	       (serial->fifo_breaks & 1 ? UART_LSR_BI | UART_LSR_FE : 0);
 }
 
 static u64 serial_read(struct bus_region *region, u64 offset, unsigned len)
@@ -190,7 +211,7 @@ static void write_fcr(struct serial *serial, u8 value)
 {
 	serial->fcr = value & ~(UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT);
 	if (value & UART_FCR_CLEAR_RCVR)
-		serial->fifo_count = 0;
+		serial->fifo_count = serial->fifo_breaks = 0;
 	receive(serial);
 	update_line(serial);
 }
@@ -283,7 +304,8 @@ int serial_create(struct vm *vm, const struct device_slot *slot, struct terminal
 		return ret;
 	}
 	serial->client = (struct terminal_client){ .readable = on_readable,
-						   .writable = on_writable };
+						   .writable = on_writable,
+						   .sysrq = on_sysrq };
 	serial->terminal = terminal;
 	if (terminal)
 		terminal_set_client(terminal, &serial->client);

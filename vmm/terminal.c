@@ -171,11 +171,13 @@ size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 		terminal->out.data = malloc(OUTPUT_SIZE);
 	if (terminal->out.gone || !terminal->out.data) {
 		terminal->out.lost += len;
+		terminal_feed_taps(terminal, data, len);
 		look_for_words(terminal, data, len);
 		return len;
 	}
 	taken = MIN(len, OUTPUT_SIZE - terminal->out.count);
 	buffer_output(terminal, data, taken);
+	terminal_feed_taps(terminal, data, taken);
 	look_for_words(terminal, data, taken);
 	terminal->out.starved = taken < len;
 	if (terminal->out.looped)
@@ -347,6 +349,7 @@ int terminal_create(struct terminal **out, struct loop *loop, const struct termi
 		return -ENOMEM;
 	terminal->loop = loop;
 	terminal->events = *events;
+	list_init(&terminal->taps);
 	ret = open_output(terminal);
 	if (!ret)
 		ret = terminal_input_open(terminal);

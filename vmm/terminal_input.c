@@ -200,6 +200,8 @@ size_t terminal_read(struct terminal *terminal, void *data, size_t len)
 
 	if (in->end.may_block)
 		start_relay(terminal);
+	if (terminal->typed.count)
+		return terminal_read_typed(terminal, data, len);
 	/* A device such as /dev/null is always ready, and no loop says so. */
 	if (!in->pollable && !in->count)
 		fill(terminal, false);

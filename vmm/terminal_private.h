@@ -44,6 +44,13 @@ struct terminal_output {
 	int error; /* the first -errno of those */
 };
 
+/* What was typed elsewhere than at standard input. */
+#define TERMINAL_TYPED 4096
+struct terminal_typed {
+	u8 data[TERMINAL_TYPED]; /* what waits is data[start..start + count) */
+	size_t start, count;
+};
+
 /* What a kernel says that is to be known. */
 enum { WORD_PANIC, WORD_RESTART, TERMINAL_WORDS };
 
@@ -53,6 +60,8 @@ struct terminal {
 	struct terminal_client *client; /* borrowed */
 	struct terminal_input in;
 	struct terminal_output out;
+	struct terminal_typed typed;
+	struct list_node taps;
 	unsigned matched[TERMINAL_WORDS]; /* characters of each of the words that just went by */
 };
 
@@ -63,5 +72,10 @@ void terminal_close_end(struct terminal_end *end);
 /* 0 or -errno. terminal_input_close() is for both. */
 int terminal_input_open(struct terminal *terminal);
 void terminal_input_close(struct terminal *terminal);
+
+/* What the device wrote. */
+void terminal_feed_taps(struct terminal *terminal, const void *data, size_t len);
+/* As terminal_read(), of what was typed elsewhere. */
+size_t terminal_read_typed(struct terminal *terminal, void *data, size_t len);
 
 #endif

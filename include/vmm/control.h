@@ -100,6 +100,8 @@ int control_create(struct control **control, struct loop *loop, const char *name
 void control_add(struct control *control, const struct control_command *commands, void *arg);
 /* What every VM is asked, or told; called with the struct vm *. docs/control.md has them. */
 extern const struct control_command vm_commands[];
+/* "console" and "sysrq"; called with the struct terminal *. */
+extern const struct control_command terminal_commands[];
 /*
  * The VM has ended: tell clients what there still is to tell, as far as they take it at once, and
  * drop them. Others find nobody from now on. Without the lock, NULL is fine.

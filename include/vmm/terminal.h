@@ -16,6 +16,7 @@
 #ifndef VMM_TERMINAL_H
 #define VMM_TERMINAL_H
 
+#include "util/list.h"
 #include "util/types.h"
 
 struct loop;
@@ -26,6 +27,11 @@ struct terminal_client {
 	void (*readable)(struct terminal_client *client);
 	/* There is room for output again, after terminal_write() took less than all. */
 	void (*writable)(struct terminal_client *client);
+	/*
+	 * Have the guest's kernel see the magic SysRq key @key. -EBUSY: it does not take input
+	 * now. NULL: it is typed, as Linux's hvc consoles take it.
+	 */
+	int (*sysrq)(struct terminal_client *client, u8 key);
 	/* The window has another size; NULL: does not care. */
 	void (*resized)(struct terminal_client *client, u16 columns, u16 rows);
 };
@@ -68,6 +74,22 @@ void terminal_set_client(struct terminal *terminal, struct terminal_client *clie
 size_t terminal_read(struct terminal *terminal, void *data, size_t len);
 /* How much was taken: less than @len if the buffer is full. */
 size_t terminal_write(struct terminal *terminal, const void *data, size_t len);
+
+/* ---- others who listen and type ---- */
+
+/* Somebody who hears what the device writes. Lives inside its owner. */
+struct terminal_tap {
+	struct list_node node;
+	/* @len bytes that were taken, or that nobody at standard output wants any more. */
+	void (*output)(struct terminal_tap *tap, const void *data, size_t len);
+};
+
+void terminal_add_tap(struct terminal *terminal, struct terminal_tap *tap);
+void terminal_remove_tap(struct terminal_tap *tap);
+/* Input from elsewhere, before that of standard input. How much of it had room. */
+size_t terminal_type(struct terminal *terminal, const void *data, size_t len);
+/* -ENODEV: no device is at the other end; -EBUSY as terminal_client.sysrq(). */
+int terminal_sysrq(struct terminal *terminal, u8 key);
 
 /* The window's size, 0 x 0 if it is not a terminal; and tell the client that it changed (SIGWINCH).
  */
