@@ -17,10 +17,10 @@
 
 #include "run_options.h"
 #include "util/error.h"
+#include "vmm/control.h"
 #include "vmm/vm.h"
 #include "vmm/windows.h"
 
-struct control;
 struct terminal;
 
 struct machine {
@@ -62,8 +62,10 @@ int machine_seal(struct machine *machine, struct error *err);
 /* Tell what vCPUs, memory and devices counted. VM lock held, or the VM has stopped. */
 struct counters;
 void machine_count(const struct machine *machine, struct counters *counters);
-/* The control socket's commands that need no device: those of the VM, and "stat". */
+/* The control socket's commands that need no device: those of the VM, "stat", and those below. */
 void machine_add_commands(struct machine *machine);
+/* "registers" and "nmi", called with the struct vm *. */
+extern const struct control_command debug_commands[];
 /* After the run: tell those who follow the VM that it has ended, and why. */
 void machine_finish(struct machine *machine, enum vm_stop reason);
 /* After the run: what a user should know whose guest did not use a device. */

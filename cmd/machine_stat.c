@@ -142,4 +142,5 @@ void machine_add_commands(struct machine *machine)
 {
 	control_add(machine->control, vm_commands, machine->vm);
 	control_add(machine->control, machine_commands, machine);
+	control_add(machine->control, debug_commands, machine->vm);
 }

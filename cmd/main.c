@@ -18,6 +18,7 @@ const struct command commands[] = {
 	{ "resume", "Let a paused VM go on", &resume_verb },
 	{ "stop", "End a running VM", &stop_verb },
 	{ "stat", "Show what a running VM counts", &stat_verb },
+	{ "debug", "Look into a running VM's CPUs", &debug_verb },
 	{ "console", "Use a running VM's console", &console_verb },
 	{ "events", "Follow what happens to a running VM", &events_verb },
 	{ "iommu", "Look into a running VM's IOMMU", .family = &iommu_family },

@@ -4,5 +4,5 @@ vmm-src := alarm.c bus.c control.c control_client.c control_console.c control_ev
 	   loop_timer.c memory.c msi.c msix.c panic.c pause.c pci.c pci_access.c \
 	   pci_bar.c pci_capability.c pci_config.c pci_intx.c pci_msi.c pci_place.c \
 	   platform.c pvpanic.c serial.c slot.c terminal.c terminal_input.c \
-	   terminal_taps.c tty.c vcpu.c vcpu_kick.c vm.c vm_count.c watchdog.c \
+	   terminal_taps.c tty.c vcpu.c vcpu_kick.c visit.c vm.c vm_count.c watchdog.c \
 	   watchdog_class.c windows.c worker.c

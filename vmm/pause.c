@@ -8,6 +8,7 @@
 #include "pause.h"
 #include "vmm/events.h"
 #include "vmm/vcpu.h"
+#include "vmm/visit.h"
 
 /* Between two looks at whether the devices have settled. */
 #define LOOK_AGAIN_NS 1000000
@@ -190,8 +191,10 @@ static void stay(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 
-	while (is_wanted(vm) && atomic_load(&vm->stop) == VM_RUNNING)
+	while (is_wanted(vm) && atomic_load(&vm->stop) == VM_RUNNING) {
+		visit_serve_locked(vcpu);
 		pthread_cond_wait(&vm->unpark, &vm->lock);
+	}
 	/*
 	 * The kick that brought us here left immediate_exit set, with which KVM_RUN finished the
 	 * exit and came back. One that comes now finds the lock taken, or the VM stopped.
@@ -256,6 +259,7 @@ int pause_create(struct vm *vm)
 {
 	list_init(&vm->pause_watches);
 	list_init(&vm->host_waits);
+	list_init(&vm->visits);
 	pthread_cond_init(&vm->unpark, NULL);
 	return loop_timer_create(&vm->pause_timer, vm->loop, look);
 }

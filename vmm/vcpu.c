@@ -11,6 +11,7 @@
 #include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/vcpu.h"
+#include "vmm/visit.h"
 #include "vmm/vm.h"
 
 /* How often KVM_RUN may say EAGAIN in a row, and the pause between two of them. */
@@ -189,6 +190,7 @@ static bool try_again(struct vcpu *vcpu, unsigned *failures)
 
 	if (errno == EINTR) {
 		/* Whatever exit there was is finished. */
+		visit_serve(vcpu);
 		if (pause_park(vcpu))
 			arch_vcpu_resumed(vcpu);
 		return true;

@@ -53,7 +53,7 @@ void *memory_run(const struct guest_memory *memory, gpa_t gpa, u64 len, u64 *run
 
 /* Copy @len bytes; -EFAULT, with nothing copied, unless all of it is RAM in one range. */
 int memory_write(const struct guest_memory *memory, gpa_t gpa, const void *data, u64 len);
-/* The other way; for tests. */
+/* The other way. */
 int memory_read(const struct guest_memory *memory, gpa_t gpa, void *data, u64 len);
 
 #endif

@@ -36,6 +36,7 @@ struct vcpu {
 	size_t run_size;
 	pthread_t thread;
 	bool started;		 /* thread is to be joined */
+	_Atomic bool visited;	 /* somebody wants to visit it: vmm/visit.h */
 	u64 exits[VCPU_EXITS];	 /* by kind; written by its own thread alone, atomically */
 	struct log_limit aborts; /* its own thread's: accesses that the architecture aborted */
 };

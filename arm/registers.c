@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <asm/ptrace.h>
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include "vmm/registers.h"
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+#include "walk.h"
+
+#define CORE_REG(name)                                                                             \
+	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(name))
+#define REG_X(n)      (CORE_REG(regs.regs[0]) + 2 * (n)) /* counted in words of 32 bits */
+#define REG_SCTLR_EL1 ARM64_SYS_REG(3, 0, 1, 0, 0)
+#define REG_TTBR0_EL1 ARM64_SYS_REG(3, 0, 2, 0, 0)
+#define REG_TTBR1_EL1 ARM64_SYS_REG(3, 0, 2, 0, 1)
+#define REG_TCR_EL1   ARM64_SYS_REG(3, 0, 2, 0, 2)
+#define REG_ESR_EL1   ARM64_SYS_REG(3, 0, 5, 2, 0)
+#define REG_FAR_EL1   ARM64_SYS_REG(3, 0, 6, 0, 0)
+#define REG_VBAR_EL1  ARM64_SYS_REG(3, 0, 12, 0, 0)
+#define SCTLR_M	      1
+#define MODE_EL0      PSR_MODE_EL0t
+
+const char *const arch_anchor = "vectors";
+
+static u64 get(const struct vcpu *vcpu, u64 id)
+{
+	u64 value = 0;
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)&value };
+
+	return ioctl(vcpu->fd, KVM_GET_ONE_REG, &reg) ? 0 : value;
+}
+
+int arch_vcpu_registers(const struct vcpu *vcpu, struct registers *to)
+{
+	static const char *const names[] = {
+		"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",	 "x7",	"x8",  "x9",  "x10",
+		"x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",
+		"x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30",
+	};
+	u64 pstate = get(vcpu, CORE_REG(regs.pstate));
+
+	*to = (struct registers){ .pc = get(vcpu, CORE_REG(regs.pc)) };
+	registers_add(to, "pc", to->pc);
+	registers_add(to, "pstate", pstate);
+	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
+		registers_add(to, names[n], get(vcpu, REG_X(n)));
+	to->sp = get(vcpu,
+		     (pstate & PSR_MODE_MASK) == MODE_EL0 ? CORE_REG(regs.sp) : CORE_REG(sp_el1));
+	registers_add(to, "sp", to->sp);
+	registers_add(to, "elr_el1", get(vcpu, CORE_REG(elr_el1)));
+	registers_add(to, "esr_el1", get(vcpu, REG_ESR_EL1));
+	registers_add(to, "far_el1", get(vcpu, REG_FAR_EL1));
+	registers_add(to, "sctlr_el1", get(vcpu, REG_SCTLR_EL1));
+	registers_add(to, "ttbr0_el1", get(vcpu, REG_TTBR0_EL1));
+	registers_add(to, "ttbr1_el1", get(vcpu, REG_TTBR1_EL1));
+	to->frame = get(vcpu, REG_X(29));
+	to->link = get(vcpu, REG_X(30));
+	to->anchor = get(vcpu, REG_VBAR_EL1);
+	return 0;
+}
+
+int arch_vcpu_translate(const struct vcpu *vcpu, u64 address, gpa_t *gpa)
+{
+	const struct walk walk = {
+		.tcr = get(vcpu, REG_TCR_EL1),
+		.ttbr0 = get(vcpu, REG_TTBR0_EL1),
+		.ttbr1 = get(vcpu, REG_TTBR1_EL1),
+		.enabled = get(vcpu, REG_SCTLR_EL1) & SCTLR_M,
+	};
+
+	return walk_translate(&walk, vcpu->vm->memory, address, gpa);
+}
+
+int arch_vcpu_nmi(const struct vcpu *vcpu)
+{
+	return -EOPNOTSUPP;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "symbols.h"
+#include "util/range.h"
+
+/* A function is no larger: what is further from a symbol is not that one's. */
+#define FUNCTION_MAX 0x10000
+
+struct symbol {
+	u64 address;
+	char *name; /* owned */
+};
+
+struct symbols {
+	struct symbol *list; /* owned, by address */
+	size_t count;
+};
+
+static int add(struct symbols *symbols, u64 address, const char *name, size_t len)
+{
+	/* A power of two is full: twice as many. */
+	if (!(symbols->count & (symbols->count - 1))) {
+		size_t room = symbols->count ? 2 * symbols->count : 1;
+		struct symbol *more = realloc(symbols->list, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		symbols->list = more;
+	}
+	symbols->list[symbols->count].address = address;
+	symbols->list[symbols->count].name = strndup(name, len);
+	return symbols->list[symbols->count++].name ? 0 : -ENOMEM;
+}
+
+/* ---- System.map: "ffffffff81000000 T _text" ---- */
+
+static int read_line(struct symbols *symbols, const char *line, const char *end)
+{
+	char *after;
+	u64 address;
+
+	errno = 0;
+	address = strtoull(line, &after, 16);
+	if (errno || after == line || after + 3 >= end || after[0] != ' ' || after[2] != ' ')
+		return -EINVAL;
+	if (!strchr("tTwW", after[1]))
+		return 0;
+	return add(symbols, address, after + 3, end - after - 3);
+}
+
+/* @text ends with a zero. */
+static int read_map(struct symbols *symbols, const char *text)
+{
+	int ret = 0;
+
+	while (*text && !ret) {
+		const char *end = strchrnul(text, '\n');
+
+		ret = read_line(symbols, text, end);
+		text = *end ? end + 1 : end;
+	}
+	return ret;
+}
+
+/* ---- ELF ---- */
+
+static const Elf64_Shdr *section(const u8 *file, size_t size, unsigned n)
+{
+	const Elf64_Ehdr *head = (const void *)file;
+	u64 at = head->e_shoff + (u64)n * sizeof(Elf64_Shdr);
+
+	if (n >= head->e_shnum || head->e_shentsize != sizeof(Elf64_Shdr) || head->e_shoff > size ||
+	    at + sizeof(Elf64_Shdr) > size || at % 8)
+		return NULL;
+	return (const void *)(file + at);
+}
+
+static bool is_inside(const Elf64_Shdr *at, size_t size)
+{
+	return at && at->sh_offset <= size && at->sh_size <= size - at->sh_offset;
+}
+
+static int read_table(struct symbols *symbols, const u8 *file, size_t size, const Elf64_Shdr *table)
+{
+	const Elf64_Shdr *strings = section(file, size, table->sh_link);
+	int ret = 0;
+
+	if (!is_inside(table, size) || !is_inside(strings, size) || table->sh_offset % 8)
+		return -EINVAL;
+	for (u64 n = 0; n < table->sh_size / sizeof(Elf64_Sym) && !ret; n++) {
+		const Elf64_Sym *symbol = (const void *)(file + table->sh_offset);
+		const char *name;
+
+		symbol += n;
+		if (ELF64_ST_TYPE(symbol->st_info) == STT_SECTION || !symbol->st_value ||
+		    symbol->st_name >= strings->sh_size)
+			continue;
+		name = (const char *)file + strings->sh_offset + symbol->st_name;
+		ret = add(symbols, symbol->st_value, name,
+			  strnlen(name, strings->sh_size - symbol->st_name));
+	}
+	return ret;
+}
+
+static int read_elf(struct symbols *symbols, const u8 *file, size_t size)
+{
+	const Elf64_Ehdr *head = (const void *)file;
+
+	if (size < sizeof(*head) || head->e_ident[EI_CLASS] != ELFCLASS64)
+		return -EINVAL;
+	for (unsigned n = 0; n < head->e_shnum; n++) {
+		const Elf64_Shdr *at = section(file, size, n);
+
+		if (at && at->sh_type == SHT_SYMTAB)
+			return read_table(symbols, file, size, at);
+	}
+	return -ENOENT;
+}
+
+/* ---- both ---- */
+
+static int by_address(const void *a, const void *b)
+{
+	const struct symbol *left = a, *right = b;
+
+	return left->address < right->address ? -1 : left->address > right->address;
+}
+
+/* The whole file, with a zero behind it. NULL: errno. */
+static u8 *read_file(const char *path, size_t *size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	u8 *data = NULL;
+
+	*size = 0;
+	if (fd < 0)
+		return NULL;
+	if (!fstat(fd, &st) && st.st_size < INT32_MAX)
+		data = calloc(1, st.st_size + 1);
+	while (data && *size < (size_t)st.st_size) {
+		ssize_t got = read(fd, data + *size, st.st_size - *size);
+
+		if (got <= 0)
+			break;
+		*size += got;
+	}
+	close(fd);
+	return data;
+}
+
+static int fill(struct symbols *symbols, const char *path, struct error *err)
+{
+	size_t size;
+	u8 *data = read_file(path, &size);
+	int ret;
+
+	if (!data)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (size >= SELFMAG && !memcmp(data, ELFMAG, SELFMAG))
+		ret = read_elf(symbols, data, size);
+	else
+		ret = read_map(symbols, (const char *)data);
+	free(data);
+	if (!ret && !symbols->count)
+		ret = -ENOENT;
+	if (ret == -ENOENT)
+		return error_set(err, ret, "%s: it has no symbols", path);
+	if (ret)
+		return error_set(err, ret, "%s: neither a System.map nor an ELF file", path);
+	qsort(symbols->list, symbols->count, sizeof(symbols->list[0]), by_address);
+	return 0;
+}
+
+int symbols_open(struct symbols **out, const char *path, struct error *err)
+{
+	struct symbols *symbols = calloc(1, sizeof(*symbols));
+	int ret = symbols ? fill(symbols, path, err) : error_set(err, -ENOMEM, "out of memory");
+
+	if (ret) {
+		symbols_close(symbols);
+		return ret;
+	}
+	*out = symbols;
+	return 0;
+}
+
+void symbols_close(struct symbols *symbols)
+{
+	if (!symbols)
+		return;
+	for (size_t i = 0; i < symbols->count; i++)
+		free(symbols->list[i].name);
+	free(symbols->list);
+	free(symbols);
+}
+
+u64 symbols_address(const struct symbols *symbols, const char *name)
+{
+	for (size_t i = 0; i < symbols->count; i++) {
+		if (!strcmp(symbols->list[i].name, name))
+			return symbols->list[i].address;
+	}
+	return 0;
+}
+
+const char *symbols_name(const struct symbols *symbols, u64 address, u64 *offset)
+{
+	size_t low = 0, high = symbols->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (symbols->list[middle].address <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || address - symbols->list[low - 1].address >= FUNCTION_MAX)
+		return NULL;
+	*offset = address - symbols->list[low - 1].address;
+	return symbols->list[low - 1].name;
+}
