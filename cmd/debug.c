@@ -6,8 +6,8 @@
 
 #include "cmd.h"
 #include "control.h"
-#include "symbols.h"
 #include "util/log.h"
+#include "util/symbols.h"
 
 static u64 hex_of(const json_t *json)
 {

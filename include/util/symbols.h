@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A kernel's symbols, from its System.map or from the table of an ELF vmlinux. */
-#ifndef CMD_SYMBOLS_H
-#define CMD_SYMBOLS_H
+#ifndef UTIL_SYMBOLS_H
+#define UTIL_SYMBOLS_H
 
 #include "util/error.h"
 #include "util/types.h"

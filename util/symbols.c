@@ -9,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "symbols.h"
-#include "util/range.h"
+#include "util/symbols.h"
 
 /* A function is no larger: what is further from a symbol is not that one's. */
 #define FUNCTION_MAX 0x10000
