@@ -74,6 +74,22 @@ static void run_loop(void)
 		;
 }
 
+/* Its file is there a moment before it is served. */
+static void wait_for_socket(void)
+{
+	char byte;
+	int fd;
+
+	while ((fd = control_connect(NAME, NULL)) < 0)
+		loop_poll(bench.loop, 10);
+	assert_int_equal(send(fd, "{}\n", 3, 0), 3);
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) < 0)
+		loop_poll(bench.loop, 10);
+	close(fd);
+	while (loop_poll(bench.loop, 0))
+		;
+}
+
 static int setup(void **state)
 {
 	memset(&bench, 0, sizeof(bench));
@@ -85,9 +101,7 @@ static int setup(void **state)
 	assert_int_equal(loop_create(&bench.loop, &bench.lock), 0);
 	assert_int_equal(control_create(&bench.control, bench.loop, NAME, false), 0);
 	control_add(bench.control, commands, NULL);
-	for (unsigned i = 0; i < 1000 && access(bench.socket, F_OK); i++)
-		loop_poll(bench.loop, 10);
-	run_loop();
+	wait_for_socket();
 	return 0;
 }
 
