@@ -182,7 +182,7 @@ static int say_unknown_item(const struct option_spec *items, const struct label 
 			    const char *name, struct error *err)
 {
 	const char *names[ITEMS_MAX + 1] = { NULL };
-	char text[300];
+	char text[800];
 	const char *near;
 	unsigned count = 0;
 

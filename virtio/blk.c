@@ -19,55 +19,139 @@ static struct blk *blk_of(const struct virtio_device *device)
 
 static enum virtio_step blk_step(struct virtio_device *device, unsigned index)
 {
-	return blk_serve(blk_of(device)) ? VIRTIO_DONE : VIRTIO_IDLE;
+	return blk_serve(blk_of(device), index) ? VIRTIO_DONE : VIRTIO_IDLE;
 }
 
 static void blk_kick(struct virtio_device *device, unsigned index)
 {
+	struct blk *blk = blk_of(device);
+
+	blk_go_on(blk);
 	virtio_device_serve(device, index, BLK_QUEUE_SIZE, blk_step);
-	disk_flush_queue(blk_of(device)->disk);
+	blk->queues[index].answered = false;
+	disk_flush_queue(blk->disk);
+}
+
+static void blk_queue_reset(struct virtio_device *device, unsigned index)
+{
+	struct blk *blk = blk_of(device);
+	struct blk_queue *queue = &blk->queues[index];
+
+	queue->draining = queue->in_flight;
+	queue->answered = false;
+	blk_forget(blk, index);
 }
 
 static void blk_reset(struct virtio_device *device)
 {
 	struct blk *blk = blk_of(device);
 
-	blk->draining = blk->in_flight;
+	for (unsigned i = 0; i < device->queue_count; i++)
+		blk_queue_reset(device, i);
+	blk->write_through = blk->start_write_through;
 }
 
 static bool blk_settled(const struct virtio_device *device)
 {
-	return !blk_of(device)->draining;
+	const struct blk *blk = blk_of(device);
+	bool draining = blk->flushing;
+
+	for (unsigned i = 0; i < device->queue_count; i++)
+		draining |= blk->queues[i].draining;
+	return !draining;
 }
 
 static bool blk_idle(const struct virtio_device *device)
 {
-	return !blk_of(device)->in_flight;
+	const struct blk *blk = blk_of(device);
+	unsigned in_flight = blk->flushing;
+
+	for (unsigned i = 0; i < device->queue_count; i++)
+		in_flight += blk->queues[i].in_flight;
+	return !in_flight;
 }
 
-static void blk_queue_reset(struct virtio_device *device, unsigned index)
+/* ---- configuration ---- */
+
+/*
+ * "Device Initialization": without FLUSH there is no cache to be told of. It is asked for when the
+ * driver reads it, which it may from FEATURES_OK on.
+ */
+static bool is_write_back(const struct blk *blk)
 {
-	blk_reset(device);
+	return !blk->write_through && virtio_has_feature(&blk->device, VIRTIO_BLK_F_FLUSH);
 }
 
 static void blk_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
 {
-	const struct disk_info *info = &blk_of(device)->info;
+	const struct blk *blk = blk_of(device);
+	const struct disk_info *info = &blk->info;
 	struct virtio_blk_config config = {
 		.capacity = cpu_to_virtio64(info->size / DISK_SECTOR),
 		.seg_max = cpu_to_virtio32(BLK_SEG_MAX),
 		.blk_size = cpu_to_virtio32(info->block_size),
+		.wce = is_write_back(blk),
+		.num_queues = cpu_to_virtio16(device->queue_count),
 	};
 
 	if (device->features >> VIRTIO_BLK_F_DISCARD & 1) {
 		config.max_discard_sectors = cpu_to_virtio32(BLK_RANGE_SECTORS);
 		config.max_discard_seg = cpu_to_virtio32(1);
 		config.discard_sector_alignment = cpu_to_virtio32(info->block_size / DISK_SECTOR);
+	}
+	if (device->features >> VIRTIO_BLK_F_WRITE_ZEROES & 1) {
 		config.max_write_zeroes_sectors = cpu_to_virtio32(BLK_RANGE_SECTORS);
 		config.max_write_zeroes_seg = cpu_to_virtio32(1);
-		config.write_zeroes_may_unmap = 1;
+		config.write_zeroes_may_unmap = !blk->ignore_discard;
 	}
 	memcpy(data, (const char *)&config + offset, len);
+}
+
+static void blk_flushed(struct disk_request *request, int result)
+{
+	container_of(request, struct blk, flush)->flushing = false;
+}
+
+/*
+ * "Driver Requirements: Device Operation": a driver that has write-through flushes no more, and
+ * relies on what it wrote before. So that goes to stable storage, and the driver waits for it.
+ */
+static void make_write_through(struct blk *blk)
+{
+	if (blk->write_through)
+		return;
+	blk->write_through = true;
+	if (blk->flushing || blk->info.read_only)
+		return;
+	blk->flushing = true;
+	blk->flush = (struct disk_request){ .op = DISK_FLUSH, .done = blk_flushed };
+	disk_submit(blk->disk, &blk->flush);
+	disk_flush_queue(blk->disk);
+}
+
+static void blk_config_write(struct virtio_device *device, u32 offset, const void *data, u32 len)
+{
+	const u32 at = offsetof(struct virtio_blk_config, wce);
+	struct blk *blk = blk_of(device);
+
+	if (!virtio_has_feature(device, VIRTIO_BLK_F_CONFIG_WCE) || offset > at ||
+	    at >= offset + len)
+		return;
+	if (((const u8 *)data)[at - offset] && virtio_has_feature(device, VIRTIO_BLK_F_FLUSH))
+		blk->write_through = false;
+	else
+		make_write_through(blk);
+}
+
+/* ---- life ---- */
+
+static void blk_free(struct blk *blk)
+{
+	blk_wait_destroy(blk);
+	disk_close(blk->disk);
+	if (blk->requests)
+		blk_requests_destroy(blk);
+	free(blk);
 }
 
 static void blk_destroy(struct virtio_device *device)
@@ -79,9 +163,7 @@ static void blk_destroy(struct virtio_device *device)
 		log_warning("%s: the host does not finish its I/O", blk->name);
 		return;
 	}
-	disk_close(blk->disk);
-	blk_requests_destroy(blk);
-	free(blk);
+	blk_free(blk);
 }
 
 static const struct virtio_device_ops blk_ops = {
@@ -91,63 +173,97 @@ static const struct virtio_device_ops blk_ops = {
 	.kick = blk_kick,
 	.queue_reset = blk_queue_reset,
 	.config_read = blk_config_read,
+	.config_write = blk_config_write,
 	.destroy = blk_destroy,
 };
 
-static u64 blk_features(const struct disk_info *info)
+static u64 blk_features(const struct blk *blk)
 {
 	u64 features = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
-		       1ULL << VIRTIO_BLK_F_FLUSH;
+		       1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_BLK_F_CONFIG_WCE;
 
-	if (info->read_only)
-		features |= 1ULL << VIRTIO_BLK_F_RO;
-	else if (info->can_discard)
-		features |= 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	if (blk->device.queue_count > 1)
+		features |= 1ULL << VIRTIO_BLK_F_MQ;
+	if (blk->info.read_only)
+		return features | 1ULL << VIRTIO_BLK_F_RO;
+	if (blk->info.can_discard)
+		features |= 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+	if (blk->info.can_discard && !blk->ignore_discard)
+		features |= 1ULL << VIRTIO_BLK_F_DISCARD;
 	return features;
 }
 
 /* One decision for all requests that the disk has answered together. */
 static void blk_disk_settled(void *context)
 {
-	virtio_device_interrupt(&((struct blk *)context)->device, 0);
+	blk_go_on(context);
 }
 
-int virtio_blk_create(struct virtio_device **device, struct disk *disk, unsigned number,
-		      struct loop *loop, struct dma_space *space)
+static void take_serial(struct blk *blk, const char *serial)
 {
-	struct blk *blk = calloc(1, sizeof(*blk));
-	int ret = blk ? blk_requests_create(blk) : -ENOMEM;
+	if (serial)
+		memcpy(blk->serial, serial, MIN(strlen(serial), sizeof(blk->serial)));
+	else
+		disk_get_id(blk->disk, blk->serial);
+}
 
-	if (!ret) {
-		ret = disk_start(disk, loop, blk_disk_settled, blk);
-		if (ret)
-			blk_requests_destroy(blk);
-	}
-	if (ret) {
-		disk_close(disk);
-		free(blk);
-		return ret;
-	}
-	blk->disk = disk;
-	disk_get_info(disk, &blk->info);
-	snprintf(blk->name, sizeof(blk->name), "virtio-blk %u", number);
-	virtq_init(&blk->queue, BLK_QUEUE_SIZE);
+/* What it is before it meets its disk. */
+static void take_options(struct blk *blk, const struct virtio_blk_options *options)
+{
+	disk_get_info(blk->disk, &blk->info);
+	take_serial(blk, options->serial);
+	snprintf(blk->name, sizeof(blk->name), "virtio-blk %u", options->number);
+	blk->write_through = blk->start_write_through = options->write_through;
+	blk->ignore_discard = options->ignore_discard;
+	blk->wait.vm = options->vm;
+	blk->wait.policy[false] = options->on_read_error;
+	blk->wait.policy[true] = options->on_write_error;
 	blk->device = (struct virtio_device){
 		.ops = &blk_ops,
 		.name = blk->name,
 		.id = VIRTIO_ID_BLOCK,
-		.features = blk_features(&blk->info),
 		.config_size = sizeof(struct virtio_blk_config),
-		.queue_count = 1,
-		.queues = &blk->queue,
-		.space = space,
+		.queue_count = MAX(options->queues, 1u),
+		.queues = blk->virtqs,
 	};
+	blk->device.features = blk_features(blk);
+	for (unsigned i = 0; i < blk->device.queue_count; i++)
+		virtq_init(&blk->virtqs[i], BLK_QUEUE_SIZE);
+}
+
+int virtio_blk_create(struct virtio_device **device, struct disk *disk,
+		      const struct virtio_blk_options *options, struct loop *loop,
+		      struct dma_space *space)
+{
+	static const struct virtio_blk_options usual;
+	struct blk *blk = calloc(1, sizeof(*blk));
+	int ret;
+
+	if (!blk) {
+		disk_close(disk);
+		return -ENOMEM;
+	}
+	options = options ? options : &usual;
+	blk->disk = disk;
+	blk->wait.loop = loop;
+	take_options(blk, options);
+	blk->device.space = space;
+	ret = blk_requests_create(blk);
+	if (!ret)
+		ret = blk_wait_create(blk, options->limits);
+	if (!ret)
+		ret = disk_start(disk, loop, blk_disk_settled, blk);
+	if (ret) {
+		blk_free(blk);
+		return ret;
+	}
 	*device = &blk->device;
 	return 0;
 }
 
 void virtio_blk_count(const struct virtio_device *device, struct counters *counters)
 {
+	const struct blk_wait *wait = &blk_of(device)->wait;
 	const struct blk_counters *counted = &blk_of(device)->counters;
 
 	counters_begin(counters, device->name);
@@ -159,4 +275,8 @@ void virtio_blk_count(const struct virtio_device *device, struct counters *count
 	counters_number(counters, "discards", counted->discards);
 	counters_number(counters, "write_zeroes", counted->zeroes);
 	counters_number(counters, "errors", counted->errors);
+	if (wait->limiter.any)
+		counters_number(counters, "waited_for_a_limit", wait->limits);
+	if (wait->policy[false] || wait->policy[true])
+		counters_number(counters, "pauses_for_the_host", wait->stops);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* virtio-blk on the command line; and a folder in a disk's place, which is the guest's root. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,16 +8,24 @@
 
 #include "disk/disk.h"
 #include "share.h"
+#include "util/parse.h"
 #include "virtio/blk.h"
 #include "virtio/place.h"
 #include "vmm/vm.h"
 
+/* An image, AIO, a worker; and for each queue an eventfd and one of its vector. */
+#define FDS_DISK  10
+#define FDS_QUEUE 2
+#define FDS_TIMER 1
+
 struct blk_state {
 	const char *path;
 	struct disk_options options;
-	struct disk *disk;	      /* until the device owns it */
-	struct virtio_device *device; /* the VM's; NULL: not made yet */
-	struct share root;	      /* if it is a folder: its options, and the rest then */
+	struct virtio_blk_options device_options;
+	const char *limits[VIRTIO_BLK_LIMITS]; /* RATE[:BURST]; NULL: none */
+	struct disk *disk;		       /* until the device owns it */
+	struct virtio_device *device;	       /* the VM's; NULL: not made yet */
+	struct share root; /* if it is a folder: its options, and the rest then */
 };
 
 /* ---- a folder: as kvmtool has it ---- */
@@ -49,8 +58,33 @@ static const char *blk_class_words(const void *arg)
 static unsigned blk_class_fds(const void *arg)
 {
 	const struct blk_state *state = arg;
+	unsigned fds = FDS_DISK + FDS_QUEUE * state->device_options.queues;
 
-	return is_folder(state) ? share_fds(&state->root) : 0;
+	if (is_folder(state))
+		return share_fds(&state->root);
+	if (state->device_options.on_read_error || state->device_options.on_write_error)
+		fds += FDS_TIMER;
+	for (unsigned i = 0; i < VIRTIO_BLK_LIMITS; i++) {
+		if (state->limits[i])
+			return fds + FDS_TIMER;
+	}
+	return fds;
+}
+
+static const struct option_spec blk_options[];
+
+/* Whether an option was given that only a file can have. */
+static bool has_file_options(const struct blk_state *state)
+{
+	struct blk_state plain;
+
+	memset(&plain, 0, sizeof(plain));
+	option_preset(blk_options, &plain);
+	plain.options.read_only = state->options.read_only;
+	return memcmp(&plain.options, &state->options, sizeof(plain.options)) ||
+	       memcmp(&plain.device_options, &state->device_options,
+		      sizeof(plain.device_options)) ||
+	       memcmp(plain.limits, state->limits, sizeof(plain.limits));
 }
 
 static int prepare_root(struct blk_state *state, struct device_plan *plan, struct error *err)
@@ -60,9 +94,10 @@ static int prepare_root(struct blk_state *state, struct device_plan *plan, struc
 	if (plan->root_taken)
 		return error_set(err, -EINVAL, "--disk %s: one folder alone can be the root",
 				 state->path);
-	if (options->direct || options->share || options->format != DISK_FORMAT_GUESS)
+	if (has_file_options(state))
 		return error_set(err, -EINVAL,
-				 "--disk %s: a folder: direct, share and format are for files",
+				 "--disk %s: a folder: direct, share and format are for files, as "
+				 "is all but ro, fs and map",
 				 state->path);
 	plan->root_taken = true;
 	state->root.path = state->path;
@@ -74,6 +109,95 @@ static int prepare_root(struct blk_state *state, struct device_plan *plan, struc
 }
 
 /* ---- a disk ---- */
+
+static const char *const limit_names[] = {
+	[VIRTIO_BLK_BPS] = "bps",	  [VIRTIO_BLK_BPS_RD] = "bps_rd",
+	[VIRTIO_BLK_BPS_WR] = "bps_wr",	  [VIRTIO_BLK_IOPS] = "iops",
+	[VIRTIO_BLK_IOPS_RD] = "iops_rd", [VIRTIO_BLK_IOPS_WR] = "iops_wr",
+};
+
+/* A sector or a request a second is the least, and a GiB a nanosecond more than there is. */
+#define MAX_RATE (1ull << 60)
+
+static int parse_amount(const char *text, bool is_bytes, u64 *amount)
+{
+	int ret = is_bytes ? parse_size(text, 1, amount) : parse_u64(text, MAX_RATE, amount);
+
+	if (!ret && (*amount < (is_bytes ? DISK_SECTOR : 1) || *amount > MAX_RATE))
+		return -ERANGE;
+	return ret;
+}
+
+/* "RATE" or "RATE:BURST". */
+static int parse_rate(const char *text, bool is_bytes, struct virtio_blk_rate *rate)
+{
+	size_t len = strcspn(text, ":");
+	char first[32];
+	int ret;
+
+	if (len >= sizeof(first))
+		return -EINVAL;
+	memcpy(first, text, len);
+	first[len] = '\0';
+	ret = parse_amount(first, is_bytes, &rate->rate);
+	if (!ret && text[len])
+		ret = parse_amount(text + len + 1, is_bytes, &rate->burst);
+	return ret;
+}
+
+static int set_limits(struct blk_state *state, struct error *err)
+{
+	for (unsigned i = 0; i < VIRTIO_BLK_LIMITS; i++) {
+		bool is_bytes = i < VIRTIO_BLK_IOPS;
+
+		if (state->limits[i] &&
+		    parse_rate(state->limits[i], is_bytes, &state->device_options.limits[i]))
+			return error_set(err, -EINVAL,
+					 "--disk %s: %s %s: %s, and after a colon what may go at "
+					 "once: %s",
+					 state->path, limit_names[i], state->limits[i],
+					 is_bytes ? "bytes a second, at least 512"
+						  : "requests a second, at least 1",
+					 is_bytes ? "20M:100M" : "500:2000");
+	}
+	return 0;
+}
+
+/* It becomes a part of file names in the guest, as by udev's rules. */
+static int check_serial(const struct blk_state *state, struct error *err)
+{
+	const char *serial = state->device_options.serial;
+	size_t len = serial ? strlen(serial) : 1;
+
+	if (!len || len > VIRTIO_BLK_MAX_SERIAL)
+		return error_set(err, -EINVAL, "--disk %s: serial %s: from 1 to %u characters",
+				 state->path, serial, VIRTIO_BLK_MAX_SERIAL);
+	for (; serial && *serial; serial++) {
+		if (!isalnum((unsigned char)*serial) && !strchr("-_.:+", *serial))
+			return error_set(
+				err, -EINVAL,
+				"--disk %s: serial %s: letters, digits and - _ . : + alone",
+				state->path, state->device_options.serial);
+	}
+	return 0;
+}
+
+static int blk_class_set(void *arg, char *value, struct error *err)
+{
+	struct blk_state *state = arg;
+	int ret = check_serial(state, err);
+
+	if (!ret)
+		ret = set_limits(state, err);
+	if (!ret && state->device_options.ignore_discard &&
+	    state->options.detect_zeroes == DISK_ZEROES_UNMAP)
+		return error_set(
+			err, -EINVAL,
+			"--disk %s: detect-zeroes=unmap gives room back to the host, which "
+			"discard=ignore forbids: leave one of them out",
+			state->path);
+	return ret;
+}
 
 static int blk_class_prepare(void *arg, struct device_plan *plan, struct error *err)
 {
@@ -105,7 +229,9 @@ static int blk_class_create(void *arg, struct device_host *host, struct error *e
 	if (ret)
 		return ret;
 	state->disk = NULL;
-	ret = virtio_blk_create(&device, disk, host->instance, host->vm->loop, place.space);
+	state->device_options.number = host->instance;
+	state->device_options.vm = host->vm;
+	ret = virtio_blk_create(&device, disk, &state->device_options, host->vm->loop, place.space);
 	if (ret)
 		return error_set(err, ret, "cannot make %s: %s", name, strerror(-ret));
 	ret = virtio_device_put(device, &place, err);
@@ -138,6 +264,18 @@ static const char *const formats[] = {
 };
 
 static const char *const backings[] = { "folder", "any", NULL };
+
+static const char *const caches[] = { "writeback", "writethrough", NULL };
+static const char *const discards[] = { "unmap", "ignore", NULL };
+static const char *const detects[] = { "off", "on", "unmap", NULL };
+static const char *const write_policies[] = { "report", "stop", "enospc", NULL };
+static const char *const read_policies[] = { "report", "stop", NULL };
+
+#define LIMIT(name, which, help_text, ...)                                                         \
+	{                                                                                          \
+		0, name, OPTION_WORD, "RATE[:BURST]", help_text,                                   \
+			__VA_ARGS__ OPTION_FIELD(struct blk_state, limits[which])                  \
+	}
 
 static const struct option_spec blk_items[] = {
 	{ 0, "file", OPTION_FILE, "FILE", "raw or qcow2 image, block device, or folder: the root",
@@ -185,6 +323,47 @@ static const struct option_spec blk_items[] = {
 		  "or anywhere. A relative name is looked for in the folder of the image that "
 		  "has it. A chain has at most 8 files",
 	  .choices = backings, OPTION_FIELD(struct blk_state, options.backing_anywhere) },
+	{ 0, "serial", OPTION_WORD, "TEXT", "the serial number, by which the guest finds it",
+	  "The serial number, by which the guest finds it: as /dev/disk/by-id/virtio-TEXT, and in "
+	  "/sys/block/vda/serial. At most 20 letters, digits and - _ . : +. Without it one is made "
+	  "of the file's inode, as by kvmtool, or of the device's number",
+	  OPTION_FIELD(struct blk_state, device_options.serial) },
+	{ 0, "queues", OPTION_NUMBER, "N", "queues, so that several CPUs have one each", .min = 1,
+	  .max = VIRTIO_BLK_MAX_QUEUES, .preset = 1,
+	  OPTION_FIELD(struct blk_state, device_options.queues) },
+	{ 0, "cache", OPTION_CHOICE, .help = "when a write is on stable storage",
+	  .manual = "When a write is on stable storage: after the guest's next flush, or with "
+		    "writethrough when it is answered. The guest can change it "
+		    "(/sys/block/vda/queue/write_cache)",
+	  .choices = caches, OPTION_FIELD(struct blk_state, device_options.write_through) },
+	{ 0, "discard", OPTION_CHOICE, .help = "whether what the guest discards is given back",
+	  .manual = "Whether room that the guest discards is given back to the host. With ignore "
+		    "the guest is offered no discards",
+	  .choices = discards, OPTION_FIELD(struct blk_state, device_options.ignore_discard) },
+	{ 0, "detect-zeroes", OPTION_CHOICE, .help = "whether zeroes that are written take no room",
+	  .manual = "Whether a write of nothing but zeroes is made without moving them, and with "
+		    "unmap by giving the room back to the host",
+	  .choices = detects, OPTION_FIELD(struct blk_state, options.detect_zeroes) },
+	LIMIT("bps", VIRTIO_BLK_BPS, "bytes a second, read and written",
+	      "Bytes a second, read and written, such as 20M; after a colon how many may go at "
+	      "once "
+	      "after a rest, else what a tenth of a second brings. A request larger than that "
+	      "makes "
+	      "those behind it wait the longer. More than one of these limits can be given", ),
+	LIMIT("bps_rd", VIRTIO_BLK_BPS_RD, "bytes a second that are read", ),
+	LIMIT("bps_wr", VIRTIO_BLK_BPS_WR, "bytes a second that are written", ),
+	LIMIT("iops", VIRTIO_BLK_IOPS, "requests a second", ),
+	LIMIT("iops_rd", VIRTIO_BLK_IOPS_RD, "reads a second", ),
+	LIMIT("iops_wr", VIRTIO_BLK_IOPS_WR, "writes a second", ),
+	{ 0, "werror", OPTION_CHOICE, .help = "what becomes of a write that the host fails",
+	  .manual = "What becomes of a write that the host fails: the guest is told; or it is "
+		    "paused, "
+		    "and the write is tried again: by 'lkvm resume', and where the host had no "
+		    "room every second. enospc stops for lack of room alone, and reports the rest",
+	  .choices = write_policies,
+	  OPTION_FIELD(struct blk_state, device_options.on_write_error) },
+	{ 0, "rerror", OPTION_CHOICE, .help = "the same of a read", .choices = read_policies,
+	  OPTION_FIELD(struct blk_state, device_options.on_read_error) },
 	{ 0 },
 };
 
@@ -198,7 +377,7 @@ static const struct option_spec blk_options[] = {
 		    "image is a multiple of 512 bytes. A folder in the place of a file is the "
 		    "guest's root file system, and the kernel's command line says so. There can "
 		    "be one.",
-	  .items = blk_items, .many = true },
+	  .items = blk_items, .set = blk_class_set, .many = true },
 	{ 0 },
 };
 

@@ -62,14 +62,30 @@ static void answer(struct blk_request *request, u8 status)
 
 	*request->status = status;
 	count(&blk->counters, request, status);
-	virtio_device_push(&blk->device, 0, &request->chain,
+	virtio_device_push(&blk->device, request->queue, &request->chain,
 			   written_len(&request->chain, data, status));
+	blk->queues[request->queue].answered = true;
 }
 
-static void free_request(struct blk_request *request)
+void blk_interrupt(struct blk *blk)
 {
-	request->next = request->blk->free;
-	request->blk->free = request;
+	for (unsigned i = 0; i < blk->device.queue_count; i++) {
+		if (!blk->queues[i].answered)
+			continue;
+		blk->queues[i].answered = false;
+		virtio_device_interrupt(&blk->device, i);
+	}
+}
+
+void blk_free_request(struct blk_request *request)
+{
+	struct blk *blk = request->blk;
+
+	if (request->again)
+		blk_tried(blk);
+	request->again = false;
+	request->next = blk->free;
+	blk->free = request;
 }
 
 /* ---- on the disk ---- */
@@ -97,6 +113,15 @@ static int map_piece(struct blk_request *request)
 	return 0;
 }
 
+/*
+ * "Device Operation": without FLUSH a driver takes the disk for write-through, and with CONFIG_WCE
+ * it decides.
+ */
+static bool is_write_through(const struct blk *blk)
+{
+	return blk->write_through || !virtio_has_feature(&blk->device, VIRTIO_BLK_F_FLUSH);
+}
+
 /* What comes after a part that went well: 1 if there is more and the disk has it. */
 static int go_on(struct blk_request *request)
 {
@@ -115,9 +140,7 @@ static int go_on(struct blk_request *request)
 			return 1;
 		}
 	}
-	/* A driver without FLUSH takes the disk for write-through: make it so. */
-	if ((op == DISK_WRITE || op == DISK_WRITE_ZEROES) &&
-	    !virtio_has_feature(&blk->device, VIRTIO_BLK_F_FLUSH)) {
+	if ((op == DISK_WRITE || op == DISK_WRITE_ZEROES) && is_write_through(blk)) {
 		request->disk.op = DISK_FLUSH;
 		disk_submit(blk->disk, &request->disk);
 		return 1;
@@ -129,30 +152,40 @@ static void disk_done(struct disk_request *disk, int result)
 {
 	struct blk_request *request = container_of(disk, struct blk_request, disk);
 	struct blk *blk = request->blk;
+	struct blk_queue *queue = &blk->queues[request->queue];
+	int failed = result;
+	bool stops = false;
 
-	if (!blk->draining && !virtio_device_is_inert(&blk->device)) {
+	if (!queue->draining && !virtio_device_is_inert(&blk->device)) {
+		stops = failed && blk_may_stop(request, failed);
 		if (!result)
 			result = go_on(request);
 		if (result > 0)
 			return;
 		/* The interrupt comes when the disk has settled. */
-		answer(request, result ? status_of(result) : VIRTIO_BLK_S_OK);
+		if (!stops)
+			answer(request, result ? status_of(result) : VIRTIO_BLK_S_OK);
 	}
-	if (!--blk->in_flight)
-		blk->draining = false;
-	/* Last: it may let a parked UNMAP of the IOMMU go on. */
+	if (!--queue->in_flight)
+		queue->draining = false;
+	/* Last of what touches the guest: it may let a parked UNMAP of the IOMMU go on. */
 	dma_drop(blk->device.space, &request->hold);
-	free_request(request);
+	if (stops)
+		blk_stop(request, failed);
+	else
+		blk_free_request(request);
 }
 
 static void submit(struct blk_request *request, enum disk_op op)
 {
 	request->disk.op = op;
 	request->disk.done = disk_done;
+	/* The user knows. */
+	request->disk.quiet = request->again;
 	request->hold.segments = request->chain.segments;
 	request->hold.count = virtq_chain_segments(&request->chain);
 	dma_hold(request->blk->device.space, &request->hold);
-	request->blk->in_flight++;
+	request->blk->queues[request->queue].in_flight++;
 	disk_submit(request->blk->disk, &request->disk);
 }
 
@@ -162,9 +195,10 @@ static bool is_large(const struct virtq_chain *chain)
 	return chain->readable_len + chain->writable_len > BLK_PIECE;
 }
 
-/* ---- what the driver asks for: a status to answer now, or SUBMITTED ---- */
+/* ---- what the driver asks for: a status to answer now, or one of these ---- */
 
 #define SUBMITTED (-1)
+#define WAITING	  (-2) /* and on a list of those that do */
 
 static bool inside(const struct blk *blk, u64 sector, u64 sectors)
 {
@@ -183,6 +217,8 @@ static int transfer(struct blk_request *request, u64 sector, u64 len, enum disk_
 		return VIRTIO_BLK_S_IOERR;
 	if (!len)
 		return VIRTIO_BLK_S_OK;
+	if (blk_is_limited(request, op == DISK_WRITE, len))
+		return WAITING;
 	request->total = len;
 	request->disk.offset = sector * DISK_SECTOR;
 	if (is_large(&request->chain) && map_piece(request))
@@ -212,23 +248,26 @@ static int clear_range(struct blk_request *request, enum disk_op op, unsigned fe
 		return VIRTIO_BLK_S_IOERR;
 	if (!sectors)
 		return VIRTIO_BLK_S_OK;
+	/* Where the host has no holes, zeroes are written like any other bytes. */
+	if (blk_is_limited(request, true, op == DISK_WRITE_ZEROES ? sectors * DISK_SECTOR : 0))
+		return WAITING;
 	request->disk.offset = sector * DISK_SECTOR;
 	request->disk.len = sectors * DISK_SECTOR;
-	request->disk.may_unmap = le32_to_cpu(range.flags) & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+	request->disk.may_unmap = !blk->ignore_discard &&
+				  le32_to_cpu(range.flags) & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
 	submit(request, op);
 	return SUBMITTED;
 }
 
 static int get_id(struct blk_request *request)
 {
-	char id[VIRTIO_BLK_ID_BYTES] = "";
+	const struct blk *blk = request->blk;
 
-	if (request->chain.writable_len - 1 < sizeof(id))
+	if (request->chain.writable_len - 1 < sizeof(blk->serial))
 		return VIRTIO_BLK_S_IOERR;
-	disk_get_id(request->blk->disk, id);
-	if (virtq_chain_write(&request->chain, 0, id, sizeof(id)) < 0)
+	if (virtq_chain_write(&request->chain, 0, blk->serial, sizeof(blk->serial)) < 0)
 		return VIRTIO_BLK_S_IOERR;
-	request->moved = sizeof(id);
+	request->moved = sizeof(blk->serial);
 	return VIRTIO_BLK_S_OK;
 }
 
@@ -350,11 +389,16 @@ static int lay_out_large(struct blk_request *request, struct virtio_blk_outhdr *
 	return 0;
 }
 
-static void serve(struct blk_request *request)
+void blk_serve_request(struct blk_request *request)
 {
 	struct virtio_blk_outhdr header;
 	int ret = -EINVAL;
 
+	/* It has waited, and the device broke meanwhile. */
+	if (virtio_device_is_inert(&request->blk->device)) {
+		blk_free_request(request);
+		return;
+	}
 	request->status = NULL;
 	request->type = UINT32_MAX;
 	request->moved = request->total = 0;
@@ -366,38 +410,45 @@ static void serve(struct blk_request *request)
 	if (!request->status) {
 		virtio_device_broken(&request->blk->device,
 				     "a request without a place for its status");
-		free_request(request);
+		blk_free_request(request);
 		return;
 	}
 	ret = ret ? VIRTIO_BLK_S_IOERR : begin(request, &header);
-	if (ret == SUBMITTED)
+	if (ret == SUBMITTED || ret == WAITING)
 		return;
 	answer(request, ret);
-	free_request(request);
+	blk_free_request(request);
 }
 
 /* ---- the requests ---- */
 
 /* One more than can be out: the ring says when a driver has more out than it may. */
-#define REQUESTS      (BLK_QUEUE_SIZE + 1)
-#define REQUESTS_SIZE (REQUESTS * sizeof(struct blk_request))
+static unsigned request_count(const struct blk *blk)
+{
+	return blk->device.queue_count * BLK_QUEUE_SIZE + 1;
+}
+
+static size_t requests_size(const struct blk *blk)
+{
+	return request_count(blk) * sizeof(struct blk_request);
+}
 
 int blk_requests_create(struct blk *blk)
 {
-	void *memory = mmap(NULL, REQUESTS_SIZE, PROT_READ | PROT_WRITE,
+	void *memory = mmap(NULL, requests_size(blk), PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
 	/* Most of it is never touched: no pages of 2 MiB for the little that is. */
-	madvise(memory, REQUESTS_SIZE, MADV_NOHUGEPAGE);
+	madvise(memory, requests_size(blk), MADV_NOHUGEPAGE);
 	blk->requests = memory;
 	return 0;
 }
 
 void blk_requests_destroy(struct blk *blk)
 {
-	munmap(blk->requests, REQUESTS_SIZE);
+	munmap(blk->requests, requests_size(blk));
 }
 
 /* The one that was last in use, else one that never was: as little memory as can be. */
@@ -410,20 +461,24 @@ static struct blk_request *take_request(struct blk *blk)
 		return request;
 	}
 	/* A reset waits for those under way. */
-	assert(blk->used < REQUESTS);
+	assert(blk->used < request_count(blk));
 	request = &blk->requests[blk->used++];
 	request->blk = blk;
 	return request;
 }
 
-bool blk_serve(struct blk *blk)
+bool blk_serve(struct blk *blk, unsigned queue)
 {
-	struct blk_request *request = take_request(blk);
+	struct blk_request *request;
 
-	if (virtio_device_pop(&blk->device, 0, &request->chain)) {
-		serve(request);
+	if (!blk_may_take(blk))
+		return false;
+	request = take_request(blk);
+	if (virtio_device_pop(&blk->device, queue, &request->chain)) {
+		request->queue = queue;
+		blk_serve_request(request);
 		return true;
 	}
-	free_request(request);
+	blk_free_request(request);
 	return false;
 }

@@ -10,7 +10,7 @@
 #include "util/types.h"
 
 struct error {
-	char text[512]; /* no newline; "" when nothing was said */
+	char text[1024]; /* no newline; "" when nothing was said */
 };
 
 /*

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 	double begin;
 
 	must(batch && batch <= QUEUE / 3, "too many to a kick");
-	must(!virtio_blk_create(&device, open_file(), 0, vm->loop, &vm->identity.space),
+	must(!virtio_blk_create(&device, open_file(), NULL, vm->loop, &vm->identity.space),
 	     "no device");
 	wire_slot(0, &slot);
 	must(!virtio_mmio_create(vm, device, &slot, DEVICE_NO_ENDPOINT, false), "no transport");

@@ -304,7 +304,7 @@ static void put_blk(struct stage *stage)
 	struct virtio_device *device;
 	struct device_slot slot;
 
-	fuzz_check(!virtio_blk_create(&device, stage->disk, 0, stage->vm->loop,
+	fuzz_check(!virtio_blk_create(&device, stage->disk, NULL, stage->vm->loop,
 				      &stage->vm->identity.space));
 	wire_slot(SLOT_BLK, &slot);
 	fuzz_check(!virtio_mmio_create(stage->vm, device, &slot, DEVICE_NO_ENDPOINT, false));

@@ -49,13 +49,14 @@ static void bring_up(struct bench *bench, u64 features)
 static int setup_disk(void **state, bool read_only, bool can_discard)
 {
 	static struct bench bench;
+	const struct virtio_blk_options options = { .number = 3 };
 	struct device_slot slot;
 
 	memset(&bench, 0, sizeof(bench));
 	bench.vm = wire_create();
 	bench.disk = fake_disk_create(DISK_SIZE, read_only, can_discard, &bench.closed);
 	fake_disk_fill(bench.disk);
-	assert_int_equal(virtio_blk_create(&bench.device, bench.disk, 3, bench.vm->loop,
+	assert_int_equal(virtio_blk_create(&bench.device, bench.disk, &options, bench.vm->loop,
 					   &bench.vm->identity.space),
 			 0);
 	wire_slot(0, &slot);

@@ -37,7 +37,7 @@ static int setup(void **state)
 	bench.vm = wire_create();
 	bench.disk = fake_disk_create(DISK_SIZE, false, true, &bench.closed);
 	fake_disk_fill(bench.disk);
-	assert_int_equal(virtio_blk_create(&bench.device, bench.disk, 0, bench.vm->loop,
+	assert_int_equal(virtio_blk_create(&bench.device, bench.disk, NULL, bench.vm->loop,
 					   &bench.vm->identity.space),
 			 0);
 	wire_slot(0, &slot);

@@ -55,7 +55,8 @@ static int setup_as(void **state, bool buffered, bool read_only)
 	bench.vm = wire_create();
 	assert_int_equal(disk_open(&disk, bench.path, &options, &err), 0);
 	assert_int_equal(
-		virtio_blk_create(&device, disk, 0, bench.vm->loop, &bench.vm->identity.space), 0);
+		virtio_blk_create(&device, disk, NULL, bench.vm->loop, &bench.vm->identity.space),
+		0);
 	wire_slot(0, &slot);
 	assert_int_equal(virtio_mmio_create(bench.vm, device, &slot, DEVICE_NO_ENDPOINT, false), 0);
 	assert_true(wire_negotiate(bench.vm, 0, wire_features(bench.vm, 0) & WANTED));

@@ -97,7 +97,8 @@ static void add_disk(bool buffered)
 	assert_int_equal(ftruncate(bench.fd, DISK_SIZE), 0);
 	assert_int_equal(disk_open(&disk, bench.path, &options, &err), 0);
 	assert_int_equal(
-		virtio_blk_create(&device, disk, 0, bench.vm->loop, &bench.vm->identity.space), 0);
+		virtio_blk_create(&device, disk, NULL, bench.vm->loop, &bench.vm->identity.space),
+		0);
 	add(device, 0);
 }
 

@@ -62,7 +62,8 @@ static void create_devices(struct bench *bench)
 	bench->disk = fake_disk_create(DISK_SIZE, false, true, &bench->closed);
 	fake_disk_fill(bench->disk);
 	assert_int_equal(
-		virtio_blk_create(&bench->blk, bench->disk, 0, bench->vm->loop, bench->rig.a), 0);
+		virtio_blk_create(&bench->blk, bench->disk, NULL, bench->vm->loop, bench->rig.a),
+		0);
 	wire_slot(DISK_SLOT, &slot);
 	assert_int_equal(virtio_mmio_create(bench->vm, bench->blk, &slot, ENDPOINT_A, false), 0);
 	bench->echo = echo_create(bench->vm, ECHO_SLOT, DEVICE_NO_ENDPOINT, false);

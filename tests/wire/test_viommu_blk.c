@@ -48,7 +48,8 @@ static int setup(void **state)
 	assert_int_equal(write(bench->fd, bench->image, sizeof(bench->image)), 8192);
 	rig_create(&bench->rig, &config);
 	assert_int_equal(disk_open(&disk, bench->path, &options, NULL), 0);
-	assert_int_equal(virtio_blk_create(&device, disk, 0, bench->rig.vm->loop, bench->rig.a), 0);
+	assert_int_equal(virtio_blk_create(&device, disk, NULL, bench->rig.vm->loop, bench->rig.a),
+			 0);
 	wire_slot(DISK_SLOT, &slot);
 	assert_int_equal(virtio_mmio_create(bench->rig.vm, device, &slot, ENDPOINT_A, false), 0);
 	rig_start(&bench->rig, ALL_FEATURES);
