@@ -8,6 +8,7 @@
 
 #include "disk/disk.h"
 #include "share.h"
+#include "util/aside.h"
 #include "util/parse.h"
 #include "virtio/blk.h"
 #include "virtio/place.h"
@@ -199,16 +200,33 @@ static int blk_class_set(void *arg, char *value, struct error *err)
 	return ret;
 }
 
+struct opening {
+	struct blk_state *state;
+	struct error *err;
+	int ret;
+};
+
+static void open_disk(void *arg)
+{
+	struct opening *opening = arg;
+	struct blk_state *state = opening->state;
+
+	opening->ret = disk_open(&state->disk, state->path, &state->options, opening->err);
+}
+
 static int blk_class_prepare(void *arg, struct device_plan *plan, struct error *err)
 {
 	struct blk_state *state = arg;
+	struct opening opening = { state, err, -EIO };
 
 	if (is_folder(state))
 		return prepare_root(state, plan, err);
 	if (state->root.protocol || state->root.map)
 		return error_set(err, -EINVAL, "--disk %s: no folder: fs and map are for folders",
 				 state->path);
-	return disk_open(&state->disk, state->path, &state->options, err);
+	/* A device that died, or a frozen file system, may never answer: --timeout ends it then. */
+	aside_call("lkvm-open", open_disk, &opening);
+	return opening.ret;
 }
 
 static int blk_class_create(void *arg, struct device_host *host, struct error *err)
