@@ -53,7 +53,7 @@ static int load_kernel(const struct arch_image *image, void *to)
 	return ret;
 }
 
-int arch_image_load(struct arch_image *image, const struct guest_memory *memory, int initrd_fd,
+int arch_image_load(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
 		    struct error *err)
 {
 	void *kernel = memory_host(memory, image->entry, image->image_size);

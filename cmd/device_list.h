@@ -15,6 +15,7 @@
 	DEVICE(virtio_blk_class)                                                                   \
 	DEVICE(virtio_console_class)                                                               \
 	DEVICE(virtio_rng_class)                                                                   \
+	DEVICE(virtio_balloon_class)                                                               \
 	DEVICE(virtio_net_class)                                                                   \
 	DEVICE(virtio_fs_class)                                                                    \
 	DEVICE(virtio_9p_class)                                                                    \

@@ -17,6 +17,7 @@ const struct command commands[] = {
 	{ "pause", "Hold a running VM still", &pause_verb },
 	{ "resume", "Let a paused VM go on", &resume_verb },
 	{ "stop", "End a running VM", &stop_verb },
+	{ "balloon", "Ask a running guest to do without memory", &balloon_verb },
 	{ "stat", "Show what a running VM counts", &stat_verb },
 	{ "debug", "Look into a running VM's CPUs", &debug_verb },
 	{ "console", "Use a running VM's console", &console_verb },

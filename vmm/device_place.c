@@ -43,14 +43,14 @@ static int take_function(struct device_host *host, const struct device_want *wan
 	return place->pci_slot < PCI_SLOTS && place->pci_function < PCI_FUNCTIONS ? 0 : -ENOSPC;
 }
 
-static int take_slot(struct device_host *host, struct device_place *place)
+static int take_slot(struct device_host *host, bool translated, struct device_place *place)
 {
 	int ret = host->mmio_slot(host->mmio_slots, &place->slot);
 
 	if (ret)
 		return ret;
 	host->mmio_slots++;
-	if (!place->is_iommu)
+	if (translated)
 		place->endpoint = DEVICE_PLATFORM_ENDPOINT + host->platform_endpoints++;
 	return 0;
 }
@@ -58,6 +58,7 @@ static int take_slot(struct device_host *host, struct device_place *place)
 int device_place(struct device_host *host, const struct device_want *want,
 		 struct device_place *place, struct error *err)
 {
+	bool translated = !want->is_iommu && !want->physical;
 	int ret;
 
 	*place = (struct device_place){
@@ -68,10 +69,10 @@ int device_place(struct device_host *host, const struct device_want *want,
 		.space = &host->vm->identity.space,
 	};
 	ret = place->bus == DEVICE_BUS_PCI ? take_function(host, want, place)
-					   : take_slot(host, place);
+					   : take_slot(host, translated, place);
 	if (ret)
 		return error_set(err, ret, "%s: this machine has no place left for it", want->name);
-	if (!host->translator || want->is_iommu) {
+	if (!host->translator || !translated) {
 		place->endpoint = DEVICE_NO_ENDPOINT;
 		return 0;
 	}

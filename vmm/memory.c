@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "vmm/memory.h"
 
@@ -16,6 +17,8 @@ struct guest_memory {
 	u64 mapping_size;
 	char *base;
 	u64 size;
+	bool huge;  /* memory_use_huge_pages() */
+	bool small; /* memory_use_small_pages() */
 	unsigned count;
 	struct memory_slot slots[MEMORY_MAX_RANGES];
 };
@@ -83,10 +86,47 @@ void memory_destroy(struct guest_memory *memory)
 	free(memory);
 }
 
-void memory_use_huge_pages(const struct guest_memory *memory)
+void memory_use_huge_pages(struct guest_memory *memory)
 {
 	/* It is advice: a host without huge pages goes on without. */
 	madvise(memory->base, memory->size, MADV_HUGEPAGE);
+	memory->huge = true;
+}
+
+void memory_use_small_pages(struct guest_memory *memory, bool small)
+{
+	if (!memory->huge || memory->small == small)
+		return;
+	madvise(memory->base, memory->size, small ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	memory->small = small;
+}
+
+static u64 give_back(const struct memory_slot *slot, gpa_t start, gpa_t last)
+{
+	u64 page = sysconf(_SC_PAGESIZE);
+	uintptr_t from = align_up((uintptr_t)slot->host + (start - slot->range.start), page);
+	uintptr_t to = align_down((uintptr_t)slot->host + (last - slot->range.start) + 1, page);
+
+	if (from >= to || madvise((void *)from, to - from, MADV_DONTNEED))
+		return 0;
+	return to - from;
+}
+
+u64 memory_give_back(const struct guest_memory *memory, gpa_t gpa, u64 len)
+{
+	struct range range;
+	u64 total = 0;
+
+	if (!range_make(gpa, len, &range))
+		return 0;
+	for (unsigned i = 0; i < memory->count; i++) {
+		const struct range *ram = &memory->slots[i].range;
+
+		if (range_overlaps(range.start, range.last, ram->start, ram->last))
+			total += give_back(&memory->slots[i], MAX(range.start, ram->start),
+					   MIN(range.last, ram->last));
+	}
+	return total;
 }
 
 unsigned memory_count(const struct guest_memory *memory)

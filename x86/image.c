@@ -166,7 +166,7 @@ static int load_piece(int fd, u64 offset, u64 size, const struct guest_memory *m
 	return image_read(&piece, offset, host, size);
 }
 
-int arch_image_load(struct arch_image *image, const struct guest_memory *memory, int initrd_fd,
+int arch_image_load(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
 		    struct error *err)
 {
 	int ret;

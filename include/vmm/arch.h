@@ -137,7 +137,7 @@ unsigned arch_address_bits(const struct vm *vm);
 
 /* Copy kernel and initrd (from @initrd_fd, -1: none) to where they were planned. May run before
  * vm_wait_kvm(). */
-int arch_image_load(struct arch_image *image, const struct guest_memory *memory, int initrd_fd,
+int arch_image_load(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
 		    struct error *err);
 /* It is loaded: close its file. Where the guest begins is still known. */
 void arch_image_close_file(struct arch_image *image);

@@ -70,6 +70,7 @@ struct device_plan {
 	bool root_taken;	     /* a folder is the guest's root file system */
 	/* Readable: the run is to end, and claim() waits for nothing any longer; -1: never. */
 	int give_up_fd;
+	bool pinned; /* a passed device holds the guest's memory */
 };
 
 /* The machine that is being made. */
@@ -155,6 +156,7 @@ struct device_class {
 struct device_want {
 	const char *name; /* the endpoint's, for people; copied */
 	bool is_iommu;	  /* it translates, and is not translated */
+	bool physical;	  /* it uses the guest's physical addresses, whatever the IOMMU says */
 	/* PCI: the next function of the slot that was given out last, and not a slot of its own. */
 	bool same_slot;
 	/* Of a passed device: what can be translated for it, and who follows its domain. */

@@ -36,7 +36,20 @@ void memory_destroy(struct guest_memory *memory);
  * much of it: a huge page is cleared at its first touch, 0.2 ms that a tiny guest
  * would notice. Before the memory is filled.
  */
-void memory_use_huge_pages(const struct guest_memory *memory);
+void memory_use_huge_pages(struct guest_memory *memory);
+
+/*
+ * Undo that while @small, for a guest that gives single pages back: the host would fill the huge
+ * pages around them again. No effect where memory_use_huge_pages() was not called.
+ */
+void memory_use_small_pages(struct guest_memory *memory, bool small);
+
+/*
+ * Give the host back what of RAM is in [gpa, gpa + len), as far as whole pages of its own are: the
+ * guest reads zeroes there, and what it writes takes memory again. Takes about a millisecond for
+ * 32 MiB. Returns the bytes given back.
+ */
+u64 memory_give_back(const struct guest_memory *memory, gpa_t gpa, u64 len);
 
 /* How many ranges there are, and the n-th with its host address. */
 unsigned memory_count(const struct guest_memory *memory);

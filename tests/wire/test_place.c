@@ -192,6 +192,24 @@ TEST_WITH(a_pci_place_has_its_address_for_an_endpoint_id, set_up, tear_down)
 	rig_start(&rig, ALL_FEATURES);
 }
 
+TEST_WITH(a_device_of_physical_addresses_is_not_behind_the_iommu, set_up, tear_down)
+{
+	static const struct device_want want = { .name = "a", .physical = true };
+	static const enum device_bus buses[] = { DEVICE_BUS_PCI, DEVICE_BUS_MMIO };
+	struct device_place place;
+
+	host.translator = &translator;
+	host.translator_arg = &rig;
+	for (unsigned i = 0; i < ARRAY_SIZE(buses); i++) {
+		host.bus = buses[i];
+		assert_int_equal(device_place(&host, &want, &place, NULL), 0);
+		assert_int_equal(place.endpoint, DEVICE_NO_ENDPOINT);
+		assert_ptr_equal(place.space, &rig.vm->identity.space);
+	}
+	assert_int_equal(host.platform_endpoints, 2);
+	rig_start(&rig, ALL_FEATURES);
+}
+
 TEST_WITH(places_that_are_out_are_refused_with_a_line, set_up, tear_down)
 {
 	const struct device_want want = { .name = "a" };

@@ -15,10 +15,8 @@
 #include "virtio/mmio.h"
 #include "vsock_rig.h"
 
-#define RX_RINGS    0x10000
-#define TX_RINGS    0x20000
-#define EVENT_RINGS 0x30000
-#define PATIENCE    500 /* rounds of the loop, 10 ms each at most */
+#define RINGS	 0x10000
+#define PATIENCE 500 /* rounds of the loop, 10 ms each at most */
 
 static struct sockaddr_un address_of(const char *path, const char *after)
 {
@@ -48,6 +46,7 @@ void vsock_rig_device(struct vsock_rig *rig, struct vm *vm, unsigned connections
 
 	memset(rig, 0, sizeof(*rig));
 	rig->vm = vm;
+	rig->rings = RINGS;
 	strcpy(rig->folder, "/tmp/lkvm-vsock.XXXXXX");
 	assert_non_null(mkdtemp(rig->folder));
 	snprintf(rig->path, sizeof(rig->path), "%s/v", rig->folder);
@@ -60,9 +59,9 @@ void vsock_rig_device(struct vsock_rig *rig, struct vm *vm, unsigned connections
 void vsock_rig_up(struct vsock_rig *rig, u64 features)
 {
 	assert_true(wire_negotiate(rig->vm, rig->slot, features));
-	wire_queue_init(&rig->rx, rig->vm, rig->slot, 0, RIG_BUFFERS, RX_RINGS);
-	wire_queue_init(&rig->tx, rig->vm, rig->slot, 1, 16, TX_RINGS);
-	wire_queue_init(&rig->event, rig->vm, rig->slot, 2, 4, EVENT_RINGS);
+	wire_queue_init(&rig->rx, rig->vm, rig->slot, 0, RIG_BUFFERS, rig->rings);
+	wire_queue_init(&rig->tx, rig->vm, rig->slot, 1, 16, rig->rings + 0x10000);
+	wire_queue_init(&rig->event, rig->vm, rig->slot, 2, 4, rig->rings + 0x20000);
 	wire_driver_ok(rig->vm, rig->slot);
 	rig->offered = 0;
 }

@@ -19,6 +19,7 @@
 struct vsock_rig {
 	struct vm *vm;
 	unsigned slot;
+	gpa_t rings; /* of the three queues, 64 KiB each */
 	struct virtio_device *device;
 	struct wire_queue rx, tx, event;
 	char folder[64], path[80];
