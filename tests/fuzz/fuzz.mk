@@ -6,7 +6,7 @@ FUZZ_CC    := clang
 FUZZ_C     := $(CPPFLAGS) -Itests/include -std=gnu11 -O1 -g -pthread -fno-strict-aliasing $(WARNINGS) \
 	      -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_LIBS  := $(filter-out -lcmocka,$(TEST_LIBS))
-FUZZ_TARGETS := store ring viommu pci vfio net vsock balloon control fuse p9 qcow2
+FUZZ_TARGETS := store ring order viommu pci vfio net vsock balloon control fuse p9 qcow2
 # Allocations fail where a target asks for it (shim.c), RAM has walls (guard.c).
 FUZZ_WRAP  := $(foreach f,malloc calloc realloc aligned_alloc mmap munmap,-Wl,--wrap=$(f))
 
@@ -32,7 +32,7 @@ $(FUZZ)/fuzz_store: $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c \
 # What stands in for disk/file_io.c is its own.
 $(FUZZ)/fuzz_qcow2: $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c) $(FUZZ_CORE)
 $(FUZZ)/fuzz_ring: $(FUZZ_COMMON) $(FUZZ_CORE)
-$(FUZZ)/fuzz_net $(FUZZ)/fuzz_vsock $(FUZZ)/fuzz_balloon $(FUZZ)/fuzz_control: $(FUZZ_COMMON) $(FUZZ_CORE)
+$(FUZZ)/fuzz_order $(FUZZ)/fuzz_net $(FUZZ)/fuzz_vsock $(FUZZ)/fuzz_balloon $(FUZZ)/fuzz_control: $(FUZZ_COMMON) $(FUZZ_CORE)
 $(FUZZ)/fuzz_viommu: $(call fuzz_objects,tests/fuzz/model.c tests/fuzz/play_check.c tests/fuzz/play_send.c) $(FUZZ_COMMON) $(FUZZ_CORE)
 FUZZ_PCI := $(call fuzz_objects,tests/fuzz/pci_judge.c tests/fuzz/pci_take.c tests/fuzz/pci_toy.c tests/wire/pci_driver.c)
 $(FUZZ)/fuzz_pci: $(FUZZ_PCI) $(FUZZ_COMMON) $(FUZZ_CORE)

@@ -128,7 +128,14 @@ static void bring_up(struct stage *stage, struct input *in)
 {
 	unsigned slot = input_below(in, SLOTS);
 	u64 offered = wire_features(stage->vm, slot);
-	u64 features = offered & ~((u64)input_u8(in) << 28 | input_u16(in));
+	u64 mask = (u64)input_u8(in) << 28, features;
+
+	mask |= input_u16(in);
+	/* Of the old ones those that are not masked, of the new ones those that are. */
+	features = offered & ~mask & ~VIRTIO_NEW_RINGS;
+	features |= offered & mask & VIRTIO_NEW_RINGS;
+	if (mask & 1u << 15)
+		features |= offered & 1ull << VIRTIO_F_NOTIFICATION_DATA;
 
 	if (!wire_negotiate(stage->vm, slot, features))
 		return;
@@ -310,6 +317,19 @@ static void put_blk(struct stage *stage)
 	fuzz_check(!virtio_mmio_create(stage->vm, device, &slot, DEVICE_NO_ENDPOINT, false));
 }
 
+static void put_echo(struct stage *stage, u8 how)
+{
+	struct device_slot slot;
+
+	stage->echo = echo_alloc(stage->vm);
+	stage->echo->device.kick_on_vcpu = how & 2;
+	if (how & 32)
+		stage->echo->device.features |= 1ull << VIRTIO_F_IN_ORDER;
+	wire_slot(SLOT_ECHO, &slot);
+	fuzz_check(!virtio_mmio_create(stage->vm, &stage->echo->device, &slot,
+				       how & 8 ? 7 : DEVICE_NO_ENDPOINT, false));
+}
+
 static void stage_create(struct stage *stage, struct input *in)
 {
 	u8 how = input_u8(in);
@@ -318,7 +338,7 @@ static void stage_create(struct stage *stage, struct input *in)
 	guard_raise(stage->vm->memory);
 	if (how & 1)
 		wire_allow_ioevents();
-	stage->echo = echo_create(stage->vm, SLOT_ECHO, how & 8 ? 7 : DEVICE_NO_ENDPOINT, how & 2);
+	put_echo(stage, how);
 	stage->echo->destroyed = &stage->echoes_gone;
 	stage->disk = fake_disk_create(64 * KIB, how & 4, how & 16, NULL);
 	stage->disk->pace = 1;

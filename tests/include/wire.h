@@ -81,7 +81,7 @@ struct wire_queue {
 	/* Of a packed ring: where the next chain begins, and where the next one comes back. */
 	u16 avail_at, used_at;
 	bool avail_wrap, used_wrap;
-	/* Chains in flight, by head (split) or buffer ID (packed, which is the first's place). */
+	/* Chains in flight, by head (split) or buffer ID (packed: no two have the same). */
 	struct wire_chain {
 		u16 count; /* descriptors in the ring */
 		u32 writable;

@@ -215,10 +215,19 @@ static u16 segment_flags(const struct wire_segment *segments, unsigned i, unsign
 	       (i + 1 < count ? VRING_DESC_F_NEXT : 0);
 }
 
-/* The buffer ID is the place of the first: no other chain in flight has it. */
+/* The place of the chain's first descriptor, unless another in flight has that for its ID. */
+static u16 take_id(struct wire_queue *queue)
+{
+	unsigned id = queue->avail_at;
+
+	while (queue->chains[id % VIRTQ_MAX_SIZE].count)
+		id++;
+	return id % VIRTQ_MAX_SIZE;
+}
+
 static u16 add_packed(struct wire_queue *queue, const struct wire_segment *segments, unsigned count)
 {
-	const u16 head = queue->avail_at;
+	const u16 head = queue->avail_at, id = take_id(queue);
 
 	for (unsigned i = 0; i < count; i++) {
 		const unsigned at = head + i;
@@ -226,11 +235,11 @@ static u16 add_packed(struct wire_queue *queue, const struct wire_segment *segme
 
 		/* "MUST NOT make the first descriptor available before all subsequent ones". */
 		write_desc(queue, queue->desc, at % queue->size, &segments[i],
-			   segment_flags(segments, i, count) | available(i ? wrap : !wrap), head);
+			   segment_flags(segments, i, count) | available(i ? wrap : !wrap), id);
 	}
-	note(queue, head, segments, count, count);
+	note(queue, id, segments, count, count);
 	publish_packed(queue, head, count);
-	return head;
+	return id;
 }
 
 u16 wire_add(struct wire_queue *queue, const struct wire_segment *segments, unsigned count)
@@ -255,7 +264,8 @@ u16 wire_add_indirect(struct wire_queue *queue, const struct wire_segment *segme
 		      gpa_t table)
 {
 	const bool packed = wire_is_packed(queue);
-	u16 head = packed ? queue->avail_at : queue->next_desc++ % queue->size;
+	const u16 at = packed ? queue->avail_at : queue->next_desc++ % queue->size;
+	const u16 head = packed ? take_id(queue) : at;
 
 	for (unsigned i = 0; i < count; i++) {
 		u16 flags = segment_flags(segments, i, count);
@@ -264,11 +274,11 @@ u16 wire_add_indirect(struct wire_queue *queue, const struct wire_segment *segme
 			flags &= VRING_DESC_F_WRITE;
 		write_desc(queue, table, i, &segments[i], flags, i + 1 < count ? i + 1 : 0);
 	}
-	wire_set_desc(queue, head, table, count * sizeof(struct vring_desc), VRING_DESC_F_INDIRECT,
+	wire_set_desc(queue, at, table, count * sizeof(struct vring_desc), VRING_DESC_F_INDIRECT,
 		      packed ? head : 0);
 	note(queue, head, segments, count, 1);
 	if (packed)
-		publish_packed(queue, head, 1);
+		publish_packed(queue, at, 1);
 	else
 		publish_split(queue, head);
 	return head;
@@ -364,6 +374,7 @@ static void pass_used(struct wire_queue *queue, u32 id)
 			queue->used_at -= queue->size;
 			queue->used_wrap = !queue->used_wrap;
 		}
+		queue->chains[id % VIRTQ_MAX_SIZE].count = 0;
 	} else if (!queue->keep_used_event) {
 		event = htole16(queue->last_used);
 		wire_write(queue->vm, queue->avail + 4 + 2 * queue->size, &event, sizeof(event));
