@@ -11,7 +11,7 @@
 #include "pci_driver.h"
 
 #define SIZE	    16
-#define RINGS(n)    (0x10000 + (n) * 0x10000)
+#define RINGS(n)    (0x10000 + (n)*0x10000)
 #define F(bit)	    (1ULL << (bit))
 #define DATA	    F(VIRTIO_F_NOTIFICATION_DATA)
 #define PACKED	    F(VIRTIO_F_RING_PACKED)
@@ -191,8 +191,9 @@ TEST_WITH(kicks_on_pci_are_as_was_agreed, setup_pci, teardown_pci)
 {
 	struct pci_bench *bench = *state;
 	static struct wire_queue second;
-	static const u64 features[] = { 0, DATA, PACKED, DATA | PACKED, CONFIG_DATA,
-					CONFIG_DATA | DATA | PACKED };
+	static const u64 features[] = { 0,	     DATA,
+					PACKED,	     DATA | PACKED,
+					CONFIG_DATA, CONFIG_DATA | DATA | PACKED };
 
 	for (unsigned i = 0; i < 2 * ARRAY_SIZE(features); i++) {
 		if (i == ARRAY_SIZE(features))
@@ -212,7 +213,7 @@ TEST_WITH(a_kick_on_pci_of_another_width_or_queue_is_none, setup_pci, teardown_p
 		u64 features;
 		u32 value;
 		unsigned len;
-	} bad[] = { { 0, 1, 4 },    { 0, 1, 1 },	{ 0, 0, 2 },	  { 0, 0x101, 2 },
+	} bad[] = { { 0, 1, 4 },    { 0, 1, 1 },    { 0, 0, 2 },	  { 0, 0x101, 2 },
 		    { DATA, 1, 2 }, { DATA, 1, 1 }, { DATA, 0x10000, 4 }, { DATA, 0xffff, 4 } };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
