@@ -74,11 +74,17 @@ int virtq_enable(struct virtq *queue, struct dma_space *space, u64 features)
 int virtq_fill_in_turn(struct virtq *queue, const struct virtq_chain *chain, u32 written)
 {
 	struct virtq_ring *ring = queue->ring;
-	struct virtq_parked *parked = &queue->parked[chain->serial % queue->max];
-	int ret = 0;
+	struct virtq_parked *parked;
+	int ret;
 
-	*parked = (struct virtq_parked){ chain->token, written, true };
-	while (!ret && (parked = &queue->parked[ring->returned % queue->max])->here) {
+	if (chain->serial != ring->returned) {
+		queue->parked[chain->serial & (queue->max - 1)] =
+			(struct virtq_parked){ chain->token, written, true };
+		return 0;
+	}
+	ring->returned++;
+	ret = ring->ops->fill(ring, chain->token, written);
+	while (!ret && (parked = &queue->parked[ring->returned & (queue->max - 1)])->here) {
 		parked->here = false;
 		ring->returned++;
 		ret = ring->ops->fill(ring, parked->token, parked->written);

@@ -52,15 +52,13 @@ struct packed {
 	struct position signalled; /* next_used when we last looked whether to interrupt */
 	u32 unsignalled;	   /* descriptors that were given back since */
 	/*
-	 * Host addresses, good while the space has this generation; NULL where an area is in
-	 * several places, or not in the TLB. The ring has two: to read, and to write.
+	 * Host addresses of the ring, to read and to write, good while the space has this
+	 * generation; NULL where it is in several places, or not in the TLB.
 	 */
 	u64 generation;
-	bool found; /* all four */
+	bool found; /* both */
 	const struct vring_packed_desc *host_desc;
 	struct vring_packed_desc *host_used;
-	const u32 *host_driver;
-	u32 *host_device;
 };
 
 static struct packed *packed_of(struct virtq_ring *ring)
@@ -82,7 +80,7 @@ static inline void advance(const struct packed *packed, struct position *positio
 
 /* ---- access to the ring ---- */
 
-static void look_areas_up(struct packed *packed)
+static void look_ring_up(struct packed *packed)
 {
 	struct dma_space *space = packed->ring.space;
 	const u64 size = DESC_BYTES * packed->ring.size;
@@ -90,17 +88,14 @@ static void look_areas_up(struct packed *packed)
 	packed->generation = space->generation;
 	packed->host_desc = dma_tlb_host(space, packed->desc, size, DMA_READ);
 	packed->host_used = dma_tlb_host(space, packed->desc, size, DMA_WRITE);
-	packed->host_driver = dma_tlb_host(space, packed->driver, sizeof(u32), DMA_READ);
-	packed->host_device = dma_tlb_host(space, packed->device, sizeof(u32), DMA_WRITE);
-	packed->found = packed->host_desc && packed->host_used && packed->host_driver &&
-			packed->host_device;
+	packed->found = packed->host_desc && packed->host_used;
 }
 
-/* Have the areas at hand as far as the TLB knows them. */
-static inline void find_areas(struct packed *packed)
+/* Have the ring at hand as far as the TLB knows it. */
+static inline void find_ring(struct packed *packed)
 {
 	if (!packed->found || packed->generation != packed->ring.space->generation)
-		look_areas_up(packed);
+		look_ring_up(packed);
 }
 
 static iova_t desc_at(const struct packed *packed, u16 at)
@@ -149,9 +144,7 @@ static inline int store_flags(struct packed *packed, u16 at, u16 flags)
 /* "Event Suppression Structure Format": position and flags at once, in either direction. */
 static int load_event(struct packed *packed, u16 *off_wrap, u16 *flags)
 {
-	const u32 *event = packed->host_driver ? packed->host_driver
-					       : dma_object(packed->ring.space, packed->driver,
-							    sizeof(*event), DMA_READ);
+	const u32 *event = dma_object(packed->ring.space, packed->driver, sizeof(*event), DMA_READ);
 	u32 value;
 
 	if (!event)
@@ -164,9 +157,7 @@ static int load_event(struct packed *packed, u16 *off_wrap, u16 *flags)
 
 static int store_event(struct packed *packed, u16 off_wrap, u16 flags)
 {
-	u32 *event = packed->host_device ? packed->host_device
-					 : dma_object(packed->ring.space, packed->device,
-						      sizeof(*event), DMA_WRITE);
+	u32 *event = dma_object(packed->ring.space, packed->device, sizeof(*event), DMA_WRITE);
 
 	if (!event)
 		return -EFAULT;
@@ -255,8 +246,8 @@ static void unpack_desc(const void *raw, struct desc *desc)
 }
 
 /* Descriptor @n of the table at @start, whose host address is @host, or not known: NULL. */
-static int read_desc(struct packed *packed, iova_t start, const struct vring_packed_desc *host,
-		     u32 n, struct desc *desc)
+static inline int read_desc(struct packed *packed, iova_t start,
+			    const struct vring_packed_desc *host, u32 n, struct desc *desc)
 {
 	struct vring_packed_desc raw;
 
@@ -349,7 +340,7 @@ static int packed_pop(struct virtq_ring *ring, struct virtq_chain *chain)
 	u16 id;
 	int ret;
 
-	find_areas(packed);
+	find_ring(packed);
 	ret = chain_available(packed);
 	if (ret <= 0)
 		return ret;
@@ -366,7 +357,7 @@ static int packed_pop(struct virtq_ring *ring, struct virtq_chain *chain)
 
 static int packed_has_more(struct virtq_ring *ring)
 {
-	find_areas(packed_of(ring));
+	find_ring(packed_of(ring));
 	return chain_available(packed_of(ring));
 }
 
@@ -379,7 +370,7 @@ static const u16 *packed_watch(struct virtq_ring *ring, u16 *seen)
 	struct packed *packed = packed_of(ring);
 	u16 flags;
 
-	find_areas(packed);
+	find_ring(packed);
 	if (!packed->host_desc || load_flags(packed, packed->next_avail.at, &flags))
 		return NULL;
 	*seen = htole16(packed->empty ? packed->empty_flags : flags);
@@ -450,7 +441,7 @@ static inline int packed_fill(struct virtq_ring *ring, u64 token, u32 written)
 	struct packed *packed = packed_of(ring);
 	int ret;
 
-	find_areas(packed);
+	find_ring(packed);
 	ret = ring->in_order ? add_to_batch(packed, token, written)
 			     : write_used(packed, token, written, token_count(token));
 	if (!ret)
@@ -473,7 +464,7 @@ static inline int show(struct packed *packed)
 
 static int packed_flush(struct virtq_ring *ring)
 {
-	find_areas(packed_of(ring));
+	find_ring(packed_of(ring));
 	return show(packed_of(ring));
 }
 
@@ -509,7 +500,6 @@ static int packed_should_interrupt(struct virtq_ring *ring)
 		return 0;
 	/* The driver may look at the ring after it has set what we read now. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	find_areas(packed);
 	if (load_event(packed, &off_wrap, &flags))
 		return -EFAULT;
 	if (flags == VRING_PACKED_EVENT_FLAG_DESC && ring->event_idx)

@@ -31,6 +31,7 @@ bench-store: $(BENCH)/store
 	@$<
 
 # make bench-pairs           MAP+UNMAP pairs through a real ring, and ATTACH, in this process
+# make bench-pairs-count     and their instructions, on each layout of the ring
 # make bench-polled          one request while a thread polls for it
 # make bench-dma             a device's accesses behind the IOMMU, with its TLB and without
 # The fake machine and driver of the wire tests, without their sanitizers and without cmocka.
@@ -48,6 +49,10 @@ $(BENCH)/pairs $(BENCH)/polled $(BENCH)/dma: $(BENCH)/%: $(BENCH)/obj/tests/benc
 bench: bench-pairs bench-polled bench-dma
 bench-pairs bench-polled bench-dma: bench-%: $(BENCH)/%
 	@$<
+bench: bench-pairs-count
+.PHONY: bench-pairs-count
+bench-pairs-count: $(BENCH)/pairs
+	@tests/bench/pairs-count $<
 -include $(BENCH_RIG:.o=.d) $(BENCH)/obj/tests/bench/pairs.d $(BENCH)/obj/tests/bench/polled.d $(BENCH)/obj/tests/bench/dma.d
 
 # make bench-blk             disk reads of 4 KiB through the ring, and their instructions

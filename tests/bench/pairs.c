@@ -5,6 +5,9 @@
  * domain, where somebody listens who does nothing but count them.
  */
 #include <stdio.h>
+#include <stdlib.h>
+
+#include <linux/virtio_config.h>
 
 #include "ring.h"
 #include "vmm/windows.h"
@@ -46,6 +49,48 @@ static void print_rate(bool indirect, unsigned long background)
 	bench_map_background(&bench, background);
 	printf("%-10s %10lu %10.2f million pairs/s\n", indirect ? "indirect" : "direct", background,
 	       measure(&bench) / 1e6);
+	rig_destroy(&bench.rig);
+}
+
+static const struct {
+	const char *name;
+	u64 features;
+} layouts[] = {
+	{ "split", 0 },
+	{ "split, in order", 1ull << VIRTIO_F_IN_ORDER },
+	{ "packed", 1ull << VIRTIO_F_RING_PACKED },
+	{ "packed, in order", 1ull << VIRTIO_F_RING_PACKED | 1ull << VIRTIO_F_IN_ORDER },
+};
+
+static void begin_layout(struct bench *bench, unsigned layout, unsigned requests)
+{
+	rig_create(&bench->rig, NULL);
+	rig_start(&bench->rig, ALL_FEATURES);
+	bench_begin_written(bench, ENDPOINT_A, requests, layouts[layout].features);
+}
+
+static void print_layout(unsigned layout)
+{
+	struct bench many = { 0 }, one = { 0 };
+	double rate;
+
+	begin_layout(&many, layout, RING);
+	rate = measure(&many);
+	rig_destroy(&many.rig);
+	begin_layout(&one, layout, 1);
+	printf("%-18s %8.2f %15.2f\n", layouts[layout].name, rate / 1e6, measure(&one) / 1e6);
+	rig_destroy(&one.rig);
+}
+
+/* For callgrind: @kicks of so many @requests, and nothing else that depends on their number. */
+static void only_kick(unsigned layout, unsigned requests, unsigned kicks)
+{
+	struct bench bench = { 0 };
+
+	begin_layout(&bench, layout, requests);
+	bench_lay_out(&bench);
+	while (kicks--)
+		bench_kick(&bench);
 	rig_destroy(&bench.rig);
 }
 
@@ -125,13 +170,23 @@ static void print_attach(unsigned long mappings)
 	rig_destroy(&bench.rig);
 }
 
-int main(void)
+/* "pairs LAYOUT REQUESTS KICKS": see pairs-count. */
+int main(int argc, char **argv)
 {
+	if (argc == 4) {
+		only_kick(atoi(argv[1]) % ARRAY_SIZE(layouts), atoi(argv[2]), atoi(argv[3]));
+		return 0;
+	}
 	puts("descriptors   mappings   MAP+UNMAP of 4 KiB through a ring, one core");
 	print_rate(true, 0);
 	print_rate(false, 0);
 	print_rate(true, 100000);
 	print_rate(true, 1000000);
+	puts("layout of the ring     256 to a kick    one to a kick    million pairs/s, the "
+	     "driver's "
+	     "part included");
+	for (unsigned layout = 0; layout < ARRAY_SIZE(layouts); layout++)
+		print_layout(layout);
 	puts("  mappings      ATTACH    for each of them, to a listener that counts");
 	print_attach(1000);
 	print_attach(32000);

@@ -70,6 +70,22 @@ static struct vring_desc desc(u64 addr, u32 len, u16 flags, u16 next)
 	return (struct vring_desc){ htole64(addr), htole32(len), htole16(flags), htole16(next) };
 }
 
+/* A table of the packed ring's: two descriptors without ID or next. */
+static void lay_out_packed(struct job *job, gpa_t at, unsigned n)
+{
+	struct vring_packed_desc *table = (struct vring_packed_desc *)job->table;
+
+	table[0] = (struct vring_packed_desc){
+		.addr = htole64(at + offsetof(struct job, request)),
+		.len = htole32(fill_request(job, n)),
+	};
+	table[1] = (struct vring_packed_desc){
+		.addr = htole64(at + offsetof(struct job, tail)),
+		.len = htole32(sizeof(job->tail)),
+		.flags = htole16(VRING_DESC_F_WRITE),
+	};
+}
+
 /* Request @n: its entry in the ring, and its descriptors in the ring's table or one of its own. */
 static void lay_out(struct bench *bench, unsigned n)
 {
@@ -80,10 +96,14 @@ static void lay_out(struct bench *bench, unsigned n)
 	struct job *job = &bench->jobs[n];
 	struct vring_desc *table = bench->indirect ? job->table : ring + first;
 
+	if (wire_is_packed(&bench->rig.requests)) {
+		lay_out_packed(job, at, n);
+		return;
+	}
 	table[0] = desc(at + offsetof(struct job, request), fill_request(job, n), VRING_DESC_F_NEXT,
 			first + 1);
 	table[1] = desc(at + offsetof(struct job, tail), sizeof(job->tail), VRING_DESC_F_WRITE, 0);
-	if (bench->indirect)
+	if (bench->indirect && !wire_is_packed(&bench->rig.requests))
 		ring[n] = desc(at, sizeof(job->table), VRING_DESC_F_INDIRECT, 0);
 }
 
@@ -94,15 +114,19 @@ void bench_lay_out(struct bench *bench)
 
 	for (unsigned n = 0; n < bench->count; n++)
 		lay_out(bench, n);
+	if (wire_is_packed(&bench->rig.requests)) {
+		*(u32 *)bench->avail = htole32(VRING_PACKED_EVENT_FLAG_DISABLE << 16);
+		return;
+	}
 	for (unsigned n = 0; n < RING; n++)
 		bench->avail[2 + (at + n) % RING] = htole16(
 			bench->indirect ? n : 2 * (n % bench->count));
 	bench->avail[0] = htole16(VRING_AVAIL_F_NO_INTERRUPT);
 }
 
-void bench_begin(struct bench *bench, u32 endpoint, unsigned requests, bool indirect)
+static void begin(struct bench *bench, u32 endpoint, unsigned requests, bool indirect,
+		  u64 ring_features)
 {
-	const u64 ring_features = indirect ? 1ull << VIRTIO_RING_F_INDIRECT_DESC : 0;
 	struct rig *rig = &bench->rig;
 	struct vm *vm = rig->vm;
 
@@ -118,8 +142,93 @@ void bench_begin(struct bench *bench, u32 endpoint, unsigned requests, bool indi
 	bench->used = memory_host(vm->memory, rig->requests.used, 8 * RING + 6);
 }
 
+void bench_begin(struct bench *bench, u32 endpoint, unsigned requests, bool indirect)
+{
+	begin(bench, endpoint, requests, indirect,
+	      indirect ? 1ull << VIRTIO_RING_F_INDIRECT_DESC : 0);
+}
+
+void bench_begin_written(struct bench *bench, u32 endpoint, unsigned requests, u64 features)
+{
+	begin(bench, endpoint, requests, true, features | 1ull << VIRTIO_RING_F_INDIRECT_DESC);
+	bench->written = true;
+}
+
+/* The bits of what is available in a round, or used. */
+static u16 packed_bits(bool wrap, bool used)
+{
+	return (wrap ? 1 << VRING_PACKED_DESC_F_AVAIL : 0) |
+	       (wrap == used ? 1 << VRING_PACKED_DESC_F_USED : 0);
+}
+
+static void step(struct wire_queue *queue)
+{
+	if (++queue->avail_at < RING)
+		return;
+	queue->avail_at = 0;
+	queue->avail_wrap = !queue->avail_wrap;
+}
+
+/* Entry n is of request n, however often it comes round. */
+static void kick_packed(struct bench *bench)
+{
+	struct wire_queue *queue = &bench->rig.requests;
+	struct vring_packed_desc *ring = memory_host(queue->vm->memory, queue->desc,
+						     sizeof(*ring) * RING);
+	u16 at = queue->avail_at, id;
+	bool wrap = queue->avail_wrap;
+
+	for (unsigned i = 0; i < bench->requests; i++) {
+		const u16 n = queue->avail_at;
+
+		ring[n].addr = htole64(JOBS + n * sizeof(bench->jobs[n]));
+		ring[n].len = htole32(sizeof(bench->jobs[n].table));
+		ring[n].id = htole16(n);
+		__atomic_store_n(
+			&ring[n].flags,
+			htole16(VRING_DESC_F_INDIRECT | packed_bits(queue->avail_wrap, false)),
+			__ATOMIC_RELEASE);
+		step(queue);
+	}
+	wire_kick(queue);
+	/* In order one used descriptor may give all of them back. */
+	for (unsigned left = bench->requests; left;) {
+		must((le16toh(ring[at].flags) & packed_bits(true, true)) == packed_bits(wrap, true),
+		     "the ring was not served within the kick");
+		id = (u16)(le16toh(ring[at].id) - at) % RING + 1;
+		must(id <= left, "more came back than was there");
+		left -= id;
+		at += id;
+		wrap ^= at >= RING;
+		at %= RING;
+	}
+}
+
+/* As a driver writes them: descriptors, and entries of the available ring. */
+static void write_split(struct bench *bench)
+{
+	struct wire_queue *queue = &bench->rig.requests;
+	struct vring_desc *ring = memory_host(queue->vm->memory, queue->desc, sizeof(*ring) * RING);
+	const u16 from = le16toh(bench->avail[1]);
+
+	for (unsigned i = 0; i < bench->requests; i++) {
+		const u16 n = (u16)(from + i) % RING;
+
+		ring[n] = desc(JOBS + n * sizeof(bench->jobs[n]), sizeof(bench->jobs[n].table),
+			       VRING_DESC_F_INDIRECT, 0);
+		bench->avail[2 + n] = htole16(n);
+	}
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
 void bench_kick(struct bench *bench)
 {
+	if (wire_is_packed(&bench->rig.requests)) {
+		kick_packed(bench);
+		return;
+	}
+	if (bench->written)
+		write_split(bench);
 	bench->avail[1] = htole16(le16toh(bench->avail[1]) + bench->requests);
 	wire_kick(&bench->rig.requests);
 	must(bench->used[1] == bench->avail[1], "the ring was not served within the kick");

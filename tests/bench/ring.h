@@ -27,6 +27,11 @@ struct bench {
 	unsigned requests; /* that go to a kick */
 	unsigned count;	   /* jobs that come round: as many, or all if one goes to a kick */
 	bool indirect;
+	/*
+	 * Each request's descriptor in the ring is written anew for each kick, as a driver does and
+	 * as a packed ring must have it: only if @indirect.
+	 */
+	bool written;
 };
 
 void must(bool held, const char *what);
@@ -38,6 +43,8 @@ double now(void);
  * RING / 2 if they are not @indirect and take two of the ring's descriptors.
  */
 void bench_begin(struct bench *bench, u32 endpoint, unsigned requests, bool indirect);
+/* The same in a ring as @features lay it out, whose descriptors are written for each kick. */
+void bench_begin_written(struct bench *bench, u32 endpoint, unsigned requests, u64 features);
 /* Lay the pairs out; after other requests too. Then kick, as often as is wanted. */
 void bench_lay_out(struct bench *bench);
 void bench_kick(struct bench *bench);

@@ -35,7 +35,7 @@
 #define MMIO_SLOT 1
 #define PCI_SLOT  3
 #define DOMAIN	  5
-#define RINGS(n)  (0x100000 + (n) * 0x10000)
+#define RINGS(n)  (0x100000 + (n)*0x10000)
 #define TO	  0x200000 /* what the device reads, and what it writes */
 #define FROM	  0x280000
 #define LAST	  0x2fffff
@@ -140,8 +140,8 @@ static void bring_up(struct cell *cell, struct virtio_device *device, u64 featur
 	if (cell->iommu) {
 		rig_start(&cell->rig, ALL_FEATURES);
 		assert_int_equal(rig_attach(&cell->rig, DOMAIN, ENDPOINT_A, 0), 0);
-		assert_int_equal(
-			rig_map(&cell->rig, DOMAIN, RINGS(0), LAST, RINGS(0), READ_WRITE), 0);
+		assert_int_equal(rig_map(&cell->rig, DOMAIN, RINGS(0), LAST, RINGS(0), READ_WRITE),
+				 0);
 	}
 	negotiate(cell, features);
 	for (unsigned i = 0; i < queues; i++) {
@@ -186,8 +186,7 @@ static u32 used(struct cell *cell, unsigned index)
 /* @out at TO, @size bytes at FROM. */
 static void add(struct cell *cell, unsigned index, const void *out, u32 out_size, u32 in_size)
 {
-	const struct wire_segment segments[] = { { TO, out_size, false },
-						 { FROM, in_size, true } };
+	const struct wire_segment segments[] = { { TO, out_size, false }, { FROM, in_size, true } };
 
 	if (out_size)
 		wire_write(cell->vm, TO, out, out_size);
@@ -320,8 +319,8 @@ static struct folder *open_folder(struct cell *cell)
 /* "version - negotiate protocol version": sizes, types and tags are the protocol's. */
 static void try_p9(struct cell *cell)
 {
-	static const u8 version[] = { 21, 0, 0, 0, 100, 0xff, 0xff, 0,	 0x10, 0,   0,
-				      8,  0, '9', 'P', '2', '0', '0', '0', '.', 'L' };
+	static const u8 version[] = { 21, 0, 0,	  0,   100, 0xff, 0xff, 0,   0x10, 0,  0,
+				      8,  0, '9', 'P', '2', '0',  '0',	'0', '.',  'L' };
 	struct virtio_device *device;
 	u8 got[sizeof(version)];
 
