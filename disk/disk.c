@@ -77,6 +77,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	int ret = disk_check(disk, request);
 
 	request->moved = 0;
+	request->last = false;
 	request->refused = ret;
 	request->suspect = false;
 	disk->under_way++;
@@ -89,8 +90,9 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 static const char *op_name(enum disk_op op)
 {
 	static const char *const names[] = {
-		[DISK_READ] = "read",	    [DISK_WRITE] = "write",	  [DISK_FLUSH] = "flush",
-		[DISK_DISCARD] = "discard", [DISK_WRITE_ZEROES] = "zero",
+		[DISK_READ] = "read",	      [DISK_WRITE] = "write",
+		[DISK_FLUSH] = "flush",	      [DISK_DISCARD] = "discard",
+		[DISK_WRITE_ZEROES] = "zero", [DISK_PREPARE] = "prepare",
 	};
 
 	return names[op];
@@ -117,7 +119,7 @@ static void disk_complain(struct disk *disk, const struct disk_request *request)
 	int error = request->result;
 
 	/* Refused by disk_check(): the host was not asked. */
-	if (request->refused || request->quiet)
+	if (request->refused || request->quiet || request->op == DISK_PREPARE)
 		return;
 	disk_tell_trouble(disk);
 	if (request->op == DISK_FLUSH)
@@ -194,7 +196,8 @@ static void disk_flush_last(struct disk *disk)
 	if (!disk->loop || !driver->is_dirty || disk->lasts == 2 || !driver->is_dirty(&disk->image))
 		return;
 	disk->lasts++;
-	*request = (struct disk_request){ .op = DISK_FLUSH, .done = disk_last_flushed };
+	*request =
+		(struct disk_request){ .op = DISK_FLUSH, .last = true, .done = disk_last_flushed };
 	disk->under_way++;
 	disk_use_worker(disk, request);
 }

@@ -79,6 +79,12 @@ struct disk_driver {
 	 * On any of several threads at once; may block. 0 or -errno.
 	 */
 	int (*work)(struct disk_image *image, struct disk_request *request);
+	/*
+	 * After map() of a WRITE, in the loop: whether work() of a PREPARE is to be done now, so
+	 * that map() finds in memory what it needs. There is one at a time; whether it succeeds
+	 * matters to nobody else. May be NULL: no.
+	 */
+	bool (*wants)(struct disk_image *image);
 };
 
 extern const struct disk_driver raw_driver;

@@ -54,6 +54,12 @@ int disk_file_write(const struct disk_file *file, const void *data, u64 len, u64
 /* Where the file ends now, in bytes. */
 int disk_file_end(const struct disk_file *file, u64 *end);
 int disk_file_flush(const struct disk_file *file);
+/*
+ * The file ends at @end or later, and reads as zeroes where nothing was written. Nobody writes
+ * behind
+ * @end meanwhile: that might be cut off.
+ */
+int disk_file_grow(const struct disk_file *file, u64 end);
 /* What the host cannot do is no error: a discard is a hint. */
 int disk_file_discard(const struct disk_file *file, u64 offset, u64 len);
 /* @may_unmap: a hole is welcome. */

@@ -168,6 +168,17 @@ static bool is_unsupported(int error)
 	return error == EOPNOTSUPP || error == ENOTTY || error == ENOSYS || error == EINVAL;
 }
 
+int disk_file_grow(const struct disk_file *file, u64 end)
+{
+	struct stat st;
+
+	if (file->block_device)
+		return 0;
+	if (fstat(file->fd, &st))
+		return -errno;
+	return (u64)st.st_size < end && ftruncate(file->fd, end) ? -errno : 0;
+}
+
 int disk_file_discard(const struct disk_file *file, u64 offset, u64 len)
 {
 	u64 start = align_up(offset, file->block_size);

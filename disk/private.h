@@ -42,9 +42,11 @@ struct disk {
 	struct aio_batch batch;
 	struct write_batch write_batches[DISK_BATCHES];
 	struct request_list finished;
-	unsigned under_way;	  /* submitted, done() not called */
-	struct disk_request last; /* disk_drain()'s own flush */
-	unsigned lasts;		  /* how often there was one */
+	unsigned under_way;		 /* submitted, done() not called */
+	struct disk_request last;	 /* disk_drain()'s own flush */
+	unsigned lasts;			 /* how often there was one */
+	struct disk_request preparation; /* what the driver wants, of the disk's own too */
+	bool preparing;
 	struct log_limit complaints;
 };
 

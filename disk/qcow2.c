@@ -55,6 +55,7 @@ int qcow2_attach(struct disk_image *image, const struct qcow2_header *header, bo
 	q->end = align_up(file->size, q->cluster_size) >> header->cluster_bits;
 	q->hint = 1;
 	q->limit = limit_of(q);
+	q->pool.usable = writable && !file->block_device;
 	pthread_mutex_init(&q->table, NULL);
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_mutex_init(&q->inflate_lock, NULL);
@@ -143,17 +144,11 @@ static int qcow2_open(struct disk_image *image, const struct disk_options *optio
 
 /* ---- in the loop ---- */
 
-static bool is_zero(const struct qcow2 *q, u64 cluster, const struct qcow2_place *place)
-{
-	return place->type == QCOW2_IS_ZERO ||
-	       (place->type == QCOW2_IS_NOTHING && !qcow2_is_backed(q, cluster * q->cluster_size));
-}
-
 static bool goes_on(const struct qcow2 *q, u64 cluster, const struct qcow2_place *first,
 		    const struct qcow2_place *place, u64 n)
 {
 	if (first->type != QCOW2_IS_DATA)
-		return is_zero(q, cluster, place);
+		return qcow2_reads_zero(q, cluster, place);
 	return place->type == QCOW2_IS_DATA && place->copied >= first->copied &&
 	       place->host == first->host + n * q->cluster_size;
 }
@@ -167,12 +162,9 @@ static enum disk_way find_way(struct qcow2 *q, struct disk_request *request)
 
 	if (!request->len || last - first >= MAP_MAX || !qcow2_peek(q, first, &place))
 		return DISK_WAY_WORK;
-	if (place.type != QCOW2_IS_DATA && !is_zero(q, first, &place))
+	if (place.type != QCOW2_IS_DATA && !qcow2_reads_zero(q, first, &place))
 		return DISK_WAY_WORK;
-	/* The header is to be changed first. */
-	if (request->op == DISK_WRITE && q->header.autoclear)
-		return DISK_WAY_WORK;
-	if (request->op == DISK_WRITE && (place.type != QCOW2_IS_DATA || !place.copied))
+	if (request->op == DISK_WRITE && !qcow2_is_in_place(&place))
 		return DISK_WAY_WORK;
 	if (request->op == DISK_READ)
 		place.copied = false;
@@ -184,9 +176,24 @@ static enum disk_way find_way(struct qcow2 *q, struct disk_request *request)
 	return place.type == QCOW2_IS_DATA ? DISK_WAY_FILE : DISK_WAY_ZERO;
 }
 
+/* @lock held. */
+static enum disk_way find_way_of_write(struct qcow2 *q, struct disk_request *request)
+{
+	enum disk_way way;
+
+	/* The header is to be changed first, or nothing at all. */
+	if (q->header.autoclear || q->failed)
+		return DISK_WAY_WORK;
+	way = find_way(q, request);
+	if (way == DISK_WAY_WORK && qcow2_pool_place(q, request))
+		way = DISK_WAY_FILE;
+	return way;
+}
+
+/* What a commit is writing is no longer dirty, and not yet in the file. */
 static bool has_changes(const struct qcow2 *q)
 {
-	return q->failed || q->cache.dirty[QCOW2_L2] || q->cache.dirty[QCOW2_L1];
+	return q->failed || q->committing || q->cache.dirty[QCOW2_L2] || q->cache.dirty[QCOW2_L1];
 }
 
 static enum disk_way qcow2_map(struct disk_image *image, struct disk_request *request)
@@ -198,8 +205,10 @@ static enum disk_way qcow2_map(struct disk_image *image, struct disk_request *re
 	pthread_mutex_lock(&q->lock);
 	if (request->op == DISK_FLUSH && !q->scratch)
 		way = has_changes(q) ? DISK_WAY_WORK : DISK_WAY_FILE;
-	else if (request->op == DISK_READ || (request->op == DISK_WRITE && !q->failed))
+	else if (request->op == DISK_READ)
 		way = find_way(q, request);
+	else if (request->op == DISK_WRITE)
+		way = find_way_of_write(q, request);
 	if (way == DISK_WAY_FILE && request->op != DISK_FLUSH) {
 		request->tag = q->epoch;
 		q->users[q->epoch]++;
@@ -243,7 +252,19 @@ static int change(struct qcow2 *q, struct disk_request *request)
 					 : qcow2_clear(q, request);
 }
 
-static int flush(struct qcow2 *q)
+static bool qcow2_wants(struct disk_image *image)
+{
+	struct qcow2 *q = image->state;
+	bool wanted;
+
+	pthread_mutex_lock(&q->lock);
+	wanted = q->pool.wanted;
+	pthread_mutex_unlock(&q->lock);
+	return wanted;
+}
+
+/* @last: nobody will need what is left in the pool. */
+static int flush(struct qcow2 *q, bool last)
 {
 	int ret;
 
@@ -251,7 +272,19 @@ static int flush(struct qcow2 *q)
 	if (q->scratch)
 		return 0;
 	pthread_mutex_lock(&q->table);
+	if (last && !q->failed)
+		qcow2_pool_drain(q);
 	ret = q->writable ? qcow2_commit(q) : 0;
+	pthread_mutex_unlock(&q->table);
+	return ret;
+}
+
+static int qcow2_prepare(struct qcow2 *q)
+{
+	int ret;
+
+	pthread_mutex_lock(&q->table);
+	ret = q->failed ? q->failed : qcow2_pool_fill(q);
 	pthread_mutex_unlock(&q->table);
 	return ret;
 }
@@ -264,7 +297,9 @@ static int qcow2_work(struct disk_image *image, struct disk_request *request)
 
 	/* Uses no cluster, and waits for those who do. */
 	if (request->op == DISK_FLUSH)
-		return flush(q);
+		return flush(q, request->last);
+	if (request->op == DISK_PREPARE)
+		return qcow2_prepare(q);
 	epoch = qcow2_enter(q);
 	if (request->op == DISK_READ)
 		ret = qcow2_read(q, request, request->moved, request->len);
@@ -282,7 +317,7 @@ static bool qcow2_is_dirty(struct disk_image *image)
 	pthread_mutex_lock(&q->lock);
 	for (unsigned kind = 0; kind < QCOW2_KINDS; kind++)
 		dirty |= q->cache.dirty[kind] != 0;
-	dirty |= q->frees[0].count || q->frees[1].count;
+	dirty |= q->frees[0].count || q->frees[1].count || q->pool.total;
 	pthread_mutex_unlock(&q->lock);
 	return dirty && !q->scratch && !q->failed;
 }
@@ -295,4 +330,5 @@ const struct disk_driver qcow2_driver = {
 	.map = qcow2_map,
 	.unmap = qcow2_unmap,
 	.work = qcow2_work,
+	.wants = qcow2_wants,
 };

@@ -13,9 +13,14 @@
  * A cluster that is no longer named is free after that commit, and after the last
  * request that may still use it.
  *
+ * The exception is a cluster of the pool (qcow2_pool.c): it reads as zeroes and so does the part of
+ * the disk that gets it, so an entry may name it before its data are in the file. Its refcount is
+ * set when it joins the pool, by a thread; the loop then names it without waiting for anything.
+ *
  * Locks: @table is held by one thread at a time that reads tables from the file or changes
  * them, and over its I/O. @lock protects what map() looks at, in the loop, and is never held
- * over I/O. @table is taken first.
+ * over I/O. @table is taken first. The loop changes L2 entries under @lock alone: of clusters
+ * without a place that no thread has claimed, in tables that are in memory and the disk's own.
  */
 #ifndef DISK_QCOW2_H
 #define DISK_QCOW2_H
@@ -87,6 +92,7 @@ struct qcow2_cache {
 	u32 slice_size; /* bytes, at most a cluster */
 	unsigned count, max, hand;
 	unsigned dirty[QCOW2_KINDS];
+	u8 *copy; /* of a slice that is being written; @table */
 	struct qcow2_slice *slices;
 	struct qcow2_slice *buckets[QCOW2_BUCKETS];
 };
@@ -105,6 +111,10 @@ int qcow2_cache_get(struct qcow2 *q, enum qcow2_kind kind, u64 offset, struct qc
 /* @table held: entry number @n of 64 bits of the table at @table. */
 int qcow2_entry_get(struct qcow2 *q, enum qcow2_kind kind, u64 table, u64 n, u64 *value);
 int qcow2_entry_set(struct qcow2 *q, enum qcow2_kind kind, u64 table, u64 n, u64 value);
+/* @lock held: entry @n of an L2 table whose slice is in memory. */
+void qcow2_entry_poke(struct qcow2 *q, u64 table, u64 n, u64 value);
+/* @lock held: slices that have changed are so many that a commit must come first. */
+bool qcow2_cache_is_full(const struct qcow2 *q);
 /* @table held: change a slice. */
 void qcow2_slice_store(struct qcow2 *q, struct qcow2_slice *slice, unsigned at, const void *data,
 		       unsigned len);
@@ -115,7 +125,7 @@ int qcow2_cache_write(struct qcow2 *q, enum qcow2_kind kind);
 
 /* ---- the image ---- */
 
-/* Guest clusters that a thread gives a place: others who want to change them wait. */
+/* Guest clusters whose entries a thread changes: others who want to change them wait. */
 struct qcow2_claim {
 	u64 first, last;
 	struct qcow2_claim *next;
@@ -124,6 +134,24 @@ struct qcow2_claim {
 struct qcow2_frees {
 	u64 *clusters;
 	size_t count, room;
+};
+
+/* Clusters of the file in a row: [next, end). */
+struct qcow2_run {
+	u64 next, end;
+};
+
+#define QCOW2_RUNS 16
+
+/* Clusters that read as zeroes, have refcount 1 and no name yet. */
+struct qcow2_pool {
+	struct qcow2_run runs[QCOW2_RUNS];
+	u64 total;	   /* clusters in it */
+	u64 target;	   /* how many there should be */
+	bool usable;	   /* constant */
+	bool wanted;	   /* a thread is to look after it */
+	u64 ahead;	   /* a guest cluster whose table will soon be changed; 0: none */
+	unsigned patience; /* requests that find no place before the next attempt to fill it */
 };
 
 struct qcow2 {
@@ -138,16 +166,19 @@ struct qcow2 {
 	pthread_mutex_t table;
 	pthread_cond_t claims_changed;
 	/* Under @table. */
-	struct qcow2_claim *claims;
-	u64 end;    /* in clusters: from here on nothing has ever been in the file */
-	u64 hint;   /* no cluster below is known to be free */
-	u64 limit;  /* in clusters: what the file cannot grow past */
-	int failed; /* a flush failed: what is in the file is not known. No more writes. */
+	bool unordered; /* since the last flush something was written that an entry relies on */
+	u64 end;	/* in clusters: from here on nothing has ever been in the file */
+	u64 hint;	/* no cluster below is known to be free */
+	u64 limit;	/* in clusters: what the file cannot grow past */
+	int failed;	/* a flush failed: what is in the file is not known. No more writes. */
 	struct qcow2_frees frees[2];
 
 	pthread_mutex_t lock;
-	/* Under @lock. @cache: changed under @table as well. */
+	/* Under @lock. @cache: but for L2 entries changed under @table as well; so are @claims. */
 	struct qcow2_cache cache;
+	struct qcow2_claim *claims;
+	struct qcow2_pool pool; /* filled under @table */
+	bool committing;
 	unsigned epoch; /* 0 or 1: of requests that begin now */
 	u64 users[2];	/* requests that began in an epoch, and have not ended */
 
@@ -167,12 +198,21 @@ struct qcow2_place {
 	u32 packed;  /* bytes, up to the end of a sector */
 	bool copied; /* it is this entry's alone, and so is its L2 table */
 	u64 entry;
+	u64 own_table; /* the L2 table it is in, if that is this disk's alone; 0: it is not */
 };
 
 /* What an entry of an L2 table says. False: nothing that the format allows. */
 bool qcow2_decode(const struct qcow2 *q, u64 entry, struct qcow2_place *place);
 /* The L2 table that an L1 entry names, in *@table; 0: none. False: as above. */
 bool qcow2_decode_l1(const struct qcow2 *q, u64 entry, u64 *table);
+/* Whether the backing file has something at @offset. */
+bool qcow2_is_backed(const struct qcow2 *q, u64 offset);
+/* Whether the disk reads as zeroes there. */
+bool qcow2_reads_zero(const struct qcow2 *q, u64 guest_cluster, const struct qcow2_place *place);
+/* What a write may go to. */
+bool qcow2_is_in_place(const struct qcow2_place *place);
+/* @lock or @table held. */
+bool qcow2_is_claimed(const struct qcow2 *q, u64 guest_cluster);
 /* @lock held. False: it is not in memory, or corrupt. */
 bool qcow2_peek(struct qcow2 *q, u64 guest_cluster, struct qcow2_place *place);
 /* @table held. -EIO where the tables are corrupt: that is told. */
@@ -181,8 +221,6 @@ int qcow2_find(struct qcow2 *q, u64 guest_cluster, struct qcow2_place *place);
 /* ---- qcow2_read.c: READ of bytes [at, end) of the request; any thread, no lock held ---- */
 
 int qcow2_read(struct qcow2 *q, const struct disk_request *request, u64 at, u64 end);
-/* Whether the backing file has something at @offset. */
-bool qcow2_is_backed(const struct qcow2 *q, u64 offset);
 
 /* ---- qcow2_refcount.c: all with @table held ---- */
 
@@ -194,7 +232,7 @@ void qcow2_refcount_store(u8 *block, unsigned order, u64 n, u64 count);
  * Up to @wanted clusters in a row, their refcounts 1. @fresh: they read as zeroes. -ENOSPC.
  */
 int qcow2_alloc(struct qcow2 *q, u64 wanted, u64 *cluster, u64 *got, bool *fresh);
-/* Not named by anything that was ever written: free at once. */
+/* Not named by any entry, in memory or in the file: free at once. */
 void qcow2_unalloc(struct qcow2 *q, u64 cluster, u64 count);
 /* No longer named, once what is in memory is in the file. */
 void qcow2_free_later(struct qcow2 *q, u64 cluster);
@@ -210,8 +248,23 @@ int qcow2_commit(struct qcow2 *q);
 unsigned qcow2_enter(struct qcow2 *q);
 void qcow2_leave(struct qcow2 *q, unsigned epoch);
 
+/* ---- qcow2_pool.c ---- */
+
+/*
+ * @lock held, in the loop: find a place for the clusters of a WRITE, or the last of them, that have
+ * none and read as zeroes, and name it; into request->place. False: a thread is to do it.
+ */
+bool qcow2_pool_place(struct qcow2 *q, struct disk_request *request);
+/* @table held: take clusters into the pool as it is wanted, and give back those that are left. */
+int qcow2_pool_fill(struct qcow2 *q);
+void qcow2_pool_drain(struct qcow2 *q);
+
 /* ---- qcow2_write.c ---- */
 
+/* @table held, before a change: there is room in the cache for what it changes. */
+int qcow2_make_room(struct qcow2 *q);
+/* @table held: the L2 table of @guest_cluster, to be changed. */
+int qcow2_own_table(struct qcow2 *q, u64 guest_cluster, u64 *table);
 int qcow2_write(struct qcow2 *q, const struct disk_request *request, u64 at);
 /* DISCARD and WRITE_ZEROES. */
 int qcow2_clear(struct qcow2 *q, const struct disk_request *request);

@@ -20,6 +20,8 @@ int qcow2_cache_create(struct qcow2 *q, u64 bytes)
 
 	cache->slice_size = MIN(q->cluster_size, 4096u);
 	cache->max = MAX(bytes / cache->slice_size, 16);
+	if (posix_memalign((void **)&cache->copy, 4096, MAX(cache->slice_size, 4096u)))
+		return -ENOMEM;
 	cache->slices = calloc(cache->max, sizeof(*cache->slices));
 	return cache->slices ? 0 : -ENOMEM;
 }
@@ -31,6 +33,7 @@ void qcow2_cache_destroy(struct qcow2 *q)
 	for (unsigned i = 0; i < cache->count; i++)
 		free(cache->slices[i].data);
 	free(cache->slices);
+	free(cache->copy);
 }
 
 static struct qcow2_slice **bucket_of(struct qcow2_cache *cache, u64 offset)
@@ -143,7 +146,9 @@ int qcow2_entry_get(struct qcow2 *q, enum qcow2_kind kind, u64 table, u64 n, u64
 
 	if (ret)
 		return ret;
+	pthread_mutex_lock(&q->lock);
 	memcpy(value, slice->data + offset % q->cache.slice_size, sizeof(*value));
+	pthread_mutex_unlock(&q->lock);
 	*value = be64toh(*value);
 	return 0;
 }
@@ -159,14 +164,38 @@ int qcow2_entry_set(struct qcow2 *q, enum qcow2_kind kind, u64 table, u64 n, u64
 	return ret;
 }
 
+/* @lock held. */
+static void set_dirty(struct qcow2_cache *cache, struct qcow2_slice *slice, bool dirty)
+{
+	cache->dirty[slice->kind] += dirty - slice->dirty;
+	slice->dirty = dirty;
+}
+
 void qcow2_slice_store(struct qcow2 *q, struct qcow2_slice *slice, unsigned at, const void *data,
 		       unsigned len)
 {
 	pthread_mutex_lock(&q->lock);
 	memcpy(slice->data + at, data, len);
-	q->cache.dirty[slice->kind] += !slice->dirty;
-	slice->dirty = true;
+	set_dirty(&q->cache, slice, true);
 	pthread_mutex_unlock(&q->lock);
+}
+
+void qcow2_entry_poke(struct qcow2 *q, u64 table, u64 n, u64 value)
+{
+	u64 offset = table + n * 8, entry = htobe64(value);
+	struct qcow2_slice *slice = find(&q->cache, align_down(offset, q->cache.slice_size));
+
+	memcpy(slice->data + offset % q->cache.slice_size, &entry, sizeof(entry));
+	set_dirty(&q->cache, slice, true);
+}
+
+bool qcow2_cache_is_full(const struct qcow2 *q)
+{
+	unsigned dirty = 0;
+
+	for (unsigned kind = 0; kind < QCOW2_KINDS; kind++)
+		dirty += q->cache.dirty[kind];
+	return dirty >= q->cache.max / 2;
 }
 
 void qcow2_cache_forget(struct qcow2 *q, u64 offset, u64 len)
@@ -181,29 +210,49 @@ void qcow2_cache_forget(struct qcow2 *q, u64 offset, u64 len)
 	pthread_mutex_unlock(&q->lock);
 }
 
-/* Its bytes change under @table alone, which is held: they are read without @lock. */
+/* A copy: the loop may change entries meanwhile, and then it is dirty again. */
 static int write_slice(struct qcow2 *q, struct qcow2_slice *slice)
 {
-	int ret = disk_file_write(q->file, slice->data, q->cache.slice_size, slice->offset);
+	int ret;
 
-	if (ret)
-		return ret;
 	pthread_mutex_lock(&q->lock);
-	slice->dirty = false;
-	q->cache.dirty[slice->kind]--;
+	memcpy(q->cache.copy, slice->data, q->cache.slice_size);
+	set_dirty(&q->cache, slice, false);
 	pthread_mutex_unlock(&q->lock);
-	return 0;
+	ret = disk_file_write(q->file, q->cache.copy, q->cache.slice_size, slice->offset);
+	if (!ret)
+		return 0;
+	pthread_mutex_lock(&q->lock);
+	set_dirty(&q->cache, slice, true);
+	pthread_mutex_unlock(&q->lock);
+	return ret;
+}
+
+/* The next slice from number *@at on. */
+static bool find_dirty(struct qcow2 *q, enum qcow2_kind kind, unsigned *at)
+{
+	const struct qcow2_cache *cache = &q->cache;
+	bool found = false;
+
+	pthread_mutex_lock(&q->lock);
+	for (; cache->dirty[kind] && *at < cache->count; ++*at) {
+		const struct qcow2_slice *slice = &cache->slices[*at];
+
+		found = slice->offset && slice->dirty && slice->kind == kind;
+		if (found)
+			break;
+	}
+	pthread_mutex_unlock(&q->lock);
+	return found;
 }
 
 int qcow2_cache_write(struct qcow2 *q, enum qcow2_kind kind)
 {
 	int ret = 0;
 
-	for (unsigned i = 0; !ret && i < q->cache.count && q->cache.dirty[kind]; i++) {
-		struct qcow2_slice *slice = &q->cache.slices[i];
-
-		if (slice->offset && slice->dirty && slice->kind == kind)
-			ret = write_slice(q, slice);
+	for (unsigned i = 0; !ret && find_dirty(q, kind, &i); i++) {
+		q->unordered |= kind == QCOW2_REFBLOCK || kind == QCOW2_REFTABLE;
+		ret = write_slice(q, &q->cache.slices[i]);
 	}
 	return ret;
 }

@@ -14,14 +14,26 @@ static int barrier(struct qcow2 *q)
 
 	if (ret)
 		q->failed = ret;
+	else
+		q->unordered = false;
 	return ret;
+}
+
+static bool is_dirty(struct qcow2 *q, enum qcow2_kind kind)
+{
+	bool dirty;
+
+	pthread_mutex_lock(&q->lock);
+	dirty = q->cache.dirty[kind];
+	pthread_mutex_unlock(&q->lock);
+	return dirty;
 }
 
 static int write_refcounts(struct qcow2 *q)
 {
 	int ret = qcow2_cache_write(q, QCOW2_REFBLOCK);
 
-	if (ret || !q->cache.dirty[QCOW2_REFTABLE])
+	if (ret || !is_dirty(q, QCOW2_REFTABLE))
 		return ret;
 	ret = barrier(q);
 	return ret ? ret : qcow2_cache_write(q, QCOW2_REFTABLE);
@@ -61,15 +73,23 @@ static int release_older(struct qcow2 *q)
 	return ret;
 }
 
-int qcow2_commit(struct qcow2 *q)
+/*
+ * The tables are written if they have changed before the refcounts are: what the loop names later
+ * may rely on a flush that was left out. What it names while they are written is
+ * from the pool as it was at the beginning, whose refcounts are in the file by then.
+ */
+static int write_all(struct qcow2 *q)
 {
-	int ret = q->failed;
+	bool tables = is_dirty(q, QCOW2_L2) || is_dirty(q, QCOW2_L1);
+	int ret = write_refcounts(q);
 
-	if (!ret)
-		ret = write_refcounts(q);
-	if (!ret)
+	/* A table or a cluster that is named is in the file, though nothing was written to it yet.
+	 */
+	if (!ret && tables)
+		ret = disk_file_grow(q->file, q->end * q->cluster_size);
+	if (!ret && tables && q->unordered)
 		ret = barrier(q);
-	if (!ret)
+	if (!ret && tables)
 		ret = write_tables(q);
 	if (!ret)
 		ret = barrier(q);
@@ -77,6 +97,25 @@ int qcow2_commit(struct qcow2 *q)
 	if (!ret)
 		ret = release_older(q);
 	return ret ? ret : release_older(q);
+}
+
+static void set_committing(struct qcow2 *q, bool committing)
+{
+	pthread_mutex_lock(&q->lock);
+	q->committing = committing;
+	pthread_mutex_unlock(&q->lock);
+}
+
+int qcow2_commit(struct qcow2 *q)
+{
+	int ret = q->failed;
+
+	if (ret)
+		return ret;
+	set_committing(q, true);
+	ret = write_all(q);
+	set_committing(q, false);
+	return ret;
 }
 
 unsigned qcow2_enter(struct qcow2 *q)

@@ -62,6 +62,38 @@ bool qcow2_decode_l1(const struct qcow2 *q, u64 entry, u64 *table)
 	return *table ? is_in_file(q, *table) : !(entry & QCOW2_COPIED);
 }
 
+bool qcow2_is_backed(const struct qcow2 *q, u64 offset)
+{
+	return q->image->backing && offset < q->image->backing->info.size;
+}
+
+bool qcow2_reads_zero(const struct qcow2 *q, u64 guest_cluster, const struct qcow2_place *place)
+{
+	return place->type == QCOW2_IS_ZERO ||
+	       (place->type == QCOW2_IS_NOTHING &&
+		!qcow2_is_backed(q, guest_cluster * q->cluster_size));
+}
+
+bool qcow2_is_in_place(const struct qcow2_place *place)
+{
+	return place->type == QCOW2_IS_DATA && place->copied;
+}
+
+bool qcow2_is_claimed(const struct qcow2 *q, u64 guest_cluster)
+{
+	for (const struct qcow2_claim *claim = q->claims; claim; claim = claim->next) {
+		if (guest_cluster >= claim->first && guest_cluster <= claim->last)
+			return true;
+	}
+	return false;
+}
+
+static void set_table(struct qcow2_place *place, u64 l1, u64 table)
+{
+	place->own_table = l1 & QCOW2_COPIED ? table : 0;
+	place->copied &= !!(l1 & QCOW2_COPIED);
+}
+
 static bool peek_entry(struct qcow2 *q, u64 table, u64 n, u64 *entry)
 {
 	const u8 *data = qcow2_cache_peek(q, table + n * 8);
@@ -80,12 +112,14 @@ bool qcow2_peek(struct qcow2 *q, u64 guest_cluster, struct qcow2_place *place)
 	if (!peek_entry(q, q->header.l1_offset, guest_cluster / q->l2_entries, &l1) ||
 	    !qcow2_decode_l1(q, l1, &table))
 		return false;
-	if (!table)
+	if (!table) {
+		place->own_table = 0;
 		return qcow2_decode(q, 0, place);
+	}
 	if (!peek_entry(q, table, guest_cluster % q->l2_entries, &l2) ||
 	    !qcow2_decode(q, l2, place))
 		return false;
-	place->copied &= !!(l1 & QCOW2_COPIED);
+	set_table(place, l1, table);
 	return true;
 }
 
@@ -105,6 +139,6 @@ int qcow2_find(struct qcow2 *q, u64 guest_cluster, struct qcow2_place *place)
 		return ret;
 	if (!qcow2_decode(q, l2, place))
 		return qcow2_complain(q, "the qcow2 image is corrupt: an L2 entry is", l2);
-	place->copied &= !!(l1 & QCOW2_COPIED);
+	set_table(place, l1, table);
 	return 0;
 }

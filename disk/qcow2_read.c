@@ -13,11 +13,6 @@
 /* What a hostile frame may make zstd allocate: 2^23 bytes. A cluster has no more than 2 MiB. */
 #define ZSTD_WINDOW_BITS 23
 
-bool qcow2_is_backed(const struct qcow2 *q, u64 offset)
-{
-	return q->image->backing && offset < q->image->backing->info.size;
-}
-
 static int read_backing(struct qcow2 *q, const struct disk_request *request, u64 at, u64 len)
 {
 	u64 offset = request->offset + at;

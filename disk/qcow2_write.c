@@ -10,48 +10,51 @@
 
 /* ---- claims: all with @table held ---- */
 
-static bool is_claimed(const struct qcow2 *q, u64 cluster)
-{
-	for (const struct qcow2_claim *claim = q->claims; claim; claim = claim->next) {
-		if (cluster >= claim->first && cluster <= claim->last)
-			return true;
-	}
-	return false;
-}
-
 /* The thread that has it waits for nobody while it does. */
 static void wait_for(struct qcow2 *q, u64 cluster)
 {
-	while (is_claimed(q, cluster))
+	while (qcow2_is_claimed(q, cluster))
 		pthread_cond_wait(&q->claims_changed, &q->table);
 }
 
 static void claim_add(struct qcow2 *q, struct qcow2_claim *claim)
 {
+	pthread_mutex_lock(&q->lock);
 	claim->next = q->claims;
 	q->claims = claim;
+	pthread_mutex_unlock(&q->lock);
+}
+
+/* From now on it ends before guest cluster @last + 1. */
+static void claim_cut(struct qcow2 *q, struct qcow2_claim *claim, u64 last)
+{
+	pthread_mutex_lock(&q->lock);
+	claim->last = last;
+	pthread_mutex_unlock(&q->lock);
 }
 
 static void claim_remove(struct qcow2 *q, struct qcow2_claim *claim)
 {
 	struct qcow2_claim **at = &q->claims;
 
+	pthread_mutex_lock(&q->lock);
 	while (*at != claim)
 		at = &(*at)->next;
 	*at = claim->next;
+	pthread_mutex_unlock(&q->lock);
 	pthread_cond_broadcast(&q->claims_changed);
 }
 
-/* Before a change: there is room in the cache for what it changes. */
-static int prepare(struct qcow2 *q)
+int qcow2_make_room(struct qcow2 *q)
 {
-	unsigned dirty = 0;
+	bool full;
 
-	for (unsigned kind = 0; kind < QCOW2_KINDS; kind++)
-		dirty += q->cache.dirty[kind];
 	if (q->failed)
 		return q->failed;
-	return dirty >= q->cache.max / 2 ? qcow2_commit(q) : 0;
+	pthread_mutex_lock(&q->lock);
+	full = qcow2_cache_is_full(q);
+	pthread_mutex_unlock(&q->lock);
+	return full ? qcow2_commit(q) : 0;
 }
 
 /* ---- L2 tables ---- */
@@ -84,6 +87,7 @@ static int new_table(struct qcow2 *q, u64 l1_index, u64 old, u64 *table)
 	if (ret)
 		return ret;
 	*table = cluster * q->cluster_size;
+	q->unordered = true;
 	ret = fill_table(q, *table, old, fresh);
 	if (!ret)
 		ret = qcow2_entry_set(q, QCOW2_L1, q->header.l1_offset, l1_index,
@@ -95,8 +99,7 @@ static int new_table(struct qcow2 *q, u64 l1_index, u64 old, u64 *table)
 	return ret;
 }
 
-/* The L2 table of @guest_cluster, to be changed. */
-static int own_table(struct qcow2 *q, u64 guest_cluster, u64 *table)
+int qcow2_own_table(struct qcow2 *q, u64 guest_cluster, u64 *table)
 {
 	u64 index = guest_cluster / q->l2_entries, entry;
 	int ret = qcow2_entry_get(q, QCOW2_L1, q->header.l1_offset, index, &entry);
@@ -125,28 +128,27 @@ struct placing {
 	bool fresh;	  /* the file reads as zeroes there */
 };
 
-static bool is_in_place(const struct qcow2_place *place)
+/* How many clusters from @first on, at most @max, are in its table and in no claim. */
+static u64 count_claimable(const struct qcow2 *q, u64 first, u64 max)
 {
-	return place->type == QCOW2_IS_DATA && place->copied;
-}
+	u64 count = 0;
 
-static bool reads_zero(const struct qcow2 *q, u64 cluster, const struct qcow2_place *place)
-{
-	return place->type == QCOW2_IS_ZERO ||
-	       (place->type == QCOW2_IS_NOTHING && !qcow2_is_backed(q, cluster * q->cluster_size));
-}
-
-/* How many clusters from @first on, at most @max, need a place. */
-static int count_placeless(struct qcow2 *q, u64 first, u64 max, u64 *count)
-{
 	max = MIN(max, q->l2_entries - first % q->l2_entries);
-	for (*count = 1; *count < max; ++*count) {
+	while (count < max && !qcow2_is_claimed(q, first + count))
+		count++;
+	return count;
+}
+
+/* How many of the clusters of a claim, from its first on, need a place. */
+static int count_placeless(struct qcow2 *q, const struct qcow2_claim *claim, u64 *count)
+{
+	for (*count = 0; claim->first + *count <= claim->last; ++*count) {
 		struct qcow2_place place;
-		int ret = qcow2_find(q, first + *count, &place);
+		int ret = qcow2_find(q, claim->first + *count, &place);
 
 		if (ret)
 			return ret;
-		if (is_in_place(&place) || is_claimed(q, first + *count))
+		if (qcow2_is_in_place(&place))
 			break;
 	}
 	return 0;
@@ -185,7 +187,7 @@ static bool needs_merge(struct qcow2 *q, const struct disk_request *request,
 	bool whole = request->offset + placing->at <= start &&
 		     request->offset + placing->end >= start + q->cluster_size;
 
-	return !whole && !(placing->fresh && reads_zero(q, placing->first + n, place));
+	return !whole && !(placing->fresh && qcow2_reads_zero(q, placing->first + n, place));
 }
 
 /* No lock held: the data of clusters that are claimed. */
@@ -219,7 +221,7 @@ static int fill_places(struct qcow2 *q, const struct disk_request *request,
 static int name_places(struct qcow2 *q, const struct placing *placing)
 {
 	u64 table;
-	int ret = own_table(q, placing->first, &table);
+	int ret = qcow2_own_table(q, placing->first, &table);
 
 	for (u64 i = 0; i < placing->count; i++) {
 		struct qcow2_place old;
@@ -238,51 +240,65 @@ static int name_places(struct qcow2 *q, const struct placing *placing)
 	return 0;
 }
 
-/* @table held, and given up meanwhile. */
+/* @table held, and given up meanwhile; the clusters are claimed. */
 static int place_and_write(struct qcow2 *q, const struct disk_request *request,
 			   struct placing *placing)
 {
-	struct qcow2_claim claim = { placing->first, placing->first + placing->count - 1, NULL };
 	struct qcow2_place first, last;
-	int ret = qcow2_find(q, claim.first, &first), named;
+	int ret = qcow2_find(q, placing->first, &first);
 
 	if (!ret)
-		ret = qcow2_find(q, claim.last, &last);
+		ret = qcow2_find(q, placing->first + placing->count - 1, &last);
 	if (!ret) {
 		bool merge_first = needs_merge(q, request, placing, 0, &first);
 		bool merge_last = needs_merge(q, request, placing, placing->count - 1, &last);
 
-		claim_add(q, &claim);
 		pthread_mutex_unlock(&q->table);
 		ret = fill_places(q, request, placing, merge_first, merge_last);
 		pthread_mutex_lock(&q->table);
-		claim_remove(q, &claim);
+		q->unordered = true;
 	}
 	if (!ret)
 		return name_places(q, placing);
-	named = placing->host / q->cluster_size;
-	qcow2_unalloc(q, named, placing->count);
+	qcow2_unalloc(q, placing->host / q->cluster_size, placing->count);
 	return ret;
+}
+
+/* As below, for clusters that are claimed. None of them needs a place: *@done is @at. */
+static int write_claimed(struct qcow2 *q, const struct disk_request *request, u64 at,
+			 struct qcow2_claim *claim, u64 *done)
+{
+	u64 size = q->cluster_size, cluster;
+	struct placing placing = { .first = claim->first, .at = at };
+	int ret = count_placeless(q, claim, &placing.count);
+
+	*done = at;
+	if (ret || !placing.count)
+		return ret;
+	ret = qcow2_alloc(q, placing.count, &cluster, &placing.count, &placing.fresh);
+	if (ret)
+		return ret;
+	claim_cut(q, claim, claim->first + placing.count - 1);
+	placing.host = cluster * size;
+	placing.end = MIN(request->len, at + placing.count * size - (request->offset + at) % size);
+	*done = placing.end;
+	return place_and_write(q, request, &placing);
 }
 
 /* @table held: from byte @at on to new clusters; how far it came in *@done. */
 static int write_anew(struct qcow2 *q, const struct disk_request *request, u64 at, u64 *done)
 {
-	u64 size = q->cluster_size, offset = request->offset + at, table, cluster;
-	u64 clusters = (request->offset + request->len - 1) / size - offset / size + 1;
-	struct placing placing = { .first = offset / size, .at = at };
-	int ret = own_table(q, placing.first, &table);
+	u64 first = (request->offset + at) / q->cluster_size, table;
+	u64 clusters = (request->offset + request->len - 1) / q->cluster_size - first + 1;
+	struct qcow2_claim claim = { first, first + count_claimable(q, first, clusters) - 1, NULL };
+	int ret = qcow2_own_table(q, first, &table);
 
-	if (!ret)
-		ret = count_placeless(q, placing.first, clusters, &placing.count);
-	if (!ret)
-		ret = qcow2_alloc(q, placing.count, &cluster, &placing.count, &placing.fresh);
 	if (ret)
 		return ret;
-	placing.host = cluster * size;
-	placing.end = MIN(request->len, at + placing.count * size - offset % size);
-	*done = placing.end;
-	return place_and_write(q, request, &placing);
+	claim_add(q, &claim);
+	ret = write_claimed(q, request, at, &claim, done);
+	claim_remove(q, &claim);
+	return ret;
 }
 
 /* @table held: how many bytes from @at on are in place and in a row. */
@@ -298,7 +314,7 @@ static int count_in_place(struct qcow2 *q, const struct disk_request *request, u
 
 		if (ret)
 			return ret;
-		if (!is_in_place(&next) || next.host != first->host + n * size)
+		if (!qcow2_is_in_place(&next) || next.host != first->host + n * size)
 			break;
 	}
 	*end = MIN(*end, request->len);
@@ -315,11 +331,11 @@ static int write_some(struct qcow2 *q, const struct disk_request *request, u64 a
 
 	pthread_mutex_lock(&q->table);
 	wait_for(q, offset / size);
-	ret = prepare(q);
+	ret = qcow2_make_room(q);
 	if (!ret)
 		ret = qcow2_find(q, offset / size, &place);
 	if (!ret) {
-		in_place = is_in_place(&place);
+		in_place = qcow2_is_in_place(&place);
 		ret = in_place ? count_in_place(q, request, at, &place, done)
 			       : write_anew(q, request, at, done);
 	}
@@ -353,7 +369,7 @@ static int write_zeroes(struct qcow2 *q, u64 offset, u64 len)
 	pthread_mutex_lock(&q->table);
 	ret = qcow2_find(q, offset / q->cluster_size, &place);
 	pthread_mutex_unlock(&q->table);
-	if (ret || reads_zero(q, offset / q->cluster_size, &place))
+	if (ret || qcow2_reads_zero(q, offset / q->cluster_size, &place))
 		return ret;
 	if (posix_memalign(&iov.iov_base, 4096, align_up(len, 4096)))
 		return -ENOMEM;
@@ -375,33 +391,45 @@ static bool zero_entry(const struct qcow2 *q, u64 cluster, const struct qcow2_pl
 	*entry = 0;
 	if (q->header.version == 2)
 		return !backed;
-	if (keep && is_in_place(place))
+	if (keep && qcow2_is_in_place(place))
 		*entry = place->host | QCOW2_ZERO | QCOW2_COPIED;
 	else if (backed)
 		*entry = QCOW2_ZERO;
 	return true;
 }
 
-static int clear_cluster(struct qcow2 *q, u64 cluster, bool keep, bool *by_hand)
+/* @table held, the cluster claimed. */
+static int clear_claimed(struct qcow2 *q, u64 cluster, bool keep, bool *by_hand)
 {
 	struct qcow2_place place;
 	u64 table, entry;
-	int ret;
+	int ret = qcow2_find(q, cluster, &place);
 
-	wait_for(q, cluster);
-	ret = prepare(q);
-	if (!ret)
-		ret = qcow2_find(q, cluster, &place);
-	if (ret || (reads_zero(q, cluster, &place) && (keep || !place.host)))
+	if (ret || (qcow2_reads_zero(q, cluster, &place) && (keep || !place.host)))
 		return ret;
 	*by_hand = !zero_entry(q, cluster, &place, keep, &entry);
 	if (*by_hand)
 		return 0;
-	ret = own_table(q, cluster, &table);
+	ret = qcow2_own_table(q, cluster, &table);
 	if (!ret)
 		ret = set_entry(q, table, cluster, entry);
 	if (!ret && !(entry & QCOW2_OFFSET_MASK))
 		qcow2_free_place(q, &place);
+	return ret;
+}
+
+static int clear_cluster(struct qcow2 *q, u64 cluster, bool keep, bool *by_hand)
+{
+	struct qcow2_claim claim = { cluster, cluster, NULL };
+	int ret;
+
+	wait_for(q, cluster);
+	ret = qcow2_make_room(q);
+	if (ret)
+		return ret;
+	claim_add(q, &claim);
+	ret = clear_claimed(q, cluster, keep, by_hand);
+	claim_remove(q, &claim);
 	return ret;
 }
 
@@ -473,13 +501,14 @@ int qcow2_write_packed(struct qcow2 *q, u64 guest_cluster, const void *packed, u
 	int ret;
 
 	pthread_mutex_lock(&q->table);
-	ret = prepare(q);
+	ret = qcow2_make_room(q);
 	if (!ret)
-		ret = own_table(q, guest_cluster, &table);
+		ret = qcow2_own_table(q, guest_cluster, &table);
 	if (!ret)
 		ret = place_packed(q, len, where);
 	if (!ret)
 		ret = disk_file_write(q->file, packed, len, *where);
+	q->unordered = true;
 	sectors = (*where % DISK_SECTOR + len - 1) / DISK_SECTOR;
 	if (!ret)
 		ret = set_entry(q, table, guest_cluster,

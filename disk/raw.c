@@ -110,6 +110,8 @@ static int raw_work(struct disk_image *image, struct disk_request *request)
 		return disk_file_discard(file, request->offset, request->len);
 	case DISK_WRITE_ZEROES:
 		return disk_file_zero(file, request->offset, request->len, request->may_unmap);
+	case DISK_PREPARE:
+		break;
 	}
 	return -EINVAL;
 }

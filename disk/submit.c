@@ -196,6 +196,23 @@ static bool disk_is_suspect(const struct disk *disk, const struct disk_request *
 	       request_is_zero(request, DISK_SECTOR);
 }
 
+static void disk_prepared(struct disk_request *request, int result)
+{
+	request->disk->preparing = false;
+}
+
+static void disk_prepare(struct disk *disk)
+{
+	const struct disk_driver *driver = disk->image.driver;
+
+	if (disk->preparing || !driver->wants || !driver->wants(&disk->image))
+		return;
+	disk->preparing = true;
+	disk->under_way++;
+	disk->preparation = (struct disk_request){ .op = DISK_PREPARE, .done = disk_prepared };
+	disk_use_worker(disk, &disk->preparation);
+}
+
 /* Send @request on its way. False: not now, as above. */
 static bool disk_send(struct disk *disk, struct disk_request *request)
 {
@@ -209,6 +226,8 @@ static bool disk_send(struct disk *disk, struct disk_request *request)
 	}
 	way = disk->image.driver->map(&disk->image, request);
 	kernel = way == DISK_WAY_FILE && disk_wants_aio(disk, request) && disk->aio;
+	if (request->op == DISK_WRITE)
+		disk_prepare(disk);
 	if (kernel && disk_use_kernel(disk, request))
 		return true;
 	if (way == DISK_WAY_FILE)

@@ -30,6 +30,7 @@ enum disk_op {
 	DISK_FLUSH,	   /* done: everything acknowledged before is on stable storage */
 	DISK_DISCARD,	   /* contents undefined or zero afterwards; may do nothing */
 	DISK_WRITE_ZEROES, /* reads as zeroes afterwards */
+	DISK_PREPARE,	   /* the disk's own: its driver gets ready for more */
 };
 
 /* Lives inside its owner until done() is called. */
@@ -51,6 +52,7 @@ struct disk_request {
 	struct worker_job job;
 	u64 place;    /* where in the file it begins */
 	u32 tag;      /* its driver's, from map() to unmap() */
+	bool last;    /* FLUSH: the disk's own, before it is closed */
 	u64 moved;    /* bytes that an interrupted transfer has behind it */
 	bool refused; /* by us: the host was not asked */
 	bool suspect; /* a write that may be all zeroes */

@@ -147,6 +147,13 @@ static int fake_zero(const struct disk_file *file, u64 offset, u64 len, bool gro
 	return ret;
 }
 
+int disk_file_grow(const struct disk_file *file, u64 end)
+{
+	u64 size = fakes[file->fd].size;
+
+	return end > size ? fake_zero(file, size, end - size, true) : 0;
+}
+
 /* What a discarded cluster holds is the host's choice: the worst, for a test. */
 int disk_file_discard(const struct disk_file *file, u64 offset, u64 len)
 {
