@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A disk's engine without a VM: writes of 64 KiB one after the other into a new image, then reads
- * and writes of 4 KiB at random into what is there; raw and qcow2 in turn, so that what the host
- * does meanwhile falls on both. Each ends with a flush. Medians of the rounds, and the ratio to
- * raw.
+ * and writes of 4 KiB all over what is there; raw and qcow2 in turn, so that what the host
+ * does meanwhile falls on both, and the same by "qemu-img bench" where that is installed. Each
+ * write workload ends with a flush, as qemu-img's does. Medians of the rounds, and the medians of
+ * the rounds' ratios.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -16,10 +17,12 @@
 #include "disk/image.h"
 #include "vmm/loop.h"
 
-#define SIZE   (64 * MIB)
+#define SIZE   (256 * MIB)
 #define DEPTH  32
-#define ROUNDS 3
-#define RANDOM 2048
+#define ROUNDS 9
+#define RANDOM 16384
+/* From one block of 4 KiB to the next, as qemu-img bench walks: prime to their number. */
+#define STRIDE 40507
 
 enum work { SEQUENTIAL, RANDOM_READ, RANDOM_WRITE, WORKS };
 
@@ -29,7 +32,6 @@ struct bench {
 	struct disk *disk;
 	enum work work;
 	u64 next, count, done, flushed;
-	u32 random;
 };
 
 struct op {
@@ -58,12 +60,11 @@ static void submit(struct op *op)
 {
 	struct bench *bench = op->bench;
 
-	bench->random = bench->random * 1664525 + 1013904223;
 	op->request.op = bench->work == RANDOM_READ ? DISK_READ : DISK_WRITE;
 	op->request.len = op->iov.iov_len = bench->work == SEQUENTIAL ? 65536 : 4096;
 	op->request.offset = bench->work == SEQUENTIAL
 				     ? bench->next * 65536
-				     : (bench->random >> 8) % (SIZE / 4096) * 4096;
+				     : bench->next * STRIDE % (SIZE / 4096) * 4096;
 	bench->next++;
 	disk_submit(bench->disk, &op->request);
 }
@@ -111,19 +112,35 @@ static double run(struct bench *bench, enum work work, struct op ops[DEPTH + 1])
 	return bench->count / (now() - start);
 }
 
-static void round_of(struct bench *bench, enum disk_format format, struct op *ops,
-		     double result[WORKS])
+/* A name for a new file in /var/tmp. */
+static void find_path(char path[40])
 {
-	char path[] = "/var/tmp/lkvm-bench-XXXXXX";
-	struct image_creation creation = { .format = format, .size = SIZE };
-	struct disk_options options = { .format = format };
-	struct error err = { "" };
-	int fd = mkstemp(path);
+	int fd;
 
+	strcpy(path, "/var/tmp/lkvm-bench-XXXXXX");
+	fd = mkstemp(path);
 	must(fd >= 0, "no file in /var/tmp");
 	close(fd);
 	unlink(path);
+}
+
+static void create(const char *path, enum disk_format format)
+{
+	struct image_creation creation = { .format = format, .size = SIZE };
+	struct error err = { "" };
+
 	must(!image_create(path, &creation, &err), err.text);
+}
+
+static void round_of_ours(struct bench *bench, enum disk_format format, struct op *ops,
+			  double result[WORKS])
+{
+	struct disk_options options = { .format = format };
+	struct error err = { "" };
+	char path[40];
+
+	find_path(path);
+	create(path, format);
 	must(!disk_open(&bench->disk, path, &options, &err), err.text);
 	unlink(path);
 	must(!disk_start(bench->disk, bench->loop, NULL, NULL), "no loop");
@@ -133,6 +150,48 @@ static void round_of(struct bench *bench, enum disk_format format, struct op *op
 	disk_close(bench->disk);
 }
 
+/* ---- QEMU's ---- */
+
+static bool has_qemu_img(void)
+{
+	return !system("command -v qemu-img >/dev/null 2>&1");
+}
+
+static double run_qemu(const char *path, const char *format, enum work work)
+{
+	u64 count = work == SEQUENTIAL ? SIZE / 65536 : RANDOM;
+	char command[300];
+	double seconds = 0;
+	FILE *out;
+
+	snprintf(command, sizeof(command),
+		 "qemu-img bench -f %s -t none -i native %s -d %u -c %llu -s %u -S %llu %s", format,
+		 work == RANDOM_READ ? "" : "-w", DEPTH, (unsigned long long)count,
+		 work == SEQUENTIAL ? 65536 : 4096,
+		 work == SEQUENTIAL ? 65536ULL : STRIDE * 4096ULL, path);
+	out = popen(command, "r");
+	must(out, "no qemu-img");
+	while (fgets(command, sizeof(command), out))
+		sscanf(command, "Run completed in %lf", &seconds);
+	must(!pclose(out) && seconds > 0, "qemu-img bench failed");
+	return count / seconds;
+}
+
+static void round_of_qemu(enum disk_format format, double result[WORKS])
+{
+	char path[40];
+
+	find_path(path);
+	create(path, format);
+	for (unsigned work = 0; work < WORKS; work++)
+		result[work] = run_qemu(path, format == DISK_FORMAT_RAW ? "raw" : "qcow2", work);
+	unlink(path);
+}
+
+/* ---- what it comes to ---- */
+
+enum kind { RAW, QCOW2, QEMU_RAW, QEMU_QCOW2, KINDS };
+
 static int by_size(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -140,19 +199,70 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(double *values)
+static double median(const double *values)
 {
-	qsort(values, ROUNDS, sizeof(*values), by_size);
-	return values[ROUNDS / 2];
+	double sorted[ROUNDS];
+
+	memcpy(sorted, values, sizeof(sorted));
+	qsort(sorted, ROUNDS, sizeof(*sorted), by_size);
+	return sorted[ROUNDS / 2];
+}
+
+static double ratio(const double *a, const double *b)
+{
+	double ratios[ROUNDS];
+
+	for (unsigned n = 0; n < ROUNDS; n++)
+		ratios[n] = a[n] / b[n];
+	return median(ratios);
+}
+
+static void print(double results[KINDS][WORKS][ROUNDS], bool qemu)
+{
+	static const char *const names[] = { "sequential 64 KiB, new", "random 4 KiB reads",
+					     "random 4 KiB writes" };
+
+	printf("%-24s %9s %9s %6s  %9s %9s %6s  %s\n", "operations per second", "raw", "qcow2",
+	       "ratio", "QEMU raw", "qcow2", "ratio", "our qcow2/QEMU's");
+	for (unsigned work = 0; work < WORKS; work++) {
+		double(*all)[WORKS][ROUNDS] = results;
+
+		printf("%-24s %9.0f %9.0f %6.2f", names[work], median(all[RAW][work]),
+		       median(all[QCOW2][work]), ratio(all[QCOW2][work], all[RAW][work]));
+		if (qemu)
+			printf("  %9.0f %9.0f %6.2f  %.2f", median(all[QEMU_RAW][work]),
+			       median(all[QEMU_QCOW2][work]),
+			       ratio(all[QEMU_QCOW2][work], all[QEMU_RAW][work]),
+			       ratio(all[QCOW2][work], all[QEMU_QCOW2][work]));
+		printf("\n");
+	}
+	if (!qemu)
+		printf("no qemu-img here: QEMU's figures are left out\n");
+}
+
+static void run_rounds(struct bench *bench, struct op *ops, bool qemu,
+		       double results[KINDS][WORKS][ROUNDS])
+{
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		double result[KINDS][WORKS] = { 0 };
+
+		round_of_ours(bench, DISK_FORMAT_RAW, ops, result[RAW]);
+		round_of_ours(bench, DISK_FORMAT_QCOW2, ops, result[QCOW2]);
+		if (qemu) {
+			round_of_qemu(DISK_FORMAT_RAW, result[QEMU_RAW]);
+			round_of_qemu(DISK_FORMAT_QCOW2, result[QEMU_QCOW2]);
+		}
+		for (unsigned i = 0; i < KINDS * WORKS; i++)
+			results[i / WORKS][i % WORKS][n] = result[i / WORKS][i % WORKS];
+	}
 }
 
 int main(void)
 {
-	static const char *const names[] = { "sequential 64 KiB, new", "random 4 KiB reads",
-					     "random 4 KiB writes" };
-	struct bench bench = { .random = 1 };
+	static double results[KINDS][WORKS][ROUNDS];
+	struct bench bench = { 0 };
 	struct op ops[DEPTH + 1] = { 0 };
-	double raw[WORKS][ROUNDS], qcow2[WORKS][ROUNDS], result[WORKS];
+	bool qemu = has_qemu_img();
 
 	pthread_mutex_init(&bench.lock, NULL);
 	must(!loop_create(&bench.loop, &bench.lock), "no loop");
@@ -164,19 +274,7 @@ int main(void)
 							.iov_count = 1,
 							.done = op_done };
 	}
-	for (unsigned n = 0; n < ROUNDS; n++) {
-		round_of(&bench, DISK_FORMAT_RAW, ops, result);
-		for (unsigned work = 0; work < WORKS; work++)
-			raw[work][n] = result[work];
-		round_of(&bench, DISK_FORMAT_QCOW2, ops, result);
-		for (unsigned work = 0; work < WORKS; work++)
-			qcow2[work][n] = result[work];
-	}
-	printf("%-24s %12s %12s %8s\n", "operations per second", "raw", "qcow2", "ratio");
-	for (unsigned work = 0; work < WORKS; work++) {
-		double a = median(raw[work]), b = median(qcow2[work]);
-
-		printf("%-24s %12.0f %12.0f %8.2f\n", names[work], a, b, b / a);
-	}
+	run_rounds(&bench, ops, qemu, results);
+	print(results, qemu);
 	return 0;
 }
