@@ -89,6 +89,7 @@ check-cli: lkvm docs $(TOY)
 	@TOY=$(abspath $(TOY)) MANUAL=$(abspath $(BUILD)/lkvm.1) tests/cli/run ./lkvm
 
 include tests/guest/guest.mk
+include tests/kill/kill.mk
 
 # make check-lab             stock kernels, in emulated hosts of both architectures
 .PHONY: check-lab check-lab-x86 check-lab-arm64 lab-programs
