@@ -76,6 +76,21 @@ static int run_create(const void *arg)
 
 /* ---- info ---- */
 
+/* A name is bytes, and JSON has text: what is none becomes question marks. */
+static json_t *name_to_json(const char *name)
+{
+	json_t *json = json_string(name);
+	char text[1024];
+	size_t i;
+
+	if (json)
+		return json;
+	for (i = 0; name[i] && i < sizeof(text) - 1; i++)
+		text[i] = name[i] & 0x80 ? '?' : name[i];
+	text[i] = 0;
+	return json_string(text);
+}
+
 static json_t *info_json(const char *path, const struct image_info *info)
 {
 	json_t *json = json_pack("{ss,ss,sI,sI}", "file", path, "format", info->format, "size",
@@ -92,9 +107,9 @@ static json_t *info_json(const char *path, const struct image_info *info)
 				      info->lazy_refcounts));
 	if (!*info->backing)
 		return json;
-	json_object_set_new(json, "backing", json_string(info->backing));
+	json_object_set_new(json, "backing", name_to_json(info->backing));
 	if (*info->backing_format)
-		json_object_set_new(json, "backing-format", json_string(info->backing_format));
+		json_object_set_new(json, "backing-format", name_to_json(info->backing_format));
 	return json;
 }
 

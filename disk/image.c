@@ -168,6 +168,12 @@ static int check_open(struct disk_image *image, bool repair, struct image_check 
 				"disk %s: is marked corrupt, which --repair cannot mend; "
 				"'lkvm image convert' saves what can be read",
 				image->file.path);
+	/* Bitmaps and the like have clusters that the check does not know. */
+	if (!ret && repair && header.autoclear)
+		ret = error_set(err, -EINVAL,
+				"disk %s: has bitmaps or other features that --repair would "
+				"harm; 'qemu-img check -r all' repairs it",
+				image->file.path);
 	if (!ret)
 		ret = qcow2_attach(image, &header, repair, err);
 	if (ret)

@@ -47,7 +47,11 @@ int disk_backing_open(struct disk_image *image, const char *name, const char *fo
 		return ret;
 	}
 	image->backing = backing;
-	return 0;
+	/* What is above asks for sectors, whatever the file's own blocks are. */
+	if (!backing->file.direct || backing->file.align <= DISK_SECTOR)
+		return 0;
+	ret = disk_file_leave_direct(&backing->file);
+	return ret ? error_set(err, ret, "disk %s: %s", path, strerror(-ret)) : 0;
 }
 
 int disk_image_open(struct disk_image *image, const struct disk_driver *driver, const char *path,

@@ -261,7 +261,10 @@ void qcow2_pool_drain(struct qcow2 *q);
 
 /* ---- qcow2_write.c ---- */
 
-/* @table held, before a change: there is room in the cache for what it changes. */
+/*
+ * @table held, before a change: there is room in the cache for what it changes, and not too much
+ * waits to be free.
+ */
 int qcow2_make_room(struct qcow2 *q);
 /* @table held: the L2 table of @guest_cluster, to be changed. */
 int qcow2_own_table(struct qcow2 *q, u64 guest_cluster, u64 *table);

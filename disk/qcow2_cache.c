@@ -126,10 +126,12 @@ int qcow2_cache_get(struct qcow2 *q, enum qcow2_kind kind, u64 offset, struct qc
 			       : qcow2_complain(q, "the qcow2 image is corrupt: tables overlap at",
 						offset);
 	slice = take_slice(q);
-	if (!slice) {
-		/* Writes hold no more than a part of the cache: qcow2_write() sees to it. */
+	/* Refcounts may be written at any time: those that fell belong to what no name leads to. */
+	if (!slice && !qcow2_cache_write(q, QCOW2_REFBLOCK))
+		slice = take_slice(q);
+	/* Writes hold no more than a part of the cache: qcow2_make_room() sees to it. */
+	if (!slice)
 		return -EAGAIN;
-	}
 	ret = disk_file_read(q->file, slice->data, q->cache.slice_size, offset);
 	if (ret)
 		return ret;

@@ -35,6 +35,7 @@ struct check {
 	bool active; /* the L1 table at hand is the disk's own */
 	bool stop;   /* what is wrong leads nowhere */
 	u64 entries; /* read so far */
+	u64 hint;    /* no cluster below is free */
 };
 
 static void __attribute__((format(printf, 2, 3)))
@@ -287,8 +288,12 @@ static int compare_one(struct check *check, u64 cluster, u32 named, bool repair)
 	u64 count;
 	int ret = qcow2_refcount_get(check->q, cluster, &count);
 
-	if (ret || count == named)
+	if (ret)
 		return ret;
+	if (count)
+		check->hint += check->hint == cluster;
+	if (count == named)
+		return 0;
 	if (count < named)
 		found(check, "cluster %#llx has refcount %llu, but %u names",
 		      (unsigned long long)cluster * check->q->cluster_size,
@@ -362,6 +367,8 @@ int qcow2_check(struct qcow2 *q, bool repair, struct qcow2_report *report)
 	}
 	if (!ret && repair && !check.stop)
 		ret = qcow2_commit(q);
+	if (!ret && !repair)
+		q->hint = MAX(check.hint, 1);
 	pthread_mutex_unlock(&q->table);
 	free(check.counts);
 	return ret;

@@ -181,12 +181,22 @@ static int check(const struct disk_file *file, const u8 *data, struct qcow2_head
 	return ret ? ret : check_tables(file, h, err);
 }
 
+/* Words that go to a terminal. */
+static bool is_plain(const u8 *text, u32 len)
+{
+	for (u32 i = 0; i < len; i++) {
+		if (text[i] < ' ' || text[i] == 0x7f)
+			return false;
+	}
+	return true;
+}
+
 static int take_extension(const struct disk_file *file, struct qcow2_header *h, u32 type,
 			  const u8 *data, u32 len, struct error *err)
 {
 	switch (type) {
 	case EXTENSION_BACKING_FORMAT:
-		if (len >= sizeof(h->backing_format) || memchr(data, 0, len))
+		if (len >= sizeof(h->backing_format) || !is_plain(data, len))
 			return refuse(file, err, "whose backing file has an unknown format");
 		memcpy(h->backing_format, data, len);
 		return 0;
@@ -238,8 +248,8 @@ static int read_backing(const struct disk_file *file, const u8 *data, u32 size,
 	    len > size - offset)
 		return refuse_number(file, err, "the name of its backing file is not in the header",
 				     offset);
-	if (memchr(data + offset, 0, len))
-		return refuse(file, err, "whose backing file's name has a zero in it");
+	if (!is_plain(data + offset, len))
+		return refuse(file, err, "whose backing file's name has control characters in it");
 	memcpy(h->backing, data + offset, len);
 	*end = offset;
 	return 0;

@@ -8,6 +8,10 @@
 #include "request_memory.h"
 #include "util/range.h"
 
+/* Clusters that have lost their names are made free, flush or not, when there are so many. */
+#define FREES_BYTES (64 * MIB) /* or an eighth of the disk */
+#define FREES_MIN   64
+
 /* ---- claims: all with @table held ---- */
 
 /* The thread that has it waits for nobody while it does. */
@@ -45,6 +49,14 @@ static void claim_remove(struct qcow2 *q, struct qcow2_claim *claim)
 	pthread_cond_broadcast(&q->claims_changed);
 }
 
+/* A guest that never flushes must not make the file grow: what is no longer named is used anew. */
+static bool has_many_frees(const struct qcow2 *q)
+{
+	u64 bytes = MIN(FREES_BYTES, q->header.size / 8);
+
+	return q->frees[q->epoch].count >= MAX(bytes / q->cluster_size, FREES_MIN);
+}
+
 int qcow2_make_room(struct qcow2 *q)
 {
 	bool full;
@@ -52,7 +64,7 @@ int qcow2_make_room(struct qcow2 *q)
 	if (q->failed)
 		return q->failed;
 	pthread_mutex_lock(&q->lock);
-	full = qcow2_cache_is_full(q);
+	full = qcow2_cache_is_full(q) || has_many_frees(q);
 	pthread_mutex_unlock(&q->lock);
 	return full ? qcow2_commit(q) : 0;
 }
@@ -399,14 +411,19 @@ static bool zero_entry(const struct qcow2 *q, u64 cluster, const struct qcow2_pl
 }
 
 /* @table held, the cluster claimed. */
-static int clear_claimed(struct qcow2 *q, u64 cluster, bool keep, bool *by_hand)
+static int clear_claimed(struct qcow2 *q, u64 cluster, const struct disk_request *request,
+			 bool *by_hand)
 {
+	bool discard = request->op == DISK_DISCARD, keep = !discard && !request->may_unmap;
 	struct qcow2_place place;
 	u64 table, entry;
 	int ret = qcow2_find(q, cluster, &place);
 
 	if (ret || (qcow2_reads_zero(q, cluster, &place) && (keep || !place.host)))
 		return ret;
+	/* A discard gives back what is there, and takes nothing to hide what is below. */
+	if (discard && place.type == QCOW2_IS_NOTHING)
+		return 0;
 	*by_hand = !zero_entry(q, cluster, &place, keep, &entry);
 	if (*by_hand)
 		return 0;
@@ -418,7 +435,8 @@ static int clear_claimed(struct qcow2 *q, u64 cluster, bool keep, bool *by_hand)
 	return ret;
 }
 
-static int clear_cluster(struct qcow2 *q, u64 cluster, bool keep, bool *by_hand)
+static int clear_cluster(struct qcow2 *q, u64 cluster, const struct disk_request *request,
+			 bool *by_hand)
 {
 	struct qcow2_claim claim = { cluster, cluster, NULL };
 	int ret;
@@ -428,7 +446,7 @@ static int clear_cluster(struct qcow2 *q, u64 cluster, bool keep, bool *by_hand)
 	if (ret)
 		return ret;
 	claim_add(q, &claim);
-	ret = clear_claimed(q, cluster, keep, by_hand);
+	ret = clear_claimed(q, cluster, request, by_hand);
 	claim_remove(q, &claim);
 	return ret;
 }
@@ -443,9 +461,26 @@ static int clear_some(struct qcow2 *q, const struct disk_request *request, u64 o
 	if (offset % size || (len < size && offset + len < q->header.size))
 		return discard ? 0 : write_zeroes(q, offset, len);
 	pthread_mutex_lock(&q->table);
-	ret = clear_cluster(q, offset / size, !discard && !request->may_unmap, &by_hand);
+	ret = clear_cluster(q, offset / size, request, &by_hand);
 	pthread_mutex_unlock(&q->table);
 	return by_hand && !discard ? write_zeroes(q, offset, len) : ret;
+}
+
+/* Bytes from @offset on that have no table, and so need nothing; *len 0: there are none. */
+static int find_nothing(struct qcow2 *q, const struct disk_request *request, u64 offset, u64 *len)
+{
+	u64 span = (u64)q->l2_entries * q->cluster_size, entry;
+	int ret;
+
+	*len = 0;
+	if (request->op != DISK_DISCARD && qcow2_is_backed(q, offset))
+		return 0;
+	pthread_mutex_lock(&q->table);
+	ret = qcow2_entry_get(q, QCOW2_L1, q->header.l1_offset, offset / span, &entry);
+	pthread_mutex_unlock(&q->table);
+	if (!ret && !entry)
+		*len = MIN(span - offset % span, request->offset + request->len - offset);
+	return ret;
 }
 
 int qcow2_clear(struct qcow2 *q, const struct disk_request *request)
@@ -456,6 +491,9 @@ int qcow2_clear(struct qcow2 *q, const struct disk_request *request)
 	for (u64 at = 0; !ret && at < request->len; at += len) {
 		u64 offset = request->offset + at;
 
+		ret = find_nothing(q, request, offset, &len);
+		if (ret || len)
+			continue;
 		len = MIN(size - offset % size, request->len - at);
 		ret = clear_some(q, request, offset, len);
 	}

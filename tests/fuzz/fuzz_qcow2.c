@@ -18,10 +18,13 @@ static int run(struct disk_image *image, enum disk_op op, u64 offset, u8 *data, 
 	struct disk_request request = {
 		.op = op, .offset = offset, .len = len, .iov = &iov, .iov_count = data ? 1 : 0
 	};
+	struct disk_request prepare = { .op = DISK_PREPARE };
 	enum disk_way way = qcow2_driver.map(image, &request);
 
 	if (way == DISK_WAY_FILE)
 		qcow2_driver.unmap(image, &request);
+	if (op == DISK_WRITE && qcow2_driver.wants(image))
+		qcow2_driver.work(image, &prepare);
 	return qcow2_driver.work(image, &request);
 }
 
@@ -63,6 +66,7 @@ static void play(struct disk_image *image, bool writable, u64 at)
 	if (is_sound(image) && writable) {
 		write_and_read(image, 0, len, data);
 		write_and_read(image, at, len, data);
+		write_and_read(image, at, len / 2 / DISK_SECTOR * DISK_SECTOR, data);
 	}
 	free(data);
 }

@@ -388,6 +388,59 @@ static void a_disk_is_what_was_written_to_it(void **state)
 	}
 }
 
+/* ---- what must not grow ---- */
+
+static void a_guest_that_never_flushes_does_not_make_its_file_grow(void **state)
+{
+	static const struct kind small = { 12, 3, false, 8192 };
+	struct rig *rig = rig_create(&small);
+	const struct qcow2 *q = rig->image.state;
+
+	for (unsigned i = 0; i < 20000; i++) {
+		u64 sector = i * 24 % 8192 / 8 * 8;
+
+		write_some(rig, sector, MIN(16, 8192 - sector));
+		discard_some(rig, sector, MIN(16, 8192 - sector));
+	}
+	/* A half more than the disk has, and its pool. */
+	assert_true(q->end * q->cluster_size < 6 * MIB + MIB);
+	flush(rig);
+	flush(rig);
+	assert_sound(&rig->image, 0);
+	rig_destroy(rig);
+}
+
+static void a_discard_of_what_is_not_there_takes_nothing(void **state)
+{
+	static const struct kind backed = { 9, 3, true, 8192 };
+	struct rig *rig = rig_create(&backed);
+	u64 size = fakes[0].size;
+
+	assert_int_equal(perform(rig, DISK_DISCARD, 0, 8192, NULL, false), 0);
+	flush(rig);
+	assert_int_equal(fakes[0].size, size);
+	check_reads(rig, 0, rig->sectors);
+	rig_destroy(rig);
+}
+
+/* 32 million clusters, one by one, would take a minute. */
+static void a_huge_disk_without_tables_is_discarded_at_once(void **state)
+{
+	struct disk_image image = { .file = { .fd = 0, .path = (char *)"fake" } };
+	struct qcow2_creation creation = { .size = 64ULL << 40, .cluster_bits = 21 };
+	struct disk_request request = { .op = DISK_DISCARD, .len = creation.size };
+
+	fake_reset(0);
+	assert_int_equal(qcow2_create(&image.file, &creation, NULL), 0);
+	attach(&image, 0, true);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(qcow2_driver.work(&image, &request), 0);
+		request.op = i % 2 ? DISK_DISCARD : DISK_WRITE_ZEROES;
+	}
+	qcow2_driver.close(&image);
+	fake_reset(0);
+}
+
 /* ---- snapshots ---- */
 
 static u64 put_somewhere(struct qcow2 *q, const void *data, u64 len)
@@ -662,6 +715,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_disk_is_what_was_written_to_it),
+		cmocka_unit_test(a_guest_that_never_flushes_does_not_make_its_file_grow),
+		cmocka_unit_test(a_discard_of_what_is_not_there_takes_nothing),
+		cmocka_unit_test(a_huge_disk_without_tables_is_discarded_at_once),
 		cmocka_unit_test(a_snapshot_stays_as_it_was),
 		cmocka_unit_test(a_host_that_stops_leaves_leaks_at_worst),
 	};

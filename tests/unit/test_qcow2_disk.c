@@ -477,6 +477,34 @@ TEST_WITH(an_image_that_was_not_closed_is_repaired_when_asked, setup, teardown)
 	assert_model(f);
 }
 
+TEST_WITH(a_repair_leaves_an_image_with_bitmaps_alone, setup, teardown)
+{
+	struct fixture *f = *state;
+	struct image_check check;
+	struct error err = { "" };
+	u8 bitmaps = 1;
+
+	create("a", NULL, 0);
+	patch("a", 95, &bitmaps, 1);
+	assert_int_equal(image_check("a", true, &check, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "bitmaps"));
+	assert_int_equal(image_check("a", false, &check, &err), 0);
+	open_disk(f, "a", (struct disk_options){ 0 });
+}
+
+TEST_WITH(a_backing_file_cannot_speak_to_the_terminal, setup, teardown)
+{
+	struct fixture *f = *state;
+
+	create("base", NULL, 0);
+	create("a", "base", 0);
+	/* Where the name is, behind the header and its extensions. */
+	assert_int_equal(system("at=$(grep -abo base a | head -n 1 | cut -d: -f1) && "
+				"printf '\\033' | dd of=a bs=1 seek=$at conv=notrunc status=none"),
+			 0);
+	refused(f, "a", (struct disk_options){ 0 }, "control characters");
+}
+
 /* ---- beside another ---- */
 
 static void read_and_compare(struct fixture *f, const char *what)
@@ -508,7 +536,8 @@ TEST_WITH(images_of_qemu_img_read_alike_and_are_sound_when_written, setup, teard
 					       "-c compat=0.10",
 					       "-c compat=1.1",
 					       "-c compat=1.1,compression_type=zstd" };
-	static const char *const sizes[] = { "512", "4k", "64k", "2M" };
+	static const char *const sizes[] = { "512", "1k",   "2k",   "4k",   "8k", "16k", "32k",
+					     "64k", "128k", "256k", "512k", "1M", "2M" };
 	struct fixture *f = *state;
 
 	if (system("command -v qemu-img >/dev/null"))
