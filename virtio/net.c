@@ -120,6 +120,12 @@ static void net_pause(struct virtio_device *device)
 	}
 }
 
+static void net_interrupts_moved(struct virtio_device *device)
+{
+	if (to_net(device)->vhost)
+		net_vhost_interrupts_moved(to_net(device));
+}
+
 static void net_kick(struct virtio_device *device, unsigned index)
 {
 	struct net *net = to_net(device);
@@ -172,6 +178,7 @@ static const struct virtio_device_ops net_ops = {
 	.start = net_start,
 	.reset = net_reset,
 	.pause = net_pause,
+	.interrupts_moved = net_interrupts_moved,
 	.kick = net_kick,
 	.queue_reset = net_queue_reset,
 	.config_read = net_config_read,
@@ -270,7 +277,7 @@ int virtio_net_create(struct virtio_device **device, struct net_backend *backend
 	return 0;
 }
 
-/* Its queues count packets: those that the host's kernel serves, too, as far as it tells. */
+/* Packets of its queues. */
 static void count_direction(const struct net *net, unsigned queue, struct counters *counters)
 {
 	const struct net_pair *pair = &net->pair[queue / 2];
@@ -288,11 +295,13 @@ void virtio_net_count(const struct virtio_device *device, struct counters *count
 {
 	const struct net *net = to_net(device);
 
-	for (unsigned queue = 0; queue < 2 * net->backend->pairs; queue++)
+	/* What the host's kernel serves it counts itself: 'ip -s link' shows that. */
+	for (unsigned queue = 0; !net->vhost && queue < 2 * net->backend->pairs; queue++)
 		count_direction(net, queue, counters);
 	counters_begin(counters, net->name);
 	counters_text(counters, "backend", net->backend->name);
 	counters_number(counters, "vhost", net->vhost != NULL);
+	counters_number(counters, "irqfd", net->vhost && net_vhost_is_direct(net));
 	counters_number(counters, "commands", net->commands);
 	counters_number(counters, "refused", net->refused);
 	counters_text(counters, "link", net->link ? "up" : "down");

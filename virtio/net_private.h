@@ -165,6 +165,10 @@ int net_vhost_start(struct net *net);
 void net_vhost_stop(struct net *net);
 /* The kernel serves no queue while @paused, and goes on where it was. */
 void net_vhost_pause(struct net *net, bool paused);
+/* For ops->interrupts_moved(). */
+void net_vhost_interrupts_moved(struct net *net);
+/* Whether interrupts go from the kernel to KVM, as of the last start. */
+bool net_vhost_is_direct(const struct net *net);
 
 void net_control(struct net *net, unsigned index);
 /* Serve @pairs pairs from now on. -errno: the back end cannot. */

@@ -3,7 +3,8 @@
  * vhost=1: the host's kernel serves the queues of one pair, and the device does the rest. Only
  * where the device's addresses are the guest's own, as the kernel is told them once.
  *
- * Kicks go from KVM to the kernel by the doorbells; interrupts come through the loop.
+ * Kicks go from KVM to the kernel by the doorbells, and interrupts back by the vectors' eventfds.
+ * Where the transport has none of these, interrupts come through the loop.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,8 +29,8 @@ struct net_vhost_queue {
 	struct net *net;
 	unsigned index;
 	struct loop_source call; /* an eventfd: the kernel has given chains back; owned */
-	bool serving;
-	u16 base; /* of the next chain to take, when it begins */
+	bool serving, direct;	 /* direct: its interrupts do not come through the loop */
+	u16 base;		 /* of the next chain to take, when it begins */
 };
 
 struct net_vhost {
@@ -52,6 +53,30 @@ static void called(struct loop_source *source, u32 events)
 	/* The kernel has asked the ring whether the driver wants it. */
 	queue->net->queues[queue->index].interrupts++;
 	device->transport->interrupt(device, VIRTIO_MMIO_INT_VRING, queue->index);
+}
+
+/* What the kernel signals: the driver's vector itself, if it has one. */
+static int set_call(struct net *net, struct net_vhost_queue *queue)
+{
+	const struct virtio_transport_ops *transport = net->device.transport;
+	int fd = transport->interrupt_fd ? transport->interrupt_fd(&net->device, queue->index) : -1;
+	struct vhost_vring_file call = { queue->index, fd < 0 ? queue->call.fd : fd };
+
+	queue->direct = fd >= 0;
+	return ioctl(net->vhost->fd, VHOST_SET_VRING_CALL, &call) ? -errno : 0;
+}
+
+void net_vhost_interrupts_moved(struct net *net)
+{
+	for (unsigned i = 0; i < VHOST_QUEUES; i++) {
+		if (net->vhost->queues[i].serving && set_call(net, &net->vhost->queues[i]))
+			virtio_device_broken(&net->device, "the host's kernel cannot interrupt it");
+	}
+}
+
+bool net_vhost_is_direct(const struct net *net)
+{
+	return net->vhost->queues[0].direct && net->vhost->queues[1].direct;
 }
 
 /* ---- life ---- */
@@ -173,7 +198,6 @@ static int set_rings(const struct net *net, unsigned index)
 static int serve(struct net *net, unsigned index)
 {
 	struct net_vhost_queue *queue = &net->vhost->queues[index];
-	struct vhost_vring_file call = { index, queue->call.fd };
 	struct vhost_vring_file backend = { index, net->backend->fds[0] };
 	struct vhost_vring_file kick = { index, -1 };
 	int ret;
@@ -186,8 +210,10 @@ static int serve(struct net *net, unsigned index)
 	kick.fd = net->device.transport->take_doorbell(&net->device, index);
 	if (kick.fd < 0)
 		return -ENODEV;
+	ret = set_call(net, queue);
+	if (ret)
+		return ret;
 	if (ioctl(net->vhost->fd, VHOST_SET_VRING_KICK, &kick) ||
-	    ioctl(net->vhost->fd, VHOST_SET_VRING_CALL, &call) ||
 	    ioctl(net->vhost->fd, VHOST_NET_SET_BACKEND, &backend))
 		return -errno;
 	queue->serving = true;

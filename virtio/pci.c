@@ -65,12 +65,49 @@ static void pci_interrupt(struct virtio_device *virtio, u32 cause, unsigned queu
 		msix_signal(pci->function.msix, vector);
 }
 
+/* A vector that was never unmasked has no eventfd yet. INTx wants the ISR status to be set. */
+static int pci_interrupt_fd(struct virtio_device *virtio, unsigned queue)
+{
+	struct virtio_pci *pci = pci_of_transport(virtio->transport_state);
+	struct msix *msix = pci->function.msix;
+	u16 vector = pci->queues[queue].vector;
+
+	if (!msix_is_enabled(msix) || vector == VIRTIO_MSI_NO_VECTOR ||
+	    !msix_vector_is_used(msix, vector))
+		return -1;
+	return msix_vector(msix, vector)->fd;
+}
+
+void virtio_pci_interrupts_moved(struct virtio_pci *pci)
+{
+	struct virtio_device *virtio = pci->transport.virtio;
+
+	if (virtio->ops->interrupts_moved && transport_live(&pci->transport))
+		virtio->ops->interrupts_moved(virtio);
+}
+
+static void on_msix_enabled(struct msix *msix, void *arg, bool on)
+{
+	virtio_pci_interrupts_moved(arg);
+}
+
+static void on_vector_used(struct msix *msix, void *arg, unsigned n)
+{
+	virtio_pci_interrupts_moved(arg);
+}
+
+static const struct msix_ops vector_ops = {
+	.enabled = on_msix_enabled,
+	.vector_used = on_vector_used,
+};
+
 static const struct virtio_transport_ops pci_transport_ops = {
 	.interrupt = pci_interrupt,
 	.fault = transport_fault,
 	.kick_again = transport_kick_again,
 	.take_doorbell = transport_take_doorbell,
 	.return_doorbell = transport_return_doorbell,
+	.interrupt_fd = pci_interrupt_fd,
 };
 
 /* ---- doorbells, which are where BAR 4 is ---- */
@@ -313,7 +350,7 @@ static int add_vectors(struct virtio_pci *pci, unsigned count)
 	if (ret)
 		return ret;
 	return pci_add_msix(&pci->function, 0, count, VECTORS_BAR, 0, VECTORS_BAR,
-			    pci->pending_bits, NULL, NULL);
+			    pci->pending_bits, &vector_ops, pci);
 }
 
 static void pci_destroy(struct pci_function *function)

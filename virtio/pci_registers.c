@@ -184,6 +184,7 @@ static void write_queue(struct virtio_pci *pci, u64 offset, u32 value)
 	switch (offset) {
 	case VIRTIO_PCI_COMMON_Q_MSIX:
 		pci->queues[pci->transport.queue_sel].vector = mapped_vector(pci, value);
+		virtio_pci_interrupts_moved(pci);
 		break;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
 		/* "The driver MUST NOT write a 0": it stays as it is. */

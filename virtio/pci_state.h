@@ -45,6 +45,8 @@ struct virtio_pci {
 
 /* The transport's registers are as at power-on; not the function's configuration space. */
 void virtio_pci_forget(struct virtio_pci *pci);
+/* Another vector, or MSI-X on or off: a device whose queues the host's kernel serves is told. */
+void virtio_pci_interrupts_moved(struct virtio_pci *pci);
 /* INTx follows the ISR status and MSI-X Enable. */
 void virtio_pci_update_intx(struct virtio_pci *pci);
 

@@ -67,6 +67,8 @@ struct virtio_device_ops {
 	void (*pause)(struct virtio_device *device);
 	/* The driver made chains available in queue @index, which is ready. */
 	void (*kick)(struct virtio_device *device, unsigned index);
+	/* What the transport's interrupt_fd() answers may be another now. May be NULL. */
+	void (*interrupts_moved)(struct virtio_device *device);
 	/* The same as reset() for queue @index alone (VIRTIO_F_RING_RESET). May be NULL. */
 	void (*queue_reset)(struct virtio_device *device, unsigned index);
 	/*
@@ -95,6 +97,12 @@ struct virtio_transport_ops {
 	 */
 	int (*take_doorbell)(struct virtio_device *device, unsigned queue);
 	void (*return_doorbell)(struct virtio_device *device, unsigned queue);
+	/*
+	 * An eventfd, the transport's, that interrupts the driver for @queue when it is written,
+	 * for the host's kernel to do that; ops->interrupts_moved() tells when to ask again. -1:
+	 * there is none as things are, and only interrupt() does it. NULL: never.
+	 */
+	int (*interrupt_fd)(struct virtio_device *device, unsigned queue);
 };
 
 enum virtio_poll_mode {

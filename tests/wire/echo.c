@@ -52,6 +52,11 @@ static void echo_reset(struct virtio_device *device)
 	echo_of(device)->resets++;
 }
 
+static void echo_interrupts_moved(struct virtio_device *device)
+{
+	echo_of(device)->moved++;
+}
+
 static void echo_queue_reset(struct virtio_device *device, unsigned index)
 {
 	echo_of(device)->queue_resets++;
@@ -86,6 +91,7 @@ static const struct virtio_device_ops echo_ops = {
 	.reset = echo_reset,
 	.settled = echo_settled,
 	.kick = echo_kick,
+	.interrupts_moved = echo_interrupts_moved,
 	.queue_reset = echo_queue_reset,
 	.config_read = echo_config_read,
 	.config_write = echo_config_write,

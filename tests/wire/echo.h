@@ -19,6 +19,7 @@ struct echo {
 	int start_result;
 	bool busy; /* resets are not over before the loop clears it */
 	unsigned starts, kicks, resets, queue_resets, served, faults;
+	unsigned moved;	     /* times that its interrupts may have moved */
 	unsigned *destroyed; /* counted there */
 	struct virtq_chain last;
 	u8 config[16];
