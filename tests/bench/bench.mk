@@ -65,14 +65,17 @@ bench-blk: $(BENCH)/blk
 	@$< 1; $< 32; tests/bench/blk-count $<
 -include $(BENCH)/obj/tests/bench/blk.d
 
-# make bench-net             packets through virtio-net's rings, both ways, and their instructions
+# make bench-net             packets through virtio-net's rings, both ways, and their instructions; then TCP over a tap in
+#                            an emulated host, beside QEMU
 $(BENCH)/net: $(BENCH)/obj/tests/bench/net.o $(BENCH)/librig.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
-.PHONY: bench-net
-bench: bench-net
-bench-net: $(BENCH)/net
+.PHONY: bench-net bench-net-wire
+bench: bench-net-wire
+bench-net-wire: $(BENCH)/net
 	@$<; tests/bench/net-count $<
+bench-net: bench-net-wire lab-net-programs
+	@tests/bench/lab-net
 -include $(BENCH)/obj/tests/bench/net.d
 
 # make bench-qcow2           a disk's engine on raw and qcow2 images

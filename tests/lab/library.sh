@@ -72,8 +72,11 @@ lab_host() {	# lab_host FETCHED MODULE...: pack $out/initrd: the host's script, 
 lab_run() {	# lab_run FETCHED MIB ARGUMENT...: run the host, with these further arguments of QEMU
 	local fetched=$1 mem=${MEM:-$2} status
 	shift 2
+	# With ICOUNT its clock counts instructions, and times repeat however busy this machine is.
+	local accel="tcg,thread=multi"
+	[ -z "${ICOUNT:-}" ] || accel="tcg,thread=single -icount shift=1,sleep=off"
 	# shellcheck disable=SC2086
-	timeout "${TIMEOUT:-300}" $qemu -accel tcg,thread=multi $machine -smp "${CPUS:-1}" -m "$mem" -nodefaults \
+	timeout "${TIMEOUT:-300}" $qemu -accel $accel $machine -smp "${CPUS:-1}" -m "$mem" -nodefaults \
 		-no-user-config -display none -serial stdio -no-reboot -kernel "$fetched/kernel" -initrd "$out/initrd" \
 		-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${APPEND:-}" "$@" </dev/null &
 	emulator=$!

@@ -99,6 +99,32 @@ static int ask(const char *device, void *what)
 	return ret;
 }
 
+/* One that has a name, but no command of its own. */
+static int show_feature(const char *device, const char *name)
+{
+	static union {
+		struct ethtool_gstrings request;
+		char room[sizeof(struct ethtool_gstrings) + 256 * ETH_GSTRING_LEN];
+	} names = { .request = { .cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES } };
+	static union {
+		struct ethtool_gfeatures request;
+		char room[sizeof(struct ethtool_gfeatures) +
+			  256 / 32 * sizeof(struct ethtool_get_features_block)];
+	} features = { .request = { .cmd = ETHTOOL_GFEATURES, .size = 256 / 32 } };
+	int on = 0;
+
+	if (ask(device, &names) || ask(device, &features))
+		return complain(name);
+	for (unsigned i = 0; i < names.request.len; i++) {
+		const char *this = (char *)names.request.data + i * ETH_GSTRING_LEN;
+
+		if (!strncmp(this, name, ETH_GSTRING_LEN))
+			on = features.request.features[i / 32].active >> i % 32 & 1;
+	}
+	printf("%s: %s\n", name, on ? "on" : "off");
+	return 0;
+}
+
 static int show_offloads(const char *device)
 {
 	static const struct {
@@ -115,9 +141,9 @@ static int show_offloads(const char *device)
 
 		if (ask(device, &value))
 			return complain(offloads[i].name);
-		printf("%s: %s%s", offloads[i].name, value.data ? "on" : "off", i < 2 ? " " : "\n");
+		printf("%s: %s ", offloads[i].name, value.data ? "on" : "off");
 	}
-	return 0;
+	return show_feature(device, "tx-udp-segmentation");
 }
 
 static int use_queues(const char *device, const char *count)
