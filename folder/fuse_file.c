@@ -24,8 +24,7 @@ static int kill_privilege(struct fuse_call *call, u64 node)
 	static const struct folder_attr nothing;
 	struct folder_attr now;
 
-	return folder_setattr(call->folder, &call->cred, node, 0, FOLDER_SET_KILL_PRIV, &nothing,
-			      &now);
+	return folder_setattr(call->folder, node, 0, FOLDER_SET_KILL_PRIV, &nothing, &now);
 }
 
 static int give_open(struct fuse_call *call, u64 file, bool directory)
@@ -199,6 +198,10 @@ int fuse_op_lseek(struct fuse_call *call)
 	struct fuse_lseek_out *out;
 	s64 offset;
 
+	/* What the guest has collected is not here, so a hole may be none: Linux asks all the same.
+	 * After ENOSYS it takes all of a file for data. */
+	if (call->fuse->options.writeback)
+		return -ENOSYS;
 	if (!in)
 		return -EINVAL;
 	out = fuse_give(call, sizeof(*out));

@@ -97,8 +97,8 @@ int fuse_op_setattr(struct fuse_call *call)
 		.atime = { in->atime, MIN(in->atimensec, 999999999u) },
 		.mtime = { in->mtime, MIN(in->mtimensec, 999999999u) },
 	};
-	ret = folder_setattr(call->folder, &call->cred, call->head.nodeid,
-			     in->valid & FATTR_FH ? in->fh : 0, what_to_set(in->valid), &set, &now);
+	ret = folder_setattr(call->folder, call->head.nodeid, in->valid & FATTR_FH ? in->fh : 0,
+			     what_to_set(in->valid), &set, &now);
 	return ret ? ret : give_attr(call, &now);
 }
 

@@ -263,7 +263,6 @@ static struct timespec take_time(struct p9_call *call)
 
 static int setattr_fid(struct p9_call *call, struct p9_fid *fid)
 {
-	struct folder_cred cred = { .uid = fid->uid };
 	struct folder_attr set = { 0 }, now;
 	u32 valid = p9_take_u32(call);
 
@@ -275,8 +274,7 @@ static int setattr_fid(struct p9_call *call, struct p9_fid *fid)
 	set.mtime = take_time(call);
 	if (call->short_args)
 		return -EINVAL;
-	return folder_setattr(call->folder, &cred, fid->node, fid->file, what_to_set(valid), &set,
-			      &now);
+	return folder_setattr(call->folder, fid->node, fid->file, what_to_set(valid), &set, &now);
 }
 
 int p9_op_setattr(struct p9_call *call)

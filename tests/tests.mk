@@ -45,6 +45,11 @@ $(call fake,pci_rig,$(addprefix unit/test_,pci pci_bars pci_msi x86_pci))
 $(call fake,vfio_kernel,$(addprefix unit/test_vfio_,auto bind bind_kill display))
 $(call fake,vfio_machine,$(addprefix unit/test_vfio_,config interrupts master peers regions))
 
+# The load of a folder: also a program of its own (tests/lab/folder-load).
+LOAD_SRC := $(filter-out tests/load/main.c,$(wildcard tests/load/*.c))
+extra_unit/test_fuse_mount := $(call test_objects,$(LOAD_SRC))
+extra_wire/test_folder_load := $(call test_objects,$(LOAD_SRC))
+
 arch_lib = $(if $(findstring test_arm,$(1)),$(TEST)/libarm.a,$(if $(findstring test_x86,$(1)),$(TEST)/libx86.a))
 define test_program
 $(1): $(TEST)/obj/$(2) $(3) $(extra_$(1:$(TEST)/%=%)) $(TEST_MAIN) $(call arch_lib,$(1)) $(TEST_CORE)

@@ -129,8 +129,8 @@ int folder_getattr(struct folder *folder, u64 node, u64 file, struct folder_attr
 #define FOLDER_SET_KILL_PRIV (1u << 8) /* the change takes setuid and setgid bits away */
 
 /* In this order: mode, owner, size, times. The first that fails ends it. */
-int folder_setattr(struct folder *folder, const struct folder_cred *cred, u64 node, u64 file,
-		   u32 what, const struct folder_attr *set, struct folder_attr *now);
+int folder_setattr(struct folder *folder, u64 node, u64 file, u32 what,
+		   const struct folder_attr *set, struct folder_attr *now);
 /* At most @size bytes, no terminator; returns the length, or -errno. */
 s64 folder_readlink(struct folder *folder, u64 node, char *target, size_t size);
 int folder_statfs(struct folder *folder, u64 node, struct statvfs *st);

@@ -319,8 +319,7 @@ TEST_WITH(read_only_means_every_change, setup, teardown)
 	assert_int_equal(folder_link(folder, node, FOLDER_ROOT, "n", &entry), -EROFS);
 	assert_int_equal(folder_unlink(folder, FOLDER_ROOT, "file", 0), -EROFS);
 	assert_int_equal(folder_rename(folder, FOLDER_ROOT, "file", FOLDER_ROOT, "n", 0), -EROFS);
-	assert_int_equal(folder_setattr(folder, &root_cred, node, 0, FOLDER_SET_SIZE, &attr, &attr),
-			 -EROFS);
+	assert_int_equal(folder_setattr(folder, node, 0, FOLDER_SET_SIZE, &attr, &attr), -EROFS);
 	assert_int_equal(folder_setxattr(folder, node, "user.x", "y", 1, 0), -EROFS);
 	assert_int_equal(folder_removexattr(folder, node, "user.x"), -EROFS);
 }
@@ -331,7 +330,7 @@ TEST_WITH(squashed_files_are_roots_and_never_setuid, setup, teardown)
 	struct stat st;
 	u64 node = find(FOLDER_ROOT, "file");
 
-	assert_int_equal(folder_setattr(folder, &root_cred, node, 0,
+	assert_int_equal(folder_setattr(folder, node, 0,
 					FOLDER_SET_MODE | FOLDER_SET_UID | FOLDER_SET_GID, &set,
 					&now),
 			 0);
@@ -372,9 +371,9 @@ TEST_WITH(what_the_guest_believes_is_kept_in_xattrs, setup, teardown)
 	assert_int_equal(now.uid, 1000);
 	assert_int_equal(now.gid, 100);
 	assert_int_equal(now.mode, S_IFREG | 0640);
-	assert_int_equal(folder_setattr(folder, &cred, entry.node, 0,
-					FOLDER_SET_MODE | FOLDER_SET_UID, &set, &now),
-			 0);
+	assert_int_equal(
+		folder_setattr(folder, entry.node, 0, FOLDER_SET_MODE | FOLDER_SET_UID, &set, &now),
+		0);
 	assert_int_equal(now.uid, 7);
 	assert_int_equal(now.gid, 100);
 	assert_int_equal(now.mode, S_IFREG | 04511);

@@ -145,8 +145,8 @@ static void attack(unsigned round)
 	if (!folder_create(folder, &root_cred, dir.node, "new", O_RDWR, 0600, &entry, &file)) {
 		folder_write(folder, file, &iov, 1, 0);
 		folder_close_file(folder, file);
-		folder_setattr(folder, &root_cred, entry.node, 0, FOLDER_SET_MODE | FOLDER_SET_SIZE,
-			       &set, &now);
+		folder_setattr(folder, entry.node, 0, FOLDER_SET_MODE | FOLDER_SET_SIZE, &set,
+			       &now);
 		folder_forget(folder, entry.node, 1);
 	}
 	if (!folder_mkdir(folder, &root_cred, dir.node, "made", 0700, &entry))
@@ -278,8 +278,7 @@ TEST_WITH(special_files_are_never_opened, setup, teardown)
 		assert_int_equal(folder_create(folder, &root_cred, FOLDER_ROOT, names[i], O_RDWR,
 					       0600, &entry, &file),
 				 -ENXIO);
-		assert_int_equal(folder_setattr(folder, &root_cred, entry.node, 0, FOLDER_SET_SIZE,
-						&set, &now),
+		assert_int_equal(folder_setattr(folder, entry.node, 0, FOLDER_SET_SIZE, &set, &now),
 				 -EINVAL);
 	}
 	close(fd);

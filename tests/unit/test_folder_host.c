@@ -152,8 +152,7 @@ TEST_WITH(with_ids_of_the_hosts_a_supplementary_group_is_enough, setup, teardown
 	assert_int_equal(fstatat(base_fd, "dir", &st, 0), 0);
 	assert_int_equal(st.st_uid, 1000);
 	entry = find("roots");
-	assert_int_equal(folder_setattr(folder, &cred, entry.node, 0, FOLDER_SET_SIZE, &set, &now),
-			 0);
+	assert_int_equal(folder_setattr(folder, entry.node, 0, FOLDER_SET_SIZE, &set, &now), 0);
 	/* Afterwards the thread is its own again. */
 	assert_int_equal(folder_mkdir(folder, &root_cred, FOLDER_ROOT, "roots-dir", 0700, &entry),
 			 0);
@@ -161,18 +160,17 @@ TEST_WITH(with_ids_of_the_hosts_a_supplementary_group_is_enough, setup, teardown
 	assert_int_equal(st.st_uid, 0);
 }
 
-TEST_WITH(a_file_that_is_cut_loses_its_set_id_bits_as_on_the_host, setup, teardown)
+TEST_WITH(a_file_that_is_cut_loses_its_set_id_bits_if_the_guest_says_so, setup, teardown)
 {
-	const struct folder_cred cred = { 1000, 100 };
 	struct folder_attr set = { .size = 1 }, now;
 
 	if (geteuid())
 		skip();
 	put_file("program", "text", 06777);
 	open_with((struct folder_options){ .map = FOLDER_MAP_HOST });
-	assert_int_equal(
-		folder_setattr(folder, &cred, find("program").node, 0, FOLDER_SET_SIZE, &set, &now),
-		0);
+	assert_int_equal(folder_setattr(folder, find("program").node, 0,
+					FOLDER_SET_SIZE | FOLDER_SET_KILL_PRIV, &set, &now),
+			 0);
 	assert_int_equal(now.mode & 07777, 0777);
 }
 
@@ -189,8 +187,7 @@ TEST_WITH(a_directory_that_the_guest_closes_stays_open_to_the_server, setup, tea
 	assert_int_equal(dir.attr.mode, S_IFDIR);
 	assert_int_equal(fstatat(base_fd, "dir", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
-	assert_int_equal(
-		folder_setattr(folder, &root_cred, dir.node, 0, FOLDER_SET_MODE, &set, &now), 0);
+	assert_int_equal(folder_setattr(folder, dir.node, 0, FOLDER_SET_MODE, &set, &now), 0);
 	assert_int_equal(now.mode, S_IFDIR | 01000);
 	assert_int_equal(folder_mkdir(folder, &root_cred, dir.node, "sub", 0, &entry), 0);
 	assert_int_equal(fstatat(base_fd, "dir", &st, 0), 0);
@@ -257,9 +254,7 @@ TEST_WITH(a_file_can_be_cut_by_a_handle_that_only_reads, setup, teardown)
 	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH });
 	entry = find("file");
 	assert_int_equal(folder_open_file(folder, entry.node, O_RDONLY, &file), 0);
-	assert_int_equal(
-		folder_setattr(folder, &root_cred, entry.node, file, FOLDER_SET_SIZE, &set, &now),
-		0);
+	assert_int_equal(folder_setattr(folder, entry.node, file, FOLDER_SET_SIZE, &set, &now), 0);
 	assert_int_equal(now.size, 2);
 }
 

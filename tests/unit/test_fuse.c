@@ -330,6 +330,20 @@ TEST_WITH(ranges_are_allocated_copied_and_sought, setup, teardown)
 	assert_int_equal(ask(sizeof(struct fuse_lseek_out)), -EINVAL);
 }
 
+/* The guest would take what it has not written back for a hole. */
+TEST_WITH(holes_are_not_sought_while_the_guest_collects_writes, setup, teardown)
+{
+	u64 node, file;
+
+	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH },
+		  (struct fuse_options){ .cache = FUSE_CACHE_ALWAYS, .writeback = true });
+	assert_int_equal(init_session(7, 38), 0);
+	file = create("file", &node);
+	begin(FUSE_LSEEK, node);
+	PUT((struct fuse_lseek_in){ .fh = file, .whence = SEEK_DATA });
+	assert_int_equal(ask(sizeof(struct fuse_lseek_out)), -ENOSYS);
+}
+
 TEST_WITH(handles_that_are_not_open_are_refused, setup, teardown)
 {
 	static const u64 bad[] = { 0, 1, 2, 99, ~0ull, 1ull << 32 | 1, 1ull << 63 };

@@ -9,12 +9,16 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "../load/load.h"
 #include "folder/fuse.h"
 #include "test.h"
 
 #define THREADS 4
+#define LOAD	5000 /* operations */
+#define CASES	300
 #define BUFFER	(FUSE_LARGEST + 65536)
 
 static char base[] = "/tmp/lkvm-mount-XXXXXX";
@@ -62,9 +66,13 @@ static bool mount_it(const struct fuse_options *options)
 		return false;
 	assert_int_equal(folder_open(&folder, path, &folder_options, NULL), 0);
 	fuse_init(&fuse, folder, options);
+	return true;
+}
+
+static void start_threads(void)
+{
 	for (unsigned i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, serve, NULL), 0);
-	return true;
 }
 
 static void unmount(void)
@@ -94,7 +102,8 @@ static int teardown(void **state)
 {
 	char command[128];
 
-	snprintf(command, sizeof(command), "rm -rf %s", base);
+	/* Of a test that failed. */
+	snprintf(command, sizeof(command), "umount -l %s/mnt 2>/dev/null; rm -rf %s", base, base);
 	return system(command);
 }
 
@@ -110,7 +119,7 @@ static void run(const char *script)
 }
 
 /* As a package manager works. */
-static const char load[] =
+static const char packages[] =
 	"cd $m; mkdir -p a/b/c many; "
 	"for n in $(seq 200); do echo content $n >many/new; mv many/new many/$n; done; "
 	"sync many/1; ln many/1 a/hard; ln -s ../many/2 a/soft; ln -s /nowhere a/dangling; "
@@ -137,7 +146,8 @@ static void work_with(const struct fuse_options *options)
 
 	if (!mount_it(options))
 		skip();
-	snprintf(script, sizeof(script), "%s%s", load, same);
+	start_threads();
+	snprintf(script, sizeof(script), "%s%s", packages, same);
 	run(script);
 	/* What the host does is seen, at once or after a second. */
 	if (options->cache != FUSE_CACHE_ALWAYS)
@@ -159,6 +169,104 @@ TEST_WITH(a_load_leaves_both_views_equal_with_a_cache, setup, teardown)
 TEST_WITH(a_load_leaves_both_views_equal_with_writes_collected, setup, teardown)
 {
 	work_with(&(struct fuse_options){ .cache = FUSE_CACHE_ALWAYS, .writeback = true });
+}
+
+/*
+ * @body in a process of its own, with a local folder beside the mount: a fault in a mapping of a
+ * file would otherwise keep our memory from the threads that serve it. It says on stdout what
+ * differs.
+ */
+static void run_aside(const struct fuse_options *options,
+		      bool (*body)(const char *mount, const char *twin, const void *arg),
+		      const void *arg)
+{
+	char place[64], twin[64];
+	int status;
+	pid_t pid;
+
+	if (!mount_it(options))
+		skip();
+	snprintf(place, sizeof(place), "%s/mnt", base);
+	snprintf(twin, sizeof(twin), "%s/twin", base);
+	assert_int_equal(mkdir(twin, 0755), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(device);
+		umask(0);
+		status = body(place, twin, arg) ? 0 : 1;
+		fflush(stdout);
+		_exit(status);
+	}
+	start_threads();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	unmount();
+}
+
+/* LOAD_TIMES=n: so many times as long, from another seed on. */
+static u64 times(void)
+{
+	const char *text = getenv("LOAD_TIMES");
+
+	return text ? strtoull(text, NULL, 10) : 1;
+}
+
+static bool play_load(const char *mount, const char *twin_path, const void *arg)
+{
+	static struct load load;
+	u64 seed = 1000 * times() + 1;
+	struct load_posix target, twin;
+
+	if (load_posix_open(&target, mount) || load_posix_open(&twin, twin_path))
+		return false;
+	target.target.can &= ~*(const unsigned *)arg;
+	load = (struct load){ .target = &target.target,
+			      .twin = &twin.target,
+			      .random = seed,
+			      .least = geteuid() ? 0700 : 0,
+			      .most = geteuid() ? 0777 : 07777 };
+	while (load.count < LOAD * times() && load_step(&load))
+		;
+	if (!load.why[0] && load_compare(&load))
+		return true;
+	printf("seed %llu, operation %llu: %s: %s\n", (unsigned long long)seed,
+	       (unsigned long long)load.count, load.what, load.why);
+	return false;
+}
+
+/* FOPEN_DIRECT_IO: the kernel has no shared mappings then. */
+TEST_WITH(random_operations_give_what_a_local_folder_gives_without_a_cache, setup, teardown)
+{
+	run_aside(&(struct fuse_options){ .cache = FUSE_CACHE_NONE }, play_load,
+		  &(unsigned){ LOAD_MAP });
+}
+
+TEST_WITH(random_operations_give_what_a_local_folder_gives_with_a_cache, setup, teardown)
+{
+	run_aside(&(struct fuse_options){ .cache = FUSE_CACHE_AUTO }, play_load, &(unsigned){ 0 });
+}
+
+TEST_WITH(random_operations_give_what_a_local_folder_gives_with_writes_collected, setup, teardown)
+{
+	run_aside(&(struct fuse_options){ .cache = FUSE_CACHE_ALWAYS, .writeback = true },
+		  play_load, &(unsigned){ 0 });
+}
+
+static bool play_rights(const char *mount, const char *twin, const void *arg)
+{
+	unsigned count = CASES * times(), denied;
+
+	return !load_rights(mount, twin, count, 1000 * times() + 1, &denied) && denied > count;
+}
+
+TEST_WITH(everybody_may_do_what_they_may_in_a_local_folder, setup, teardown)
+{
+	/* With IDs of the host's alone. */
+	if (geteuid())
+		skip();
+	run_aside(&(struct fuse_options){ .cache = FUSE_CACHE_AUTO }, play_rights, NULL);
 }
 
 /* Mounts of our own, which end with us. Where that is not allowed, there is none. */
