@@ -13,9 +13,11 @@
 static int lookup_in(struct folder *folder, struct folder_node *dir, int dir_fd, const char *name,
 		     struct folder_entry *entry)
 {
-	int fd = node_step(folder, dir_fd, name);
-	int ret;
+	int fd, ret;
 
+	if (node_enter_known(folder, dir, dir_fd, name, entry))
+		return 0;
+	fd = node_step(folder, dir_fd, name);
 	if (fd < 0)
 		return fd;
 	ret = node_enter(folder, dir, name, fd, entry);
@@ -70,16 +72,16 @@ int folder_lookup(struct folder *folder, u64 dir_id, const char *name, struct fo
 	return ret;
 }
 
-int folder_hold(struct folder *folder, u64 id, struct folder_entry *entry)
+int folder_hold(struct folder *folder, u64 id)
 {
 	struct folder_node *node;
-	int ret = node_get(folder, id, &node);
 
-	if (ret)
-		return ret;
-	ret = lookup_known(folder, node, entry);
-	node_put(folder, node);
-	return ret;
+	pthread_mutex_lock(&folder->lock);
+	node = table_find(&folder->nodes, id);
+	if (node)
+		node->lookups++;
+	pthread_mutex_unlock(&folder->lock);
+	return node ? 0 : -ESTALE;
 }
 
 /* A name that is to be made or changed: the directory, open, or -errno. */

@@ -30,6 +30,12 @@ static void key_of(const struct statx *stx, struct node_key *key)
 	};
 }
 
+/* 0: Linux before 5.8 does not tell. */
+static u64 mount_of(const struct statx *stx)
+{
+	return stx->stx_mask & STATX_MNT_ID ? stx->stx_mnt_id : 0;
+}
+
 static bool same_key(const struct node_key *a, const struct node_key *b)
 {
 	return a->ino == b->ino && a->dev == b->dev && a->type == b->type &&
@@ -319,7 +325,8 @@ static int reopen(struct folder *folder, struct folder_node *node)
 
 /* ---- calls ---- */
 
-int node_get(struct folder *folder, u64 id, struct folder_node **out)
+/* -ESTALE, or 0 with a reference that node_put() drops. */
+static int node_get(struct folder *folder, u64 id, struct folder_node **out)
 {
 	struct folder_node *node;
 
@@ -396,6 +403,7 @@ static int enter_locked(struct folder *folder, struct folder_node *parent, const
 
 	key_of(stx, &key);
 	node = find(folder, &key);
+	parent->likely_known = node && node->fd >= 0;
 	if (!node) {
 		ret = node_new(folder, &key, &node);
 		if (ret)
@@ -428,6 +436,40 @@ int node_enter(struct folder *folder, struct folder_node *parent, const char *na
 	ret = enter_locked(folder, parent, name, fd, &stx, &entry->node);
 	pthread_mutex_unlock(&folder->lock);
 	return ret;
+}
+
+/*
+ * One component that is no link is as confined for statx() as for openat2(), but for mounts. What
+ * was found is the node, as the descriptor keeps its inode from being another's.
+ */
+bool node_enter_known(struct folder *folder, struct folder_node *parent, int dir_fd,
+		      const char *name, struct folder_entry *entry)
+{
+	struct folder_node *node;
+	struct node_key key;
+	struct statx stx;
+
+	if (!parent->likely_known || !folder->mount || folder->options.map == FOLDER_MAP_XATTR)
+		return false;
+	if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+		  STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &stx) ||
+	    mount_of(&stx) != folder->mount)
+		return false;
+	key_of(&stx, &key);
+	pthread_mutex_lock(&folder->lock);
+	node = find(folder, &key);
+	if (node && node->fd >= 0) {
+		set_place(folder, node, parent, name);
+		node->lookups++;
+		entry->node = node->id;
+	} else {
+		node = NULL;
+	}
+	parent->likely_known = node;
+	pthread_mutex_unlock(&folder->lock);
+	if (node)
+		attr_fill(folder, -1, &stx, &entry->attr);
+	return node;
 }
 
 void folder_forget(struct folder *folder, u64 id, u64 count)
@@ -477,7 +519,9 @@ int node_create_root(struct folder *folder, int fd)
 	struct folder_node *root;
 	struct node_key key;
 	struct statx stx;
-	int ret = attr_stat(fd, &stx);
+	int ret = statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &stx)
+			  ? -errno
+			  : 0;
 
 	if (!ret) {
 		key_of(&stx, &key);
@@ -491,6 +535,7 @@ int node_create_root(struct folder *folder, int fd)
 	root->fd = fd;
 	folder->fds++;
 	folder->root = root;
+	folder->mount = mount_of(&stx);
 	return 0;
 }
 

@@ -77,7 +77,7 @@ static int create_fid(struct p9_call *call, struct p9_fid *dir)
 	const char *name = p9_take_string(call);
 	u32 flags = p9_take_u32(call), mode = p9_take_u32(call);
 	struct folder_cred cred = { dir->uid, p9_take_u32(call) };
-	struct folder_entry entry, parent;
+	struct folder_entry entry;
 	struct p9_fid *made;
 	u64 file;
 	int ret;
@@ -90,15 +90,15 @@ static int create_fid(struct p9_call *call, struct p9_fid *dir)
 			    &entry, &file);
 	if (ret)
 		return ret;
-	ret = folder_lookup(call->folder, dir->node, ".", &parent);
+	ret = folder_hold(call->folder, dir->node);
 	if (ret || !fid_remove(call->p9, dir->number)) {
 		folder_forget(call->folder, entry.node, 1);
 		if (!ret)
-			folder_forget(call->folder, parent.node, 1);
+			folder_forget(call->folder, dir->node, 1);
 		folder_close_file(call->folder, file);
 		return ret ? ret : -EBADF;
 	}
-	ret = fid_add(call->p9, dir->number, dir->uid, entry.node, parent.node, name);
+	ret = fid_add(call->p9, dir->number, dir->uid, entry.node, dir->node, name);
 	made = ret ? NULL : fid_get(call->p9, dir->number);
 	if (!made) {
 		folder_close_file(call->folder, file);
@@ -387,20 +387,19 @@ static s64 get_xattr(struct p9_call *call, u64 node, const char *name, char *val
 static int walk_xattr(struct p9_call *call, struct p9_fid *fid, u32 new_number, const char *name)
 {
 	struct p9_xattr *xattr = p9_xattr_new(call->p9, P9_MAX_XATTR);
-	struct folder_entry entry;
 	int ret;
 	s64 len;
 
 	if (!xattr)
 		return -ENOMEM;
 	len = get_xattr(call, fid->node, name, xattr->value, P9_MAX_XATTR);
-	ret = len < 0 ? len : folder_hold(call->folder, fid->node, &entry);
+	ret = len < 0 ? len : folder_hold(call->folder, fid->node);
 	if (ret) {
 		p9_xattr_free(call->p9, xattr);
 		return ret;
 	}
 	xattr->size = len;
-	ret = fid_add_xattr(call->p9, new_number, fid->uid, entry.node, xattr);
+	ret = fid_add_xattr(call->p9, new_number, fid->uid, fid->node, xattr);
 	if (!ret)
 		p9_give_u64(call, len);
 	return ret;

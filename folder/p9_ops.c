@@ -107,14 +107,13 @@ static int walk_from(struct p9_call *call, struct p9_fid *fid, u32 new_number, u
 {
 	const char *names[P9_MAX_NAMES];
 	struct walk walk = { 0 };
-	struct folder_entry start;
 	int ret = take_names(call, names, count);
 
 	if (!ret)
-		ret = folder_hold(call->folder, fid->node, &start);
+		ret = folder_hold(call->folder, fid->node);
 	if (ret)
 		return ret;
-	walk.node = start.node;
+	walk.node = fid->node;
 	p9_give_u16(call, 0);
 	for (u16 i = 0; i < count && !ret; i++)
 		ret = step(call, &walk, names[i]);

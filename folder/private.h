@@ -28,6 +28,7 @@ struct folder_node {
 	u32 pins;	      /* the descriptor is in use; open files pin it */
 	int fd;		      /* O_PATH; -1: closed to save descriptors */
 	struct list_node lru; /* folder.lru, while fd is open and pins is 0 */
+	_Atomic bool likely_known; /* what was looked up in it last was known already */
 	struct folder_node *hash_next;
 	struct folder_node *parent; /* where it was seen last; NULL: the root */
 	char *name;		    /* its name there; owned */
@@ -51,6 +52,7 @@ struct folder {
 	gid_t gid;
 	struct table nodes, files;
 	struct folder_node *root;
+	u64 mount; /* the root's, as statx() says; 0: it does not */
 	struct folder_node **buckets;
 	u32 bucket_count; /* a power of two */
 	struct list_node lru;
@@ -66,10 +68,12 @@ struct folder {
 int node_create_root(struct folder *folder, int fd);
 /* The guest has no references any more. What nobody uses goes, but for the root. */
 void node_forget_all(struct folder *folder);
-/* -ESTALE, or 0 with a reference that node_put() drops. */
-int node_get(struct folder *folder, u64 id, struct folder_node **node);
+/* Drop a reference of ours (folder_node.users). */
 void node_put(struct folder *folder, struct folder_node *node);
-/* The same with an O_PATH descriptor, good until node_close(). -errno: nothing was taken. */
+/*
+ * An O_PATH descriptor, good until node_close(), with a reference of ours. -ESTALE, -errno: nothing
+ * was taken.
+ */
 int node_open(struct folder *folder, u64 id, struct folder_node **node);
 void node_close(struct folder *folder, struct folder_node *node);
 /*
@@ -78,6 +82,12 @@ void node_close(struct folder *folder, struct folder_node *node);
  */
 int node_enter(struct folder *folder, struct folder_node *parent, const char *name, int fd,
 	       struct folder_entry *entry);
+/*
+ * The same without opening anything, where @name is a node that has a descriptor; false: it is not,
+ * or that is not likely. @dir_fd: of @parent.
+ */
+bool node_enter_known(struct folder *folder, struct folder_node *parent, int dir_fd,
+		      const char *name, struct folder_entry *entry);
 /* The inode at @name of @dir, O_PATH, no link followed. A descriptor or -errno. */
 int node_step(const struct folder *folder, int dir_fd, const char *name);
 /* We renamed @name of @dir; both directories are pinned. */

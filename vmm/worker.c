@@ -79,17 +79,21 @@ static struct worker_job *worker_next(struct worker *worker)
 static void worker_serve(struct worker *worker, void *state)
 {
 	struct worker_job *job;
+	bool first;
 
 	while ((job = worker_next(worker))) {
 		job->thread_state = state;
 		job->run(job);
 		pthread_mutex_lock(&worker->lock);
+		first = !worker->finished.first;
 		job_push(&worker->finished, job);
 		/* At once, so that whoever hears of it finds the thread free for the next job. */
 		worker->idle++;
 		pthread_mutex_unlock(&worker->lock);
-		/* Cannot fail but by overflow, and then it is readable already. */
-		eventfd_write(worker->event_fd, 1);
+		/* Whoever put the first one there has told of all. Cannot fail but by overflow, and
+		 * then it is readable already. */
+		if (first)
+			eventfd_write(worker->event_fd, 1);
 	}
 }
 
@@ -239,8 +243,9 @@ int worker_submit(struct worker *worker, struct worker_job *job)
 	pthread_mutex_lock(&worker->lock);
 	job_push(&worker->waiting, job);
 	worker->waiting_count++;
-	pthread_cond_signal(&worker->wake);
 	pthread_mutex_unlock(&worker->lock);
+	/* Afterwards: who wakes up wants the lock. */
+	pthread_cond_signal(&worker->wake);
 	return 0;
 }
 

@@ -111,7 +111,7 @@ void folder_note_error(struct folder *folder, int error);
 /* "." and ".." are understood; ".." of the root is the root. */
 int folder_lookup(struct folder *folder, u64 dir, const char *name, struct folder_entry *entry);
 /* One more reference to a node that is known, whatever it is. */
-int folder_hold(struct folder *folder, u64 node, struct folder_entry *entry);
+int folder_hold(struct folder *folder, u64 node);
 /* Drop @count of the guest's references; more than there are drop all. The root stays. */
 void folder_forget(struct folder *folder, u64 node, u64 count);
 

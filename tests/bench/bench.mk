@@ -78,6 +78,17 @@ bench-net: bench-net-wire lab-net-programs
 	@tests/bench/lab-net
 -include $(BENCH)/obj/tests/bench/net.d
 
+# make bench-fs              small files, streams and 4 KiB of a shared folder, beside system calls
+BENCH_FS := $(patsubst %.c,$(BENCH)/obj/%.o,$(LOAD_SRC) tests/bench/fs.c)
+$(BENCH)/fs: $(BENCH_FS) $(BENCH)/librig.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)
+.PHONY: bench-fs
+bench: bench-fs
+bench-fs: $(BENCH)/fs
+	@$<; tests/bench/fs-count $<
+-include $(BENCH_FS:.o=.d)
+
 # make bench-qcow2           a disk's engine on raw and qcow2 images
 $(BENCH)/qcow2: $(BENCH)/obj/tests/bench/qcow2.o $(BENCH)/librig.a
 	$(call say,LD,$@)

@@ -282,6 +282,57 @@ TEST_WITH(what_the_guest_cannot_be_told_of_is_not_made, setup, teardown)
 	assert_int_equal(count_entries(), 0);
 }
 
+/* ---- what is known ---- */
+
+/* A name that is known is not opened again, if it still stands for the same. */
+TEST_WITH(a_known_name_is_what_stands_there_now, setup, teardown)
+{
+	struct folder_entry first, again;
+
+	put_file("one", "1", 0644);
+	put_file("two", "22", 0644);
+	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH });
+	first = find("one");
+	for (unsigned i = 0; i < 3; i++) {
+		again = find("one");
+		assert_int_equal(again.node, first.node);
+		assert_int_equal(again.attr.size, 1);
+	}
+	put_file("one", "longer", 0644);
+	again = find("one");
+	assert_int_equal(again.attr.size, 6);
+	assert_int_equal(renameat(base_fd, "two", base_fd, "one"), 0);
+	again = find("one");
+	assert_int_not_equal(again.node, first.node);
+	assert_int_equal(again.attr.size, 2);
+	assert_int_equal(unlinkat(base_fd, "one", 0), 0);
+	assert_int_equal(folder_lookup(folder, FOLDER_ROOT, "one", &again), -ENOENT);
+	/* Five references to the first: all but one of them leave it. */
+	folder_forget(folder, first.node, 4);
+	assert_int_equal(folder_hold(folder, first.node), 0);
+	folder_forget(folder, first.node, 2);
+	assert_int_equal(folder_hold(folder, first.node), -ESTALE);
+}
+
+TEST_WITH(a_file_system_that_is_mounted_on_a_known_name_is_not_entered, setup, teardown)
+{
+	struct folder_entry entry;
+	char dir[80];
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		skip();
+	open_base();
+	assert_int_equal(mkdirat(base_fd, "dir", 0755), 0);
+	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH });
+	for (unsigned i = 0; i < 3; i++)
+		entry = find("dir");
+	snprintf(dir, sizeof(dir), "%s/dir", path);
+	assert_int_equal(mount(dir, dir, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(folder_lookup(folder, FOLDER_ROOT, "dir", &entry), -EXDEV);
+	assert_int_equal(umount2(dir, MNT_DETACH), 0);
+	entry = find("dir");
+}
+
 /* ---- what is told ---- */
 
 static void write_until_full(u64 file, int error)
