@@ -112,6 +112,7 @@ check-lab-folders: lab-programs
 	@tests/lab/folder-run x86
 	@tests/lab/folder-run arm64
 
+include tests/load/load.mk
 include tests/lab/vfio.mk
 include tests/lab/net.mk
 
