@@ -71,7 +71,11 @@ static void check_outside(void)
 static void play_one(void)
 {
 	const struct folder_options options = {
-		.map = FOLDER_MAP_SQUASH, .max_nodes = 64, .max_fds = 8, .max_files = 16
+		.map = input_size & 2 ? FOLDER_MAP_XATTR : FOLDER_MAP_SQUASH,
+		.read_only = input_size % 16 == 15,
+		.max_nodes = 64,
+		.max_fds = 8,
+		.max_files = 16,
 	};
 	unsigned fds = count_fds();
 	struct folder *folder;
