@@ -32,7 +32,8 @@ struct machine {
 	struct vm_host host;
 	char cmdline[ARCH_MAX_CMDLINE + 1];
 	struct arch_image *image;
-	int initrd_fd;		    /* -1: none */
+	int initrd_fd; /* -1: none */
+	u64 initrd_size;
 	struct dma_windows windows; /* where doorbells are, what PROBE answers */
 	struct device_plan plan;
 	struct device_host places; /* what devices are made with */

@@ -16,12 +16,11 @@
 #include "vmm/arch.h"
 #include "vmm/control.h"
 
-static int open_initrd(struct machine *machine, u64 *size, struct error *err)
+static int open_initrd(struct machine *machine, struct error *err)
 {
 	const char *path = machine->options->initrd;
 	struct stat st;
 
-	*size = 0;
 	if (!path)
 		return 0;
 	machine->initrd_fd = file_open_regular("initrd", path, O_RDONLY, &st, err);
@@ -29,7 +28,7 @@ static int open_initrd(struct machine *machine, u64 *size, struct error *err)
 		return machine->initrd_fd;
 	if (!st.st_size)
 		return error_set(err, -EINVAL, "initrd %s: empty", path);
-	*size = st.st_size;
+	machine->initrd_size = st.st_size;
 	return 0;
 }
 
@@ -59,7 +58,6 @@ static int write_cmdline(struct machine *machine, struct error *err)
 static int check_kernel(struct machine *machine, struct error *err)
 {
 	const struct run_options *options = machine->options;
-	u64 initrd_size;
 	int ret;
 
 	if (!options->kernel)
@@ -71,12 +69,39 @@ static int check_kernel(struct machine *machine, struct error *err)
 	machine->config.ram_count = ret;
 	ret = arch_image_open(&machine->image, options->kernel, err);
 	if (!ret)
-		ret = open_initrd(machine, &initrd_size, err);
-	if (!ret)
-		ret = write_cmdline(machine, err);
-	if (!ret)
-		ret = arch_image_plan(machine->image, machine->ram, machine->config.ram_count,
-				      initrd_size, machine->cmdline, err);
+		ret = open_initrd(machine, err);
+	return ret;
+}
+
+/* When the devices know what they want the kernel to be told. */
+static int plan_kernel(struct machine *machine, struct error *err)
+{
+	int ret = write_cmdline(machine, err);
+
+	return ret ? ret
+		   : arch_image_plan(machine->image, machine->ram, machine->config.ram_count,
+				     machine->initrd_size, machine->cmdline, err);
+}
+
+/* What is to be said of the root is said to the device that has it. */
+static int prepare_devices(struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+	struct device_plan *plan = &machine->plan;
+	int ret;
+
+	plan->name = options->name;
+	plan->ram = machine->ram;
+	plan->ram_count = machine->config.ram_count;
+	plan->page_size = arch_image_page_size(machine->image);
+	plan->kernel = options->kernel;
+	plan->initrd = options->initrd;
+	plan->on_pci = machine->places.any == DEVICE_BUS_PCI;
+	plan->overlay = options->overlay;
+	plan->scratch = options->scratch;
+	ret = devices_prepare(&options->devices, plan, err);
+	if (!ret && options->overlay && !plan->root_taken)
+		ret = error_set(err, -EINVAL, "--overlay: over what? --disk FOLDER has the root");
 	return ret;
 }
 
@@ -172,13 +197,10 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 		ret = check_kernel(machine, err);
 	if (!ret)
 		ret = devices_check_places(devices, &machine->places, err);
-	machine->plan.name = options->name;
-	machine->plan.ram = machine->ram;
-	machine->plan.ram_count = machine->config.ram_count;
 	if (!ret)
-		machine->plan.page_size = arch_image_page_size(machine->image);
+		ret = prepare_devices(machine, err);
 	if (!ret)
-		ret = devices_prepare(devices, &machine->plan, err);
+		ret = plan_kernel(machine, err);
 	if (!ret)
 		ret = check_host(machine, err);
 	if (!ret)

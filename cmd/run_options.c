@@ -20,6 +20,15 @@ static int set_irqchip(void *target, char *value, struct error *err)
 	return arch_irqchip_parse(value, &((struct run_options *)target)->arch.irqchip, err);
 }
 
+static int set_overlay(void *target, char *value, struct error *err)
+{
+	struct run_options *options = target;
+
+	options->overlay = true;
+	options->scratch = value;
+	return value && !*value ? error_set(err, -EINVAL, "--overlay=: the folder is missing") : 0;
+}
+
 static const char *const transports[] = {
 	[TRANSPORT_MMIO] = "mmio",
 	[TRANSPORT_PCI] = "pci",
@@ -58,6 +67,17 @@ const struct option_spec run_option_specs[] = {
 	  "A "
 	  "run whose control socket cannot have this name is refused.",
 	  .set = set_name },
+	{ 0, "overlay", OPTION_CALL, "FOLDER",
+	  "leave the root folder as it is: changes go elsewhere",
+	  "Leave the folder that is the root (--disk) as it is. What the guest changes is in a "
+	  "scratch "
+	  "layer over it, in memory of the host's, as much as the guest's own at most, and is "
+	  "forgotten at the end; or with --overlay=FOLDER in that one, for the next run with both. "
+	  "Nobody else may change either of them meanwhile. The host's overlayfs does it: an "
+	  "ordinary "
+	  "user must be allowed user namespaces, needs Linux 6.6 for the layer in memory, and has "
+	  "directories of the folder's not renamed but copied.",
+	  .set = set_overlay, .optional = true },
 	{ 0, "transport", OPTION_CHOICE, .help = "what virtio devices sit on",
 	  .manual = "What virtio devices other than the IOMMU sit on. Where virtio-mmio has no "
 		    "place for "

@@ -28,6 +28,8 @@ struct run_options {
 	enum run_packed packed;
 	struct arch_options arch;
 	const char *dump_dtb;
+	bool overlay;
+	const char *scratch; /* NULL: RAM */
 	bool no_defaults;
 	enum log_level log_level;
 	bool debug;

@@ -228,6 +228,7 @@ int folder_link(struct folder *folder, u64 id, u64 dir_id, const char *name,
 	}
 	/* The link in /proc is followed to the inode, and no further. */
 	ret = linkat(AT_FDCWD, fd_name(&link, node_fd), fd, name, AT_SYMLINK_FOLLOW) ? -errno : 0;
+	node_written(folder, node, node_fd);
 	if (!ret)
 		ret = lookup_in(folder, dir, fd, name, entry);
 	node_close(folder, node);

@@ -65,6 +65,8 @@ static int open_node(struct folder *folder, u64 id, int flags, u64 *file)
 		node_close(folder, node);
 		return ret;
 	}
+	if ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC)
+		node_written(folder, node, fd);
 	ret = file_new(folder, node, fd, file);
 	if (ret)
 		close(fd);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -31,6 +34,40 @@ static void fill_defaults(struct folder_options *options)
 		options->max_files = quarter_of_fds();
 }
 
+/* On overlayfs an inode is born again when it is first written. */
+static bool has_births(int fd)
+{
+	struct statfs st;
+
+	return !fstatfs(fd, &st) && st.f_type != OVERLAYFS_SUPER_MAGIC;
+}
+
+static int open_root(struct folder *folder, const char *path, struct error *err)
+{
+	int fd;
+
+	if (folder->options.overlay)
+		return overlay_mount(folder, path, err);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? error_set(err, -errno, "folder %s: %s", path, strerror(errno)) : fd;
+}
+
+/* What the guest believes cannot be kept where there are no attributes. */
+static int check_attributes(const struct folder *folder, int fd, const char *path,
+			    struct error *err)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	if (folder->options.map != FOLDER_MAP_XATTR ||
+	    getxattr(name, FOLDER_XATTR_STAT, NULL, 0) >= 0 || errno != EOPNOTSUPP)
+		return 0;
+	return error_set(err, -EOPNOTSUPP,
+			 "folder %s: its file system keeps no extended attributes, which map=xattr "
+			 "needs; map=squash does not",
+			 path);
+}
+
 static int open_folder(struct folder *folder, const char *path, struct error *err)
 {
 	int fd, ret;
@@ -42,9 +79,15 @@ static int open_folder(struct folder *folder, const char *path, struct error *er
 	if (access("/proc/self/fd", X_OK))
 		return error_set(err, -errno, "folder %s: /proc/self/fd: %s", path,
 				 strerror(errno));
-	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	fd = open_root(folder, path, err);
 	if (fd < 0)
-		return error_set(err, -errno, "folder %s: %s", path, strerror(errno));
+		return fd;
+	ret = check_attributes(folder, fd, path, err);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	folder->has_births = has_births(fd);
 	ret = node_create_root(folder, fd);
 	if (ret)
 		return error_set(err, ret, "folder %s: %s", path, strerror(-ret));
@@ -62,6 +105,7 @@ int folder_open(struct folder **out, const char *path, const struct folder_optio
 	folder->options = *options;
 	folder->uid = geteuid();
 	folder->gid = getegid();
+	folder->scratch = -1;
 	fill_defaults(&folder->options);
 	pthread_mutex_init(&folder->lock, NULL);
 	list_init(&folder->lru);
@@ -92,6 +136,8 @@ void folder_close(struct folder *folder)
 		close(folder->root->fd);
 		free(folder->root);
 	}
+	if (folder->scratch >= 0)
+		close(folder->scratch);
 	free(folder->buckets);
 	table_destroy(&folder->nodes);
 	table_destroy(&folder->files);

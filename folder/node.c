@@ -17,9 +17,32 @@
 
 /* ---- identity ---- */
 
-static void key_of(const struct statx *stx, struct node_key *key)
+/*
+ * A hard link of overlayfs's lower layer, where it has no index: a write makes the name a file of
+ * its own, and so it is one to the guest from the start. Between two file systems such inodes have
+ * the lower one's number in their upper bits: overlayfs.rst, "Inode properties".
+ */
+static bool is_split_link(const struct folder *folder, const struct statx *stx)
 {
-	bool born = stx->stx_mask & STATX_BTIME;
+	return folder->splits_links && S_ISREG(stx->stx_mode) && stx->stx_nlink > 1 &&
+	       (folder->options.scratch || stx->stx_ino >> 62);
+}
+
+/* FNV-1a */
+static u64 hash_place(const struct folder_node *parent, const char *name)
+{
+	u64 h = 0xcbf29ce484222325ull ^ (parent ? parent->id : 0);
+
+	for (; *name; name++)
+		h = (h ^ (u8)*name) * 0x100000001b3ull;
+	return h;
+}
+
+/* @name of @parent is what @stx is about; NULL: it does not matter of which. */
+static void key_of(const struct folder *folder, const struct statx *stx,
+		   const struct folder_node *parent, const char *name, struct node_key *key)
+{
+	bool born = folder->has_births && stx->stx_mask & STATX_BTIME;
 
 	*key = (struct node_key){
 		.dev = (u64)stx->stx_dev_major << 32 | stx->stx_dev_minor,
@@ -27,6 +50,7 @@ static void key_of(const struct statx *stx, struct node_key *key)
 		.type = stx->stx_mode & S_IFMT,
 		.btime_sec = born ? stx->stx_btime.tv_sec : 0,
 		.btime_nsec = born ? stx->stx_btime.tv_nsec : 0,
+		.place = is_split_link(folder, stx) ? hash_place(parent, name) : 0,
 	};
 }
 
@@ -38,7 +62,7 @@ static u64 mount_of(const struct statx *stx)
 
 static bool same_key(const struct node_key *a, const struct node_key *b)
 {
-	return a->ino == b->ino && a->dev == b->dev && a->type == b->type &&
+	return a->ino == b->ino && a->dev == b->dev && a->type == b->type && a->place == b->place &&
 	       a->btime_sec == b->btime_sec && a->btime_nsec == b->btime_nsec;
 }
 
@@ -290,7 +314,8 @@ static int find_again(struct folder *folder, struct folder_node *node, int dir_f
 		return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
 	ret = attr_stat(fd, &stx);
 	if (!ret) {
-		key_of(&stx, &key);
+		key_of(folder, &stx, NULL, "", &key);
+		key.place = node->key.place; /* it was looked for there */
 		ret = same_key(&key, &node->key) ? 0 : -ESTALE;
 	}
 	if (ret) {
@@ -321,6 +346,25 @@ static int reopen(struct folder *folder, struct folder_node *node)
 	drop_idle(folder, above);
 	pthread_mutex_unlock(&folder->lock);
 	return MIN(fd, 0);
+}
+
+void node_written(struct folder *folder, struct folder_node *node, int fd)
+{
+	struct node_key key;
+	struct statx stx;
+
+	if (folder->has_births || attr_stat(fd, &stx))
+		return;
+	key_of(folder, &stx, NULL, "", &key);
+	if (key.place)
+		return; /* not yet */
+	pthread_mutex_lock(&folder->lock);
+	if (!same_key(&key, &node->key) && !find(folder, &key)) {
+		hash_remove(folder, node);
+		node->key = key;
+		hash_add(folder, node);
+	}
+	pthread_mutex_unlock(&folder->lock);
 }
 
 /* ---- calls ---- */
@@ -401,7 +445,7 @@ static int enter_locked(struct folder *folder, struct folder_node *parent, const
 	struct node_key key;
 	int ret;
 
-	key_of(stx, &key);
+	key_of(folder, stx, parent, name, &key);
 	node = find(folder, &key);
 	parent->likely_known = node && node->fd >= 0;
 	if (!node) {
@@ -496,7 +540,7 @@ static void note_place(struct folder *folder, struct folder_node *dir, const cha
 	if (fd < 0)
 		return;
 	if (!attr_stat(fd, &stx)) {
-		key_of(&stx, &key);
+		key_of(folder, &stx, dir, name, &key);
 		pthread_mutex_lock(&folder->lock);
 		node = find(folder, &key);
 		if (node)
@@ -524,7 +568,7 @@ int node_create_root(struct folder *folder, int fd)
 			  : 0;
 
 	if (!ret) {
-		key_of(&stx, &key);
+		key_of(folder, &stx, NULL, "", &key);
 		ret = node_new(folder, &key, &root);
 	}
 	if (ret) {

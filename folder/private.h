@@ -18,6 +18,7 @@ struct node_key {
 	u32 type; /* S_IFMT bits: where no birth is recorded, a number comes back as anything */
 	s64 btime_sec;
 	u32 btime_nsec;
+	u64 place; /* 0, but for names of one inode that are not one file */
 };
 
 struct folder_node {
@@ -45,6 +46,9 @@ struct folder_file {
 
 struct folder {
 	struct folder_options options; /* defaults filled in */
+	bool has_births;	       /* an inode's time of birth stays */
+	bool splits_links; /* hard links of overlayfs's lower layer are no longer so once written */
+	int scratch;	   /* the scratch folder with its lock; -1: none; owned */
 	pthread_mutex_t lock;	       /* protects what follows; held for table work only */
 	int proc_fd;   /* O_PATH of /proc/self/fd, owned: of the process that calls */
 	pid_t process; /* that one; 0: no thread of it has started yet */
@@ -90,6 +94,12 @@ bool node_enter_known(struct folder *folder, struct folder_node *parent, int dir
 		      const char *name, struct folder_entry *entry);
 /* The inode at @name of @dir, O_PATH, no link followed. A descriptor or -errno. */
 int node_step(const struct folder *folder, int dir_fd, const char *name);
+/*
+ * The inode that is open as @fd may have been written for the first time. On overlayfs one of the
+ * lower layer's can get another number by that, and so a hard link of it is another inode from then
+ * on.
+ */
+void node_written(struct folder *folder, struct folder_node *node, int fd);
 /* We renamed @name of @dir; both directories are pinned. */
 void node_moved(struct folder *folder, struct folder_node *dir, const char *name,
 		struct folder_node *new_dir, const char *new_name, bool exchange);
@@ -98,6 +108,15 @@ void node_moved(struct folder *folder, struct folder_node *dir, const char *name
 
 /* @fd was made at @name of @dir_fd, but the guest cannot be told of it: it goes again. */
 void entry_take_back(int dir_fd, const char *name, int fd);
+
+/* ---- overlay.c ---- */
+
+/*
+ * The folder at @path under a scratch layer, as folder->options have it: O_PATH of a mount that
+ * goes with the last descriptor of it. folder->scratch and splits_links are set. -errno with a
+ * line.
+ */
+int overlay_mount(struct folder *folder, const char *path, struct error *err);
 
 /* ---- attr.c ---- */
 

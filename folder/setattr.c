@@ -242,6 +242,7 @@ int folder_setattr(struct folder *folder, u64 id, u64 file_id, u32 what,
 		change.file = NULL;
 	}
 	ret = apply(&change, what, set);
+	node_written(folder, change.node, change.fd);
 	if (!ret)
 		ret = get_attr(folder, change.fd, now);
 	if (change.file)

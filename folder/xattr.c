@@ -106,6 +106,7 @@ int folder_setxattr(struct folder *folder, u64 id, const char *name, const void 
 	if (fd < 0)
 		return fd;
 	ret = setxattr(fd_name(&link, fd), name, value, size, flags) ? -errno : 0;
+	node_written(folder, node, fd);
 	node_close(folder, node);
 	return ret;
 }
@@ -123,6 +124,7 @@ int folder_removexattr(struct folder *folder, u64 id, const char *name)
 	if (fd < 0)
 		return fd;
 	ret = removexattr(fd_name(&link, fd), name) ? -errno : 0;
+	node_written(folder, node, fd);
 	node_close(folder, node);
 	return ret;
 }

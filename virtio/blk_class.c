@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "disk/disk.h"
-#include "share.h"
+#include "root.h"
 #include "util/aside.h"
 #include "util/parse.h"
 #include "virtio/blk.h"
@@ -26,14 +26,10 @@ struct blk_state {
 	const char *limits[VIRTIO_BLK_LIMITS]; /* RATE[:BURST]; NULL: none */
 	struct disk *disk;		       /* until the device owns it */
 	struct virtio_device *device;	       /* the VM's; NULL: not made yet */
-	struct share root; /* if it is a folder: its options, and the rest then */
+	struct root root;		       /* if it is a folder */
 };
 
-/* ---- a folder: as kvmtool has it ---- */
-
-/* kvmtool's tag: the kernel mounts it by itself, as no root= names another. */
-#define P9_ROOT_TAG "/dev/root"
-#define FS_ROOT_TAG "lkvm_root"
+/* ---- a folder ---- */
 
 static bool is_folder(const struct blk_state *state)
 {
@@ -45,15 +41,8 @@ static bool is_folder(const struct blk_state *state)
 static const char *blk_class_words(const void *arg)
 {
 	const struct blk_state *state = arg;
-	bool read_only = state->options.read_only;
 
-	if (!is_folder(state))
-		return NULL;
-	if (state->root.protocol == SHARE_VIRTIOFS)
-		return read_only ? "ro root=" FS_ROOT_TAG " rootfstype=virtiofs"
-				 : "rw root=" FS_ROOT_TAG " rootfstype=virtiofs";
-#define P9_WORDS " rootflags=trans=virtio,version=9p2000.L,cache=loose rootfstype=9p"
-	return read_only ? "ro" P9_WORDS : "rw" P9_WORDS;
+	return is_folder(state) ? root_words(&state->root) : NULL;
 }
 
 static unsigned blk_class_fds(const void *arg)
@@ -62,7 +51,7 @@ static unsigned blk_class_fds(const void *arg)
 	unsigned fds = FDS_DISK + FDS_QUEUE * state->device_options.queues;
 
 	if (is_folder(state))
-		return share_fds(&state->root);
+		return share_fds(&state->root.share);
 	if (state->device_options.on_read_error || state->device_options.on_write_error)
 		fds += FDS_TIMER;
 	for (unsigned i = 0; i < VIRTIO_BLK_LIMITS; i++) {
@@ -82,6 +71,7 @@ static bool has_file_options(const struct blk_state *state)
 	memset(&plain, 0, sizeof(plain));
 	option_preset(blk_options, &plain);
 	plain.options.read_only = state->options.read_only;
+	plain.options.snapshot = state->options.snapshot;
 	return memcmp(&plain.options, &state->options, sizeof(plain.options)) ||
 	       memcmp(&plain.device_options, &state->device_options,
 		      sizeof(plain.device_options)) ||
@@ -92,21 +82,15 @@ static int prepare_root(struct blk_state *state, struct device_plan *plan, struc
 {
 	const struct disk_options *options = &state->options;
 
-	if (plan->root_taken)
-		return error_set(err, -EINVAL, "--disk %s: one folder alone can be the root",
-				 state->path);
 	if (has_file_options(state))
 		return error_set(err, -EINVAL,
 				 "--disk %s: a folder: direct, share and format are for files, as "
-				 "is all but ro, fs and map",
+				 "is all but ro, snapshot, fs and map",
 				 state->path);
-	plan->root_taken = true;
-	state->root.path = state->path;
-	state->root.read_only = options->read_only;
-	state->root.tag = state->root.protocol == SHARE_9P ? P9_ROOT_TAG : FS_ROOT_TAG;
-	/* Nobody else installs into it while it runs, as a rule; and seconds do no harm. */
-	state->root.cache = FUSE_CACHE_AUTO;
-	return share_prepare(&state->root, err);
+	state->root.share.path = state->path;
+	state->root.share.read_only = options->read_only;
+	state->root.share.overlay = options->snapshot;
+	return root_prepare(&state->root, plan, err);
 }
 
 /* ---- a disk ---- */
@@ -221,7 +205,7 @@ static int blk_class_prepare(void *arg, struct device_plan *plan, struct error *
 
 	if (is_folder(state))
 		return prepare_root(state, plan, err);
-	if (state->root.protocol || state->root.map)
+	if (state->root.fs || state->root.share.map)
 		return error_set(err, -EINVAL, "--disk %s: no folder: fs and map are for folders",
 				 state->path);
 	/* A device that died, or a frozen file system, may never answer: --timeout ends it then. */
@@ -239,8 +223,8 @@ static int blk_class_create(void *arg, struct device_host *host, struct error *e
 	struct device_want want = { .name = name };
 	int ret;
 
-	if (state->root.folder)
-		return share_create(&state->root, host, err);
+	if (state->root.share.folder)
+		return share_create(&state->root.share, host, err);
 	/* --disk alone makes such devices, so that it is the n-th disk that has the name n. */
 	snprintf(name, sizeof(name), "virtio-blk %u", host->instance);
 	ret = device_place(host, &want, &place, err);
@@ -266,12 +250,17 @@ static void blk_class_report(const void *arg, struct counters *counters)
 		virtio_blk_count(state->device, counters);
 }
 
+static const char *blk_class_advise(const void *arg)
+{
+	return root_advise(&((const struct blk_state *)arg)->root);
+}
+
 static void blk_class_release(void *arg)
 {
 	struct blk_state *state = arg;
 
 	disk_close(state->disk);
-	share_release(&state->root);
+	share_release(&state->root.share);
 }
 
 static const char *const formats[] = {
@@ -324,16 +313,17 @@ static const struct option_spec blk_items[] = {
 	  .choices = formats, OPTION_FIELD(struct blk_state, options.format),
 	  .preset = DISK_FORMAT_GUESS },
 	{ 0, "fs", OPTION_CHOICE, .help = "how a folder is shown",
-	  .manual =
-		  "How a folder is shown: by what the guest's kernel has built in, or its initrd. "
-		  "Debian's cloud kernels have virtiofs and no 9p",
-	  .choices = share_protocols, OPTION_FIELD(struct blk_state, root.protocol) },
+	  .manual = "How a folder is shown. auto: by what the kernel has, for which it says so: in "
+		    "itself (CONFIG_IKCONFIG), or by a file beside it (config-VERSION, config, "
+		    ".config, "
+		    "modules.builtin); else by 9p. Debian's cloud kernels have virtiofs and no 9p",
+	  .choices = root_filesystems, OPTION_FIELD(struct blk_state, root.fs) },
 	{ 0, "map", OPTION_CHOICE, .help = "whose files in a folder are, as of --fs",
-	  .choices = share_maps, OPTION_FIELD(struct blk_state, root.map) },
+	  .choices = share_maps, OPTION_FIELD(struct blk_state, root.share.map) },
 	{ 0, "snapshot", OPTION_CHOICE, .help = "whether changes are forgotten at the end",
 	  .manual = "Whether changes are forgotten at the end. They go to a file without a name in "
 		    "TMPDIR, or in /var/tmp; the disk's own file is only read, and others may read "
-		    "it as well",
+		    "it as well. For a folder it is --overlay",
 	  .choices = option_off_on, OPTION_FIELD(struct blk_state, options.snapshot) },
 	{ 0, "backing", OPTION_CHOICE, .help = "where the files below a qcow2 image may be",
 	  .manual =
@@ -410,5 +400,6 @@ const struct device_class virtio_blk_class = {
 	.prepare = blk_class_prepare,
 	.create = blk_class_create,
 	.report = blk_class_report,
+	.advise = blk_class_advise,
 	.release = blk_class_release,
 };

@@ -186,7 +186,7 @@ static bool submit(struct message *message)
 	message->hold.segments = message->chain.segments;
 	message->hold.count = virtq_chain_segments(&message->chain);
 	dma_hold(device->device.space, &message->hold);
-	device->used = true;
+	device->used = device->ever_used = true;
 	device->in_flight++;
 	device->states[message->queue].in_flight++;
 	if (!worker_submit(device->worker, &message->job))
@@ -327,4 +327,9 @@ int message_device_init(struct message_device *device, const struct message_ops 
 	};
 	device->device.ops = device_ops;
 	return 0;
+}
+
+bool message_device_was_used(const struct virtio_device *device)
+{
+	return to_messages(device)->ever_used;
 }

@@ -82,6 +82,7 @@ struct message_device {
 	struct message *messages; /* MESSAGES_PER_QUEUE of each queue; owned, a mapping */
 	unsigned in_flight;
 	bool used;	    /* a message was served since the last reset */
+	bool ever_used;	    /* and before it */
 	bool forget_wanted; /* when in_flight is 0 */
 	bool forgetting;
 	struct worker_job forget;
@@ -98,5 +99,7 @@ struct message_device {
 int message_device_init(struct message_device *device, const struct message_ops *ops,
 			struct virtio_device_ops *device_ops, u16 queue_size, struct loop *loop,
 			const char *name, int file);
+/* The driver has sent a message at some time. Of a device that message_device_init() made. */
+bool message_device_was_used(const struct virtio_device *device);
 
 #endif

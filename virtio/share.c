@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "message.h"
 #include "share.h"
 #include "util/parse.h"
 #include "virtio/fs.h"
@@ -25,12 +26,6 @@ const char *const share_maps[] = {
 	[SHARE_MAP_HOST] = "host",
 	[SHARE_MAP_SQUASH] = "squash",
 	[SHARE_MAP_XATTR] = "xattr",
-	NULL,
-};
-
-const char *const share_protocols[] = {
-	[SHARE_9P] = "9p",
-	[SHARE_VIRTIOFS] = "virtiofs",
 	NULL,
 };
 
@@ -63,27 +58,42 @@ static enum folder_map map_of(const struct share *share)
 	return geteuid() ? FOLDER_MAP_SQUASH : FOLDER_MAP_HOST;
 }
 
-static int check_tag(const struct share *share, struct error *err)
+/* Of two with the same tag the guest would have one, it does not know which. */
+static int check_tag(const struct share *share, const struct device_plan *plan, struct error *err)
 {
 	size_t most = share->protocol == SHARE_9P ? P9_LONGEST_TAG : VIRTIO_FS_TAG;
 
-	if (*share->tag && strlen(share->tag) <= most)
-		return 0;
-	return error_set(err, -EINVAL, "folder %s: tag '%s': 1 to %zu bytes", share->path,
-			 share->tag, most);
+	if (!*share->tag || strlen(share->tag) > most)
+		return error_set(err, -EINVAL, "folder %s: tag '%s': 1 to %zu bytes", share->path,
+				 share->tag, most);
+	for (const struct share *other = plan->shares; other; other = other->before) {
+		if (other->protocol == share->protocol && !strcmp(other->tag, share->tag))
+			return error_set(
+				err, -EINVAL,
+				"folders %s and %s: the tag of both is '%s': give one of them "
+				"another, %s",
+				other->path, share->path, share->tag,
+				share->protocol == SHARE_9P ? "--9p DIR,TAG" : "--fs DIR,tag=TAG");
+	}
+	return 0;
 }
 
-int share_prepare(struct share *share, struct error *err)
+int share_prepare(struct share *share, struct device_plan *plan, struct error *err)
 {
 	const struct folder_options options = { .read_only = share->read_only,
-						.map = map_of(share) };
+						.map = map_of(share),
+						.overlay = share->overlay,
+						.scratch = share->scratch,
+						.scratch_size = share->scratch_size };
 	int ret;
 
 	if (!share->tag)
 		share->tag = share->protocol == SHARE_9P ? P9_DEFAULT_TAG : FS_DEFAULT_TAG;
-	ret = check_tag(share, err);
+	ret = check_tag(share, plan, err);
 	if (ret)
 		return ret;
+	share->before = plan->shares;
+	plan->shares = share;
 	if (share->writeback && share->cache == FUSE_CACHE_NONE)
 		return error_set(err, -EINVAL,
 				 "folder %s: writeback needs cache=auto or cache=always",
@@ -124,7 +134,15 @@ int share_create(struct share *share, struct device_host *host, struct error *er
 	ret = make_device(share, host, place.space, &device);
 	if (ret)
 		return error_set(err, ret, "cannot make %s: %s", name, strerror(-ret));
-	return virtio_device_put(device, &place, err);
+	ret = virtio_device_put(device, &place, err);
+	if (!ret)
+		share->device = device;
+	return ret;
+}
+
+bool share_was_used(const struct share *share)
+{
+	return share->device && message_device_was_used(share->device);
 }
 
 void share_release(struct share *share)
@@ -141,7 +159,7 @@ static unsigned share_class_fds(const void *state)
 
 static int p9_class_prepare(void *state, struct device_plan *plan, struct error *err)
 {
-	return share_prepare(state, err);
+	return share_prepare(state, plan, err);
 }
 
 static int fs_class_prepare(void *state, struct device_plan *plan, struct error *err)
@@ -149,7 +167,7 @@ static int fs_class_prepare(void *state, struct device_plan *plan, struct error 
 	struct share *share = state;
 
 	share->protocol = SHARE_VIRTIOFS;
-	return share_prepare(share, err);
+	return share_prepare(share, plan, err);
 }
 
 static int share_class_create(void *state, struct device_host *host, struct error *err)

@@ -19,16 +19,23 @@ struct share {
 	bool read_only, writeback;
 	enum fuse_cache cache;
 	enum share_map map;
-	struct folder *folder; /* until the device owns it */
+	bool overlay; /* as of struct folder_options */
+	const char *scratch;
+	u64 scratch_size;
+	struct folder *folder;	      /* until the device owns it */
+	struct share *before;	      /* in struct device_plan's list */
+	struct virtio_device *device; /* the VM's; NULL: not made yet */
 };
 
-extern const char *const share_maps[], *const share_protocols[];
+extern const char *const share_maps[];
 
 /* What a file of its own and a place on a bus come to. */
 unsigned share_fds(const struct share *share);
 /* Open and check; with a line. */
-int share_prepare(struct share *share, struct error *err);
+int share_prepare(struct share *share, struct device_plan *plan, struct error *err);
 int share_create(struct share *share, struct device_host *host, struct error *err);
+/* The guest has mounted it at some time; before the VM is destroyed. */
+bool share_was_used(const struct share *share);
 void share_release(struct share *share);
 
 #endif

@@ -9,8 +9,8 @@
  *
  *   options     while the command line is read
  *   slots()     how many places the machine must have
- *   kernel_words()
  *   prepare()   open and check what was named; nothing is made, nothing of the host's changes
+ *   kernel_words()
  *   claim()     take from the host what must be given back. The last step that a user's
  *               mistake can stop
  *   connect()   KVM is up, and no device is there
@@ -39,6 +39,7 @@ struct dma_listener;
 struct dma_space;
 struct dma_windows;
 struct firmware;
+struct share;
 struct terminal;
 struct vm;
 
@@ -67,7 +68,12 @@ struct device_plan {
 	bool translated;	     /* an IOMMU will be in front of all devices */
 	bool bypass;		     /* and lets them reach all RAM until the guest attaches them */
 	bool console_taken;	     /* another device than the serial port has the terminal */
-	bool root_taken;	     /* a folder is the guest's root file system */
+	struct share *shares; /* folders that were prepared, the last one first: virtio/'s own */
+	const char *kernel;   /* its file */
+	bool initrd, on_pci;  /* there is one; virtio devices are on PCI */
+	bool root_taken;      /* a folder is the guest's root file system */
+	bool overlay;	      /* and changes go to a scratch layer over it */
+	const char *scratch;  /* the folder that has it; NULL: RAM of the host's */
 	/* Readable: the run is to end, and claim() waits for nothing any longer; -1: never. */
 	int give_up_fd;
 	bool pinned; /* a passed device holds the guest's memory */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a Linux kernel was built with: by the configuration that it has inside (CONFIG_IKCONFIG), or
+ * by a file beside it: config-VERSION or config, .config of the tree that it was built in,
+ * modules.builtin.
+ */
+#ifndef VMM_KERNEL_CONFIG_H
+#define VMM_KERNEL_CONFIG_H
+
+#include <limits.h>
+
+#include "util/types.h"
+
+enum kernel_part {
+	KERNEL_VIRTIO_FS,
+	KERNEL_9P,
+	KERNEL_9P_VIRTIO,
+	KERNEL_VIRTIO_MMIO,
+	KERNEL_VIRTIO_PCI,
+	KERNEL_PARTS,
+};
+
+enum kernel_has {
+	KERNEL_ABSENT,
+	KERNEL_MODULE, /* or perhaps: modules.builtin does not tell it from ABSENT */
+	KERNEL_BUILT_IN,
+};
+
+struct kernel_config {
+	char source[PATH_MAX]; /* the file that says so; "": nothing does, and has[] means nothing
+				*/
+	enum kernel_has has[KERNEL_PARTS];
+};
+
+/*
+ * Find out about the kernel at @path: reads the file, and unpacks it if it is packed with gzip or
+ * zstd. What cannot be read says nothing. Before the machine is sealed; takes up to some 100 ms.
+ */
+void kernel_config_read(struct kernel_config *config, const char *path);
+
+#endif
