@@ -17,7 +17,7 @@ static int lookup_in(struct folder *folder, struct folder_node *dir, int dir_fd,
 
 	if (node_enter_known(folder, dir, dir_fd, name, entry))
 		return 0;
-	fd = node_step(folder, dir_fd, name);
+	fd = step_path(folder, dir_fd, name);
 	if (fd < 0)
 		return fd;
 	ret = node_enter(folder, dir, name, fd, entry);
@@ -115,7 +115,7 @@ static int enter_new(struct folder *folder, const struct folder_cred *cred, stru
 		     int dir_fd, const char *name, u32 mode, u32 major, u32 minor,
 		     struct folder_entry *entry)
 {
-	int fd = node_step(folder, dir_fd, name);
+	int fd = step_path(folder, dir_fd, name);
 	int ret;
 
 	if (fd < 0)

@@ -87,6 +87,7 @@ static int open_folder(struct folder *folder, const char *path, struct error *er
 		close(fd);
 		return ret;
 	}
+	folder->has_openat2 = step_has_openat2(fd);
 	folder->has_births = has_births(fd);
 	ret = node_create_root(folder, fd);
 	if (ret)

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the guest knows: nodes by ID and by inode, and the cache of their descriptors. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "private.h"
@@ -252,29 +249,6 @@ static int node_new(struct folder *folder, const struct node_key *key, struct fo
 
 /* ---- finding an inode ---- */
 
-static int open_beneath(const struct folder *folder, int dir_fd, const char *path)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS |
-			   (folder->options.cross_mounts ? 0 : RESOLVE_NO_XDEV),
-	};
-	int fd;
-
-	/* EAGAIN: a rename somewhere on the host crossed the walk. */
-	for (int tries = 0; tries < 100; tries++) {
-		fd = syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
-		if (fd >= 0 || errno != EAGAIN)
-			break;
-	}
-	return fd < 0 ? -errno : fd;
-}
-
-int node_step(const struct folder *folder, int dir_fd, const char *name)
-{
-	return open_beneath(folder, dir_fd, name);
-}
-
 /*
  * The path of @node from its nearest ancestor that has a descriptor and, by its length, can be
  * the start; that one is returned with a pin and a reference. folder->lock held.
@@ -305,7 +279,7 @@ static struct folder_node *path_from_above(struct folder_node *node, char path[P
 
 static int find_again(struct folder *folder, struct folder_node *node, int dir_fd, const char *path)
 {
-	int fd = open_beneath(folder, dir_fd, path);
+	int fd = step_path(folder, dir_fd, path);
 	struct node_key key;
 	struct statx stx;
 	int ret;
@@ -532,7 +506,7 @@ void folder_forget(struct folder *folder, u64 id, u64 count)
 /* What stands at @name of @dir now, if the guest knows it, is to be found there. */
 static void note_place(struct folder *folder, struct folder_node *dir, const char *name)
 {
-	int fd = node_step(folder, dir->fd, name);
+	int fd = step_path(folder, dir->fd, name);
 	struct folder_node *node;
 	struct node_key key;
 	struct statx stx;

@@ -46,7 +46,8 @@ struct folder_file {
 
 struct folder {
 	struct folder_options options; /* defaults filled in */
-	bool has_births;	       /* an inode's time of birth stays */
+	bool has_openat2;
+	bool has_births;   /* an inode's time of birth stays */
 	bool splits_links; /* hard links of overlayfs's lower layer are no longer so once written */
 	int scratch;	   /* the scratch folder with its lock; -1: none; owned */
 	pthread_mutex_t lock;	       /* protects what follows; held for table work only */
@@ -92,8 +93,6 @@ int node_enter(struct folder *folder, struct folder_node *parent, const char *na
  */
 bool node_enter_known(struct folder *folder, struct folder_node *parent, int dir_fd,
 		      const char *name, struct folder_entry *entry);
-/* The inode at @name of @dir, O_PATH, no link followed. A descriptor or -errno. */
-int node_step(const struct folder *folder, int dir_fd, const char *name);
 /*
  * The inode that is open as @fd may have been written for the first time. On overlayfs one of the
  * lower layer's can get another number by that, and so a hard link of it is another inode from then
@@ -108,6 +107,16 @@ void node_moved(struct folder *folder, struct folder_node *dir, const char *name
 
 /* @fd was made at @name of @dir_fd, but the guest cannot be told of it: it goes again. */
 void entry_take_back(int dir_fd, const char *name, int fd);
+
+/* ---- step.c ---- */
+
+/*
+ * The inode at @path below @dir_fd, O_PATH, no link followed, no ".." in it. A descriptor, or
+ * -errno; -EXDEV: on another mount.
+ */
+int step_path(const struct folder *folder, int dir_fd, const char *path);
+/* Whether the host lets us use openat2(). @dir_fd: any directory. */
+bool step_has_openat2(int dir_fd);
 
 /* ---- overlay.c ---- */
 

@@ -5,11 +5,12 @@
  *
  * Confinement. Every step of a path is one component, opened by openat2() relative to an O_PATH
  * descriptor of its directory, with RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS and
- * RESOLVE_NO_SYMLINKS. The server never follows a symbolic link: the guest reads it and walks by
- * itself. Other mounts are not entered unless that is allowed. Only regular files and directories
- * are ever opened for more than O_PATH, so that no FIFO, socket or device node of the
- * host's is touched. The guest names objects by node IDs and file handles, which are looked up in
- * tables.
+ * RESOLVE_NO_SYMLINKS; where the host has no openat2(), one component after the other with
+ * O_NOFOLLOW and a look at the mount that it is on. The server never follows a symbolic link: the
+ * guest reads it and walks by itself. Other mounts are not entered unless that is allowed. Only
+ * regular files and directories are ever opened for more than O_PATH, so that no FIFO, socket or
+ * device node of the host's is touched. The guest names objects by node IDs and file handles, which
+ * are looked up in tables.
  *
  * Bounds. A node costs about 200 bytes, and there are at most folder_options.max_nodes. Descriptors
  * are a cache: at most max_fds are open for nodes, and the one that was used longest ago is closed

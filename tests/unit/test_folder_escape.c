@@ -7,15 +7,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/fs.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -391,3 +395,38 @@ TEST_WITH(what_a_guest_holds_open_is_bounded, setup, teardown)
 	assert_int_equal(ret, -ENFILE);
 	assert_true(count < 50);
 }
+
+/* ---- the same on a host without openat2(): last, as that cannot be undone ---- */
+
+static void take_openat2_away(void)
+{
+	static struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	static const struct sock_fprog program = { ARRAY_SIZE(code), code };
+
+	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static int setup_old(void **state)
+{
+	static bool is_old;
+
+	if (!is_old)
+		take_openat2_away();
+	is_old = true;
+	return setup(state);
+}
+
+TEST_AGAIN(links_that_are_swapped_under_load_lead_nowhere, setup_old, teardown)
+TEST_AGAIN(from_a_directory_that_is_carried_out_no_way_leads_up, setup_old, teardown)
+TEST_AGAIN(a_link_is_a_link_and_no_directory, setup_old, teardown)
+TEST_AGAIN(magic_links_of_proc_lead_nowhere, setup_old, teardown)
+TEST_AGAIN(special_files_are_never_opened, setup_old, teardown)
+TEST_AGAIN(a_fifo_in_a_files_place_holds_nobody_up, setup_old, teardown)
+TEST_AGAIN(names_of_any_length_name_one_component, setup_old, teardown)
+TEST_AGAIN(file_systems_that_are_mounted_inside_are_not_entered, setup_old, teardown)
