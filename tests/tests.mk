@@ -106,14 +106,9 @@ lab-programs:
 	@$(MAKE) --no-print-directory ARCH=x86 lkvm
 	@$(MAKE) --no-print-directory ARCH=arm64 lkvm
 
-# make check-lab-folders     shared folders in stock guests of both architectures: one table for each
-.PHONY: check-lab-folders
-check-lab-folders: lab-programs
-	@tests/lab/folder-run x86
-	@tests/lab/folder-run arm64
-
 include tests/load/load.mk
 include tests/lab/vfio.mk
+include tests/lab/folder.mk
 include tests/lab/net.mk
 
 # make setup                 install what building and testing need (Debian packages)
