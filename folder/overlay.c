@@ -196,13 +196,14 @@ static int mount_overlay(struct layer *layer)
 				    : set_option(fs, "redirect_dir", "on")))
 		return fail(layer, "overlayfs", NULL);
 	fd = finish_mount(fs);
+	if (fd < 0)
+		return fail(layer, "overlayfs",
+			    errno == ESTALE
+				    ? "the scratch folder is another folder's: give an empty one"
+				    : NULL);
 	/* An ordinary user could not remove it later. */
 	fchmodat(layer->over, WORK "/" WORK, 0700, 0);
-	return fd < 0 ? fail(layer, "overlayfs",
-			     errno == ESTALE ? "its scratch folder is another "
-					       "folder's: give an empty one"
-					     : NULL)
-		      : fd;
+	return fd;
 }
 
 static int make_mount(struct layer *layer)

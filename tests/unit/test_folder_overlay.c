@@ -279,6 +279,20 @@ TEST_WITH(a_folder_with_files_of_others_is_no_layer, setup, teardown)
 	folder = NULL;
 }
 
+TEST_WITH(a_layer_belongs_to_its_folder, setup, teardown)
+{
+	struct error err = { "" };
+
+	need_layer();
+	if (geteuid())
+		skip(); /* overlayfs does not look without an index */
+	close_layer();
+	strcat(path, "/dir");
+	assert_int_equal(open_layer(&err), -ESTALE);
+	assert_non_null(strstr(err.text, "another folder's"));
+	folder = NULL;
+}
+
 TEST_WITH(nothing_is_mounted_for_others_to_see, setup_in_ram, teardown)
 {
 	FILE *mounts = fopen("/proc/self/mounts", "re");
