@@ -50,10 +50,10 @@ struct folder {
 	bool has_births;   /* an inode's time of birth stays */
 	bool splits_links; /* hard links of overlayfs's lower layer are no longer so once written */
 	int scratch;	   /* the scratch folder with its lock; -1: none; owned */
-	pthread_mutex_t lock;	       /* protects what follows; held for table work only */
-	int proc_fd;   /* O_PATH of /proc/self/fd, owned: of the process that calls */
-	pid_t process; /* that one; 0: no thread of it has started yet */
-	uid_t uid;     /* whose we are */
+	pthread_mutex_t lock; /* protects what follows; held for table work only */
+	int proc_fd;	      /* O_PATH of /proc/self/fd, owned: of the process that calls */
+	pid_t process;	      /* that one; 0: no thread of it has started yet */
+	uid_t uid;	      /* whose we are */
 	gid_t gid;
 	struct table nodes, files;
 	struct folder_node *root;
