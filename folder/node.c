@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the guest knows: nodes by ID and by inode, and the cache of their descriptors. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -473,7 +474,7 @@ bool node_enter_known(struct folder *folder, struct folder_node *parent, int dir
 		  STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID, &stx) ||
 	    mount_of(&stx) != folder->mount)
 		return false;
-	key_of(&stx, &key);
+	key_of(folder, &stx, parent, name, &key);
 	pthread_mutex_lock(&folder->lock);
 	node = find(folder, &key);
 	if (node && node->fd >= 0) {

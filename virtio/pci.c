@@ -78,14 +78,6 @@ static int pci_interrupt_fd(struct virtio_device *virtio, unsigned queue)
 	return msix_vector(msix, vector)->fd;
 }
 
-void virtio_pci_interrupts_moved(struct virtio_pci *pci)
-{
-	struct virtio_device *virtio = pci->transport.virtio;
-
-	if (virtio->ops->interrupts_moved && transport_live(&pci->transport))
-		virtio->ops->interrupts_moved(virtio);
-}
-
 static void on_msix_enabled(struct msix *msix, void *arg, bool on)
 {
 	virtio_pci_interrupts_moved(arg);

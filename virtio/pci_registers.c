@@ -33,6 +33,14 @@ static void virtio_pci_reset(struct virtio_pci *pci)
 	virtio_pci_update_intx(pci);
 }
 
+void virtio_pci_interrupts_moved(struct virtio_pci *pci)
+{
+	struct virtio_device *virtio = pci->transport.virtio;
+
+	if (virtio->ops->interrupts_moved && transport_live(&pci->transport))
+		virtio->ops->interrupts_moved(virtio);
+}
+
 void virtio_pci_update_intx(struct virtio_pci *pci)
 {
 	pci_intx(&pci->function, pci->isr && !msix_is_enabled(pci->function.msix));

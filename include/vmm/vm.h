@@ -124,9 +124,9 @@ struct vm {
 	struct list_node pause_watches;
 	struct list_node host_waits;
 	struct list_node visits; /* visit.c's own */
-	bool restarting;	/* vm_restarting() was called ... */
-	u64 restart_activity;	/* ... when activity was this */
-	struct vm_setup *setup; /* vm.c's own */
+	bool restarting;	 /* vm_restarting() was called ... */
+	u64 restart_activity;	 /* ... when activity was this */
+	struct vm_setup *setup;	 /* vm.c's own */
 };
 
 /*
