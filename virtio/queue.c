@@ -40,7 +40,15 @@ void virtq_disable(struct virtq *queue)
 
 void virtq_reset(struct virtq *queue)
 {
-	*queue = (struct virtq){ .max = queue->max, .ring = queue->ring, .parked = queue->parked };
+	*queue = (struct virtq){
+		.max = queue->max,
+		.ring = queue->ring,
+		.parked = queue->parked,
+		/* Drivers reset their device when the guest powers off. */
+		.kicks = queue->kicks,
+		.chains = queue->chains,
+		.interrupts = queue->interrupts,
+	};
 }
 
 int virtq_enable(struct virtq *queue, struct dma_space *space, u64 features)

@@ -99,7 +99,7 @@ static int ask(const char *device, void *what)
 	return ret;
 }
 
-/* One that has a name, but no command of its own. */
+/* One that has a name, but no command of its own. Linux leaves some off that are possible. */
 static int show_feature(const char *device, const char *name)
 {
 	static union {
@@ -111,7 +111,8 @@ static int show_feature(const char *device, const char *name)
 		char room[sizeof(struct ethtool_gfeatures) +
 			  256 / 32 * sizeof(struct ethtool_get_features_block)];
 	} features = { .request = { .cmd = ETHTOOL_GFEATURES, .size = 256 / 32 } };
-	int on = 0;
+	const char *state = "off";
+	unsigned at = ~0u;
 
 	if (ask(device, &names) || ask(device, &features))
 		return complain(name);
@@ -119,9 +120,18 @@ static int show_feature(const char *device, const char *name)
 		const char *this = (char *)names.request.data + i * ETH_GSTRING_LEN;
 
 		if (!strncmp(this, name, ETH_GSTRING_LEN))
-			on = features.request.features[i / 32].active >> i % 32 & 1;
+			at = i;
 	}
-	printf("%s: %s\n", name, on ? "on" : "off");
+	if (at < names.request.len) {
+		const struct ethtool_get_features_block *block =
+			&features.request.features[at / 32];
+
+		if (block->active >> at % 32 & 1)
+			state = "on";
+		else if (block->available >> at % 32 & 1)
+			state = "possible";
+	}
+	printf("%s: %s\n", name, state);
 	return 0;
 }
 
