@@ -83,7 +83,7 @@ static int plan_kernel(struct machine *machine, struct error *err)
 				     machine->initrd_size, machine->cmdline, err);
 }
 
-/* What is to be said of the root is said to the device that has it. */
+/* The devices are told what else the command line says about the kernel and the root folder. */
 static int prepare_devices(struct machine *machine, struct error *err)
 {
 	const struct run_options *options = machine->options;
@@ -101,7 +101,8 @@ static int prepare_devices(struct machine *machine, struct error *err)
 	plan->scratch = options->scratch;
 	ret = devices_prepare(&options->devices, plan, err);
 	if (!ret && options->overlay && !plan->root_taken)
-		ret = error_set(err, -EINVAL, "--overlay: over what? --disk FOLDER has the root");
+		ret = error_set(err, -EINVAL,
+				"--overlay: there is no root folder: give --disk FOLDER");
 	return ret;
 }
 

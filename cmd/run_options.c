@@ -68,15 +68,14 @@ const struct option_spec run_option_specs[] = {
 	  "run whose control socket cannot have this name is refused.",
 	  .set = set_name },
 	{ 0, "overlay", OPTION_CALL, "FOLDER",
-	  "leave the root folder as it is: changes go elsewhere",
-	  "Leave the folder that is the root (--disk) as it is. What the guest changes is in a "
-	  "scratch "
-	  "layer over it, in memory of the host's, as much as the guest's own at most, and is "
-	  "forgotten at the end; or with --overlay=FOLDER in that one, for the next run with both. "
-	  "Nobody else may change either of them meanwhile. The host's overlayfs does it: an "
-	  "ordinary "
-	  "user must be allowed user namespaces, needs Linux 6.6 for the layer in memory, and has "
-	  "directories of the folder's not renamed but copied.",
+	  "leave the root folder unchanged: the guest's changes go elsewhere",
+	  "Leave the folder that is the root (--disk) unchanged. The guest's changes go to a "
+	  "scratch layer over it: in the host's memory, up to as much as the guest has, and "
+	  "forgotten at the end; or, with --overlay=FOLDER, in that folder, where the next run "
+	  "finds them. Nobody else may change either folder meanwhile. The host's overlayfs does "
+	  "it. For an ordinary user it needs user namespaces, and Linux 6.6 for a layer in memory; "
+	  "a rename of one of the folder's own directories then gives EXDEV, at which programs "
+	  "copy it.",
 	  .set = set_overlay, .optional = true },
 	{ 0, "transport", OPTION_CHOICE, .help = "what virtio devices sit on",
 	  .manual = "What virtio devices other than the IOMMU sit on. Where virtio-mmio has no "

@@ -290,8 +290,10 @@ static int find_again(struct folder *folder, struct folder_node *node, int dir_f
 	ret = attr_stat(fd, &stx);
 	if (!ret) {
 		key_of(folder, &stx, NULL, "", &key);
+		pthread_mutex_lock(&folder->lock);
 		key.place = node->key.place; /* it was looked for there */
 		ret = same_key(&key, &node->key) ? 0 : -ESTALE;
+		pthread_mutex_unlock(&folder->lock);
 	}
 	if (ret) {
 		close(fd);
@@ -336,7 +338,9 @@ void node_written(struct folder *folder, struct folder_node *node, int fd)
 	pthread_mutex_lock(&folder->lock);
 	if (!same_key(&key, &node->key) && !find(folder, &key)) {
 		hash_remove(folder, node);
-		node->key = key;
+		node->key.dev = key.dev;
+		node->key.ino = key.ino;
+		node->key.place = key.place;
 		hash_add(folder, node);
 	}
 	pthread_mutex_unlock(&folder->lock);

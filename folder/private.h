@@ -23,7 +23,7 @@ struct node_key {
 
 struct folder_node {
 	u64 id;
-	struct node_key key;
+	struct node_key key;  /* under folder->lock, but for its type, which never changes */
 	u64 lookups;	      /* the guest's references */
 	u32 users;	      /* ours: calls under way, open files, children's parent pointers */
 	u32 pins;	      /* the descriptor is in use; open files pin it */

@@ -47,14 +47,13 @@ struct folder_options {
 	bool read_only;
 	bool cross_mounts; /* enter file systems that are mounted below the folder */
 	enum folder_map map;
-	/* The folder stays as it is: changes go to a layer over it, by the host's overlayfs. */
+	/* The folder stays unchanged: changes go to a layer over it, by the host's overlayfs. */
 	bool overlay;
-	const char
-		*scratch;   /* the folder that keeps them; NULL: RAM of the host's, which forgets */
-	u64 scratch_size;   /* bytes that RAM may take */
-	unsigned max_nodes; /* 0: a default of 4,194,304 */
-	unsigned max_fds;   /* 0: a quarter of RLIMIT_NOFILE */
-	unsigned max_files; /* 0: a quarter of RLIMIT_NOFILE */
+	const char *scratch; /* the folder that has the layer; NULL: RAM of the host's */
+	u64 scratch_size;    /* bytes, at most, in RAM */
+	unsigned max_nodes;  /* 0: a default of 4,194,304 */
+	unsigned max_fds;    /* 0: a quarter of RLIMIT_NOFILE */
+	unsigned max_files;  /* 0: a quarter of RLIMIT_NOFILE */
 };
 
 /* The guest's process that asks. */

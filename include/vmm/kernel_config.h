@@ -27,8 +27,7 @@ enum kernel_has {
 };
 
 struct kernel_config {
-	char source[PATH_MAX]; /* the file that says so; "": nothing does, and has[] means nothing
-				*/
+	char source[PATH_MAX]; /* the file that says so; "": nothing does */
 	enum kernel_has has[KERNEL_PARTS];
 };
 
