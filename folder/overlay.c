@@ -95,14 +95,17 @@ static int set_option(int fs, const char *key, const char *value)
 	return fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, key, value, 0);
 }
 
+/* Takes @fs. */
 static int finish_mount(int fs)
 {
-	int fd = -1;
+	int fd = -1, error;
 
 	if (!fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		fd = fsmount(fs, FSMOUNT_CLOEXEC,
 			     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	error = errno;
 	close(fs);
+	errno = error;
 	return fd;
 }
 
@@ -173,34 +176,57 @@ static int check_attributes(struct layer *layer)
 			      "6.6 does): give a folder for it, --overlay=FOLDER");
 }
 
-static int mount_overlay(struct layer *layer)
+/*
+ * xino and index: an inode that is copied up keeps its number and its hard links. For an ordinary
+ * user the kernel has neither index nor redirect_dir: a hard link of the folder's is a file of its
+ * own once it is written, and to rename a directory of the folder's gives EXDEV, at which programs
+ * copy.
+ */
+static int set_options(const struct layer *layer, int fs)
 {
 	char lower[40], upper[40], work[40];
-	int fs = fsopen("overlay", FSOPEN_CLOEXEC), fd;
 
-	if (fs < 0)
-		return fail(layer, "this host has no overlayfs", NULL);
 	snprintf(lower, sizeof(lower), "/proc/self/fd/%d", layer->lower);
 	snprintf(upper, sizeof(upper), "/proc/self/fd/%d/" CHANGES, layer->over);
 	snprintf(work, sizeof(work), "/proc/self/fd/%d/" WORK, layer->over);
-	/*
-	 * xino and index: an inode that is copied up keeps its number and its hard links. For an
-	 * ordinary user the kernel has neither index nor redirect_dir: a hard link of the folder's
-	 * is a file of its own once it is written, and to rename a directory of the folder's gives
-	 * EXDEV, at which programs copy.
-	 */
 	if (set_option(fs, "lowerdir", lower) || set_option(fs, "upperdir", upper) ||
 	    set_option(fs, "workdir", work) || set_option(fs, "xino", "on") ||
-	    set_option(fs, "index", "on") ||
-	    (layer->result->is_user ? set_option(fs, "userxattr", NULL)
-				    : set_option(fs, "redirect_dir", "on")))
-		return fail(layer, "overlayfs", NULL);
-	fd = finish_mount(fs);
+	    set_option(fs, "index", "on"))
+		return -1;
+	return layer->result->is_user ? set_option(fs, "userxattr", NULL)
+				      : set_option(fs, "redirect_dir", "on");
+}
+
+static int try_overlay(struct layer *layer)
+{
+	int fs = fsopen("overlay", FSOPEN_CLOEXEC), error;
+
+	if (fs < 0)
+		return fail(layer, "this host has no overlayfs", NULL);
+	if (!set_options(layer, fs))
+		return finish_mount(fs);
+	error = errno;
+	close(fs);
+	errno = error;
+	return -1;
+}
+
+static int mount_overlay(struct layer *layer)
+{
+	int fd = try_overlay(layer);
+
+	/* The root of a container is an ordinary user. */
+	if (fd < 0 && errno == EPERM && !layer->result->is_user) {
+		layer->result->is_user = true;
+		fd = check_attributes(layer) ? -1 : try_overlay(layer);
+	}
 	if (fd < 0)
-		return fail(layer, "overlayfs",
-			    errno == ESTALE
-				    ? "the scratch folder is another folder's: give an empty one"
-				    : NULL);
+		return layer->result->error
+			       ? -1
+			       : fail(layer, "overlayfs",
+				      errno == ESTALE ? "the scratch folder is another folder's: "
+							"give an empty one"
+						      : NULL);
 	/* An ordinary user could not remove it later. */
 	fchmodat(layer->over, WORK "/" WORK, 0700, 0);
 	return fd;
