@@ -10,8 +10,12 @@
 #include "private.h"
 
 #define FIRST_BUCKETS 256u
-/* No path of the host's is deeper; a chain of parents that is has been woven by renames. */
+/* In one call: no path of the host's is deeper. */
 #define MAX_DEPTH (PATH_MAX / 2)
+/* A tree that is deeper is refused. */
+#define MAX_LEVELS 65536u
+/* For a path of about 20 times PATH_MAX. */
+#define MAX_LEGS 256
 
 /* ---- identity ---- */
 
@@ -199,7 +203,7 @@ static bool is_above(const struct folder_node *node, const struct folder_node *b
 {
 	unsigned depth = 0;
 
-	for (; below && depth < MAX_DEPTH; below = below->parent, depth++) {
+	for (; below && depth < MAX_LEVELS; below = below->parent, depth++) {
 		if (below == node)
 			return true;
 	}
@@ -251,20 +255,28 @@ static int node_new(struct folder *folder, const struct node_key *key, struct fo
 /* ---- finding an inode ---- */
 
 /*
- * The path of @node from its nearest ancestor that has a descriptor and, by its length, can be
- * the start; that one is returned with a pin and a reference. folder->lock held.
+ * The path of @node from its nearest ancestor that has a descriptor, which is returned with a pin
+ * and a reference. NULL: it is longer than a path can be, and *@far, with a reference, is an
+ * ancestor up to which it is not; or NULL as well. folder->lock held.
  */
-static struct folder_node *path_from_above(struct folder_node *node, char path[PATH_MAX])
+static struct folder_node *path_from_above(struct folder_node *node, char path[PATH_MAX],
+					   struct folder_node **far)
 {
 	char *at = path + PATH_MAX - 1;
 	unsigned depth = 0;
 
 	*at = '\0';
+	*far = NULL;
 	for (; node && node->fd < 0; node = node->parent) {
 		size_t len = node->name ? strlen(node->name) : 0;
 
-		if (!len || ++depth > MAX_DEPTH || len + 1 > (size_t)(at - path))
+		if (!len || ++depth > MAX_DEPTH)
 			return NULL;
+		if (len + 1 > (size_t)(at - path)) {
+			node->users++;
+			*far = node;
+			return NULL;
+		}
 		if (*at)
 			*--at = '/';
 		at -= len;
@@ -302,20 +314,22 @@ static int find_again(struct folder *folder, struct folder_node *node, int dir_f
 	return fd;
 }
 
-static int reopen(struct folder *folder, struct folder_node *node)
+void node_put(struct folder *folder, struct folder_node *node)
 {
-	char path[PATH_MAX];
-	struct folder_node *above;
-	int fd;
+	pthread_mutex_lock(&folder->lock);
+	node->users--;
+	drop_idle(folder, node);
+	pthread_mutex_unlock(&folder->lock);
+}
+
+/* @above: pinned, with a reference, which goes. If it is @node, another thread was quicker. */
+static int reopen_below(struct folder *folder, struct folder_node *node, struct folder_node *above,
+			const char *path)
+{
+	int fd = above == node ? 0 : find_again(folder, node, above->fd, path);
 
 	pthread_mutex_lock(&folder->lock);
-	above = path_from_above(node, path);
-	pthread_mutex_unlock(&folder->lock);
-	if (!above)
-		return -ESTALE;
-	fd = find_again(folder, node, above->fd, path);
-	pthread_mutex_lock(&folder->lock);
-	if (fd >= 0)
+	if (fd >= 0 && above != node)
 		adopt_fd(folder, node, fd);
 	unpin(folder, above);
 	/* A rename elsewhere may have left it without children. */
@@ -323,6 +337,47 @@ static int reopen(struct folder *folder, struct folder_node *node)
 	drop_idle(folder, above);
 	pthread_mutex_unlock(&folder->lock);
 	return MIN(fd, 0);
+}
+
+/*
+ * A guest can make paths of any length, one step at a time: what is too far from any descriptor is
+ * reached in legs, the highest first. @target, with a reference, is where this one leads; its
+ * successor is returned, *@ret is 1 until @node is open.
+ */
+static struct folder_node *reopen_leg(struct folder *folder, struct folder_node *node,
+				      struct folder_node *target, int *ret)
+{
+	struct folder_node *above, *far;
+	char path[PATH_MAX];
+
+	pthread_mutex_lock(&folder->lock);
+	above = path_from_above(target, path, &far);
+	if (!far) {
+		far = node;
+		far->users++;
+		*ret = above ? 1 : -ESTALE;
+	}
+	pthread_mutex_unlock(&folder->lock);
+	if (above)
+		*ret = reopen_below(folder, target, above, path);
+	if (!*ret && target != node)
+		*ret = 1;
+	node_put(folder, target);
+	return far;
+}
+
+static int reopen(struct folder *folder, struct folder_node *node)
+{
+	struct folder_node *target = node;
+	int ret = 1;
+
+	pthread_mutex_lock(&folder->lock);
+	target->users++;
+	pthread_mutex_unlock(&folder->lock);
+	for (unsigned legs = 0; ret > 0 && legs < MAX_LEGS; legs++)
+		target = reopen_leg(folder, node, target, &ret);
+	node_put(folder, target);
+	return ret > 0 ? -ENAMETOOLONG : ret;
 }
 
 void node_written(struct folder *folder, struct folder_node *node, int fd)
@@ -360,14 +415,6 @@ static int node_get(struct folder *folder, u64 id, struct folder_node **out)
 	pthread_mutex_unlock(&folder->lock);
 	*out = node;
 	return node ? 0 : -ESTALE;
-}
-
-void node_put(struct folder *folder, struct folder_node *node)
-{
-	pthread_mutex_lock(&folder->lock);
-	node->users--;
-	drop_idle(folder, node);
-	pthread_mutex_unlock(&folder->lock);
 }
 
 static int node_pin(struct folder *folder, struct folder_node *node)

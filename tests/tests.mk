@@ -48,6 +48,7 @@ $(call fake,vfio_machine,$(addprefix unit/test_vfio_,config interrupts master pe
 # The load of a folder: also a program of its own (tests/lab/folder-load).
 LOAD_SRC := $(filter-out tests/load/main.c,$(wildcard tests/load/*.c))
 extra_unit/test_fuse_mount := $(call test_objects,$(LOAD_SRC))
+extra_unit/test_folder_clients := $(call test_objects,$(LOAD_SRC))
 extra_wire/test_folder_load := $(call test_objects,$(LOAD_SRC))
 
 arch_lib = $(if $(findstring test_arm,$(1)),$(TEST)/libarm.a,$(if $(findstring test_x86,$(1)),$(TEST)/libx86.a))
