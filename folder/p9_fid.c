@@ -168,9 +168,19 @@ bool fid_remove(struct p9 *p9, u32 number)
 	return fid;
 }
 
+static bool has_fids(struct p9 *p9)
+{
+	bool has;
+
+	pthread_mutex_lock(&p9->lock);
+	has = p9->fid_count;
+	pthread_mutex_unlock(&p9->lock);
+	return has;
+}
+
 void fid_remove_all(struct p9 *p9)
 {
-	for (unsigned i = 0; i < P9_BUCKETS; i++) {
+	for (unsigned i = 0; i < P9_BUCKETS && has_fids(p9); i++) {
 		struct p9_fid *fid;
 
 		do {

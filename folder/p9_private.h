@@ -14,8 +14,9 @@
 #define P9_NOFID	 (~0u)
 #define P9_MAX_NAMES	 16u
 #define P9_MAX_XATTR	 65536u
-#define P9_BUCKETS	 1024u
-#define P9_MAX_FIDS	 (1u << 20)
+/* Linux has a fid for each name that it remembers. What is not touched is no memory. */
+#define P9_BUCKETS  65536u
+#define P9_MAX_FIDS (1u << 20)
 /* Each holds a value of up to P9_MAX_XATTR. */
 #define P9_MAX_XATTR_FIDS 256u
 /* Arguments of everything but Twrite: two names of PATH_MAX, or 16 names of 255 bytes. */

@@ -141,6 +141,35 @@ TEST_WITH(nothing_changes_a_folder_that_is_read_only, setup, teardown)
 	assert_memory_equal(was, now, sizeof(was));
 }
 
+/* ---- many ---- */
+
+/* Open files beyond the bound, by each protocol: an error, the session goes on. */
+static void open_too_many(struct load_target *target)
+{
+	unsigned n = 0;
+	int ret = 0;
+
+	while (n < LOAD_HANDLES && !(ret = target->ops->open(target, n, "file", O_RDONLY, 0)))
+		n++;
+	assert_int_equal(n, 10);
+	assert_int_equal(ret, -ENFILE);
+	target->ops->close(target, --n);
+	assert_int_equal(target->ops->open(target, n, "file", O_RDONLY, 0), 0);
+	while (n + 1)
+		target->ops->close(target, n--);
+	assert_int_equal(folder_trouble(folder), ENFILE);
+	folder_reset(folder);
+}
+
+TEST_WITH(open_files_beyond_the_bound_are_the_protocols_error, setup, teardown)
+{
+	close(openat(base_fd, "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH, .max_files = 10 });
+	open_too_many(&fuse_client.target);
+	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH, .max_files = 10 });
+	open_too_many(&p9_client.target);
+}
+
 /* ---- long ways ---- */
 
 #define LEVELS 120
