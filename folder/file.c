@@ -9,8 +9,9 @@
 
 #include "private.h"
 
-/* What a guest may say; the rest of O_* is ours to decide. */
-#define GUEST_FLAGS (O_ACCMODE | O_TRUNC | O_DIRECTORY)
+/* What a guest may say; the rest of O_* is ours to decide. Without a cache Linux's FUSE leaves
+ * O_SYNC to us. */
+#define GUEST_FLAGS (O_ACCMODE | O_TRUNC | O_DIRECTORY | O_SYNC)
 /* A file that is a FIFO to somebody on the host never blocks us; O_NONBLOCK is nothing to a file.
  */
 #define OUR_FLAGS (O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW)
@@ -67,7 +68,7 @@ static int open_node(struct folder *folder, u64 id, int flags, u64 *file)
 	}
 	if ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC)
 		node_written(folder, node, fd);
-	ret = file_new(folder, node, fd, file);
+	ret = file_new(folder, node, fd, flags, file);
 	if (ret)
 		close(fd);
 	return ret;
@@ -111,7 +112,8 @@ static int enter_file(struct folder *folder, const struct folder_cred *cred,
 
 /* The descriptor that made the file is the guest's, as its mode may forbid to open it again. */
 static int adopt_new(struct folder *folder, const struct folder_cred *cred, struct folder_node *dir,
-		     const char *name, u32 mode, int fd, struct folder_entry *entry, u64 *file)
+		     const char *name, int flags, u32 mode, int fd, struct folder_entry *entry,
+		     u64 *file)
 {
 	struct folder_node *node;
 	int ret = enter_file(folder, cred, dir, name, mode, fd, entry);
@@ -119,7 +121,7 @@ static int adopt_new(struct folder *folder, const struct folder_cred *cred, stru
 
 	if (!ret) {
 		path_fd = node_open(folder, entry->node, &node);
-		ret = path_fd < 0 ? path_fd : file_new(folder, node, fd, file);
+		ret = path_fd < 0 ? path_fd : file_new(folder, node, fd, flags, file);
 		if (!ret)
 			return 0;
 		folder_forget(folder, entry->node, 1);
@@ -135,7 +137,7 @@ static int create_in(struct folder *folder, const struct folder_cred *cred, stru
 	int fd = make_file(folder, cred, dir->fd, name, flags, mode);
 
 	if (fd >= 0)
-		return adopt_new(folder, cred, dir, name, mode, fd, entry, file);
+		return adopt_new(folder, cred, dir, name, flags, mode, fd, entry, file);
 	if (fd != -EEXIST || flags & O_EXCL)
 		return fd;
 	fd = folder_lookup(folder, dir->id, name, entry);
@@ -220,6 +222,37 @@ int folder_fsync(struct folder *folder, u64 id, bool data_only)
 		return -EBADF;
 	ret = (data_only ? fdatasync(file->fd) : fsync(file->fd)) ? -errno : 0;
 	file_put(folder, file);
+	return ret;
+}
+
+int folder_flush(struct folder *folder, u64 id)
+{
+	struct folder_file *file = file_get(folder, id);
+	int copy, ret = 0;
+
+	if (!file)
+		return -EBADF;
+	if ((file->flags & O_ACCMODE) != O_RDONLY) {
+		copy = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+		if (copy >= 0 && close(copy))
+			ret = -errno;
+	}
+	file_put(folder, file);
+	return ret;
+}
+
+int folder_sync(struct folder *folder)
+{
+	struct fd_name name;
+	int fd, ret;
+
+	if (folder->options.read_only)
+		return 0;
+	fd = open(fd_name(&name, folder->root->fd), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = syncfs(fd) ? -errno : 0;
+	close(fd);
 	return ret;
 }
 

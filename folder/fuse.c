@@ -153,6 +153,7 @@ static const struct {
 	[FUSE_RELEASE] = { fuse_op_release },
 	[FUSE_FLUSH] = { fuse_op_flush },
 	[FUSE_FSYNC] = { fuse_op_fsync },
+	[FUSE_SYNCFS] = { fuse_op_syncfs },
 	[FUSE_FALLOCATE] = { fuse_op_fallocate },
 	[FUSE_COPY_FILE_RANGE] = { fuse_op_copy_file_range },
 	[FUSE_LSEEK] = { fuse_op_lseek },

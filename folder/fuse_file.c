@@ -143,15 +143,17 @@ int fuse_op_release(struct fuse_call *call)
 	return in ? folder_close_file(call->folder, in->fh) : -EINVAL;
 }
 
-/* Writes are at the host when they are answered, and locks are the guest's own: nothing is left to
- * do. */
+/* Locks are the guest's own: what is left to do is to hear of errors. */
 int fuse_op_flush(struct fuse_call *call)
 {
 	const struct fuse_flush_in *in = fuse_take(call, sizeof(*in));
 
-	if (!in)
-		return -EINVAL;
-	return folder_file_node(call->folder, in->fh) ? 0 : -EBADF;
+	return in ? folder_flush(call->folder, in->fh) : -EINVAL;
+}
+
+int fuse_op_syncfs(struct fuse_call *call)
+{
+	return folder_sync(call->folder);
 }
 
 int fuse_op_fsync(struct fuse_call *call)

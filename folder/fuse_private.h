@@ -59,7 +59,7 @@ fuse_op fuse_op_lookup, fuse_op_getattr, fuse_op_setattr, fuse_op_readlink, fuse
 	fuse_op_rename2, fuse_op_link, fuse_op_statfs, fuse_op_setxattr, fuse_op_getxattr,
 	fuse_op_listxattr, fuse_op_removexattr;
 fuse_op fuse_op_open, fuse_op_create, fuse_op_read, fuse_op_write, fuse_op_release, fuse_op_flush,
-	fuse_op_fsync, fuse_op_fallocate, fuse_op_copy_file_range, fuse_op_lseek;
+	fuse_op_fsync, fuse_op_syncfs, fuse_op_fallocate, fuse_op_copy_file_range, fuse_op_lseek;
 fuse_op fuse_op_opendir, fuse_op_readdir, fuse_op_readdirplus;
 
 #endif

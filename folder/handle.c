@@ -80,17 +80,7 @@ void file_close_all(struct folder *folder)
 	}
 }
 
-u64 folder_file_node(struct folder *folder, u64 id)
-{
-	struct folder_file *file = file_get(folder, id);
-	u64 node = file ? file->node->id : 0;
-
-	if (file)
-		file_put(folder, file);
-	return node;
-}
-
-int file_new(struct folder *folder, struct folder_node *node, int fd, u64 *id)
+int file_new(struct folder *folder, struct folder_node *node, int fd, int flags, u64 *id)
 {
 	struct folder_file *file = calloc(1, sizeof(*file));
 	int ret = -ENOMEM;
@@ -99,7 +89,9 @@ int file_new(struct folder *folder, struct folder_node *node, int fd, u64 *id)
 		pthread_mutex_lock(&folder->lock);
 		ret = table_add(&folder->files, file, &file->id);
 		if (!ret) {
-			*file = (struct folder_file){ .id = file->id, .node = node, .fd = fd };
+			*file = (struct folder_file){
+				.id = file->id, .node = node, .fd = fd, .flags = flags
+			};
 			pthread_mutex_init(&file->lock, NULL);
 			*id = file->id;
 		}

@@ -17,7 +17,9 @@
 #define DOTL_CREATE    00000100u
 #define DOTL_EXCL      00000200u
 #define DOTL_TRUNC     00001000u
+#define DOTL_DSYNC     00010000u
 #define DOTL_DIRECTORY 00200000u
+#define DOTL_SYNC      04000000u
 /* "lock" */
 #define LOCK_SUCCESS 0
 #define LOCK_BLOCKED 1
@@ -26,7 +28,8 @@
 static int flags_of(u32 flags)
 {
 	return (flags & DOTL_ACCMODE) | (flags & DOTL_EXCL ? O_EXCL : 0) |
-	       (flags & DOTL_TRUNC ? O_TRUNC : 0) | (flags & DOTL_DIRECTORY ? O_DIRECTORY : 0);
+	       (flags & DOTL_TRUNC ? O_TRUNC : 0) | (flags & DOTL_DIRECTORY ? O_DIRECTORY : 0) |
+	       (flags & DOTL_DSYNC ? O_DSYNC : 0) | (flags & DOTL_SYNC ? O_SYNC : 0);
 }
 
 /* The bytes of data that one message of the agreed size carries. */

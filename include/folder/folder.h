@@ -168,14 +168,13 @@ int folder_removexattr(struct folder *folder, u64 node, const char *name);
 
 /* ---- open files ---- */
 
-/* @flags: O_ACCMODE, O_APPEND (ignored: the guest gives offsets), O_TRUNC, O_DIRECTORY. */
+/* @flags: O_ACCMODE, O_APPEND (ignored: the guest gives offsets), O_TRUNC, O_DIRECTORY, O_SYNC and
+ * O_DSYNC. */
 int folder_open_file(struct folder *folder, u64 node, int flags, u64 *file);
 /* Makes it, or with @flags without O_EXCL opens it. */
 int folder_create(struct folder *folder, const struct folder_cred *cred, u64 dir, const char *name,
 		  int flags, u32 mode, struct folder_entry *entry, u64 *file);
 int folder_close_file(struct folder *folder, u64 file);
-/* The node of an open file, 0 if it is not open. */
-u64 folder_file_node(struct folder *folder, u64 file);
 
 /* Bytes moved, short only at the end of the file or of the space; or -errno. */
 s64 folder_read(struct folder *folder, u64 file, const struct iovec *iov, unsigned count,
@@ -183,6 +182,11 @@ s64 folder_read(struct folder *folder, u64 file, const struct iovec *iov, unsign
 s64 folder_write(struct folder *folder, u64 file, const struct iovec *iov, unsigned count,
 		 u64 offset);
 int folder_fsync(struct folder *folder, u64 file, bool data_only);
+/* The guest closed one of its descriptors: errors that the host tells at close(), of NFS and
+ * quotas. */
+int folder_flush(struct folder *folder, u64 file);
+/* The whole file system that the folder is on. */
+int folder_sync(struct folder *folder);
 int folder_fallocate(struct folder *folder, u64 file, int mode, u64 offset, u64 len);
 s64 folder_copy_range(struct folder *folder, u64 from, u64 from_offset, u64 to, u64 to_offset,
 		      u64 len);

@@ -500,6 +500,12 @@ static int p9_getxattr(struct load_target *target, const char *path, const char 
 
 /* ---- handles ---- */
 
+/* Of these the protocol has the numbers of Linux on x86 and arm64. */
+static u32 dotl_flags(int flags)
+{
+	return flags & (O_ACCMODE | O_TRUNC | O_SYNC);
+}
+
 static int create(struct load_p9 *p9, u32 fid, const char *path, int flags, mode_t mode)
 {
 	const char *name;
@@ -507,7 +513,7 @@ static int create(struct load_p9 *p9, u32 fid, const char *path, int flags, mode
 
 	if (ret)
 		return ret;
-	ret = ask(p9, LCREATE, "dsddd", fid, name, flags & (O_ACCMODE | O_TRUNC), mode, 0);
+	ret = ask(p9, LCREATE, "dsddd", fid, name, dotl_flags(flags), mode, 0);
 	if (ret)
 		clunk(p9, fid);
 	return ret;
@@ -534,7 +540,7 @@ static int p9_open(struct load_target *target, unsigned n, const char *path, int
 	ret = walk_to(p9, path, fid);
 	if (ret)
 		return ret;
-	ret = ask(p9, LOPEN, "dd", fid, flags & (O_ACCMODE | O_TRUNC));
+	ret = ask(p9, LOPEN, "dd", fid, dotl_flags(flags));
 	if (ret)
 		clunk(p9, fid);
 	return ret;

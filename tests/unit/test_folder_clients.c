@@ -170,6 +170,43 @@ TEST_WITH(open_files_beyond_the_bound_are_the_protocols_error, setup, teardown)
 	open_too_many(&p9_client.target);
 }
 
+/* ---- safe on the disk ---- */
+
+/* Descriptors of ours that write through to the disk. */
+static unsigned count_synced(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 1024; fd++) {
+		int flags = fcntl(fd, F_GETFL);
+
+		count += flags >= 0 && flags & O_DSYNC;
+	}
+	return count;
+}
+
+static void open_synced(struct load_target *target)
+{
+	const struct load_ops *ops = target->ops;
+
+	assert_int_equal(ops->open(target, 0, "new", O_CREAT | O_RDWR | O_SYNC, 0644), 0);
+	assert_int_equal(count_synced(), 1);
+	assert_int_equal(ops->open(target, 1, "new", O_WRONLY | O_DSYNC, 0644), 0);
+	assert_int_equal(count_synced(), 2);
+	assert_int_equal(ops->open(target, 2, "new", O_WRONLY, 0644), 0);
+	assert_int_equal(count_synced(), 2);
+	for (unsigned n = 0; n < 3; n++)
+		ops->close(target, n);
+	assert_int_equal(ops->unlink(target, "new"), 0);
+}
+
+TEST_WITH(what_the_guest_opens_to_be_synchronous_is_so_on_the_host, setup, teardown)
+{
+	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH });
+	open_synced(&fuse_client.target);
+	open_synced(&p9_client.target);
+}
+
 /* ---- long ways ---- */
 
 #define LEVELS 120

@@ -344,6 +344,13 @@ TEST_WITH(holes_are_not_sought_while_the_guest_collects_writes, setup, teardown)
 	assert_int_equal(ask(sizeof(struct fuse_lseek_out)), -ENOSYS);
 }
 
+TEST_WITH(the_whole_file_system_is_synced_if_asked_for, setup, teardown)
+{
+	begin(FUSE_SYNCFS, FUSE_ROOT_ID);
+	PUT((struct fuse_syncfs_in){ 0 });
+	assert_int_equal(ask(0), 0);
+}
+
 TEST_WITH(handles_that_are_not_open_are_refused, setup, teardown)
 {
 	static const u64 bad[] = { 0, 1, 2, 99, ~0ull, 1ull << 32 | 1, 1ull << 63 };
