@@ -2,6 +2,7 @@
 /* Both front ends, in memory, by clients that do what a guest's kernel does. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,56 @@ TEST_WITH(open_files_beyond_the_bound_are_the_protocols_error, setup, teardown)
 	open_too_many(&fuse_client.target);
 	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH, .max_files = 10 });
 	open_too_many(&p9_client.target);
+}
+
+#define NODES  8
+#define ROUNDS 3000
+
+static u64 shared_nodes[NODES];
+
+static pthread_barrier_t barrier;
+
+static void *look_at_one(void *arg)
+{
+	struct folder_attr attr;
+	u64 bad = 0;
+
+	if (folder_thread_start(folder))
+		return (void *)1;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		/* One takes the descriptor away, and then all want it. */
+		for (unsigned n = 1; arg && n < NODES; n++)
+			bad += folder_getattr(folder, shared_nodes[n], 0, &attr) != 0;
+		pthread_barrier_wait(&barrier);
+		bad += folder_getattr(folder, shared_nodes[0], 0, &attr) != 0;
+		pthread_barrier_wait(&barrier);
+	}
+	return (void *)bad;
+}
+
+TEST_WITH(a_node_that_several_threads_open_again_is_there_for_all, setup, teardown)
+{
+	static const struct folder_cred cred;
+	struct folder_entry entry;
+	pthread_t threads[4];
+	void *bad;
+	char name[16];
+
+	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH, .max_fds = NODES / 2 });
+	pthread_barrier_init(&barrier, NULL, ARRAY_SIZE(threads));
+	for (unsigned i = 0; i < NODES; i++) {
+		snprintf(name, sizeof(name), "d%u", i);
+		assert_int_equal(folder_mkdir(folder, &cred, FOLDER_ROOT, name, 0755, &entry), 0);
+		shared_nodes[i] = entry.node;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, look_at_one, i ? NULL : folder),
+				 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(threads); i++) {
+		pthread_join(threads[i], &bad);
+		assert_null(bad);
+	}
+	pthread_barrier_destroy(&barrier);
 }
 
 /* ---- safe on the disk ---- */
