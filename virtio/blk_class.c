@@ -17,7 +17,6 @@
 /* An image, AIO, a worker; and for each queue an eventfd and one of its vector. */
 #define FDS_DISK  10
 #define FDS_QUEUE 2
-#define FDS_TIMER 1
 
 struct blk_state {
 	const char *path;
@@ -48,17 +47,10 @@ static const char *blk_class_words(const void *arg)
 static unsigned blk_class_fds(const void *arg)
 {
 	const struct blk_state *state = arg;
-	unsigned fds = FDS_DISK + FDS_QUEUE * state->device_options.queues;
 
 	if (is_folder(state))
 		return share_fds(&state->root.share);
-	if (state->device_options.on_read_error || state->device_options.on_write_error)
-		fds += FDS_TIMER;
-	for (unsigned i = 0; i < VIRTIO_BLK_LIMITS; i++) {
-		if (state->limits[i])
-			return fds + FDS_TIMER;
-	}
-	return fds;
+	return FDS_DISK + FDS_QUEUE * state->device_options.queues;
 }
 
 static const struct option_spec blk_options[];
