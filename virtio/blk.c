@@ -107,9 +107,14 @@ static void blk_config_read(struct virtio_device *device, u32 offset, void *data
 	memcpy(data, (const char *)&config + offset, len);
 }
 
+/* No request can tell the guest that what it wrote before is lost. */
 static void blk_flushed(struct disk_request *request, int result)
 {
-	container_of(request, struct blk, flush)->flushing = false;
+	struct blk *blk = container_of(request, struct blk, flush);
+
+	blk->flushing = false;
+	if (result)
+		virtio_device_broken(&blk->device, "the host cannot flush what was written");
 }
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What can be said of a disk: serial number, queues, cache, discards; wherever it sits. */
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -282,6 +283,17 @@ TEST_WITH(a_switch_is_over_when_the_flush_is, plain, tear_down)
 	assert_int_equal(rig.disk->syncs, 1);
 	fake_disk_hold(rig.disk, false);
 	assert_true(blk_rig_used(&rig, 0));
+}
+
+TEST_WITH(a_switch_whose_flush_fails_stops_the_device, plain, tear_down)
+{
+	assert_int_equal(blk_rig_do(&rig, VIRTIO_BLK_T_OUT, 0), VIRTIO_BLK_S_OK);
+	rig.disk->fault = -EIO;
+	set_write_back(false);
+	assert_true(wire_needs_reset(rig.vm, BLK_RIG_SLOT));
+	rig.disk->fault = 0;
+	blk_rig_up(&rig, BLK_F(VIRTIO_BLK_F_FLUSH));
+	assert_int_equal(blk_rig_do(&rig, VIRTIO_BLK_T_OUT, 0), VIRTIO_BLK_S_OK);
 }
 
 /* ---- discards ---- */

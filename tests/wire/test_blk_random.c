@@ -117,6 +117,8 @@ static void step(void)
 		resets++;
 		break;
 	case 7:
+		/* A flush that fails stops the device. */
+		rig.disk->fault = 0;
 		fake_disk_hold(rig.disk, false);
 		blk_rig_set_config(&rig, offsetof(struct virtio_blk_config, wce), below(2));
 		break;
