@@ -164,6 +164,11 @@ static int blk_class_set(void *arg, char *value, struct error *err)
 	struct blk_state *state = arg;
 	int ret = check_serial(state, err);
 
+	if (!strncmp(state->path, "scsi:", 5))
+		return error_set(err, -EINVAL,
+				 "--disk %s: there is no vhost-scsi: give the host's block device, "
+				 "or ./%s for a file of that name",
+				 state->path, state->path);
 	if (!ret)
 		ret = set_limits(state, err);
 	if (!ret && state->device_options.ignore_discard &&
