@@ -83,10 +83,6 @@ static int write_all(struct qcow2 *q)
 	bool tables = is_dirty(q, QCOW2_L2) || is_dirty(q, QCOW2_L1);
 	int ret = write_refcounts(q);
 
-	/* A table or a cluster that is named is in the file, though nothing was written to it yet.
-	 */
-	if (!ret && tables)
-		ret = disk_file_grow(q->file, q->end * q->cluster_size);
 	if (!ret && tables && q->unordered)
 		ret = barrier(q);
 	if (!ret && tables)

@@ -145,7 +145,7 @@ static int make_run(struct qcow2 *q, u64 wanted, struct qcow2_run *run)
 	qcow2_cache_forget(q, cluster * size, got * size);
 	if (!fresh)
 		ret = disk_file_zero(q->file, cluster * size, got * size, true);
-	/* What an entry names is in the file. All that was ever given away is below q->end. */
+	/* As for a table: fill_table(). */
 	if (!ret)
 		ret = disk_file_grow(q->file, q->end * size);
 	if (ret)

@@ -75,11 +75,14 @@ int qcow2_make_room(struct qcow2 *q)
 static int fill_table(struct qcow2 *q, u64 to, u64 from, bool fresh)
 {
 	void *data;
-	int ret;
+	int ret = 0;
 
 	qcow2_cache_forget(q, to, q->cluster_size);
+	if (!from && !fresh)
+		ret = disk_file_zero(q->file, to, q->cluster_size, false);
+	/* What an entry names is in the file. All that was ever given away is below q->end. */
 	if (!from)
-		return fresh ? 0 : disk_file_zero(q->file, to, q->cluster_size, false);
+		return ret ? ret : disk_file_grow(q->file, q->end * q->cluster_size);
 	if (posix_memalign(&data, 4096, MAX(q->cluster_size, 4096u)))
 		return -ENOMEM;
 	ret = disk_file_read(q->file, data, q->cluster_size, from);
