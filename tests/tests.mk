@@ -107,6 +107,12 @@ lab-programs:
 	@$(MAKE) --no-print-directory ARCH=x86 lkvm
 	@$(MAKE) --no-print-directory ARCH=arm64 lkvm
 
+# make check-lab-rings       stock guests' devices on split and packed rings: one table for each architecture
+.PHONY: check-lab-rings
+check-lab-rings: lab-programs
+	@tests/lab/rings-run x86
+	@tests/lab/rings-run arm64
+
 include tests/load/load.mk
 include tests/lab/vfio.mk
 include tests/lab/folder.mk
