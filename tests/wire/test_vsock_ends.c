@@ -507,7 +507,7 @@ TEST_WITH(a_broken_ring_stops_the_device_until_its_reset, setup, teardown)
 {
 	int fd = connect_guest(STREAM);
 
-	wire_publish(&rig.tx, 1000);
+	wire_break_ring(&rig.tx);
 	wire_kick(&rig.tx);
 	vsock_rig_settle(&rig);
 	assert_true(wire_needs_reset(rig.vm, 0));
