@@ -117,6 +117,7 @@ include tests/load/load.mk
 include tests/lab/vfio.mk
 include tests/lab/folder.mk
 include tests/lab/net.mk
+include tests/lab/small.mk
 
 # make setup                 install what building and testing need (Debian packages)
 # make demo                  boot a stock Debian 13 guest with its disk behind the IOMMU

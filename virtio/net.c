@@ -10,6 +10,7 @@
 #include <linux/virtio_ids.h>
 
 #include "net_private.h"
+#include "vhost.h"
 #include "util/log.h"
 #include "virtio/endian.h"
 #include "vmm/counters.h"
@@ -71,7 +72,7 @@ static int net_start(struct virtio_device *device)
 	if (!ret && net->link && net->backend->ops->start)
 		net->backend->ops->start(net->backend);
 	if (!ret && net->vhost)
-		ret = net_vhost_start(net);
+		ret = vhost_start(net->vhost);
 	return ret ? ret : net_use_pairs(net, 1);
 }
 
@@ -80,7 +81,7 @@ static void net_reset(struct virtio_device *device)
 	struct net *net = to_net(device);
 
 	if (net->vhost)
-		net_vhost_stop(net);
+		vhost_stop(net->vhost);
 	net->pairs = 0;
 	for (unsigned i = 0; i < net->backend->pairs; i++) {
 		net_receive_reset(&net->pair[i]);
@@ -99,7 +100,7 @@ static void net_queue_reset(struct virtio_device *device, unsigned index)
 		return;
 	/* The kernel must let go of the ring. It takes it up again after a reset. */
 	if (net->vhost)
-		net_vhost_stop(net);
+		vhost_stop(net->vhost);
 	if (index % 2)
 		net_transmit_reset(&net->pair[index / 2]);
 	else
@@ -113,7 +114,7 @@ static void net_pause(struct virtio_device *device)
 	struct net *net = to_net(device);
 
 	if (net->vhost && net->pairs)
-		net_vhost_pause(net, device->paused);
+		vhost_pause(net->vhost, device->paused);
 	for (unsigned i = 0; device->paused && i < net->backend->pairs; i++) {
 		net->pair[i].hungry = net->pair[i].full = false;
 		net_watch(&net->pair[i]);
@@ -123,7 +124,7 @@ static void net_pause(struct virtio_device *device)
 static void net_interrupts_moved(struct virtio_device *device)
 {
 	if (to_net(device)->vhost)
-		net_vhost_interrupts_moved(to_net(device));
+		vhost_interrupts_moved(to_net(device)->vhost);
 }
 
 static void net_kick(struct virtio_device *device, unsigned index)
@@ -214,7 +215,7 @@ static void leave_to_kernel(struct virtio_device *device, int fd)
 		      FEATURE(VIRTIO_NET_F_CTRL_VLAN);
 
 	device->features &= ~filters;
-	if (!(net_vhost_features(fd) >> VIRTIO_NET_F_MRG_RXBUF & 1))
+	if (!(vhost_features(fd) >> VIRTIO_NET_F_MRG_RXBUF & 1))
 		device->features &= ~FEATURE(VIRTIO_NET_F_MRG_RXBUF);
 	device->lacks = FEATURE(VIRTIO_F_RING_RESET) | VIRTIO_NEW_RINGS;
 }
@@ -301,7 +302,7 @@ void virtio_net_count(const struct virtio_device *device, struct counters *count
 	counters_begin(counters, net->name);
 	counters_text(counters, "backend", net->backend->name);
 	counters_number(counters, "vhost", net->vhost != NULL);
-	counters_number(counters, "irqfd", net->vhost && net_vhost_is_direct(net));
+	counters_number(counters, "irqfd", net->vhost && vhost_is_direct(net->vhost));
 	counters_number(counters, "commands", net->commands);
 	counters_number(counters, "refused", net->refused);
 	counters_text(counters, "link", net->link ? "up" : "down");

@@ -111,11 +111,11 @@ struct net_pair {
 	u64 filtered; /* frames that the guest did not want */
 };
 
-struct net_vhost;
+struct vhost;
 
 struct net {
 	struct virtio_device device;
-	struct net_vhost *vhost; /* NULL: we serve the queues */
+	struct vhost *vhost; /* owned; NULL: we serve the queues */
 	struct virtq queues[NET_QUEUES];
 	struct net_backend *backend; /* owned */
 	struct loop *loop;	     /* the VM's */
@@ -157,18 +157,9 @@ void net_unwatch(struct net_pair *pair);
 /* The back end said -EPIPE: no more frames, link down. */
 void net_link_lost(struct net *net);
 
-/* What the kernel behind @fd can do of a device's features. */
-u64 net_vhost_features(int fd);
+/* net->vhost, of vhost.h; and its end, NULL is fine. */
 int net_vhost_create(struct net *net);
 void net_vhost_destroy(struct net *net);
-int net_vhost_start(struct net *net);
-void net_vhost_stop(struct net *net);
-/* The kernel serves no queue while @paused, and goes on where it was. */
-void net_vhost_pause(struct net *net, bool paused);
-/* For ops->interrupts_moved(). */
-void net_vhost_interrupts_moved(struct net *net);
-/* Whether interrupts go from the kernel to KVM, as of the last start. */
-bool net_vhost_is_direct(const struct net *net);
 
 void net_control(struct net *net, unsigned index);
 /* Serve @pairs pairs from now on. -errno: the back end cannot. */

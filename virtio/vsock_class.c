@@ -24,10 +24,12 @@
 
 struct vsock_state {
 	u32 cid; /* 0: none is wanted */
+	bool vhost;
 	const char *path;
 	char room[PATH_MAX];		      /* of the default path */
 	struct vsock_socket stream, messages; /* fds: until the device owns them */
-	struct virtio_device *device;	      /* the VM's; NULL: not made yet */
+	int vhost_fd;			      /* the same */
+	struct virtio_device *device;	      /* ours, the VM's; NULL: not made yet */
 };
 
 static unsigned most_connections(void)
@@ -46,13 +48,19 @@ static unsigned vsock_class_slots(const void *arg)
 
 static unsigned vsock_class_fds(const void *arg)
 {
-	return ((const struct vsock_state *)arg)->cid ? FDS_DEVICE + most_connections() : 1;
+	const struct vsock_state *state = arg;
+
+	return !state->cid ? 1 : FDS_DEVICE + (state->vhost ? 0 : most_connections());
 }
 
 static int vsock_class_set(void *arg, char *value, struct error *err)
 {
 	const struct vsock_state *state = arg;
 
+	if (state->vhost && state->path)
+		return error_set(err, -EINVAL,
+				 "--vsock vhost=1: the host's kernel has no sockets of files: "
+				 "leave path= out");
 	if (!state->cid || state->cid >= VSOCK_MIN_CID)
 		return 0;
 	return error_set(err, -EINVAL, "--vsock %u: that is not a guest's: %u to %u, or 0 for none",
@@ -91,7 +99,54 @@ static int check_path(const struct vsock_state *state, struct error *err)
 
 static bool vsock_class_gives_back(const void *arg)
 {
-	return ((const struct vsock_state *)arg)->cid != 0;
+	const struct vsock_state *state = arg;
+
+	return state->cid && !state->vhost;
+}
+
+/* ---- vhost=1 ---- */
+
+static int open_vhost(struct vsock_state *state, struct error *err)
+{
+	int fd = virtio_vsock_open_kernel(state->cid);
+
+	state->vhost_fd = MAX(fd, -1);
+	if (fd == -EADDRINUSE)
+		return error_set(err, fd, "--vsock %u: another guest of this host has it",
+				 state->cid);
+	if (fd < 0)
+		return error_set(err, fd,
+				 "--vsock vhost=1: /dev/vhost-vsock: %s: modprobe vhost_vsock, and "
+				 "be allowed to use it; or leave vhost=1 out",
+				 strerror(-fd));
+	return 0;
+}
+
+static int vsock_class_prepare(void *arg, struct device_plan *plan, struct error *err)
+{
+	struct vsock_state *state = arg;
+
+	state->vhost_fd = -1;
+	if (!state->cid || !state->vhost)
+		return 0;
+	if (plan->translated)
+		return error_set(err, -EINVAL,
+				 "--vsock vhost=1 with --viommu: the host's kernel does not ask "
+				 "the guest's IOMMU: leave one of them out");
+	return open_vhost(state, err);
+}
+
+static int make_kernel_device(struct vsock_state *state, struct device_host *host,
+			      const struct device_place *place, struct error *err)
+{
+	struct virtio_device *device;
+	int fd = state->vhost_fd, ret;
+
+	state->vhost_fd = -1;
+	ret = virtio_vsock_create_kernel(&device, state->cid, fd, host->vm->loop, place->space);
+	if (ret)
+		return error_set(err, ret, "cannot make virtio-vsock: %s", strerror(-ret));
+	return virtio_device_put(device, place, err);
 }
 
 /* The files are made. */
@@ -101,7 +156,7 @@ static int vsock_class_claim(void *arg, struct device_plan *plan, struct error *
 	char messages[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int ret;
 
-	if (!state->cid)
+	if (!state->cid || state->vhost)
 		return 0;
 	ret = choose_path(state, plan->name, err);
 	if (!ret)
@@ -148,7 +203,10 @@ static int vsock_class_create(void *arg, struct device_host *host, struct error 
 	if (!state->cid)
 		return 0;
 	ret = device_place(host, &want, &place, err);
-	return ret ? ret : make_device(state, host, &place, err);
+	if (ret)
+		return ret;
+	return state->vhost ? make_kernel_device(state, host, &place, err)
+			    : make_device(state, host, &place, err);
 }
 
 static void vsock_class_report(const void *arg, struct counters *counters)
@@ -170,9 +228,13 @@ static void vsock_class_release(void *arg)
 {
 	struct vsock_state *state = arg;
 
+	if (state->vhost && state->vhost_fd > 0)
+		close(state->vhost_fd);
 	give_back(&state->stream);
 	give_back(&state->messages);
 }
+
+static const char *const no_yes[] = { "0", "1", NULL };
 
 static const struct option_spec vsock_items[] = {
 	{ 0, "cid", OPTION_NUMBER, "CID", "the guest's address", .first = true,
@@ -181,11 +243,16 @@ static const struct option_spec vsock_items[] = {
 	  .manual = "The socket that programs of the host's connect to: NAME.vsock in the folder "
 		    "of the control sockets",
 	  OPTION_FIELD(struct vsock_state, path) },
+	{ 0, "vhost", OPTION_CHOICE, .help = "the host's kernel serves it, by AF_VSOCK sockets",
+	  .manual = "The host's kernel serves it (/dev/vhost-vsock), as kvmtool has it: programs "
+		    "of the host's use AF_VSOCK sockets and CID. Not with --viommu, as the kernel "
+		    "does not ask the guest's IOMMU",
+	  .choices = no_yes, OPTION_FIELD(struct vsock_state, vhost) },
 	{ 0 },
 };
 
 static const struct option_spec vsock_options[] = {
-	{ 0, "vsock", OPTION_LIST, "CID[,path=PATH]",
+	{ 0, "vsock", OPTION_LIST, "CID[,...]",
 	  "virtio-vsock: sockets between host and guest, on the host Unix sockets",
 	  .manual =
 		  "A virtio-vsock device; the guest's address is CID, 3 to 4294967294, or 0 for no "
@@ -206,6 +273,7 @@ const struct device_class virtio_vsock_class = {
 	.slots = vsock_class_slots,
 	.fds = vsock_class_fds,
 	.gives_back = vsock_class_gives_back,
+	.prepare = vsock_class_prepare,
 	.claim = vsock_class_claim,
 	.create = vsock_class_create,
 	.report = vsock_class_report,

@@ -37,6 +37,14 @@ struct loop;
 /* @loop, @space: borrowed. -errno of the host's. */
 int virtio_vsock_create(struct virtio_device **device, const struct virtio_vsock_options *options,
 			struct loop *loop, struct dma_space *space);
+/*
+ * The host's kernel for a guest of this address: an fd. -EADDRINUSE: another guest has it; -errno:
+ * there is none, or it is not for us.
+ */
+int virtio_vsock_open_kernel(u32 cid);
+/* A device that it serves. @fd is the device's from here on, also when it is not made. */
+int virtio_vsock_create_kernel(struct virtio_device **device, u32 cid, int fd, struct loop *loop,
+			       struct dma_space *space);
 /* Tells its counters. VM lock held, or the VM has stopped. */
 void virtio_vsock_count(const struct virtio_device *device, struct counters *counters);
 
