@@ -30,15 +30,23 @@ static void vsock_kick(struct virtio_device *device, unsigned index)
 		virtio_device_kick_again(device, VSOCK_TX);
 }
 
-/* "Device Events": the guest has no connection any more. Programs that have not said whom they
- * want are none of its. */
+/* The guest has no connection any more. The host keeps what the guest was already done with. */
+static void end_connection(struct vsock_connection *connection, bool ending)
+{
+	if (ending || connection->state < VSOCK_OVER)
+		vsock_connection_drop(connection);
+	else if (connection->state == VSOCK_OVER)
+		vsock_connection_forget(connection);
+}
+
+/* Programs that have not said whom they want are none of the guest's. */
 static void vsock_reset(struct virtio_device *device)
 {
 	struct vsock *vsock = vsock_of(device);
 	struct list_node *node, *next;
 
 	list_for_each_safe(node, next, &vsock->connections)
-		vsock_connection_drop(list_entry(node, struct vsock_connection, node));
+		end_connection(list_entry(node, struct vsock_connection, node), device->ending);
 	vsock->has_buffer = false;
 	vsock->reset_count = 0;
 }
@@ -70,6 +78,8 @@ static void vsock_destroy(struct virtio_device *device)
 {
 	struct vsock *vsock = vsock_of(device);
 
+	/* Also of one that never was on a transport. */
+	device->ending = true;
 	vsock_reset(device);
 	free_greeters(vsock);
 	vsock_host_destroy(vsock);
