@@ -394,6 +394,27 @@ TEST_WITH(a_guest_that_does_not_answer_is_not_waited_for, setup, teardown)
 	assert_false(watchers[1].fresh);
 }
 
+TEST_WITH(a_paused_guest_is_asked_nothing, setup, teardown)
+{
+	struct virtio_balloon_stat stat = number(VIRTIO_BALLOON_S_MEMFREE, 5);
+	struct watcher watcher = { .watch.told = on_told };
+
+	list_init(&watcher.watch.node);
+	say_numbers(&stat, 1);
+	vm_lock(vm);
+	vm_pause(vm, VM_PAUSE_USER, NULL);
+	balloon_ask(device, &watcher.watch);
+	vm_unlock(vm);
+	for (unsigned i = 0; i < 100 && !watcher.told; i++)
+		loop_poll(vm->loop, 100);
+	assert_int_equal(watcher.told, 1);
+	assert_false(watcher.fresh);
+	assert_false(wire_has_used(&queues[STATS]));
+	vm_lock(vm);
+	vm_resume(vm, VM_PAUSE_USER);
+	vm_unlock(vm);
+}
+
 TEST_WITH(two_buffers_for_statistics_do_no_harm, setup, teardown)
 {
 	struct virtio_balloon_stat stat = number(VIRTIO_BALLOON_S_MEMFREE, 5);
