@@ -273,8 +273,10 @@ void balloon_ask(struct virtio_device *device, struct balloon_watch *watch)
 	struct balloon *balloon = balloon_of(device);
 
 	list_add_tail(&balloon->watches, &watch->node);
-	/* The driver's first numbers are those of its start, so it is always asked. Nothing of a
-	 * paused guest's memory changes. */
+	/*
+	 * The driver's first numbers are those of its start, so it is always asked. Nothing of a
+	 * paused guest's memory changes.
+	 */
 	if (balloon->has_stats_chain && !device->paused) {
 		balloon->has_stats_chain = false;
 		virtio_device_push(device, STATS, &balloon->stats_chain, 0);

@@ -24,6 +24,7 @@ static void vsock_kick(struct virtio_device *device, unsigned index)
 
 	if (index == VSOCK_TX)
 		vsock_transmit(vsock);
+	full = full || !vsock_has_room_for_reset(vsock);
 	if (index != VSOCK_EVENT)
 		vsock_receive(vsock);
 	if (full && vsock_has_room_for_reset(vsock))

@@ -379,6 +379,36 @@ TEST_WITH(answers_that_the_guest_has_no_room_for_hold_its_packets_back, setup, t
 	vsock_rig_silent(&rig);
 }
 
+TEST_WITH(packets_that_waited_for_room_are_served_without_another_kick, setup, teardown)
+{
+	struct virtio_vsock_hdr header = { .src_cid = cpu_to_le64(CID),
+					   .dst_cid = cpu_to_le64(2),
+					   .type = cpu_to_le16(STREAM),
+					   .op = cpu_to_le16(VIRTIO_VSOCK_OP_RW) };
+	struct wire_segment segment = { RIG_TX_DATA, sizeof(header), false };
+
+	wire_write(rig.vm, RIG_TX_DATA, &header, sizeof(header));
+	/* All buffers are used, and nearly all places for answers. */
+	for (unsigned i = 0; i < RIG_BUFFERS + 60; i++) {
+		wire_add(&rig.tx, &segment, 1);
+		wire_kick(&rig.tx);
+		assert_true(wire_used(&rig.tx, NULL, NULL));
+	}
+	for (unsigned i = 0; i < RIG_BUFFERS; i++)
+		assert_true(wire_used(&rig.rx, NULL, NULL));
+	/* Buffers of which the device learns by the kick of the other queue. */
+	for (unsigned i = 0; i < RIG_BUFFERS; i++) {
+		struct wire_segment buffer = { RIG_RX_DATA + i * RIG_BUFFER, RIG_BUFFER, true };
+
+		wire_add(&rig.rx, &buffer, 1);
+	}
+	for (unsigned i = 0; i < 10; i++)
+		wire_add(&rig.tx, &segment, 1);
+	wire_kick(&rig.tx);
+	for (unsigned i = 0; i < 10; i++)
+		assert_true(wire_used(&rig.tx, NULL, NULL));
+}
+
 TEST_WITH(half_open_connections_are_bounded_and_can_be_ended, setup_few, teardown)
 {
 	int fds[6];
