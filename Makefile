@@ -116,8 +116,9 @@ endif
 docs: $(BUILD)/lkvm.1 $(BUILD)/lkvm.bash
 $(BUILD)/lkvm.1: docs/lkvm.1 $(NATIVE)
 	$(call say,MAN,$@)
-	$(Q)mkdir -p $(@D); $(NATIVE) help --man >$@.options
-	$(Q)sed -e '/^\.\\" OPTIONS/{r $@.options' -e 'd}' docs/lkvm.1 >$@.new; mv $@.new $@
+	$(Q)mkdir -p $(@D); $(NATIVE) help --man >$@.options; $(NATIVE) help --man commands >$@.commands
+	$(Q)sed -e '/^\.\\" OPTIONS/{r $@.options' -e 'd}' -e '/^\.\\" COMMANDS/{r $@.commands' -e 'd}' \
+		docs/lkvm.1 >$@.new; mv $@.new $@
 $(BUILD)/lkvm.bash: $(NATIVE)
 	$(call say,BASH,$@)
 	$(Q)mkdir -p $(@D); $(NATIVE) completion bash >$@.new; mv $@.new $@

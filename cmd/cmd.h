@@ -23,6 +23,8 @@ struct command {
 	/* Of a command that is a verb, or a family of them (cmd/verbs.h), instead of the others. */
 	const struct verb *verb;
 	const struct verb_family *family;
+	/* Of a word of kvmtool's that is none of ours: why, and what to do instead. */
+	const char *refusal;
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 	void (*help)(void);
 };

@@ -28,8 +28,10 @@ static const char tail[] = "}\n"
 static void print_commands(void)
 {
 	printf("\tif [ \"$COMP_CWORD\" = 1 ]; then _lkvm_words \"");
-	for (const struct command *command = commands; command->name; command++)
-		printf("%s ", command->name);
+	for (const struct command *command = commands; command->name; command++) {
+		if (!command->refusal)
+			printf("%s ", command->name);
+	}
 	printf("\"; return; fi\n");
 }
 

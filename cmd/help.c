@@ -5,6 +5,7 @@
 #include "cmd.h"
 #include "options_print.h"
 #include "run_options.h"
+#include "verbs.h"
 
 /* What the build puts into docs/lkvm.1. */
 static void print_manual(void)
@@ -17,12 +18,24 @@ static void print_manual(void)
 	}
 }
 
+/* The commands that go to running VMs, which are rows with a text. */
+static void print_commands(void)
+{
+	for (const struct command *command = commands; command->name; command++) {
+		if (command->verb)
+			verb_print_manual(command->verb);
+	}
+}
+
 int cmd_help(int argc, char **argv)
 {
 	const struct command *command;
 
-	if (argc == 2 && !strcmp(argv[1], "--man")) {
-		print_manual();
+	if (argc >= 2 && !strcmp(argv[1], "--man")) {
+		if (argc == 3 && !strcmp(argv[2], "commands"))
+			print_commands();
+		else
+			print_manual();
 		return EXIT_OK;
 	}
 	if (argc > 1) {
@@ -33,8 +46,10 @@ int cmd_help(int argc, char **argv)
 		return EXIT_OK;
 	}
 	printf("usage: lkvm COMMAND [ARGS]\n\nThe most commonly used lkvm commands are:\n");
-	for (command = commands; command->name; command++)
-		printf("   %-11s %s\n", command->name, command->summary);
+	for (command = commands; command->name; command++) {
+		if (!command->refusal)
+			printf("   %-11s %s\n", command->name, command->summary);
+	}
 	printf("\n'lkvm help COMMAND' explains a command.\n");
 	return EXIT_OK;
 }
@@ -42,7 +57,7 @@ int cmd_help(int argc, char **argv)
 void cmd_help_help(void)
 {
 	printf("usage: lkvm help [COMMAND]\n"
-	       "       lkvm help --man\n\n"
-	       "List the commands, or explain one. --man prints the options of 'lkvm run' as the\n"
-	       "manual page has them.\n");
+	       "       lkvm help --man [commands]\n\n"
+	       "List the commands, or explain one. --man prints the options of 'lkvm run', or the\n"
+	       "commands that go to running VMs, as the manual page has them.\n");
 }

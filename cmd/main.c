@@ -25,6 +25,10 @@ const struct command commands[] = {
 	{ "iommu", "Look into a running VM's IOMMU", .family = &iommu_family },
 	{ "vfio", "See, check, bind and release the host's PCI devices", .family = &vfio_family },
 	{ "image", "Make, see, check and convert disk images", .family = &image_family },
+	{ "setup", .refusal = "setup: lkvm keeps no root file systems; make a folder, and give it "
+			      "with 'lkvm run -d FOLDER'" },
+	{ "sandbox", .refusal = "sandbox: lkvm runs no script by itself; give a folder with the "
+				"program in it: 'lkvm run -d FOLDER -p init=/PROGRAM'" },
 	{ "completion", "Print the shell's completion", .run = cmd_completion,
 	  .help = cmd_completion_help },
 	{ "version", "Print the version", .run = cmd_version, .help = cmd_version_help },
@@ -58,6 +62,10 @@ int unknown_command(const char *name)
 
 static int command_run(const struct command *command, int argc, char **argv)
 {
+	if (command->refusal) {
+		log_error("%s", command->refusal);
+		return EXIT_USAGE;
+	}
 	if (command->verb)
 		return verb_run(command->verb, argc, argv);
 	if (command->family)
@@ -67,7 +75,9 @@ static int command_run(const struct command *command, int argc, char **argv)
 
 void command_help(const struct command *command)
 {
-	if (command->verb)
+	if (command->refusal)
+		printf("%s\n", command->refusal);
+	else if (command->verb)
 		verb_help(command->verb);
 	else if (command->family)
 		verbs_help(command->family);

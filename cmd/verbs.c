@@ -142,6 +142,14 @@ int verbs_run(const struct verb_family *family, int argc, char **argv)
 	return verb ? run(family, verb, argc - 1, argv + 1) : unknown_verb(family, argv[1]);
 }
 
+void verb_print_manual(const struct verb *verb)
+{
+	printf(".SS lkvm %s %s\n%s\n", verb->name, verb->arguments,
+	       verb->manual ? verb->manual : verb->summary);
+	if (verb->specs)
+		options_print_manual(verb->specs);
+}
+
 void verb_help(const struct verb *verb)
 {
 	printf("usage: lkvm %s %s\n\n%s\n\n", verb->name, verb->arguments,

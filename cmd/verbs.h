@@ -34,6 +34,8 @@ struct verb_family {
 /* A verb that is a command. argv[0] is its name: an exit status. */
 int verb_run(const struct verb *verb, int argc, char **argv);
 void verb_help(const struct verb *verb);
+/* For the manual page: a section of it, in man(7)'s language. */
+void verb_print_manual(const struct verb *verb);
 /* The same of a family, whose verb is argv[1]. */
 int verbs_run(const struct verb_family *family, int argc, char **argv);
 void verbs_help(const struct verb_family *family);
