@@ -70,17 +70,19 @@ static int home_folder(char path[PATH_MAX])
 	return home ? put_path(path, "%s/.lkvm", home) : -ENOENT;
 }
 
-static bool is_folder(const char *path)
+/* Ours, and nobody else writes there. */
+static bool is_own_folder(const char *path)
 {
 	struct stat st;
 
-	return !lstat(path, &st) && S_ISDIR(st.st_mode);
+	return !lstat(path, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       !(st.st_mode & 022);
 }
 
 int control_folder(unsigned n, char path[PATH_MAX])
 {
 	char other[PATH_MAX];
-	bool at_home = !home_folder(other) && is_folder(other);
+	bool at_home = !home_folder(other) && is_own_folder(other);
 
 	switch (n) {
 	case 0:

@@ -125,7 +125,8 @@ int control_check_name(const char *name, struct error *err);
 int control_check_place(const char *name, struct error *err);
 /*
  * Where sockets are: a run makes its own in folder 0, and running VMs are looked for in all of
- * them. Folder 0 is $HOME/.lkvm, as kvmtool has it, if that is there or nothing else is; otherwise
+ * them. Folder 0 is $HOME/.lkvm, as kvmtool has it, if that is there and its user's alone to
+ * write to, or if there is nothing else; otherwise
  * $XDG_RUNTIME_DIR/lkvm, or for root /run/lkvm. A variable that leads into another user's folder
  * is not followed by root, as its owner could not use what root makes there. -ENOENT: no folder has
  * this number.

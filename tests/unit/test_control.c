@@ -535,8 +535,9 @@ TEST_WITH(a_home_with_kvmtools_folder_has_the_sockets_and_others_are_found_all_t
 	expect_folder(1, runtime);
 	expect_folder(2, NULL);
 	assert_int_equal(control_check_place(NAME, NULL), 0);
+	/* Others could put a socket there. */
 	assert_int_equal(chmod(home, 0777), 0);
-	assert_int_equal(control_check_place(NAME, NULL), -EPERM);
+	expect_folder(0, runtime);
 	assert_int_equal(rmdir(home), 0);
 }
 
