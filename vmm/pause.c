@@ -195,6 +195,8 @@ static void stay(struct vcpu *vcpu)
 		visit_serve_locked(vcpu);
 		pthread_cond_wait(&vm->unpark, &vm->lock);
 	}
+	/* A visit may have begun since it was resumed, and its kick is forgotten below. */
+	visit_serve_locked(vcpu);
 	/*
 	 * The kick that brought us here left immediate_exit set, with which KVM_RUN finished the
 	 * exit and came back. One that comes now finds the lock taken, or the VM stopped.
