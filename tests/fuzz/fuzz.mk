@@ -59,7 +59,7 @@ fuzz check-fuzz: %:
 # follow fences, which here order us and the guest, and it clouds gcc's view of what is set.
 TSAN       := $(TEST)/tsan
 TSAN_C     := $(CFLAGS) -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan -Wno-maybe-uninitialized
-TSAN_TESTS := $(TSAN)/unit/test_disk $(TSAN)/unit/test_qcow2_disk $(TSAN)/unit/test_worker $(TSAN)/unit/test_loop $(TSAN)/wire/test_blk_disk \
+TSAN_TESTS := $(TSAN)/unit/test_disk $(TSAN)/unit/test_qcow2_disk $(TSAN)/unit/test_worker $(TSAN)/unit/test_loop $(TSAN)/unit/test_visit $(TSAN)/wire/test_blk_disk \
 	      $(TSAN)/wire/test_reset $(TSAN)/wire/test_viommu_poll $(TSAN)/wire/test_vsock $(TSAN)/wire/test_vsock_ends \
 	      $(TSAN)/wire/test_balloon
 tsan_objects = $(patsubst %.c,$(TSAN)/obj/%.o,$(1))
