@@ -241,6 +241,8 @@ static int run_console(const void *arg)
 				     json_pack("{ss}", "command", "console"));
 	if (session.status)
 		return session.status;
+	/* A reader of ours that goes must not take us with it while the terminal is raw. */
+	signal(SIGPIPE, SIG_IGN);
 	session.fd = fileno(session.query.answer);
 	query_follow(&session.query);
 	serve(&session);
