@@ -121,7 +121,8 @@ static int set_word(void *target, char *word, struct error *err)
 
 int run_options_parse(struct run_options *options, int argc, char **argv, struct error *err)
 {
-	struct option_group groups[DEVICE_CLASSES_MAX + 2] = { { run_option_specs, options } };
+	struct option_group groups[DEVICE_CLASSES_MAX + 3] = { { run_option_specs, options },
+							       { kvmtool_option_specs, options } };
 	int ret;
 
 	memset(options, 0, sizeof(*options));
@@ -129,7 +130,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 	ret = devices_init(&options->devices, err);
 	if (ret)
 		return ret;
-	devices_option_groups(&options->devices, groups + 1);
+	devices_option_groups(&options->devices, groups + 2);
 	ret = options_parse(groups, argc, argv, set_word, options, err);
 	if (!ret)
 		ret = devices_complete(&options->devices, err);

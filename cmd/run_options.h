@@ -48,5 +48,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 /* The machine's own options, ended by an entry without a name; those of devices are their classes'.
  */
 extern const struct option_spec run_option_specs[];
+/* kvmtool's words for what is ours, or is refused: the same target. */
+extern const struct option_spec kvmtool_option_specs[];
 
 #endif
