@@ -52,7 +52,8 @@ static void drain_events(struct play *play)
 	while (wire_has_used(&play->rig.events) && wire_used(&play->rig.events, &head, &len)) {
 		fuzz_check(play->events--);
 		fuzz_check(!len || len == sizeof(event));
-		wire_read(play->rig.vm, RIG_EVENTS + head * 64, &event, sizeof(event));
+		wire_read(play->rig.vm, RIG_EVENTS + play->event_at[head % EVENTS] * 64, &event,
+			  sizeof(event));
 		if (!len)
 			continue;
 		fuzz_check(model_endpoint(&play->model, le32_to_cpu(event.endpoint)));
@@ -68,7 +69,7 @@ static void offer_event(struct play *play, struct input *in)
 {
 	struct wire_queue *events = &play->rig.events;
 	struct wire_segment segment = {
-		RIG_EVENTS + events->next_desc % EVENTS * 64,
+		RIG_EVENTS + play->next_event * 64,
 		input_u8(in) % 65,
 		true,
 	};
@@ -79,7 +80,8 @@ static void offer_event(struct play *play, struct input *in)
 	if (play->events == EVENTS)
 		return;
 	play->events++;
-	wire_add(events, &segment, 1);
+	play->event_at[wire_add(events, &segment, 1) % EVENTS] = play->next_event;
+	play->next_event = (play->next_event + 1) % EVENTS;
 	wire_kick(events);
 }
 

@@ -39,7 +39,9 @@ struct play {
 	struct loop_source let_go;	 /* in the loop, ready during a step: drops a hold */
 	struct pending pending[PENDING]; /* oldest first */
 	unsigned pending_count, slot;
-	unsigned events; /* buffers that the device has */
+	unsigned events;     /* buffers that the device has */
+	unsigned next_event; /* which of EVENTS places the next one is at */
+	u8 event_at[EVENTS]; /* by the head of its chain */
 	u64 offered, features;
 	bool lost;		    /* the model does not follow */
 	unsigned fail_in;	    /* for alloc_fail(), in the next step */
