@@ -54,7 +54,7 @@ static void put_stdout(struct fdt_writer *w, const struct fdt_machine *machine)
 		    strcmp(info->name, machine->firmware->console))
 			continue;
 		snprintf(path, sizeof(path), "/%s@%llx", node_name(info),
-			 (unsigned long long)info->slot.base);
+			 (unsigned long long)info->resource.base);
 		fdt_write_string(w, "stdout-path", path);
 		return;
 	}
@@ -217,15 +217,15 @@ static void add_gic_v2(struct fdt_writer *w, const struct fdt_machine *machine)
 	fdt_write_end(w);
 }
 
-static void put_interrupt(struct fdt_writer *w, const struct device_slot *slot)
+static void put_interrupt(struct fdt_writer *w, const struct device_resource *resource)
 {
 	fdt32_t cells[3] = {
 		cpu_to_fdt32(FDT_IRQ_SPI),
-		cpu_to_fdt32(slot->gsi),
-		cpu_to_fdt32(slot->trigger == IRQ_EDGE ? FDT_IRQ_EDGE : FDT_IRQ_LEVEL_HIGH),
+		cpu_to_fdt32(resource->gsi),
+		cpu_to_fdt32(resource->trigger == IRQ_EDGE ? FDT_IRQ_EDGE : FDT_IRQ_LEVEL_HIGH),
 	};
 
-	if (slot->gsi != DEVICE_NO_IRQ)
+	if (resource->gsi != DEVICE_NO_IRQ)
 		fdt_write_bytes(w, "interrupts", cells, sizeof(cells));
 }
 
@@ -295,7 +295,7 @@ static void put_virtio(struct fdt_writer *w, const struct device_info *info,
 /* watchdog/arm,sbsa-gwdt.yaml: the control frame, then the refresh frame. */
 static void put_registers(struct fdt_writer *w, const struct device_info *info)
 {
-	const u64 registers[] = { info->slot.base, info->slot.size, MAP_WATCHDOG_REFRESH,
+	const u64 registers[] = { info->resource.base, info->resource.size, MAP_WATCHDOG_REFRESH,
 				  MAP_WATCHDOG_FRAME };
 
 	fdt_write_reg(w, registers, info->kind == DEVICE_WATCHDOG ? 2 : 1);
@@ -304,7 +304,7 @@ static void put_registers(struct fdt_writer *w, const struct device_info *info)
 static void add_device(struct fdt_writer *w, const struct device_info *info,
 		       const struct firmware *firmware, u32 iommu_phandle)
 {
-	fdt_write_begin_at(w, node_name(info), info->slot.base);
+	fdt_write_begin_at(w, node_name(info), info->resource.base);
 	switch (info->kind) {
 	case DEVICE_SERIAL:
 		put_serial(w);
@@ -326,7 +326,7 @@ static void add_device(struct fdt_writer *w, const struct device_info *info,
 		break;
 	}
 	put_registers(w, info);
-	put_interrupt(w, &info->slot);
+	put_interrupt(w, &info->resource);
 	if (firmware->fdt_properties && !w->error)
 		w->error = firmware->fdt_properties(w->fdt, info, iommu_phandle);
 	fdt_write_end(w);

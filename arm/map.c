@@ -60,11 +60,11 @@ int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *
 	return 1;
 }
 
-int arch_slot_virtio(unsigned n, struct device_slot *slot)
+int arch_virtio_resource(unsigned n, struct device_resource *resource)
 {
 	if (n >= MAP_VIRTIO_SLOTS)
 		return -ENOSPC;
-	*slot = (struct device_slot){
+	*resource = (struct device_resource){
 		.base = MAP_VIRTIO + (u64)n * MAP_VIRTIO_STEP,
 		.size = MAP_VIRTIO_SIZE,
 		.gsi = MAP_SPI_VIRTIO + n,
@@ -73,9 +73,9 @@ int arch_slot_virtio(unsigned n, struct device_slot *slot)
 	return 0;
 }
 
-void arch_slot_serial(struct device_slot *slot)
+void arch_serial_resource(struct device_resource *resource)
 {
-	*slot = (struct device_slot){
+	*resource = (struct device_resource){
 		.base = MAP_SERIAL,
 		.size = 8,
 		.gsi = MAP_SPI_SERIAL,
@@ -83,9 +83,9 @@ void arch_slot_serial(struct device_slot *slot)
 	};
 }
 
-void arch_slot_pvpanic(struct device_slot *slot)
+void arch_pvpanic_resource(struct device_resource *resource)
 {
-	*slot = (struct device_slot){
+	*resource = (struct device_resource){
 		.base = MAP_PVPANIC,
 		.size = 2,
 		.gsi = DEVICE_NO_IRQ,

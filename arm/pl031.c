@@ -177,10 +177,10 @@ int pl031_create(struct vm *vm)
 	rtc->device.info = (struct device_info){
 		.name = "rtc",
 		.kind = DEVICE_RTC,
-		.slot = { .base = MAP_RTC,
-			  .size = MAP_RTC_SIZE,
-			  .gsi = MAP_SPI_RTC,
-			  .trigger = IRQ_LEVEL },
+		.resource = { .base = MAP_RTC,
+			      .size = MAP_RTC_SIZE,
+			      .gsi = MAP_SPI_RTC,
+			      .trigger = IRQ_LEVEL },
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	rtc->region = (struct bus_region){

@@ -202,10 +202,10 @@ int pl061_create(struct vm *vm)
 	gpio->device.info = (struct device_info){
 		.name = "gpio",
 		.kind = DEVICE_POWER_BUTTON,
-		.slot = { .base = MAP_GPIO,
-			  .size = MAP_GPIO_SIZE,
-			  .gsi = MAP_SPI_GPIO,
-			  .trigger = IRQ_LEVEL },
+		.resource = { .base = MAP_GPIO,
+			      .size = MAP_GPIO_SIZE,
+			      .gsi = MAP_SPI_GPIO,
+			      .trigger = IRQ_LEVEL },
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	gpio->region = (struct bus_region){

@@ -232,10 +232,10 @@ int sbsa_gwdt_create(struct vm *vm, const struct sbsa_clock *clock, enum watchdo
 	gwdt->device.info = (struct device_info){
 		.name = "sbsa_gwdt",
 		.kind = DEVICE_WATCHDOG,
-		.slot = { .base = MAP_WATCHDOG,
-			  .size = MAP_WATCHDOG_FRAME,
-			  .gsi = MAP_SPI_WATCHDOG,
-			  .trigger = IRQ_LEVEL },
+		.resource = { .base = MAP_WATCHDOG,
+			      .size = MAP_WATCHDOG_FRAME,
+			      .gsi = MAP_SPI_WATCHDOG,
+			      .trigger = IRQ_LEVEL },
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	gwdt->control = frame_at(MAP_WATCHDOG, &control_ops);

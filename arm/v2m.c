@@ -76,7 +76,7 @@ int v2m_create(struct vm *vm, u64 base)
 	v2m->device.info = (struct device_info){
 		.name = "gicv2m",
 		.kind = DEVICE_LEGACY,
-		.slot = { .base = base, .size = MAP_V2M_SIZE, .gsi = DEVICE_NO_IRQ },
+		.resource = { .base = base, .size = MAP_V2M_SIZE, .gsi = DEVICE_NO_IRQ },
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	v2m->region = (struct bus_region){

@@ -184,7 +184,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->windows.usual_count = arch_doorbell_count;
 	machine->plan.give_up_fd = give_up_fd;
 	machine->places.plan = &machine->plan;
-	machine->places.mmio_slot = arch_slot_virtio;
+	machine->places.mmio_resource = arch_virtio_resource;
 	machine->places.any = options->transport == TRANSPORT_PCI ? DEVICE_BUS_PCI
 								  : DEVICE_BUS_MMIO;
 	machine->places.old_rings = options->packed == PACKED_OFF;

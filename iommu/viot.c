@@ -123,7 +123,7 @@ static void put_mmio(struct viot_endpoint *node, const struct device_info *info)
 	node->node.type = VIOT_MMIO_ENDPOINT;
 	node->node.length = cpu_to_le16(sizeof(*node));
 	node->endpoint = cpu_to_le32(info->endpoint);
-	node->base = cpu_to_le64(info->slot.base);
+	node->base = cpu_to_le64(info->resource.base);
 	node->output_node = cpu_to_le16(sizeof(struct viot_table));
 }
 
@@ -140,7 +140,7 @@ static u8 *viot_nodes(struct viot_table *table, const struct device_info *iommu,
 
 	first->node.type = VIOT_VIRTIO_MMIO_IOMMU;
 	first->node.length = cpu_to_le16(sizeof(*first));
-	first->base = cpu_to_le64(iommu->slot.base);
+	first->base = cpu_to_le64(iommu->resource.base);
 	*count = 1;
 	for (unsigned i = 0; i < device_count; i++) {
 		const struct device_info *info = devices[i];

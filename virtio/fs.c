@@ -25,14 +25,14 @@ struct fs {
 	struct virtio_fs_config config;
 };
 
-static struct fs *to_fs(struct message_device *device)
+static struct fs *fs_of(struct message_device *device)
 {
 	return container_of(device, struct fs, messages);
 }
 
 static void *fs_thread_begin(struct message_device *device)
 {
-	struct fs *fs = to_fs(device);
+	struct fs *fs = fs_of(device);
 	int ret = folder_thread_start(fs->folder);
 
 	if (!ret)
@@ -48,13 +48,13 @@ static void fs_thread_end(void *state)
 
 static size_t fs_serve(struct message_device *device, void *state, struct message *message)
 {
-	return fuse_serve(&to_fs(device)->fuse, state, message->in, message->in_count, message->out,
+	return fuse_serve(&fs_of(device)->fuse, state, message->in, message->in_count, message->out,
 			  message->out_count);
 }
 
 static void fs_forget(struct message_device *device)
 {
-	fuse_reset(&to_fs(device)->fuse);
+	fuse_reset(&fs_of(device)->fuse);
 }
 
 static size_t fs_refuse(const struct iovec *in, unsigned in_count, const struct iovec *out,
@@ -65,12 +65,12 @@ static size_t fs_refuse(const struct iovec *in, unsigned in_count, const struct 
 
 static int fs_trouble(struct message_device *device)
 {
-	return folder_trouble(to_fs(device)->folder);
+	return folder_trouble(fs_of(device)->folder);
 }
 
 static void fs_destroy(struct message_device *device)
 {
-	struct fs *fs = to_fs(device);
+	struct fs *fs = fs_of(device);
 
 	folder_close(fs->folder);
 	free(fs);

@@ -7,7 +7,7 @@
 #include "message.h"
 #include "util/log.h"
 
-static struct message_device *to_messages(const struct virtio_device *device)
+static struct message_device *messages_of(const struct virtio_device *device)
 {
 	return container_of(device, struct message_device, device);
 }
@@ -201,7 +201,7 @@ static bool submit(struct message *message)
 
 static enum virtio_step message_step(struct virtio_device *virtio, unsigned index)
 {
-	struct message_device *device = to_messages(virtio);
+	struct message_device *device = messages_of(virtio);
 	struct message *message = take_message(device, index);
 
 	device->states[index].starved = !message;
@@ -227,7 +227,7 @@ static void messages_kick(struct virtio_device *device, unsigned index)
 
 static void messages_queue_reset(struct virtio_device *virtio, unsigned index)
 {
-	struct message_queue *queue = &to_messages(virtio)->states[index];
+	struct message_queue *queue = &messages_of(virtio)->states[index];
 
 	queue->draining = queue->in_flight;
 	queue->starved = queue->answered = false;
@@ -235,7 +235,7 @@ static void messages_queue_reset(struct virtio_device *virtio, unsigned index)
 
 static void messages_reset(struct virtio_device *virtio)
 {
-	struct message_device *device = to_messages(virtio);
+	struct message_device *device = messages_of(virtio);
 
 	for (unsigned i = 0; i < virtio->queue_count; i++)
 		messages_queue_reset(virtio, i);
@@ -245,7 +245,7 @@ static void messages_reset(struct virtio_device *virtio)
 
 static bool messages_settled_down(const struct virtio_device *virtio)
 {
-	const struct message_device *device = to_messages(virtio);
+	const struct message_device *device = messages_of(virtio);
 
 	for (unsigned i = 0; i < virtio->queue_count; i++) {
 		if (device->states[i].draining)
@@ -256,14 +256,14 @@ static bool messages_settled_down(const struct virtio_device *virtio)
 
 static bool messages_idle(const struct virtio_device *virtio)
 {
-	const struct message_device *device = to_messages(virtio);
+	const struct message_device *device = messages_of(virtio);
 
 	return !device->in_flight && !device->forgetting;
 }
 
 static void messages_destroy(struct virtio_device *virtio)
 {
-	struct message_device *device = to_messages(virtio);
+	struct message_device *device = messages_of(virtio);
 
 	while (device->in_flight || !messages_settled_down(virtio)) {
 		if (!worker_await(device->worker)) {
@@ -331,5 +331,5 @@ int message_device_init(struct message_device *device, const struct message_ops 
 
 bool message_device_was_used(const struct virtio_device *device)
 {
-	return to_messages(device)->ever_used;
+	return messages_of(device)->ever_used;
 }

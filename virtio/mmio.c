@@ -338,43 +338,44 @@ static const struct device_ops mmio_device_ops = {
 	.destroy = mmio_destroy,
 };
 
-static void describe(struct mmio *mmio, const struct device_slot *slot, u32 endpoint, bool is_iommu)
+static void describe(struct mmio *mmio, const struct device_resource *resource, u32 endpoint,
+		     bool is_iommu)
 {
 	mmio->device.ops = &mmio_device_ops;
 	mmio->device.info = (struct device_info){
 		.name = mmio->transport.virtio->name,
 		.kind = DEVICE_VIRTIO_MMIO,
-		.slot = *slot,
+		.resource = *resource,
 		.endpoint = endpoint,
 		.is_iommu = is_iommu,
 	};
 	mmio->region = (struct bus_region){
-		.start = slot->base,
-		.last = slot->base + CONFIG_LAST,
+		.start = resource->base,
+		.last = resource->base + CONFIG_LAST,
 		.ops = &mmio_bus_ops,
 	};
 }
 
-int virtio_mmio_create(struct vm *vm, struct virtio_device *virtio, const struct device_slot *slot,
-		       u32 endpoint, bool is_iommu)
+int virtio_mmio_create(struct vm *vm, struct virtio_device *virtio,
+		       const struct device_resource *resource, u32 endpoint, bool is_iommu)
 {
 	struct mmio *mmio;
 	int ret;
 
 	assert(virtio->config_size <= VIRTIO_MMIO_SIZE - VIRTIO_MMIO_CONFIG);
 	assert(virtio->queue_count <= 64);
-	assert(slot->size >= VIRTIO_MMIO_SIZE);
+	assert(resource->size >= VIRTIO_MMIO_SIZE);
 	mmio = calloc(1, sizeof(*mmio));
 	if (!mmio)
 		return -ENOMEM;
-	ret = irq_line_create(&mmio->line, vm->irq, slot->gsi, IRQ_EDGE);
+	ret = irq_line_create(&mmio->line, vm->irq, resource->gsi, IRQ_EDGE);
 	if (ret)
 		goto free_mmio;
 	ret = transport_init(&mmio->transport, vm, virtio, endpoint);
 	if (ret)
 		goto destroy_line;
 	mmio->transport.arm = mmio_arm;
-	describe(mmio, slot, endpoint, is_iommu);
+	describe(mmio, resource, endpoint, is_iommu);
 	ret = bus_add(vm->mmio, &mmio->region);
 	if (ret)
 		goto destroy_transport;

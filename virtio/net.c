@@ -17,7 +17,7 @@
 
 #define FEATURE(bit) (1ULL << (bit))
 
-static struct net *to_net(const struct virtio_device *device)
+static struct net *net_of(const struct virtio_device *device)
 {
 	return container_of(device, struct net, device);
 }
@@ -61,7 +61,7 @@ static void pair_ready(struct loop_source *source, u32 events)
 
 static int net_start(struct virtio_device *device)
 {
-	struct net *net = to_net(device);
+	struct net *net = net_of(device);
 	u64 accepted = device->accepted;
 	int ret;
 
@@ -78,7 +78,7 @@ static int net_start(struct virtio_device *device)
 
 static void net_reset(struct virtio_device *device)
 {
-	struct net *net = to_net(device);
+	struct net *net = net_of(device);
 
 	if (net->vhost)
 		vhost_stop(net->vhost);
@@ -93,7 +93,7 @@ static void net_reset(struct virtio_device *device)
 
 static void net_queue_reset(struct virtio_device *device, unsigned index)
 {
-	struct net *net = to_net(device);
+	struct net *net = net_of(device);
 
 	/* The control queue holds nothing, and behind it there is none. */
 	if (index >= net_control_queue(net))
@@ -111,7 +111,7 @@ static void net_queue_reset(struct virtio_device *device, unsigned index)
 /* Frames wait meanwhile where they are. */
 static void net_pause(struct virtio_device *device)
 {
-	struct net *net = to_net(device);
+	struct net *net = net_of(device);
 
 	if (net->vhost && net->pairs)
 		vhost_pause(net->vhost, device->paused);
@@ -123,13 +123,13 @@ static void net_pause(struct virtio_device *device)
 
 static void net_interrupts_moved(struct virtio_device *device)
 {
-	if (to_net(device)->vhost)
-		vhost_interrupts_moved(to_net(device)->vhost);
+	if (net_of(device)->vhost)
+		vhost_interrupts_moved(net_of(device)->vhost);
 }
 
 static void net_kick(struct virtio_device *device, unsigned index)
 {
-	struct net *net = to_net(device);
+	struct net *net = net_of(device);
 	unsigned control = net_control_queue(net);
 
 	if (index == control)
@@ -144,7 +144,7 @@ static void net_kick(struct virtio_device *device, unsigned index)
 
 static void net_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
 {
-	struct net *net = to_net(device);
+	struct net *net = net_of(device);
 	struct virtio_net_config config = {
 		.status = cpu_to_virtio16(net->link ? VIRTIO_NET_S_LINK_UP : 0),
 		.max_virtqueue_pairs = cpu_to_virtio16(net->backend->pairs),
@@ -166,7 +166,7 @@ static void net_free(struct net *net)
 
 static void net_destroy(struct virtio_device *device)
 {
-	struct net *net = to_net(device);
+	struct net *net = net_of(device);
 
 	for (unsigned i = 0; i < net->backend->pairs; i++)
 		net_unwatch(&net->pair[i]);
@@ -294,7 +294,7 @@ static void count_direction(const struct net *net, unsigned queue, struct counte
 
 void virtio_net_count(const struct virtio_device *device, struct counters *counters)
 {
-	const struct net *net = to_net(device);
+	const struct net *net = net_of(device);
 
 	/* What the host's kernel serves it counts itself: 'ip -s link' shows that. */
 	for (unsigned queue = 0; !net->vhost && queue < 2 * net->backend->pairs; queue++)

@@ -29,14 +29,14 @@ struct p9_device {
 	} __attribute__((packed)) config;
 };
 
-static struct p9_device *to_p9(struct message_device *device)
+static struct p9_device *p9_of(struct message_device *device)
 {
 	return container_of(device, struct p9_device, messages);
 }
 
 static void *p9_thread_begin(struct message_device *device)
 {
-	struct p9_device *p9 = to_p9(device);
+	struct p9_device *p9 = p9_of(device);
 	int ret = folder_thread_start(p9->folder);
 
 	if (!ret)
@@ -56,23 +56,23 @@ static void p9_taken(struct message_device *device, struct message *message)
 	message->p9.out = message->out;
 	message->p9.in_count = message->in_count;
 	message->p9.out_count = message->out_count;
-	p9_begin(to_p9(device)->p9, &message->p9);
+	p9_begin(p9_of(device)->p9, &message->p9);
 }
 
 static void p9_abandoned(struct message_device *device, struct message *message)
 {
-	p9_abandon(to_p9(device)->p9, &message->p9);
+	p9_abandon(p9_of(device)->p9, &message->p9);
 }
 
 static size_t p9_serve_message(struct message_device *device, void *state, struct message *message)
 {
-	return p9_serve(to_p9(device)->p9, state, &message->p9);
+	return p9_serve(p9_of(device)->p9, state, &message->p9);
 }
 
 static void p9_forget(struct message_device *device)
 {
-	p9_reset(to_p9(device)->p9);
-	folder_reset(to_p9(device)->folder);
+	p9_reset(p9_of(device)->p9);
+	folder_reset(p9_of(device)->folder);
 }
 
 static size_t p9_refuse_message(const struct iovec *in, unsigned in_count, const struct iovec *out,
@@ -83,12 +83,12 @@ static size_t p9_refuse_message(const struct iovec *in, unsigned in_count, const
 
 static int p9_trouble(struct message_device *device)
 {
-	return folder_trouble(to_p9(device)->folder);
+	return folder_trouble(p9_of(device)->folder);
 }
 
 static void p9_device_destroy(struct message_device *device)
 {
-	struct p9_device *p9 = to_p9(device);
+	struct p9_device *p9 = p9_of(device);
 
 	p9_destroy(p9->p9);
 	folder_close(p9->folder);

@@ -17,7 +17,7 @@ int virtio_device_put(struct virtio_device *device, const struct device_place *p
 		      ? virtio_pci_create(place->vm, place->vm->pci, device,
 					  place->pci_slot << 3 | place->pci_function,
 					  place->endpoint)
-		      : virtio_mmio_create(place->vm, device, &place->slot, place->endpoint,
+		      : virtio_mmio_create(place->vm, device, &place->mmio, place->endpoint,
 					   place->is_iommu);
 
 	if (!ret)

@@ -12,12 +12,12 @@
 
 unsigned device_places(const struct device_host *host, enum device_bus bus)
 {
-	struct device_slot slot;
+	struct device_resource resource;
 	unsigned count = 0;
 
 	if (bus == DEVICE_BUS_PCI)
 		return PCI_SLOTS - FIRST_PCI_SLOT;
-	while (!host->mmio_slot(count, &slot))
+	while (!host->mmio_resource(count, &resource))
 		count++;
 	return count;
 }
@@ -45,7 +45,7 @@ static int take_function(struct device_host *host, const struct device_want *wan
 
 static int take_slot(struct device_host *host, bool translated, struct device_place *place)
 {
-	int ret = host->mmio_slot(host->mmio_slots, &place->slot);
+	int ret = host->mmio_resource(host->mmio_slots, &place->mmio);
 
 	if (ret)
 		return ret;

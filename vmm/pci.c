@@ -171,9 +171,9 @@ static struct pci_bus *new_bus(struct vm *vm, const struct pci_layout *layout)
 	bus->device.info = (struct device_info){
 		.name = "PCI",
 		.kind = DEVICE_PCI_HOST,
-		.slot = { .base = layout->ecam.start,
-			  .size = layout->ecam.last - layout->ecam.start + 1,
-			  .gsi = DEVICE_NO_IRQ },
+		.resource = { .base = layout->ecam.start,
+			      .size = layout->ecam.last - layout->ecam.start + 1,
+			      .gsi = DEVICE_NO_IRQ },
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	return bus;

@@ -87,7 +87,7 @@ void pci_function_init(struct pci_function *function, struct vm *vm,
 	function->device.info = (struct device_info){
 		.name = "PCI function",
 		.kind = DEVICE_PCI,
-		.slot.gsi = DEVICE_NO_IRQ,
+		.resource.gsi = DEVICE_NO_IRQ,
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	list_init(&function->device.node);

@@ -11,11 +11,11 @@
 static int serial_class_create(void *state, struct device_host *host, struct error *err)
 {
 	struct terminal *terminal = host->plan->console_taken ? NULL : host->terminal;
-	struct device_slot slot;
+	struct device_resource resource;
 	int ret;
 
-	arch_slot_serial(&slot);
-	ret = serial_create(host->vm, &slot, terminal);
+	arch_serial_resource(&resource);
+	ret = serial_create(host->vm, &resource, terminal);
 	return ret ? error_set(err, ret, "cannot make the serial port: %s", strerror(-ret)) : 0;
 }
 
@@ -27,11 +27,11 @@ const struct device_class serial_class = {
 
 static int pvpanic_class_create(void *state, struct device_host *host, struct error *err)
 {
-	struct device_slot slot;
+	struct device_resource resource;
 	int ret;
 
-	arch_slot_pvpanic(&slot);
-	ret = pvpanic_create(host->vm, &slot);
+	arch_pvpanic_resource(&resource);
+	ret = pvpanic_create(host->vm, &resource);
 	return ret ? error_set(err, ret, "cannot make pvpanic: %s", strerror(-ret)) : 0;
 }
 

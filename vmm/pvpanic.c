@@ -36,7 +36,7 @@ static const struct bus_ops pvpanic_bus_ops = {
 
 static struct bus *pvpanic_bus(const struct pvpanic *pvpanic)
 {
-	return pvpanic->device.info.slot.port ? pvpanic->vm->ports : pvpanic->vm->mmio;
+	return pvpanic->device.info.resource.port ? pvpanic->vm->ports : pvpanic->vm->mmio;
 }
 
 static void pvpanic_destroy(struct device *device)
@@ -49,7 +49,7 @@ static void pvpanic_destroy(struct device *device)
 
 static const struct device_ops pvpanic_ops = { .destroy = pvpanic_destroy };
 
-int pvpanic_create(struct vm *vm, const struct device_slot *slot)
+int pvpanic_create(struct vm *vm, const struct device_resource *resource)
 {
 	struct pvpanic *pvpanic = calloc(1, sizeof(*pvpanic));
 	int ret;
@@ -61,12 +61,12 @@ int pvpanic_create(struct vm *vm, const struct device_slot *slot)
 	pvpanic->device.info = (struct device_info){
 		.name = "pvpanic",
 		.kind = DEVICE_PVPANIC,
-		.slot = *slot,
+		.resource = *resource,
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	pvpanic->region = (struct bus_region){
-		.start = slot->base,
-		.last = slot->base + slot->size - 1,
+		.start = resource->base,
+		.last = resource->base + resource->size - 1,
 		.ops = &pvpanic_bus_ops,
 	};
 	ret = bus_add(pvpanic_bus(pvpanic), &pvpanic->region);

@@ -258,7 +258,7 @@ static const struct bus_ops serial_bus_ops = {
 
 static struct bus *serial_bus(const struct serial *serial)
 {
-	return serial->device.info.slot.port ? serial->vm->ports : serial->vm->mmio;
+	return serial->device.info.resource.port ? serial->vm->ports : serial->vm->mmio;
 }
 
 static void serial_destroy(struct device *device)
@@ -274,7 +274,7 @@ static void serial_destroy(struct device *device)
 
 static const struct device_ops serial_ops = { .destroy = serial_destroy };
 
-int serial_create(struct vm *vm, const struct device_slot *slot, struct terminal *terminal)
+int serial_create(struct vm *vm, const struct device_resource *resource, struct terminal *terminal)
 {
 	struct serial *serial = calloc(1, sizeof(*serial));
 	int ret;
@@ -286,16 +286,16 @@ int serial_create(struct vm *vm, const struct device_slot *slot, struct terminal
 	serial->device.info = (struct device_info){
 		.name = "serial",
 		.kind = DEVICE_SERIAL,
-		.slot = *slot,
+		.resource = *resource,
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	serial->region = (struct bus_region){
-		.start = slot->base,
-		.last = slot->base + slot->size - 1,
+		.start = resource->base,
+		.last = resource->base + resource->size - 1,
 		.ops = &serial_bus_ops,
 	};
 	serial->divisor = 1;
-	ret = irq_line_create(&serial->line, vm->irq, slot->gsi, slot->trigger);
+	ret = irq_line_create(&serial->line, vm->irq, resource->gsi, resource->trigger);
 	if (!ret)
 		ret = bus_add(serial_bus(serial), &serial->region);
 	if (ret) {

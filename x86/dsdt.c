@@ -26,18 +26,18 @@ static void add_hid(struct aml *aml, const char *id, unsigned uid)
  * _CRS. The registers come first: the VIOT names a device by the base of its
  * first memory resource.
  */
-static void add_resources(struct aml *aml, const struct device_slot *slot)
+static void add_resources(struct aml *aml, const struct device_resource *resource)
 {
 	size_t mark;
 
 	aml_name(aml, "_CRS");
 	mark = aml_begin_resources(aml);
-	if (slot->port)
-		aml_resource_io(aml, slot->base, slot->size);
+	if (resource->port)
+		aml_resource_io(aml, resource->base, resource->size);
 	else
-		aml_resource_memory32(aml, slot->base, slot->size);
-	if (slot->gsi != DEVICE_NO_IRQ)
-		aml_resource_edge_interrupt(aml, slot->gsi);
+		aml_resource_memory32(aml, resource->base, resource->size);
+	if (resource->gsi != DEVICE_NO_IRQ)
+		aml_resource_edge_interrupt(aml, resource->gsi);
 	aml_end_resources(aml, mark);
 }
 
@@ -65,7 +65,7 @@ static void add_device(struct aml *aml, const struct device_info *info, unsigned
 		add_hid(aml, "QEMU0001", uid);
 		break;
 	}
-	add_resources(aml, &info->slot);
+	add_resources(aml, &info->resource);
 	aml_end(aml, mark);
 }
 
@@ -86,7 +86,7 @@ static void add_devices(struct aml *aml, const struct list_node *devices)
 /* Its interrupt is named: a hardware-reduced machine has no IRQ 8 by tradition. */
 static void add_rtc(struct aml *aml)
 {
-	const struct device_slot slot = {
+	const struct device_resource resource = {
 		.port = true,
 		.base = PORT_RTC,
 		.size = 2,
@@ -95,7 +95,7 @@ static void add_rtc(struct aml *aml)
 	size_t mark = aml_begin_device(aml, "RTC0");
 
 	add_eisa_hid(aml, "PNP0B00", 0);
-	add_resources(aml, &slot);
+	add_resources(aml, &resource);
 	aml_end(aml, mark);
 }
 

@@ -52,11 +52,11 @@ int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *
  */
 static const u8 virtio_gsis[] = { 5, 6, 7, 10, 11, 12, 13, 14, 15, 20, 21, 22, 23 };
 
-int arch_slot_virtio(unsigned n, struct device_slot *slot)
+int arch_virtio_resource(unsigned n, struct device_resource *resource)
 {
 	if (n >= ARRAY_SIZE(virtio_gsis))
 		return -ENOSPC;
-	*slot = (struct device_slot){
+	*resource = (struct device_resource){
 		.base = LAYOUT_VIRTIO + n * LAYOUT_VIRTIO_STEP,
 		.size = LAYOUT_VIRTIO_SIZE,
 		.gsi = virtio_gsis[n],
@@ -65,9 +65,9 @@ int arch_slot_virtio(unsigned n, struct device_slot *slot)
 	return 0;
 }
 
-void arch_slot_serial(struct device_slot *slot)
+void arch_serial_resource(struct device_resource *resource)
 {
-	*slot = (struct device_slot){
+	*resource = (struct device_resource){
 		.port = true,
 		.base = PORT_SERIAL,
 		.size = 8,
@@ -76,9 +76,9 @@ void arch_slot_serial(struct device_slot *slot)
 	};
 }
 
-void arch_slot_pvpanic(struct device_slot *slot)
+void arch_pvpanic_resource(struct device_resource *resource)
 {
-	*slot = (struct device_slot){
+	*resource = (struct device_resource){
 		.port = true,
 		.base = PORT_PVPANIC,
 		.size = 1,

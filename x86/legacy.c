@@ -188,7 +188,7 @@ int arch_add_devices(struct vm *vm, struct error *err)
 	legacy->device.info = (struct device_info){
 		.name = "legacy ports",
 		.kind = DEVICE_LEGACY,
-		.slot = { .port = true, .gsi = DEVICE_NO_IRQ },
+		.resource = { .port = true, .gsi = DEVICE_NO_IRQ },
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	for (unsigned i = 0; !ret && i < REGIONS; i++) {

@@ -110,7 +110,7 @@ int rtc_create(struct vm *vm)
 	rtc->device.info = (struct device_info){
 		.name = "rtc",
 		.kind = DEVICE_LEGACY,
-		.slot = { .port = true, .base = PORT_RTC, .size = 2, .gsi = GSI_RTC },
+		.resource = { .port = true, .base = PORT_RTC, .size = 2, .gsi = GSI_RTC },
 		.endpoint = DEVICE_NO_ENDPOINT,
 	};
 	rtc->region = (struct bus_region){ PORT_RTC, PORT_RTC + 1, &rtc_bus_ops };

@@ -11,14 +11,14 @@
 struct vm;
 
 /*
- * Put @device at @slot of @vm's MMIO bus. The machine owns the transport, and
+ * Put @device at @resource of @vm's MMIO bus. The machine owns the transport, and
  * with it the device: its ops->destroy is called when the vm goes. @endpoint: the
  * IOMMU's name for it, DEVICE_NO_ENDPOINT if it is not translated; with one
  * the transport offers VIRTIO_F_ACCESS_PLATFORM and insists on it. On -errno the
  * device is still the caller's.
  */
-int virtio_mmio_create(struct vm *vm, struct virtio_device *device, const struct device_slot *slot,
-		       u32 endpoint, bool is_iommu);
+int virtio_mmio_create(struct vm *vm, struct virtio_device *device,
+		       const struct device_resource *resource, u32 endpoint, bool is_iommu);
 
 #define VIRTIO_MMIO_SIZE 0x200
 

@@ -64,10 +64,10 @@ int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned 
 
 /* ---- the machine's map ---- */
 
-/* The @n-th place for a virtio-mmio device; -ENOSPC after the last. Lower ones probe first. */
-int arch_slot_virtio(unsigned n, struct device_slot *slot);
-void arch_slot_serial(struct device_slot *slot);
-void arch_slot_pvpanic(struct device_slot *slot);
+/* Of the @n-th place for a virtio-mmio device; -ENOSPC after the last. Lower ones probe first. */
+int arch_virtio_resource(unsigned n, struct device_resource *resource);
+void arch_serial_resource(struct device_resource *resource);
+void arch_pvpanic_resource(struct device_resource *resource);
 
 struct pci_layout;
 /* Where a PCI bus goes; vm_wait_kvm() has returned. -ENOSPC with a line: RAM leaves no room. */

@@ -21,13 +21,13 @@ enum device_kind {
 	DEVICE_RTC,	     /* a clock in the device tree */
 	DEVICE_POWER_BUTTON, /* a GPIO controller in the device tree, with the button on a line */
 	DEVICE_WATCHDOG,     /* Arm's generic one, in the device tree */
-	DEVICE_PCI_HOST,     /* the PCI bus itself, vmm/pci.h: slot is its ECAM */
-	DEVICE_PCI,	     /* a function on it, found by enumeration; slot is unused */
+	DEVICE_PCI_HOST,     /* the PCI bus itself, vmm/pci.h: resource is its ECAM */
+	DEVICE_PCI,	     /* a function on it, found by enumeration; resource is unused */
 	DEVICE_LEGACY,	     /* of the architecture's own: described by the architecture */
 };
 
-/* Where something sits: handed out by the architecture (vmm/arch.h). */
-struct device_slot {
+/* Its registers and its interrupt: handed out by the architecture (vmm/arch.h). */
+struct device_resource {
 	bool port; /* base is a port number, not an MMIO address */
 	u64 base;
 	u64 size;
@@ -42,7 +42,7 @@ struct device_slot {
 struct device_info {
 	const char *name; /* for people: "virtio-blk 0"; owned by the device */
 	enum device_kind kind;
-	struct device_slot slot;
+	struct device_resource resource;
 	u32 endpoint;  /* the IOMMU's name for it; DEVICE_NO_ENDPOINT: not translated */
 	u16 bdf;       /* of DEVICE_PCI */
 	bool is_iommu; /* this is the IOMMU that translates all endpoints */

@@ -89,10 +89,10 @@ struct device_host {
 	/* Set by the IOMMU when it is created: what is placed from then on is behind it. */
 	const struct device_translator *translator;
 	void *translator_arg;
-	/* Where virtio devices can be: what DEVICE_BUS_ANY means, and arch_slot_virtio(). */
+	/* Where virtio devices can be: what DEVICE_BUS_ANY means, and arch_virtio_resource(). */
 	enum device_bus any;
 	bool old_rings; /* they do without the rings and kicks of virtio 1.1 and later */
-	int (*mmio_slot)(unsigned n, struct device_slot *slot);
+	int (*mmio_resource)(unsigned n, struct device_resource *resource);
 	/* PCI has not a slot for each: those that are not passed are functions of one, 8 in each.
 	 */
 	bool pci_is_crowded;
@@ -173,8 +173,8 @@ struct device_want {
 /* What it gets: where it sits, and how it reaches memory. */
 struct device_place {
 	struct vm *vm;
-	enum device_bus bus;	 /* MMIO or PCI */
-	struct device_slot slot; /* MMIO */
+	enum device_bus bus;	     /* MMIO or PCI */
+	struct device_resource mmio; /* MMIO */
 	unsigned pci_slot, pci_function;
 	u32 endpoint; /* DEVICE_NO_ENDPOINT: not translated */
 	bool is_iommu;

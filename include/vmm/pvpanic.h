@@ -10,7 +10,7 @@
 
 struct vm;
 
-/* At @slot, added to @vm, which owns it. A panic event calls vm_panicked(). */
-int pvpanic_create(struct vm *vm, const struct device_slot *slot);
+/* At @resource, added to @vm, which owns it. A panic event calls vm_panicked(). */
+int pvpanic_create(struct vm *vm, const struct device_resource *resource);
 
 #endif

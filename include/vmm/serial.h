@@ -12,9 +12,9 @@ struct terminal;
 struct vm;
 
 /*
- * At @slot, added to @vm, which owns it. @terminal: its other end (borrowed),
+ * At @resource, added to @vm, which owns it. @terminal: its other end (borrowed),
  * or NULL for a port whose output goes nowhere. -errno.
  */
-int serial_create(struct vm *vm, const struct device_slot *slot, struct terminal *terminal);
+int serial_create(struct vm *vm, const struct device_resource *resource, struct terminal *terminal);
 
 #endif

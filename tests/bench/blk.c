@@ -88,7 +88,7 @@ int main(int argc, char **argv)
 	unsigned batch = argc > 1 ? atoi(argv[1]) : 1, count = argc > 2 ? atoi(argv[2]) : 100000;
 	struct vm *vm = wire_create();
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 	struct wire_queue queue;
 	unsigned n = 0;
 	double begin;

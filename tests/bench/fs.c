@@ -153,7 +153,7 @@ static void begin_device(struct bench *bench, bool is_9p, bool iommu)
 	static const struct virtio_fs_options options = { .tag = "shared", .queues = 1 };
 	static const struct viommu_config config;
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 	struct dma_space *space;
 
 	if (iommu)

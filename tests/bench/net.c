@@ -115,7 +115,7 @@ static void begin(struct bench *bench, bool viommu)
 	u64 features = VIRTIO(MRG_RXBUF) | VIRTIO(CSUM) | VIRTIO(HOST_TSO4) | VIRTIO(GUEST_CSUM) |
 		       VIRTIO(GUEST_TSO4) | 1ULL << VIRTIO_RING_F_INDIRECT_DESC;
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 	struct vm *vm;
 
 	rig_create(&bench->rig, NULL);

@@ -210,7 +210,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	const struct virtio_balloon_options options = { .reporting = true, .deflate_on_oom = true };
 	struct input in = { data, size };
-	struct device_slot slot;
+	struct device_resource slot;
 
 	vm = wire_create();
 	guard_raise(vm->memory);

@@ -405,7 +405,7 @@ static void stage_create(struct stage *stage, struct input *in)
 {
 	struct virtio_net_options options = { .mac = { 2, 0, 0, 0, 0, 1 } };
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	*stage = (struct stage){ .vm = wire_create() };
 	guard_raise(stage->vm->memory);

@@ -299,7 +299,7 @@ static void stage_create(struct stage *stage, struct input *in)
 	const u8 how = input_u8(in);
 	u16 size = sizes[input_below(in, ARRAY_SIZE(sizes))];
 	u64 features = 0;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	*stage = (struct stage){ .vm = wire_create(), .made = made };
 	stage->echo = echo_alloc(stage->vm);

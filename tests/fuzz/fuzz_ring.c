@@ -309,7 +309,7 @@ static void step(struct stage *stage, struct input *in)
 static void put_blk(struct stage *stage)
 {
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	fuzz_check(!virtio_blk_create(&device, stage->disk, NULL, stage->vm->loop,
 				      &stage->vm->identity.space));
@@ -319,7 +319,7 @@ static void put_blk(struct stage *stage)
 
 static void put_echo(struct stage *stage, u8 how)
 {
-	struct device_slot slot;
+	struct device_resource slot;
 
 	stage->echo = echo_alloc(stage->vm);
 	stage->echo->device.kick_on_vcpu = how & 2;

@@ -539,7 +539,7 @@ static void stage_create(struct input *in)
 						.connections = CONNECTIONS,
 						.path = "unused" };
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	stage = (struct stage){ .vm = wire_create() };
 	guard_raise(stage.vm->memory);

@@ -26,7 +26,7 @@
 struct vm *wire_create(void);
 /* Destroys the devices too. */
 void wire_destroy(struct vm *vm);
-void wire_slot(unsigned n, struct device_slot *slot);
+void wire_slot(unsigned n, struct device_resource *resource);
 /* Accept ioeventfds from now on, as KVM would; and how many there are. */
 void wire_allow_ioevents(void);
 unsigned wire_ioevents(void);

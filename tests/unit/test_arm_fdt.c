@@ -62,27 +62,27 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 
 	list_init(&m->list);
 	add_device(m, SERIAL, "serial", DEVICE_SERIAL);
-	arch_slot_serial(&m->devices[SERIAL].info.slot);
+	arch_serial_resource(&m->devices[SERIAL].info.resource);
 	add_device(m, PVPANIC, "pvpanic", DEVICE_PVPANIC);
-	arch_slot_pvpanic(&m->devices[PVPANIC].info.slot);
+	arch_pvpanic_resource(&m->devices[PVPANIC].info.resource);
 	add_device(m, RTC, "rtc", DEVICE_RTC);
-	m->devices[RTC].info.slot = (struct device_slot){
+	m->devices[RTC].info.resource = (struct device_resource){
 		.base = MAP_RTC, .size = MAP_RTC_SIZE, .gsi = MAP_SPI_RTC, .trigger = IRQ_LEVEL
 	};
 	add_device(m, GPIO, "gpio", DEVICE_POWER_BUTTON);
-	m->devices[GPIO].info.slot = (struct device_slot){
+	m->devices[GPIO].info.resource = (struct device_resource){
 		.base = MAP_GPIO, .size = MAP_GPIO_SIZE, .gsi = MAP_SPI_GPIO, .trigger = IRQ_LEVEL
 	};
 	add_device(m, WATCHDOG, "sbsa_gwdt", DEVICE_WATCHDOG);
-	m->devices[WATCHDOG].info.slot = (struct device_slot){ .base = MAP_WATCHDOG,
-							       .size = MAP_WATCHDOG_FRAME,
-							       .gsi = MAP_SPI_WATCHDOG,
-							       .trigger = IRQ_LEVEL };
+	m->devices[WATCHDOG].info.resource = (struct device_resource){ .base = MAP_WATCHDOG,
+								       .size = MAP_WATCHDOG_FRAME,
+								       .gsi = MAP_SPI_WATCHDOG,
+								       .trigger = IRQ_LEVEL };
 	add_device(m, IOMMU, "virtio-iommu", DEVICE_VIRTIO_MMIO);
-	arch_slot_virtio(0, &m->devices[IOMMU].info.slot);
+	arch_virtio_resource(0, &m->devices[IOMMU].info.resource);
 	m->devices[IOMMU].info.is_iommu = true;
 	add_device(m, DISK, "virtio-blk 0", DEVICE_VIRTIO_MMIO);
-	arch_slot_virtio(1, &m->devices[DISK].info.slot);
+	arch_virtio_resource(1, &m->devices[DISK].info.resource);
 	m->devices[DISK].info.endpoint = DEVICE_PLATFORM_ENDPOINT + 7;
 	add_device(m, FRAME, "gicv2m", DEVICE_LEGACY);
 	m->ram[0] = (struct range){ 0x80000000, 0x8fffffff };
@@ -544,7 +544,7 @@ TEST(the_largest_machine_fits)
 	for (unsigned i = 2; i < MAP_VIRTIO_SLOTS; i++) {
 		more[i].info.kind = DEVICE_VIRTIO_MMIO;
 		more[i].info.endpoint = DEVICE_PLATFORM_ENDPOINT + i;
-		assert_int_equal(arch_slot_virtio(i, &more[i].info.slot), 0);
+		assert_int_equal(arch_virtio_resource(i, &more[i].info.resource), 0);
 		list_add_tail(&m->list, &more[i].node);
 	}
 	machine_build(m);

@@ -53,17 +53,17 @@ TEST(senseless_sizes_of_ram_are_refused)
 
 TEST(slots_do_not_overlap_and_end)
 {
-	struct device_slot slot, last = { 0 };
+	struct device_resource slot, last = { 0 };
 	unsigned n;
 
-	for (n = 0; !arch_slot_virtio(n, &slot); n++) {
+	for (n = 0; !arch_virtio_resource(n, &slot); n++) {
 		if (n)
 			assert_true(slot.base >= last.base + last.size && slot.gsi > last.gsi);
 		assert_true(slot.gsi >= MAP_SPI_VIRTIO && slot.gsi < MAP_SPI_V2M);
 		last = slot;
 	}
 	assert_int_equal(n, 32);
-	assert_int_equal(arch_slot_virtio(n, &slot), -ENOSPC);
+	assert_int_equal(arch_virtio_resource(n, &slot), -ENOSPC);
 }
 
 static struct vm *v2m_machine(void)

@@ -12,14 +12,14 @@ static const struct device_info serial = { .name = "serial",
 static const struct device_info iommu = {
 	.name = "virtio-iommu",
 	.kind = DEVICE_VIRTIO_MMIO,
-	.slot = { .base = 0xfe000200, .size = 0x200 },
+	.resource = { .base = 0xfe000200, .size = 0x200 },
 	.endpoint = DEVICE_NO_ENDPOINT,
 	.is_iommu = true,
 };
 static const struct device_info disk = {
 	.name = "virtio-blk 0",
 	.kind = DEVICE_VIRTIO_MMIO,
-	.slot = { .base = 0x1fe000400, .size = 0x200 },
+	.resource = { .base = 0x1fe000400, .size = 0x200 },
 	.endpoint = DEVICE_PLATFORM_ENDPOINT + 7,
 };
 

@@ -20,7 +20,9 @@ static const struct vm_config config = { .panic_timeout = TIMEOUT };
 
 static int setup(void **state)
 {
-	static const struct device_slot slot = { .port = true, .base = PORT_PVPANIC, .size = 1 };
+	static const struct device_resource slot = { .port = true,
+						     .base = PORT_PVPANIC,
+						     .size = 1 };
 
 	memset(&vm, 0, sizeof(vm));
 	vm.config = &config;

@@ -48,7 +48,7 @@ static struct vm vm;
 
 static int setup(void **state)
 {
-	static const struct device_slot slot = {
+	static const struct device_resource slot = {
 		.port = true, .base = PORT_COM1, .size = 8, .gsi = GSI
 	};
 

@@ -30,15 +30,15 @@ static struct device *add(struct bench *bench, enum device_kind kind)
 /* A full machine: serial, pvpanic, the legacy device and all virtio slots. */
 static void setup(struct bench *bench)
 {
-	struct device_slot slot;
+	struct device_resource slot;
 
 	memset(bench, 0, sizeof(*bench));
 	list_init(&bench->devices);
-	arch_slot_serial(&add(bench, DEVICE_SERIAL)->info.slot);
-	arch_slot_pvpanic(&add(bench, DEVICE_PVPANIC)->info.slot);
+	arch_serial_resource(&add(bench, DEVICE_SERIAL)->info.resource);
+	arch_pvpanic_resource(&add(bench, DEVICE_PVPANIC)->info.resource);
 	add(bench, DEVICE_LEGACY);
-	for (unsigned n = 0; !arch_slot_virtio(n, &slot); n++)
-		add(bench, DEVICE_VIRTIO_MMIO)->info.slot = slot;
+	for (unsigned n = 0; !arch_virtio_resource(n, &slot); n++)
+		add(bench, DEVICE_VIRTIO_MMIO)->info.resource = slot;
 }
 
 static u8 sum(const u8 *data, size_t size)
@@ -217,7 +217,7 @@ TEST(each_virtio_device_has_its_registers_first_and_an_edge_interrupt)
 	build(&bench, 1);
 	dsdt = at(&bench, bp_get64(find_table(&bench, "FACP"), 140));
 	for (unsigned i = 3; i < bench.count; i++) {
-		const struct device_slot *slot = &bench.device[i].info.slot;
+		const struct device_resource *slot = &bench.device[i].info.resource;
 		u8 crs[21] = { 0x86, 9, 0, 1, [12] = 0x89, 6, 0, 3, 1 };
 
 		bp_put32(crs, 4, slot->base);

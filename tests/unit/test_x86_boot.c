@@ -55,10 +55,10 @@ TEST(the_memory_map_is_ascending_and_spares_the_firmware)
 
 TEST(virtio_slots_are_distinct_edge_lines_and_come_to_an_end)
 {
-	struct device_slot slot, last = { 0 };
+	struct device_resource slot, last = { 0 };
 	unsigned n;
 
-	for (n = 0; !arch_slot_virtio(n, &slot); n++) {
+	for (n = 0; !arch_virtio_resource(n, &slot); n++) {
 		assert_true(slot.base >= last.base + 0x1000);
 		assert_true(slot.gsi > last.gsi);
 		assert_false(slot.gsi >= 16 && slot.gsi <= 19);
@@ -66,7 +66,7 @@ TEST(virtio_slots_are_distinct_edge_lines_and_come_to_an_end)
 		last = slot;
 	}
 	assert_int_equal(n, 13);
-	assert_int_equal(arch_slot_virtio(~0u, &slot), -ENOSPC);
+	assert_int_equal(arch_virtio_resource(~0u, &slot), -ENOSPC);
 }
 
 TEST(unknown_irqchips_are_refused_with_the_names)

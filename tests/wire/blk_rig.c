@@ -48,7 +48,7 @@ static struct dma_space *make_space(struct blk_rig *rig)
 
 static void put(struct blk_rig *rig)
 {
-	struct device_slot slot;
+	struct device_resource slot;
 
 	if (is_on_pci(rig)) {
 		pci_rig_create(rig->vm);

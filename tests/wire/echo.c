@@ -130,7 +130,7 @@ void echo_free(struct echo *echo)
 struct echo *echo_create(struct vm *vm, unsigned n, u32 endpoint, bool kick_on_vcpu)
 {
 	struct echo *echo = echo_alloc(vm);
-	struct device_slot slot;
+	struct device_resource slot;
 
 	echo->device.kick_on_vcpu = kick_on_vcpu;
 	wire_slot(n, &slot);

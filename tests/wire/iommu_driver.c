@@ -174,7 +174,7 @@ static void rig_bring_up(struct rig *rig, u64 features)
 
 void rig_start(struct rig *rig, u64 features)
 {
-	struct device_slot slot;
+	struct device_resource slot;
 
 	wire_slot(0, &slot);
 	assert_int_equal(virtio_mmio_create(rig->vm, viommu_device(rig->viommu), &slot,

@@ -67,10 +67,10 @@ void wire_destroy(struct vm *vm)
 	machine = NULL;
 }
 
-void wire_slot(unsigned n, struct device_slot *slot)
+void wire_slot(unsigned n, struct device_resource *resource)
 {
 	assert_true(n < WIRE_SLOTS);
-	*slot = (struct device_slot){
+	*resource = (struct device_resource){
 		.base = WIRE_MMIO + 0x200 * n,
 		.size = 0x200,
 		.gsi = WIRE_GSI + n,

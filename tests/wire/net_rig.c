@@ -110,7 +110,7 @@ void net_rig_create(struct net_rig *rig, unsigned pairs, bool header, u32 offloa
 {
 	struct virtio_net_options options = { .number = 0 };
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	memset(rig, 0, sizeof(*rig));
 	memcpy(options.mac, net_rig_mac, NET_MAC);

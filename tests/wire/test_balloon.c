@@ -44,7 +44,7 @@ static void bring_up(u64 features, unsigned report)
 
 static int setup_with(const struct virtio_balloon_options *options)
 {
-	struct device_slot slot;
+	struct device_resource slot;
 
 	vm = wire_create();
 	assert_int_equal(

@@ -50,7 +50,7 @@ static int setup_disk(void **state, bool read_only, bool can_discard)
 {
 	static struct bench bench;
 	const struct virtio_blk_options options = { .number = 3 };
-	struct device_slot slot;
+	struct device_resource slot;
 
 	memset(&bench, 0, sizeof(bench));
 	bench.vm = wire_create();

@@ -31,7 +31,7 @@ struct bench {
 static int setup(void **state)
 {
 	static struct bench bench;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	memset(&bench, 0, sizeof(bench));
 	bench.vm = wire_create();

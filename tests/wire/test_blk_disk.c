@@ -40,7 +40,7 @@ static int setup_as(void **state, bool buffered, bool read_only)
 	static struct bench bench;
 	struct disk_options options = { .read_only = read_only, .buffered = buffered };
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 	struct disk *disk;
 	struct error err = { "" };
 

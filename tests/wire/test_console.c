@@ -79,7 +79,7 @@ static int setup_sized(void **state, u16 columns, u16 rows)
 {
 	static struct bench bench;
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	memset(&bench, 0, sizeof(bench));
 	bench.terminal.in = "";

@@ -47,7 +47,7 @@ static u8 nothing[1];
 
 static int setup(void **state)
 {
-	const struct device_slot slot = { .port = true, .base = PORT, .size = 8, .gsi = 4 };
+	const struct device_resource slot = { .port = true, .base = PORT, .size = 8, .gsi = 4 };
 
 	memset(&bench, 0, sizeof(bench));
 	strcpy(bench.dir, "/tmp/lkvm-test.XXXXXX");

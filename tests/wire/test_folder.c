@@ -71,7 +71,7 @@ enum place { ON_MMIO, ON_PCI, BEHIND_IOMMU };
 static void add_device(struct bench *bench, enum place place)
 {
 	static const struct viommu_config config;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	bench->has_iommu = place == BEHIND_IOMMU;
 	if (bench->has_iommu) {

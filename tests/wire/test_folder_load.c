@@ -79,7 +79,7 @@ static void add_device(struct bench *bench)
 						       .max_fds = 8 };
 	struct dma_space *space = bench->has_iommu ? bench->rig.a : &bench->vm->identity.space;
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 	struct folder *folder;
 	char path[80];
 

@@ -126,7 +126,7 @@ static void negotiate(struct cell *cell, u64 features)
 static void bring_up(struct cell *cell, struct virtio_device *device, u64 features, unsigned queues)
 {
 	const u32 endpoint = cell->iommu ? ENDPOINT_A : DEVICE_NO_ENDPOINT;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	if (cell->pci) {
 		pci_rig_create(cell->vm);

@@ -575,7 +575,7 @@ TEST_WITH(two_devices_cannot_share_a_slot, setup, teardown)
 {
 	struct bench *bench = *state;
 	struct echo *second = echo_alloc(bench->vm);
-	struct device_slot slot;
+	struct device_resource slot;
 
 	wire_slot(0, &slot);
 	assert_int_equal(
@@ -592,7 +592,7 @@ TEST_WITH(a_destroyed_device_is_reset_first, setup, teardown)
 
 	assert_string_equal(device->info.name, "echo");
 	assert_int_equal(device->info.kind, DEVICE_VIRTIO_MMIO);
-	assert_int_equal(device->info.slot.gsi, WIRE_GSI);
+	assert_int_equal(device->info.resource.gsi, WIRE_GSI);
 	assert_int_equal(device->info.endpoint, DEVICE_NO_ENDPOINT);
 	wire_allow_ioevents();
 	bring_up(bench, 0);

@@ -44,7 +44,7 @@ static void bring_up(struct bench *bench, u64 features, u16 size)
 static int setup_as(void **state, u64 features)
 {
 	static struct bench bench;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	memset(&bench, 0, sizeof(bench));
 	bench.vm = wire_create();

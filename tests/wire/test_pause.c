@@ -77,7 +77,7 @@ static struct bench {
 
 static void add(struct virtio_device *device, unsigned slot)
 {
-	struct device_slot place;
+	struct device_resource place;
 
 	wire_slot(slot, &place);
 	assert_int_equal(virtio_mmio_create(bench.vm, device, &place, DEVICE_NO_ENDPOINT, false),

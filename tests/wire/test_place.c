@@ -19,7 +19,7 @@
 
 extern const struct device_class toy_class;
 
-static int mmio_slot(unsigned n, struct device_slot *slot)
+static int mmio_slot(unsigned n, struct device_resource *slot)
 {
 	if (n >= WIRE_SLOTS)
 		return -ENOSPC;
@@ -54,7 +54,9 @@ static int set_up(void **state)
 
 	rig_create(&rig, NULL);
 	pci_rig_create(rig.vm);
-	host = (struct device_host){ .vm = rig.vm, .bus = DEVICE_BUS_MMIO, .mmio_slot = mmio_slot };
+	host = (struct device_host){ .vm = rig.vm,
+				     .bus = DEVICE_BUS_MMIO,
+				     .mmio_resource = mmio_slot };
 	assert_int_equal(device_place(&host, &iommu, &place, NULL), 0);
 	assert_int_equal(place.endpoint, DEVICE_NO_ENDPOINT);
 	assert_ptr_equal(place.space, &rig.vm->identity.space);

@@ -57,7 +57,7 @@ static void start_disk(struct bench *bench)
 
 static void create_devices(struct bench *bench)
 {
-	struct device_slot slot;
+	struct device_resource slot;
 
 	bench->disk = fake_disk_create(DISK_SIZE, false, true, &bench->closed);
 	fake_disk_fill(bench->disk);

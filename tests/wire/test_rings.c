@@ -68,7 +68,7 @@ static u64 get(struct bench *bench, iova_t iova, unsigned len)
 static int setup(void **state)
 {
 	static struct bench bench;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	memset(&bench, 0, sizeof(bench));
 	rig_create(&bench.rig, NULL);

@@ -26,7 +26,7 @@ static int setup(void **state)
 {
 	struct vm *vm = wire_create();
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	assert_int_equal(virtio_rng_create(&device, &vm->identity.space), 0);
 	wire_slot(0, &slot);

@@ -38,7 +38,7 @@ static int setup(void **state)
 	struct bench *bench = calloc(1, sizeof(*bench));
 	struct disk_options options = { 0 };
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 	struct disk *disk;
 
 	strcpy(bench->path, "/var/tmp/lkvm-test-XXXXXX");

@@ -30,7 +30,7 @@ static int setup(void **state)
 	const struct viommu_config config = { 0 };
 	struct virtio_net_options options = { .number = 0 };
 	struct virtio_device *device;
-	struct device_slot slot;
+	struct device_resource slot;
 
 	rig_create(&rig, &config);
 	network = fake_net_create(1, false, 0);

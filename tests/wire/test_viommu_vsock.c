@@ -29,7 +29,7 @@ static struct vsock_rig vsock;
 static int setup(void **state)
 {
 	const struct viommu_config config = { 0 };
-	struct device_slot slot;
+	struct device_resource slot;
 
 	rig_create(&rig, &config);
 	vsock_rig_device(&vsock, rig.vm, 16, rig.a);

@@ -69,7 +69,7 @@ void vsock_rig_up(struct vsock_rig *rig, u64 features)
 void vsock_rig_create(struct vsock_rig *rig, unsigned connections, u64 features)
 {
 	struct vm *vm = wire_create();
-	struct device_slot slot;
+	struct device_resource slot;
 
 	vsock_rig_device(rig, vm, connections, &vm->identity.space);
 	wire_slot(0, &slot);
