@@ -69,16 +69,61 @@ lab_host() {	# lab_host FETCHED MODULE...: pack $out/initrd: the host's script, 
 	"$here/initrd" "$out/initrd" "$fetched" "$host" "$out/add" $modules "$@"
 }
 
+# An emulated x86 host now and then stands still for ever after a nested guest, its processors halted: QEMU has lost an
+# interrupt. lab_watch PID: $out/still is there, and timeout's child gone, if that used no processor for 90 s.
+lab_watch() {
+	local child last=0 now quiet=0
+	while [ $quiet -lt 18 ]; do
+		sleep 5
+		child=$(cat "/proc/$1/task/$1/children" 2>/dev/null) && now=$(awk '{ print $14 + $15 }' "/proc/${child% }/stat" 2>/dev/null) ||
+			return
+		if [ "${now:-0}" -ge $((last + 3)) ]; then last=$now quiet=0; else quiet=$((quiet + 1)); fi
+	done
+	: >"$out/still"
+	kill -KILL "${child% }"
+}
+
+lab_disks() {	# lab_disks save|restore: the images that the host writes to
+	local image
+	for image in ${DISK:+"$DISK"} ${DISKS:+"$DISKS/nvme" "$DISKS/nvme2" "$DISKS/blk"}; do
+		[ -e "$image" ] || continue
+		case $1 in
+		save)	 cp --sparse=always "$image" "$out/saved-${image##*/}" ;;
+		restore) cp --sparse=always "$out/saved-${image##*/}" "$image" ;;
+		esac
+	done
+}
+
+lab_start() {	# lab_start COMMAND...: the emulator, to its end
+	local status=0 watch
+	timeout "${TIMEOUT:-300}" "$@" </dev/null &
+	emulator=$!
+	lab_watch $emulator &
+	watch=$!
+	wait $emulator || status=$?
+	kill $watch 2>/dev/null
+	wait $watch 2>/dev/null
+	return $status
+}
+
 lab_run() {	# lab_run FETCHED MIB ARGUMENT...: run the host, with these further arguments of QEMU
-	local fetched=$1 mem=${MEM:-$2} status
+	local fetched=$1 mem=${MEM:-$2} status=0 command
 	shift 2
 	# With ICOUNT its clock counts instructions, and times repeat however busy this machine is.
 	local accel="tcg,thread=multi"
 	[ -z "${ICOUNT:-}" ] || accel="tcg,thread=single -icount shift=1,sleep=off"
-	# shellcheck disable=SC2086
-	timeout "${TIMEOUT:-300}" $qemu -accel $accel $machine -smp "${CPUS:-1}" -m "$mem" -nodefaults \
-		-no-user-config -display none -serial stdio -no-reboot -kernel "$fetched/kernel" -initrd "$out/initrd" \
-		-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${APPEND:-}" "$@" </dev/null &
-	emulator=$!
-	wait $emulator || { status=$?; echo "$me: the emulated host ended with status $status"; exit 1; }
+	# shellcheck disable=SC2206
+	command=($qemu -accel $accel $machine -smp "${CPUS:-1}" -m "$mem" -nodefaults -no-user-config -display none
+		-serial stdio -no-reboot -kernel "$fetched/kernel" -initrd "$out/initrd"
+		-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${APPEND:-}" "$@")
+	lab_disks save
+	lab_start "${command[@]}" || status=$?
+	if [ -e "$out/still" ]; then
+		echo "host: # the emulated host stands still, which is QEMU's fault: all of it once more"
+		rm "$out/still"
+		lab_disks restore
+		status=0
+		lab_start "${command[@]}" || status=$?
+	fi
+	[ $status -eq 0 ] || { echo "$me: the emulated host ended with status $status"; exit 1; }
 }
