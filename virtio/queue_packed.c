@@ -262,9 +262,9 @@ static inline int read_desc(struct packed *packed, iova_t start,
 }
 
 /*
- * "Indirect Flag: Scatter-Gather Support": all of the table is the chain. "A driver MUST NOT set
- * any flags except DESC_F_WRITE within an indirect descriptor": those that would give it another
- * shape are refused, and the others mean nothing.
+ * "Indirect Flag: Scatter-Gather Support": all of the table is the chain, so that no flag gives it
+ * another shape: "VIRTQ_DESC_F_WRITE [...] is the only valid flag for descriptors in the indirect
+ * table. Others are reserved and are ignored by the device".
  */
 static int read_table(struct packed *packed, const struct desc *table, struct virtq_chain *chain)
 {
@@ -279,8 +279,6 @@ static int read_table(struct packed *packed, const struct desc *table, struct vi
 		struct desc desc;
 		int ret = read_desc(packed, table->addr, host, n, &desc);
 
-		if (!ret && desc.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT))
-			ret = -EINVAL;
 		if (!ret)
 			ret = virtq_chain_add(chain, &packed->ring, desc.addr, desc.len,
 					      desc.flags & VRING_DESC_F_WRITE);
