@@ -113,7 +113,7 @@ static void net_pause(struct virtio_device *device)
 {
 	struct net *net = net_of(device);
 
-	if (net->vhost && net->pairs)
+	if (net->vhost)
 		vhost_pause(net->vhost, device->paused);
 	for (unsigned i = 0; device->paused && i < net->backend->pairs; i++) {
 		net->pair[i].hungry = net->pair[i].full = false;

@@ -201,8 +201,10 @@ int vhost_start(struct vhost *vhost)
 		ret = set_memory(vhost);
 	for (unsigned i = 0; !ret && i < VHOST_QUEUES; i++)
 		ret = set_queue(vhost, i);
-	if (!ret)
+	/* A PCI device may not access memory before it is a bus master. */
+	if (!ret && !vhost->device->paused)
 		ret = vhost->run(vhost, true);
+	vhost->started = !ret;
 	if (ret)
 		log_warning("%s: the host's kernel cannot serve it: %s", vhost->device->name,
 			    strerror(-ret));
@@ -213,6 +215,7 @@ void vhost_stop(struct vhost *vhost)
 {
 	int ret = vhost->run(vhost, false);
 
+	vhost->started = false;
 	if (ret)
 		log_debug("%s: it does not stop: %s", vhost->device->name, strerror(-ret));
 	for (unsigned i = 0; i < VHOST_QUEUES; i++) {
@@ -252,8 +255,12 @@ static int go_on(struct vhost *vhost)
 
 void vhost_pause(struct vhost *vhost, bool paused)
 {
-	int ret = paused ? suspend(vhost) : go_on(vhost);
+	int ret;
 
+	/* One that has broken meanwhile stays where it is until its reset. */
+	if (!vhost->started || (!paused && virtio_device_is_inert(vhost->device)))
+		return;
+	ret = paused ? suspend(vhost) : go_on(vhost);
 	if (ret && paused)
 		log_warning("%s: the host's kernel does not pause: %s", vhost->device->name,
 			    strerror(-ret));

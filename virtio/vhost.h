@@ -36,6 +36,7 @@ struct vhost {
 	 * all, after which it uses nothing of the guest's. 0 or -errno.
 	 */
 	int (*run)(struct vhost *vhost, bool on);
+	bool started; /* it serves, or would if the device were not paused */
 	struct vhost_queue queues[VHOST_QUEUES];
 };
 
@@ -46,11 +47,14 @@ int vhost_create(struct vhost *vhost, int fd, struct virtio_device *device, stru
 		 int (*run)(struct vhost *vhost, bool on));
 /* Zeroed is fine. */
 void vhost_destroy(struct vhost *vhost);
-/* The driver is up: serve what is ready. -errno, with a line in the log. */
+/*
+ * The driver is up: serve what is ready, or, if the device is paused, from vhost_pause() on.
+ * -errno, with a line in the log.
+ */
 int vhost_start(struct vhost *vhost);
 /* The kernel has let go of the guest's memory when this returns. It begins anew after it. */
 void vhost_stop(struct vhost *vhost);
-/* Let go of it, to go on from there. */
+/* Let go of it, to go on from there. Nothing where it has not been started. */
 void vhost_pause(struct vhost *vhost, bool paused);
 /* For ops->interrupts_moved(). */
 void vhost_interrupts_moved(struct vhost *vhost);

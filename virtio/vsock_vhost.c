@@ -55,8 +55,7 @@ static void kernel_reset(struct virtio_device *device)
 
 static void kernel_pause(struct virtio_device *device)
 {
-	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK && !virtio_device_is_inert(device))
-		vhost_pause(&kernel_of(device)->vhost, device->paused);
+	vhost_pause(&kernel_of(device)->vhost, device->paused);
 }
 
 /* The kernel has the doorbells of its queues, and nothing is told by the other one. */
