@@ -95,8 +95,12 @@ static void viommu_dropped(struct dma_space *space)
 {
 	struct viommu *viommu = container_of(space, struct endpoint, space)->viommu;
 
-	if (viommu->request.busy && !request_waits(viommu, &viommu->request))
-		viommu_serve(viommu);
+	if (!viommu->request.busy || request_waits(viommu, &viommu->request))
+		return;
+	viommu_serve(viommu);
+	/* A thread that polls still looks at the place of a request that was just served. */
+	if (viommu->device.poll.mode != VIRTIO_POLL_OFF)
+		virtio_device_kick_again(&viommu->device, VIOMMU_REQUEST_QUEUE);
 }
 
 static void viommu_kick(struct virtio_device *device, unsigned index)
