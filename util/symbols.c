@@ -13,6 +13,8 @@
 
 /* A function is no larger: what is further from a symbol is not that one's. */
 #define FUNCTION_MAX 0x10000
+/* Linux, include/linux/kallsyms.h: KSYM_NAME_LEN. Longer ones could be made to fill the memory. */
+#define NAME_MAX_LEN 512
 
 struct symbol {
 	u64 address;
@@ -24,8 +26,21 @@ struct symbols {
 	size_t count;
 };
 
+/* What is printed to a terminal must not control it. */
+static bool is_name(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] < ' ' || name[i] > '~')
+			return false;
+	}
+	return len && len <= NAME_MAX_LEN;
+}
+
+/* A name that is none is left out. */
 static int add(struct symbols *symbols, u64 address, const char *name, size_t len)
 {
+	if (!is_name(name, len))
+		return 0;
 	/* A power of two is full: twice as many. */
 	if (!(symbols->count & (symbols->count - 1))) {
 		size_t room = symbols->count ? 2 * symbols->count : 1;
@@ -105,7 +120,8 @@ static int read_table(struct symbols *symbols, const u8 *file, size_t size, cons
 			continue;
 		name = (const char *)file + strings->sh_offset + symbol->st_name;
 		ret = add(symbols, symbol->st_value, name,
-			  strnlen(name, strings->sh_size - symbol->st_name));
+			  strnlen(name,
+				  MIN(strings->sh_size - symbol->st_name, (u64)NAME_MAX_LEN + 1)));
 	}
 	return ret;
 }
@@ -134,46 +150,85 @@ static int by_address(const void *a, const void *b)
 	return left->address < right->address ? -1 : left->address > right->address;
 }
 
-/* The whole file, with a zero behind it. NULL: errno. */
-static u8 *read_file(const char *path, size_t *size)
+/* The size of what can be read whole; -errno. Files of other kinds may have no end, or no writer.
+ */
+static ssize_t file_size(int fd)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
-	u8 *data = NULL;
 
-	*size = 0;
-	if (fd < 0)
-		return NULL;
-	if (!fstat(fd, &st) && st.st_size < INT32_MAX)
-		data = calloc(1, st.st_size + 1);
-	while (data && *size < (size_t)st.st_size) {
-		ssize_t got = read(fd, data + *size, st.st_size - *size);
+	if (fstat(fd, &st))
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	return st.st_size < INT32_MAX ? st.st_size : -EFBIG;
+}
 
-		if (got <= 0)
+static int read_whole(int fd, u8 **data, size_t *size)
+{
+	ssize_t left = file_size(fd);
+
+	if (left < 0)
+		return left;
+	*data = calloc(1, left + 1);
+	if (!*data)
+		return -ENOMEM;
+	while (left) {
+		ssize_t got = read(fd, *data + *size, left);
+
+		if (got < 0)
+			return -errno;
+		if (!got)
 			break;
 		*size += got;
+		left -= got;
 	}
+	return 0;
+}
+
+/* The whole file, with a zero behind it: the caller's to free, also after an error. */
+static int read_file(const char *path, u8 **data, size_t *size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), ret;
+
+	*data = NULL;
+	*size = 0;
+	if (fd < 0)
+		return -errno;
+	ret = read_whole(fd, data, size);
 	close(fd);
-	return data;
+	return ret;
+}
+
+static int parse(struct symbols *symbols, const u8 *data, size_t size)
+{
+	int ret;
+
+	if (size >= SELFMAG && !memcmp(data, ELFMAG, SELFMAG))
+		ret = read_elf(symbols, data, size);
+	else
+		ret = read_map(symbols, (const char *)data);
+	return !ret && !symbols->count ? -ENOENT : ret;
 }
 
 static int fill(struct symbols *symbols, const char *path, struct error *err)
 {
 	size_t size;
-	u8 *data = read_file(path, &size);
-	int ret;
+	u8 *data;
+	int ret = read_file(path, &data, &size);
 
-	if (!data)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	if (size >= SELFMAG && !memcmp(data, ELFMAG, SELFMAG))
-		ret = read_elf(symbols, data, size);
-	else
-		ret = read_map(symbols, (const char *)data);
+	if (ret) {
+		free(data);
+		return error_set(err, ret, "%s: %s", path,
+				 ret == -EINVAL ? "it is no regular file" : strerror(-ret));
+	}
+	ret = parse(symbols, data, size);
 	free(data);
-	if (!ret && !symbols->count)
-		ret = -ENOENT;
 	if (ret == -ENOENT)
 		return error_set(err, ret, "%s: it has no symbols", path);
+	if (ret == -ENOMEM)
+		return error_set(err, ret, "%s: %s", path, strerror(ENOMEM));
 	if (ret)
 		return error_set(err, ret, "%s: neither a System.map nor an ELF file", path);
 	qsort(symbols->list, symbols->count, sizeof(symbols->list[0]), by_address);

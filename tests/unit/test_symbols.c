@@ -2,9 +2,11 @@
 /* A kernel's symbols, from files that people give. */
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -135,4 +137,59 @@ TEST(no_elf_file_leads_outside_itself)
 		if (!write_file(&elf, sizeof(elf)))
 			symbols_close(symbols);
 	}
+}
+
+TEST(a_file_that_cannot_be_read_whole_is_refused_at_once)
+{
+	struct error err = { "" };
+	char name[64];
+
+	assert_int_equal(symbols_open(&symbols, "/tmp", &err), -EISDIR);
+	assert_string_equal(err.text, "/tmp: Is a directory");
+	assert_int_equal(symbols_open(&symbols, "/dev/zero", NULL), -EINVAL);
+	snprintf(name, sizeof(name), "/tmp/lkvm-symbols.%d", (int)getpid());
+	assert_int_equal(mkfifo(name, 0600), 0);
+	assert_int_equal(symbols_open(&symbols, name, NULL), -EINVAL);
+	unlink(name);
+}
+
+TEST(a_file_that_is_too_large_is_refused)
+{
+	struct error err = { "" };
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "/tmp/lkvm-symbols.%d", (int)getpid());
+	fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	/* A hole, which takes no room. */
+	assert_int_equal(ftruncate(fd, 1L << 31), 0);
+	assert_int_equal(symbols_open(&symbols, name, &err), -EFBIG);
+	close(fd);
+	unlink(name);
+}
+
+TEST(a_name_that_would_control_a_terminal_is_left_out)
+{
+	assert_int_equal(write_text("1000 T good\n2000 T \033[2Jbad\n3000 T b\xc2\x9b"
+				    "ad\n4000 T last\n"),
+			 0);
+	expect(0x2010, "good", 0x1010);
+	expect(0x3010, "good", 0x2010);
+	expect(0x4000, "last", 0);
+	symbols_close(symbols);
+}
+
+/* Each symbol of an ELF file may have the same name, which may be all of the file. */
+TEST(a_name_that_is_too_long_is_left_out)
+{
+	char text[2000];
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "1000 T ", 7);
+	memcpy(text + 600, "\n2000 T good\n", 14);
+	assert_int_equal(write_text(text), 0);
+	expect(0x1000, NULL, 0);
+	expect(0x2000, "good", 0);
+	symbols_close(symbols);
 }
