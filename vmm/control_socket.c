@@ -223,18 +223,33 @@ static bool socket_lives(unsigned folder, const char *name)
 	return fd != -ECONNREFUSED && fd != -ENOENT;
 }
 
+/* Nothing else than a socket is taken away: it would be somebody's data. */
+static int socket_unlink(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	return unlink(path) && errno != ENOENT ? -errno : 0;
+}
+
 /* The folder is locked: no other lkvm replaces the socket between our look and our bind. */
 static int socket_bind(int fd, const struct sockaddr_un *address, const char *name)
 {
 	const struct sockaddr *at = (const struct sockaddr *)address;
 
 	if (bind(fd, at, sizeof(*address))) {
-		if (errno != EADDRINUSE)
-			return -errno;
-		if (socket_lives(0, name))
-			return -EADDRINUSE;
-		if ((unlink(address->sun_path) && errno != ENOENT) ||
-		    bind(fd, at, sizeof(*address)))
+		int ret = errno == EADDRINUSE ? 0 : -errno;
+
+		if (!ret && socket_lives(0, name))
+			ret = -EADDRINUSE;
+		if (!ret)
+			ret = socket_unlink(address->sun_path);
+		if (ret)
+			return ret;
+		if (bind(fd, at, sizeof(*address)))
 			return -errno;
 	}
 	return listen(fd, CONTROL_CLIENTS) ? -errno : 0;
@@ -340,7 +355,7 @@ void control_forget(unsigned n, const char *name)
 	if (folder < 0)
 		return;
 	if (!flock(folder, LOCK_EX | LOCK_NB) && !socket_lives(n, name))
-		unlink(address.sun_path);
+		socket_unlink(address.sun_path);
 	close(folder);
 }
 

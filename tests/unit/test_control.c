@@ -652,6 +652,24 @@ TEST_WITH(only_the_socket_of_a_dead_lkvm_is_forgotten, set_up_listening, tear_do
 	assert_int_equal(access(the_bench.socket, F_OK), -1);
 }
 
+TEST_WITH(a_file_that_is_no_socket_is_neither_forgotten_nor_replaced, set_up_listening, tear_down)
+{
+	struct control_socket second;
+	int fd;
+
+	control_destroy(the_bench.control);
+	the_bench.control = NULL;
+	fd = open(the_bench.socket, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	control_forget(0, NAME);
+	assert_int_equal(access(the_bench.socket, F_OK), 0);
+	assert_int_equal(listen_as(&second, NAME, NULL), -EEXIST);
+	close(second.fd);
+	assert_int_equal(access(the_bench.socket, F_OK), 0);
+	unlink(the_bench.socket);
+}
+
 TEST_WITH(a_socket_that_has_become_anothers_is_not_removed, set_up_listening, tear_down)
 {
 	struct control_socket second;
