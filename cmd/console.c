@@ -32,7 +32,7 @@ struct session {
 
 /* ---- the terminal ---- */
 
-static struct termios saved;
+static struct termios saved, raw;
 
 static void restore(void)
 {
@@ -45,18 +45,32 @@ static void on_signal(int signal)
 	_exit(EXIT_SIGNAL + signal);
 }
 
+/* The shell has its terminal as it was, until it lets us go on. */
+static void on_stop(int signal)
+{
+	restore();
+	raise(SIGSTOP);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+}
+
+static void catch_signals(void)
+{
+	static const int signals[] = { SIGTERM, SIGHUP,	 SIGINT,  SIGQUIT, SIGALRM,
+				       SIGUSR1, SIGUSR2, SIGXCPU, SIGABRT };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
+		signal(signals[i], on_signal);
+	signal(SIGTSTP, on_stop);
+}
+
 static void make_raw(struct session *session)
 {
-	static const int signals[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
-	struct termios raw;
-
 	session->keys = !tcgetattr(STDIN_FILENO, &saved);
 	if (!session->keys)
 		return;
-	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
-		signal(signals[i], on_signal);
 	raw = saved;
 	cfmakeraw(&raw);
+	catch_signals();
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	fprintf(stderr, "Ctrl-A d detaches from %s, Ctrl-A Ctrl-A types one Ctrl-A.\r\n",
 		session->query.name);
@@ -120,9 +134,14 @@ static void take_input(struct session *session)
 
 static void write_all(struct session *session, const u8 *data, size_t len)
 {
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
 	while (len) {
 		ssize_t done = write(STDOUT_FILENO, data, len);
 
+		/* Somebody made it one that does not block. */
+		if (done < 0 && errno == EAGAIN)
+			poll(&out, 1, -1);
 		if (done < 0 && (errno == EINTR || errno == EAGAIN))
 			done = 0;
 		/* Who read our output is gone. */
@@ -171,7 +190,7 @@ static void take_line(struct session *session, const char *line)
 		session->detached = true;
 		log_error("%s: %s", session->query.name, error);
 	}
-	if (json_object_get(json, "console")) {
+	if (json_object_get(json, "console") && !session->attached) {
 		session->attached = true;
 		make_raw(session);
 	}
@@ -246,6 +265,10 @@ static int run_console(const void *arg)
 	session.fd = fileno(session.query.answer);
 	query_follow(&session.query);
 	serve(&session);
+	if (!session.attached && !session.status) {
+		log_error("%s ended", options->name);
+		session.status = EXIT_HOST;
+	}
 	if (session.keys) {
 		restore();
 		fprintf(stderr, "\n%s %s\n", options->name,
