@@ -122,6 +122,9 @@ const struct verb resume_verb = {
 #define STOP_SECONDS 30
 /* What a VM has for its own end once it was told to: disks, its output's reader. */
 #define END_MS 15000
+/* So many are asked at once, and have so long for their answers: one that hangs keeps no other. */
+#define ROUND	  64
+#define ANSWER_MS 10000
 
 static u64 now_ms(void)
 {
@@ -131,68 +134,136 @@ static u64 now_ms(void)
 	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
+static u64 ms_until(u64 end)
+{
+	u64 now = now_ms();
+
+	return end > now ? end - now : 0;
+}
+
 /* One that is being stopped. */
 struct stopping {
 	const char *name;
-	int process; /* a pidfd, owned; -1: it has ended, or we failed */
-	bool cut;    /* it had to be ended */
+	const struct running_vm *listed; /* NULL: it was named */
+	struct query query;		 /* its answer is open while it is asked */
+	int process;			 /* a pidfd, owned; -1: it has ended, or we failed */
+	bool cut;			 /* it had to be ended */
 	int status;
 };
 
-/* Ask its guest to switch itself off. One that is paused could not. */
-static void press_button(struct stopping *vm, bool at_once)
+static void forget_process(struct stopping *vm)
 {
-	struct query query;
-	json_t *answer;
-
-	vm->status = query_begin(&query, vm->name,
-				 json_pack("{ss}", "command", at_once ? "stop" : "power-button"));
-	if (vm->status)
-		return;
-	/* Before it can end. */
-	vm->process = syscall(SYS_pidfd_open, query.pid, 0);
-	answer = query_next(&query);
-	vm->status = query.status;
-	fclose(query.answer);
-	if (!vm->status && json_is_true(json_object_get(answer, "paused")))
-		vm->status = query_ask(vm->name, json_pack("{ss}", "command", "resume"), NULL);
-	json_decref(answer);
+	if (vm->process >= 0)
+		close(vm->process);
+	vm->process = -1;
 }
+
+/* ---- telling it ---- */
+
+/* One that was there before may have ended since. */
+static void stop_connect(struct stopping *vm)
+{
+	int ret = vm->listed ? query_open_at(&vm->query, vm->listed)
+			     : query_open(&vm->query, vm->name);
+	bool gone = ret == -ENOENT || ret == -ECONNREFUSED;
+
+	if (ret)
+		vm->query.answer = NULL;
+	if (ret && !(gone && (vm->listed || vm->process >= 0)))
+		vm->status = query_explain(vm->name, ret);
+	vm->query.may_end = true;
+}
+
+/*
+ * Before it is asked: it answers only while it lives, so with an answer the number was not another
+ * process's by then.
+ */
+static void open_process(struct stopping *vm)
+{
+	vm->process = syscall(SYS_pidfd_open, vm->query.pid, 0);
+	if (vm->process >= 0 || errno == ESRCH)
+		return;
+	log_error("%s is told to end, but cannot be waited for: %s", vm->name, strerror(errno));
+	vm->status = EXIT_HOST;
+}
+
+static void tell_begin(struct stopping *vm, const char *command)
+{
+	stop_connect(vm);
+	if (!vm->query.answer)
+		return;
+	if (vm->process < 0)
+		open_process(vm);
+	query_tell(&vm->query, json_pack("{ss}", "command", command));
+}
+
+static json_t *take_answer(struct stopping *vm)
+{
+	json_t *answer = query_next(&vm->query);
+
+	fclose(vm->query.answer);
+	vm->status = vm->query.status ? vm->query.status : vm->status;
+	return answer;
+}
+
+/* Its answer, until @end of now_ms(). One that is paused could not switch itself off. */
+static void tell_finish(struct stopping *vm, u64 end)
+{
+	json_t *answer;
+	bool paused;
+
+	if (!vm->query.answer)
+		return;
+	query_wait(&vm->query, ms_until(end));
+	answer = take_answer(vm);
+	paused = json_is_true(json_object_get(answer, "paused"));
+	json_decref(answer);
+	if (!vm->status && paused)
+		stop_connect(vm);
+	if (vm->status || !paused || !vm->query.answer)
+		return;
+	query_tell(&vm->query, json_pack("{ss}", "command", "resume"));
+	json_decref(take_answer(vm));
+}
+
+/* Those of @vms that are still to be told. */
+static void tell_all(struct stopping *vms, int count, const char *command)
+{
+	for (int from = 0; from < count; from += ROUND) {
+		int to = MIN(from + ROUND, count);
+		u64 end;
+
+		for (int i = from; i < to; i++)
+			tell_begin(&vms[i], command);
+		end = now_ms() + ANSWER_MS;
+		for (int i = from; i < to; i++)
+			tell_finish(&vms[i], end);
+	}
+	/* One that does not answer is not waited for. */
+	for (int i = 0; i < count; i++) {
+		if (vms[i].status)
+			forget_process(&vms[i]);
+	}
+}
+
+/* ---- waiting for its end ---- */
 
 /* Whether it ends before @end of now_ms(). */
 static bool wait_process(struct stopping *vm, u64 end)
 {
 	struct pollfd fd = { .fd = vm->process, .events = POLLIN };
-	u64 now = now_ms();
 
 	if (vm->process < 0)
 		return true;
-	while (poll(&fd, 1, end > now ? (int)MIN(end - now, (u64)INT32_MAX) : 0) < 0 &&
-	       errno == EINTR)
-		now = now_ms();
+	while (poll(&fd, 1, (int)MIN(ms_until(end), (u64)INT32_MAX)) < 0 && errno == EINTR)
+		;
 	if (!fd.revents)
 		return false;
-	close(vm->process);
-	vm->process = -1;
+	forget_process(vm);
 	return true;
 }
 
-/* It did not switch itself off: end it. */
-static void cut_power(struct stopping *vm)
-{
-	struct query query;
-
-	vm->status = query_begin(&query, vm->name, json_pack("{ss}", "command", "stop"));
-	if (vm->status)
-		return;
-	/* It may end at this moment by itself. */
-	query.ended = true;
-	json_decref(query_next(&query));
-	vm->status = query.status;
-	fclose(query.answer);
-}
-
-static void wait_for_end(struct stopping *vm, bool was_cut, u64 end)
+static void wait_for_end(struct stopping *vm, u64 end)
 {
 	if (!vm->status && !wait_process(vm, end)) {
 		log_error("%s has been told to end, and has not ended yet", vm->name);
@@ -200,8 +271,25 @@ static void wait_for_end(struct stopping *vm, bool was_cut, u64 end)
 	}
 	if (!vm->status)
 		printf("%s %s\n", vm->name,
-		       was_cut ? "was stopped: its guest had not switched itself off"
+		       vm->cut ? "was stopped: its guest had not switched itself off"
 			       : "has ended");
+}
+
+/* Those that did not switch themselves off are ended. @vms is put into another order. */
+static void cut_power(struct stopping *vms, int count)
+{
+	int left = 0;
+
+	for (int i = 0; i < count; i++) {
+		struct stopping vm = vms[i];
+
+		if (wait_process(&vms[i], 0))
+			continue;
+		vm.cut = true;
+		vms[i] = vms[left];
+		vms[left++] = vm;
+	}
+	tell_all(vms, left, "stop");
 }
 
 static int stop_all(struct stopping *vms, int count, unsigned seconds)
@@ -209,19 +297,15 @@ static int stop_all(struct stopping *vms, int count, unsigned seconds)
 	int status = EXIT_OK;
 	u64 end;
 
-	for (int i = 0; i < count; i++)
-		press_button(&vms[i], !seconds);
+	tell_all(vms, count, seconds ? "power-button" : "stop");
 	end = now_ms() + seconds * 1000ULL;
-	for (int i = 0; i < count; i++)
+	for (int i = 0; seconds && i < count; i++)
 		wait_process(&vms[i], end);
-	for (int i = 0; i < count; i++) {
-		vms[i].cut = seconds && !vms[i].status && !wait_process(&vms[i], 0);
-		if (vms[i].cut)
-			cut_power(&vms[i]);
-	}
+	if (seconds)
+		cut_power(vms, count);
 	end = now_ms() + END_MS;
 	for (int i = 0; i < count; i++) {
-		wait_for_end(&vms[i], vms[i].cut, end);
+		wait_for_end(&vms[i], end);
 		status = vms[i].status ? vms[i].status : status;
 	}
 	return status;
@@ -239,7 +323,8 @@ static int stop_each(unsigned seconds)
 	}
 	stopping = calloc(count + 1, sizeof(*stopping));
 	for (int i = 0; stopping && i < count; i++)
-		stopping[i] = (struct stopping){ .name = vms[i].name, .process = -1 };
+		stopping[i] =
+			(struct stopping){ .name = vms[i].name, .listed = &vms[i], .process = -1 };
 	status = stopping ? stop_all(stopping, count, seconds) : EXIT_HOST;
 	free(stopping);
 	free(vms);

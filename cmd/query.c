@@ -77,46 +77,65 @@ static int find_vm(const char *name, pid_t *pid)
 
 /* ---- asking ---- */
 
-/* Takes @fd. */
-static int begin(struct query *query, int fd, const char *name, pid_t pid, json_t *ask)
+/* Takes @fd. 0 or -errno. */
+static int attach(struct query *query, int fd, const char *name, pid_t pid)
 {
 	*query = (struct query){ .name = name, .pid = pid, .answer = fdopen(fd, "r") };
-	if (!query->answer || set_deadline(fd, ANSWER_SECONDS)) {
-		log_error("out of memory");
-		if (query->answer)
-			fclose(query->answer);
-		else
-			close(fd);
+	if (query->answer && !set_deadline(fd, ANSWER_SECONDS))
+		return 0;
+	if (query->answer)
+		fclose(query->answer);
+	else
+		close(fd);
+	return -ENOMEM;
+}
+
+int query_open(struct query *query, const char *name)
+{
+	pid_t pid = 0;
+	int ret = find_vm(name, &pid);
+
+	return ret < 0 ? ret : attach(query, ret, name, pid);
+}
+
+int query_open_at(struct query *query, const struct running_vm *vm)
+{
+	pid_t pid = 0;
+	int fd = control_connect_at(vm->folder, vm->name, &pid);
+
+	return fd < 0 ? fd : attach(query, fd, vm->name, pid);
+}
+
+int query_explain(const char *name, int error)
+{
+	if (error == -ENOENT || error == -ECONNREFUSED)
+		return say_no_vm(name);
+	log_error("%s: %s", name,
+		  error == -EAGAIN ? "busy with others' questions" : strerror(-error));
+	return EXIT_HOST;
+}
+
+int query_begin(struct query *query, const char *name, json_t *ask)
+{
+	int ret = query_open(query, name);
+
+	if (ret) {
 		json_decref(ask);
-		return EXIT_HOST;
+		return query_explain(name, ret);
 	}
 	/* What goes wrong here shows when we read. */
 	query_tell(query, ask);
 	return EXIT_OK;
 }
 
-int query_begin(struct query *query, const char *name, json_t *ask)
-{
-	pid_t pid = 0;
-	int fd = find_vm(name, &pid);
-
-	if (fd >= 0)
-		return begin(query, fd, name, pid, ask);
-	json_decref(ask);
-	if (fd == -ENOENT || fd == -ECONNREFUSED)
-		return say_no_vm(name);
-	log_error("%s: %s", name, fd == -EAGAIN ? "busy with others' questions" : strerror(-fd));
-	return EXIT_HOST;
-}
-
 int query_begin_at(struct query *query, const struct running_vm *vm, json_t *ask)
 {
-	int fd = control_connect_at(vm->folder, vm->name, NULL);
-
-	if (fd >= 0)
-		return begin(query, fd, vm->name, vm->pid, ask);
-	json_decref(ask);
-	return EXIT_HOST;
+	if (query_open_at(query, vm)) {
+		json_decref(ask);
+		return EXIT_HOST;
+	}
+	query_tell(query, ask);
+	return EXIT_OK;
 }
 
 int query_tell(struct query *query, json_t *line)
@@ -131,6 +150,14 @@ int query_tell(struct query *query, json_t *line)
 	return send(fileno(query->answer), text, len, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+void query_wait(struct query *query, u64 ms)
+{
+	/* 0 would be for ever. */
+	const struct timeval limit = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 + 1 };
+
+	setsockopt(fileno(query->answer), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
 void query_follow(struct query *query)
 {
 	query->ended = true;
@@ -141,7 +168,7 @@ void query_follow(struct query *query)
 
 static json_t *say_gone(struct query *query)
 {
-	if (query->ended)
+	if (query->ended || (query->may_end && errno != EAGAIN))
 		return NULL;
 	query->status = EXIT_HOST;
 	if (errno == EAGAIN)
@@ -217,8 +244,12 @@ int query_each(int (*one)(const char *name, const void *arg), const void *arg)
 		return EXIT_HOST;
 	}
 	for (int i = 0; i < count; i++) {
-		int ret = one(vms[i].name, arg);
+		char pid[16];
+		int ret;
 
+		/* Two folders may have the same name. The name alone finds the first one. */
+		snprintf(pid, sizeof(pid), "%d", (int)vms[i].pid);
+		ret = one(i && !strcmp(vms[i].name, vms[i - 1].name) ? pid : vms[i].name, arg);
 		status = ret ? ret : status;
 	}
 	free(vms);

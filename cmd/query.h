@@ -18,6 +18,7 @@ struct query {
 	FILE *answer;	     /* the caller's to close */
 	const char *silence; /* what is said of one that is silent; NULL: "does not answer" */
 	bool ended;	     /* everything that must come has come: the end is no mistake */
+	bool may_end;	     /* nor is it before: it is what we are here for */
 	int status;	     /* for the end of lkvm */
 };
 
@@ -26,13 +27,20 @@ struct query {
  * reference to @ask is put down. A VM that is silent for 10 seconds does not answer.
  */
 int query_begin(struct query *query, const char *name, json_t *ask);
-/* The same of one that was listed; without a word if it has gone: EXIT_HOST. */
+/* Connect to @name, or to one that was listed, and ask nothing yet: query_tell(). 0 or -errno. */
+int query_open(struct query *query, const char *name);
+int query_open_at(struct query *query, const struct running_vm *vm);
+/* Say why that failed, and return the status for it. */
+int query_explain(const char *name, int error);
+/* Of one that was listed, to be asked @ask; without a word if it has gone: EXIT_HOST. */
 int query_begin_at(struct query *query, const struct running_vm *vm, json_t *ask);
 /*
  * The next line of the answer; NULL: there is none. If the VM has gone before the end,
  * or refused, that has been said, and is in query->status.
  */
 json_t *query_next(struct query *query);
+/* Wait for so long for each answer, in ms, and not at all for 0. */
+void query_wait(struct query *query, u64 ms);
 /* The VM has answered. What follows comes when it comes, and ends when the VM does. */
 void query_follow(struct query *query);
 /* One more line to a VM that takes some. -errno: it has gone. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* lkvm stat. */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,7 +56,10 @@ static int stat_once(const char *name, const void *arg)
 	}
 	if (options->all && !all)
 		printf("%s\n", name);
+	query.may_end = options->watch;
 	while ((line = query_next(&query))) {
+		if (options->all && all)
+			json_object_set_new(line, "vm", json_string(name));
 		take(options, line, all);
 		json_decref(line);
 	}
@@ -66,6 +70,17 @@ static int stat_once(const char *name, const void *arg)
 	}
 	json_decref(all);
 	return query.status;
+}
+
+/* Those that were there may have ended: that is the end of --watch, and no mistake. */
+static bool has_ended(const char *name)
+{
+	struct query query;
+	int ret = query_open(&query, name);
+
+	if (!ret)
+		fclose(query.answer);
+	return ret == -ENOENT || ret == -ECONNREFUSED;
 }
 
 static int run_stat(const void *arg)
@@ -79,6 +94,8 @@ static int run_stat(const void *arg)
 		if (fflush(stdout))
 			return EXIT_OK;
 		sleep(WATCH_SECONDS);
+		if (options->name && has_ended(options->name))
+			return EXIT_OK;
 		status = control_run("stat", options, stat_once);
 	}
 	return status;
