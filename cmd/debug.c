@@ -177,6 +177,10 @@ static int run_debug(const void *arg)
 		log_error("usage: lkvm debug NAME [--nmi CPU|--sysrq KEY]");
 		return EXIT_USAGE;
 	}
+	if (options->sysrq && options->nmi) {
+		log_error("--sysrq and --nmi: one of them at a time");
+		return EXIT_USAGE;
+	}
 	if (options->sysrq)
 		return query_ask(options->name,
 				 json_pack("{ss,ss}", "command", "sysrq", "key", options->sysrq),
@@ -200,6 +204,17 @@ static int set_nmi(void *target, char *value, struct error *err)
 	return 0;
 }
 
+static int set_sysrq(void *target, char *value, struct error *err)
+{
+	struct control_options *options = target;
+
+	/* The value itself is not repeated: it may be made to do things to a terminal. */
+	if (strlen(value) != 1 || value[0] < '!' || value[0] > '~')
+		return error_set(err, -EINVAL, "--sysrq: a SysRq key is one character of ASCII");
+	options->sysrq = value;
+	return 0;
+}
+
 #define FIELD(field) OPTION_FIELD(struct control_options, field)
 
 static const struct option_spec specs[] = {
@@ -209,8 +224,8 @@ static const struct option_spec specs[] = {
 	  FIELD(symbols) },
 	{ 0, "json", OPTION_FLAG, .help = "for programs", FIELD(json) },
 	{ 'm', "nmi", OPTION_CALL, "CPU", "send an NMI to this CPU instead (x86)", .set = set_nmi },
-	{ 's', "sysrq", OPTION_WORD, "KEY", "send a SysRq key to the guest's console instead",
-	  FIELD(sysrq) },
+	{ 's', "sysrq", OPTION_CALL, "KEY", "send a SysRq key to the guest's console instead",
+	  .set = set_sysrq },
 	{ 0 },
 };
 

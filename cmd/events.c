@@ -51,5 +51,5 @@ const struct verb events_verb = {
 	"Print what has happened to a VM since its start, and what happens, a JSON object on a "
 	"line,\n"
 	"to Ctrl-C or the VM's end: started, booted, paused, resumed, reset, fault, panic,\n"
-	"device-gone, stopped.\n" CONTROL_NAME_NOTE,
+	"watchdog, device-gone, stopped.\n" CONTROL_NAME_NOTE,
 };
