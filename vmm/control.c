@@ -12,6 +12,8 @@
 
 /* When the socket is tried again, where another lkvm has the folder. */
 #define CONTROL_DELAY_NS 10000000
+/* A second. No lkvm has it for so long, but any user who may read the folder could. */
+#define CONTROL_TRIES 100
 /* In ms: how long the end waits for a file system that is frozen. */
 #define CONTROL_PATIENCE 250
 
@@ -74,7 +76,8 @@ static void listen_aside(void *arg)
 {
 	struct control *control = arg;
 
-	control->result = control_listen(&control->socket, control->name, &control->err);
+	control->result = control_listen(&control->socket, control->name,
+					 control->tries++ < CONTROL_TRIES, &control->err);
 }
 
 static void remove_aside(void *arg)

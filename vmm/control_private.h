@@ -13,7 +13,8 @@ struct control {
 	struct control_socket socket; /* the aside's while there is one */
 	struct aside *aside;	      /* owned; at work in the file system: NULL: none */
 	struct loop_source finished;  /* it is */
-	int result;		      /* of control_listen(), and why; 0: the file is ours */
+	unsigned tries;		      /* of control_listen() */
+	int result;		      /* of the last one, and why; 0: the file is ours */
 	struct error err;
 	bool listening;
 	struct loop_source listener; /* socket's fd */

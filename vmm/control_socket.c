@@ -133,11 +133,24 @@ static int socket_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Whoever may write to the folder may listen there. What another user says is not for us. */
+static int check_listener(int fd, pid_t *pid)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+		return -errno;
+	if (peer.uid && peer.uid != geteuid())
+		return -EPERM;
+	if (pid)
+		*pid = peer.pid;
+	return 0;
+}
+
 int control_connect_at(unsigned folder, const char *name, pid_t *pid)
 {
 	struct sockaddr_un address;
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
 	int ret = socket_address(folder, name, &address), fd;
 
 	if (ret)
@@ -145,15 +158,14 @@ int control_connect_at(unsigned folder, const char *name, pid_t *pid)
 	fd = socket_open();
 	if (fd < 0)
 		return fd;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) || fcntl(fd, F_SETFL, 0)) {
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) || fcntl(fd, F_SETFL, 0))
 		ret = -errno;
-		close(fd);
-		return ret;
-	}
-	if (pid)
-		*pid = peer.pid;
-	return fd;
+	if (!ret)
+		ret = check_listener(fd, pid);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
 }
 
 int control_connect(const char *name, pid_t *pid)
@@ -323,7 +335,7 @@ int control_open(struct control_socket *socket)
 	return MIN(fd, 0);
 }
 
-int control_listen(struct control_socket *socket, const char *name, struct error *err)
+int control_listen(struct control_socket *socket, const char *name, bool yields, struct error *err)
 {
 	struct sockaddr_un address;
 	char path[PATH_MAX];
@@ -336,7 +348,7 @@ int control_listen(struct control_socket *socket, const char *name, struct error
 	folder = folder_open(path, err);
 	if (folder < 0)
 		return folder;
-	ret = flock(folder, LOCK_EX | LOCK_NB) ? -errno : 0;
+	ret = flock(folder, LOCK_EX | LOCK_NB) && yields ? -errno : 0;
 	if (!ret)
 		ret = socket_listen(socket, &address, name);
 	close(folder);

@@ -138,7 +138,8 @@ int control_make_folder(char path[PATH_MAX], struct error *err);
 bool control_may_freeze(void);
 /*
  * Connect to the VM @name: a blocking fd that becomes the caller's. -ENOENT, -ECONNREFUSED:
- * there is no such VM; -EAGAIN: it is there, and does not answer. *pid may be NULL.
+ * there is no such VM; -EAGAIN: it is there, and does not answer; -EPERM: who listens is another
+ * user, and not root. *pid may be NULL.
  */
 int control_connect(const char *name, pid_t *pid);
 /* The one in folder @folder alone. */
@@ -158,10 +159,10 @@ struct control_socket {
 int control_open(struct control_socket *socket);
 /*
  * Have it listen as @name, in place of an lkvm that died. -EADDRINUSE: one lives; -EAGAIN:
- * somebody is doing just that; -errno: impossible, as @err says. Any thread; waits while the file
- * system is frozen. Of the caller's files it uses @socket->fd alone.
+ * somebody is doing just that, if @yields; -errno: impossible, as @err says. Any thread; waits
+ * while the file system is frozen. Of the caller's files it uses @socket->fd alone.
  */
-int control_listen(struct control_socket *socket, const char *name, struct error *err);
+int control_listen(struct control_socket *socket, const char *name, bool yields, struct error *err);
 /*
  * Remove the file of a socket that listens, unless it is another's by now. The same of threads and
  * frozen file systems; uses none of the caller's files.

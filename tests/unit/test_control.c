@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -197,7 +198,7 @@ static int listen_as(struct control_socket *socket, const char *name, struct err
 	int ret = control_open(socket);
 
 	assert_int_equal(ret, 0);
-	ret = control_listen(socket, name, err);
+	ret = control_listen(socket, name, true, err);
 	if (ret)
 		close(socket->fd);
 	return ret;
@@ -639,6 +640,23 @@ TEST_WITH(the_socket_of_a_dead_lkvm_is_replaced, set_up, tear_down)
 	make_control();
 	wait_for_socket();
 	expect_answer("{\"command\":\"echo\",\"text\":8}\n", "{\"echo\":8}\n" OK);
+}
+
+/* Others may read $HOME/.lkvm, and who may open a folder may lock it. */
+TEST_WITH(a_folder_that_a_stranger_keeps_locked_gets_the_socket_all_the_same, set_up, tear_down)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lkvm", the_bench.dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	make_control();
+	assert_int_equal(access(the_bench.socket, F_OK), -1);
+	wait_for_socket();
+	expect_answer("{\"command\":\"echo\",\"text\":9}\n", "{\"echo\":9}\n" OK);
+	close(fd);
 }
 
 TEST_WITH(only_the_socket_of_a_dead_lkvm_is_forgotten, set_up_listening, tear_down)

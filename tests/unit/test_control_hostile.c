@@ -2,10 +2,12 @@
 /* The protocol of docs/control.md against clients that do not keep to it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -346,6 +348,45 @@ TEST_WITH(another_user_does_not_get_in_even_where_the_files_modes_would_let_it, 
 	assert_string_equal(text, "{\"error\":\"this VM is another user's\"}\n");
 	close(pipes[0]);
 	close(pipes[1]);
+	is_well();
+}
+
+/* Listen in the VM's place, until the test goes. */
+static void lie_in_wait(int pipe)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	strcpy(address.sun_path, bench.socket);
+	strcpy(address.sun_path + strlen(bench.socket) - strlen("vm.sock"), "it.sock");
+	if (setgid(65534) || setuid(65534) ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1))
+		_exit(1);
+	_exit(write(pipe, "", 1) != 1 || pause());
+}
+
+TEST_WITH(nobody_is_asked_who_is_another_user, setup, teardown)
+{
+	char path[80], byte = 1;
+	int pipes[2];
+	pid_t child;
+
+	if (geteuid())
+		skip();
+	snprintf(path, sizeof(path), "%s/lkvm", bench.dir);
+	assert_int_equal(chmod(bench.dir, 0755) | chmod(path, 0777), 0);
+	assert_int_equal(pipe(pipes), 0);
+	child = fork();
+	if (!child)
+		lie_in_wait(pipes[1]);
+	close(pipes[1]);
+	assert_int_equal(read(pipes[0], &byte, 1), 1);
+	assert_int_equal(control_connect("it", NULL), -EPERM);
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(pipes[0]);
+	snprintf(path, sizeof(path), "%s/lkvm/it.sock", bench.dir);
+	unlink(path);
 	is_well();
 }
 
