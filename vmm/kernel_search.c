@@ -42,6 +42,9 @@ static void take_text(struct search *search, u8 *data, size_t len)
 {
 	int ret;
 
+	/* An unpacker may have taken input and given nothing yet. */
+	if (!len)
+		return;
 	search->z.next_in = data;
 	search->z.avail_in = len;
 	search->z.next_out = (u8 *)search->text + search->len;

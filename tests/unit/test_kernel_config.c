@@ -139,6 +139,18 @@ TEST_WITH(a_kernel_that_is_packed_with_zstd_is_asked_itself, setup, teardown)
 	says_so("bzImage");
 }
 
+/* The mark's end is the end of what is read at once: there is nothing of the text yet. */
+TEST_WITH(a_configuration_that_begins_with_what_is_read_next_is_found, setup, teardown)
+{
+	size_t start = 256 * 1024;
+
+	make_kernel();
+	memmove(data + start - 8, data + BEFORE, KERNEL - BEFORE);
+	put("vmlinux", data, sizeof(data));
+	ask("vmlinux");
+	says_so("vmlinux");
+}
+
 TEST_WITH(damaged_kernels_say_nothing, setup, teardown)
 {
 	size_t len;
