@@ -170,7 +170,7 @@ struct qcow2 {
 	u64 end;	/* in clusters: from here on nothing has ever been in the file */
 	u64 hint;	/* no cluster below is known to be free */
 	u64 limit;	/* in clusters: what the file cannot grow past */
-	int failed;	/* a flush failed: what is in the file is not known. No more writes. */
+	int failed;	/* what is in the file is not known: no more writes. qcow2_fail() */
 	struct qcow2_frees frees[2];
 
 	pthread_mutex_t lock;
@@ -244,6 +244,11 @@ int qcow2_release(struct qcow2 *q, const u64 *clusters, size_t count);
 
 /* @table held: make what was changed durable. */
 int qcow2_commit(struct qcow2 *q);
+/*
+ * @table held: the host's @error has left the file in a state that is not known. Always
+ * -ENOTRECOVERABLE, as from all that would write later: no room helps, and no other try.
+ */
+int qcow2_fail(struct qcow2 *q, int error);
 /* No lock held: a request begins and ends. */
 unsigned qcow2_enter(struct qcow2 *q);
 void qcow2_leave(struct qcow2 *q, unsigned epoch);

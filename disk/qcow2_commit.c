@@ -4,6 +4,21 @@
 
 #include "qcow2.h"
 
+int qcow2_fail(struct qcow2 *q, int error)
+{
+	bool room = error == -ENOSPC || error == -EDQUOT;
+
+	disk_trouble_set(
+		&q->image->trouble,
+		room ? "the host had no room left for the qcow2 image's tables; what is in "
+		       "the file is uncertain, and nothing more is written to it"
+		     : "the host failed to write the qcow2 image's tables; what is in the "
+		       "file is uncertain, and nothing more is written to it",
+		0);
+	q->failed = -ENOTRECOVERABLE;
+	return q->failed;
+}
+
 /*
  * After a flush that failed the host may have dropped what it could not write, and the next one
  * would succeed without it: nothing is certain any more.
@@ -13,10 +28,9 @@ static int barrier(struct qcow2 *q)
 	int ret = q->scratch ? 0 : disk_file_flush(q->file);
 
 	if (ret)
-		q->failed = ret;
-	else
-		q->unordered = false;
-	return ret;
+		return qcow2_fail(q, ret);
+	q->unordered = false;
+	return 0;
 }
 
 static bool is_dirty(struct qcow2 *q, enum qcow2_kind kind)

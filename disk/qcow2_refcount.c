@@ -178,7 +178,7 @@ static int switch_table(struct qcow2 *q, u64 first, u64 entries)
 		ret = name_new_table(q);
 	/* Half way between two tables: what is in memory is no longer what the file has. */
 	if (ret)
-		q->failed = ret;
+		ret = qcow2_fail(q, ret);
 	for (u64 at = 0; !ret && at < old_bytes; at += q->cluster_size)
 		qcow2_free_later(q, (old + at) / q->cluster_size);
 	return ret;

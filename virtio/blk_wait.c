@@ -86,7 +86,8 @@ bool blk_may_stop(const struct blk_request *request, int error)
 	enum virtio_blk_policy policy = blk->wait.policy[request->disk.op != DISK_READ];
 
 	/* What we refuse, or the host cannot do at all, it will not do later. */
-	if (error == -EPERM || error == -EOPNOTSUPP || error == -EINVAL || error == -EROFS)
+	if (error == -EPERM || error == -EOPNOTSUPP || error == -EINVAL || error == -EROFS ||
+	    error == -ENOTRECOVERABLE)
 		return false;
 	/*
 	 * The host's page cache forgets what it could not write. To flush once more would succeed

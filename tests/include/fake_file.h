@@ -28,6 +28,7 @@ struct fake_file {
 	unsigned count, room;
 	bool recording;
 	int fail_writes; /* the error of all writes; 0: none */
+	int fail_flush;	 /* of the next flush, once */
 };
 
 /* disk_file.fd is the number here. */
@@ -126,8 +127,13 @@ int disk_file_end(const struct disk_file *file, u64 *end)
 
 int disk_file_flush(const struct disk_file *file)
 {
-	fake_log(&fakes[file->fd], 0, 0, NULL);
-	return 0;
+	struct fake_file *fake = &fakes[file->fd];
+	int ret = fake->fail_flush;
+
+	fake->fail_flush = 0;
+	if (!ret)
+		fake_log(fake, 0, 0, NULL);
+	return ret;
 }
 
 /* A hole is zeroes that are written, below the end of the file. */

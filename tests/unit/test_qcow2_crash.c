@@ -711,6 +711,36 @@ static void a_host_that_stops_leaves_leaks_at_worst(void **state)
 		stop_at_each_write(&crash_kinds[i], i + 1);
 }
 
+/* There may be room again: that brings nothing back of what the host has dropped. */
+static void after_a_flush_that_failed_nothing_is_written_and_no_room_is_waited_for(void **state)
+{
+	static const struct kind kind = { 12, 3, false, 1024 };
+	static const int errors[] = { -ENOSPC, -EDQUOT, -EIO };
+	u8 sector[DISK_SECTOR];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(errors); i++) {
+		struct rig *rig = rig_create(&kind);
+		const char *said;
+		u64 value;
+
+		sector_fill(sector, 1);
+		assert_int_equal(perform(rig, DISK_WRITE, 0, 1, sector, false), 0);
+		fakes[0].fail_flush = errors[i];
+		assert_int_equal(perform(rig, DISK_FLUSH, 0, 0, NULL, false), -ENOTRECOVERABLE);
+		said = disk_trouble_take(&rig->image.trouble, &value);
+		assert_non_null(said);
+		assert_int_equal(!!strstr(said, "no room"), errors[i] != -EIO);
+		fakes[0].recording = true;
+		assert_int_equal(perform(rig, DISK_WRITE, 512, 1, sector, false), -ENOTRECOVERABLE);
+		assert_int_equal(perform(rig, DISK_WRITE, 0, 1, sector, false), -ENOTRECOVERABLE);
+		assert_int_equal(perform(rig, DISK_FLUSH, 0, 0, NULL, false), -ENOTRECOVERABLE);
+		assert_int_equal(fakes[0].count, 0);
+		assert_int_equal(perform(rig, DISK_READ, 0, 1, sector, false), 0);
+		assert_int_equal(sector_value(sector), 1);
+		rig_destroy(rig);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -720,6 +750,8 @@ int main(void)
 		cmocka_unit_test(a_huge_disk_without_tables_is_discarded_at_once),
 		cmocka_unit_test(a_snapshot_stays_as_it_was),
 		cmocka_unit_test(a_host_that_stops_leaves_leaks_at_worst),
+		cmocka_unit_test(
+			after_a_flush_that_failed_nothing_is_written_and_no_room_is_waited_for),
 	};
 
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -303,6 +303,13 @@ TEST_WITH(what_is_refused_or_unsupported_never_stops, stop_always, tear_down)
 	expect_running();
 }
 
+TEST_WITH(what_no_other_try_can_mend_never_stops, stop_always, tear_down)
+{
+	fail_one(VIRTIO_BLK_T_OUT, -ENOTRECOVERABLE);
+	assert_int_equal(blk_rig_status(&rig, 0), VIRTIO_BLK_S_IOERR);
+	expect_running();
+}
+
 TEST_WITH(a_flush_that_fails_is_reported_where_the_host_may_forget_what_it_had, stop_always,
 	  tear_down)
 {
