@@ -8,6 +8,13 @@
 
 #include "private.h"
 
+static void disk_free(struct disk *disk)
+{
+	pthread_cond_destroy(&disk->turns.ended);
+	pthread_mutex_destroy(&disk->turns.lock);
+	free(disk);
+}
+
 static int disk_open_as(struct disk **out, const struct disk_driver *driver, const char *path,
 			const struct disk_options *options, struct error *err)
 {
@@ -18,10 +25,12 @@ static int disk_open_as(struct disk **out, const struct disk_driver *driver, con
 		return error_set(err, -ENOMEM, "disk %s: out of memory", path);
 	disk->source.fd = -1;
 	disk->detect_zeroes = options->detect_zeroes;
+	pthread_mutex_init(&disk->turns.lock, NULL);
+	pthread_cond_init(&disk->turns.ended, NULL);
 	ret = options->snapshot ? disk_snapshot_open(&disk->image, path, options, err)
 				: disk_image_open(&disk->image, driver, path, options, err);
 	if (ret) {
-		free(disk);
+		disk_free(disk);
 		return ret;
 	}
 	*out = disk;
@@ -45,7 +54,7 @@ void disk_close(struct disk *disk)
 	if (disk->source.fd >= 0)
 		close(disk->source.fd);
 	disk_image_close(&disk->image);
-	free(disk);
+	disk_free(disk);
 }
 
 void disk_get_info(const struct disk *disk, struct disk_info *info)
@@ -80,6 +89,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	request->last = false;
 	request->refused = ret;
 	request->suspect = false;
+	request->losses = atomic_load(&disk->losses);
 	disk->under_way++;
 	if (ret)
 		disk_finish(disk, request, ret);
@@ -132,6 +142,13 @@ static void disk_complain(struct disk *disk, const struct disk_request *request)
 			    (unsigned long long)request->offset, strerror(-error));
 }
 
+/* It tells of success, and another has told of a loss that may be its owner's. */
+static bool is_doubtful(struct disk *disk, const struct disk_request *request)
+{
+	return request->op == DISK_FLUSH && !request->result && !request->last &&
+	       request->losses != atomic_load(&disk->losses);
+}
+
 /*
  * One at a time and off the list first: done() may submit more, or drain the
  * disk and so come back here.
@@ -145,6 +162,8 @@ static void disk_complete(struct disk *disk)
 	any = disk->finished.first;
 	while ((request = request_pop(&disk->finished))) {
 		disk->under_way--;
+		if (is_doubtful(disk, request))
+			request->result = -EIO;
 		if (request->result)
 			disk_complain(disk, request);
 		request->done(request, request->result);

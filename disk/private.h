@@ -3,6 +3,9 @@
 #ifndef DISK_PRIVATE_H
 #define DISK_PRIVATE_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "aio.h"
 #include "driver.h"
 #include "request_list.h"
@@ -20,6 +23,18 @@ struct write_batch {
 	struct disk *disk;
 	struct aio_batch aio;
 	bool busy; /* a thread's */
+};
+
+/*
+ * Flushes of what is in the page cache, one after the other. Of several at once the kernel tells
+ * one alone that something could not be written, whoever's it was (errseq_t). Those who come while
+ * one is under way share the next.
+ */
+struct flush_turns {
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	u64 begun, done; /* one is under way if they differ */
+	int result;	 /* of the last that is done */
 };
 
 /*
@@ -47,6 +62,8 @@ struct disk {
 	unsigned lasts;			 /* how often there was one */
 	struct disk_request preparation; /* what the driver wants, of the disk's own too */
 	bool preparing;
+	atomic_uint losses; /* flushes that failed, by way of the page cache */
+	struct flush_turns turns;
 	struct log_limit complaints;
 };
 

@@ -40,13 +40,48 @@ static int disk_perform_suspect(struct disk *disk, struct disk_request *request)
 	return ret;
 }
 
+static int disk_flush_in_turn(struct disk *disk, struct disk_request *request)
+{
+	struct flush_turns *turns = &disk->turns;
+	int ret;
+	u64 ours;
+
+	pthread_mutex_lock(&turns->lock);
+	ours = turns->begun + 1;
+	while (turns->done < ours && turns->done != turns->begun)
+		pthread_cond_wait(&turns->ended, &turns->lock);
+	if (turns->done < ours) {
+		turns->begun++;
+		pthread_mutex_unlock(&turns->lock);
+		ret = disk->image.driver->work(&disk->image, request);
+		pthread_mutex_lock(&turns->lock);
+		/* Before the next one begins, whose success then means less. */
+		if (ret)
+			atomic_fetch_add(&disk->losses, 1);
+		turns->result = ret;
+		turns->done++;
+		pthread_cond_broadcast(&turns->ended);
+	}
+	ret = turns->result;
+	pthread_mutex_unlock(&turns->lock);
+	return ret;
+}
+
+static int disk_perform_now(struct disk *disk, struct disk_request *request)
+{
+	if (request->suspect)
+		return disk_perform_suspect(disk, request);
+	/* The last one does more than others do. */
+	if (request->op == DISK_FLUSH && !disk->image.file.direct && !request->last)
+		return disk_flush_in_turn(disk, request);
+	return disk->image.driver->work(&disk->image, request);
+}
+
 static void disk_perform(struct worker_job *job)
 {
 	struct disk_request *request = container_of(job, struct disk_request, job);
-	struct disk_image *image = &request->disk->image;
 
-	request->result = request->suspect ? disk_perform_suspect(request->disk, request)
-					   : image->driver->work(image, request);
+	request->result = disk_perform_now(request->disk, request);
 }
 
 static void disk_performed(struct worker_job *job)

@@ -122,6 +122,15 @@ static bool is_write_through(const struct blk *blk)
 	return blk->write_through || !virtio_has_feature(&blk->device, VIRTIO_BLK_F_FLUSH);
 }
 
+/* What is lost since the first part is the request's. */
+static void submit_more(struct blk_request *request)
+{
+	unsigned losses = request->disk.losses;
+
+	disk_submit(request->blk->disk, &request->disk);
+	request->disk.losses = losses;
+}
+
 /* What comes after a part that went well: 1 if there is more and the disk has it. */
 static int go_on(struct blk_request *request)
 {
@@ -136,13 +145,13 @@ static int go_on(struct blk_request *request)
 
 			if (ret)
 				return ret;
-			disk_submit(blk->disk, &request->disk);
+			submit_more(request);
 			return 1;
 		}
 	}
 	if ((op == DISK_WRITE || op == DISK_WRITE_ZEROES) && is_write_through(blk)) {
 		request->disk.op = DISK_FLUSH;
-		disk_submit(blk->disk, &request->disk);
+		submit_more(request);
 		return 1;
 	}
 	return 0;

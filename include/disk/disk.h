@@ -43,6 +43,12 @@ struct disk_request {
 	bool may_unmap; /* WRITE_ZEROES: punching a hole is welcome */
 	bool quiet;	/* the host's failure is known to the user, and not logged */
 	/*
+	 * Set by disk_submit(): how often a FLUSH had failed by then. A FLUSH fails if another has
+	 * failed since, as the host says but once that it lost something. One that is submitted for
+	 * the sake of an earlier request is given that one's number, after disk_submit().
+	 */
+	unsigned losses;
+	/*
 	 * @result: 0, or -errno; a short transfer is -EIO. The host's failures are logged. Never
 	 * called from within disk_submit().
 	 */
