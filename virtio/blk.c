@@ -49,6 +49,7 @@ static void blk_reset(struct virtio_device *device)
 	for (unsigned i = 0; i < device->queue_count; i++)
 		blk_queue_reset(device, i);
 	blk->write_through = blk->start_write_through;
+	blk->flush_again = false;
 }
 
 static bool blk_settled(const struct virtio_device *device)
@@ -107,13 +108,25 @@ static void blk_config_read(struct virtio_device *device, u32 offset, void *data
 	memcpy(data, (const char *)&config + offset, len);
 }
 
+static void blk_flushed(struct disk_request *request, int result);
+
+static void blk_flush(struct blk *blk)
+{
+	blk->flushing = true;
+	blk->flush_again = false;
+	blk->flush = (struct disk_request){ .op = DISK_FLUSH, .done = blk_flushed };
+	disk_submit(blk->disk, &blk->flush);
+}
+
 /* No request can tell the guest that what it wrote before is lost. */
 static void blk_flushed(struct disk_request *request, int result)
 {
 	struct blk *blk = container_of(request, struct blk, flush);
 
 	blk->flushing = false;
-	if (result)
+	if (blk->flush_again && !result)
+		blk_flush(blk);
+	else if (result)
 		virtio_device_broken(&blk->device, "the host cannot flush what was written");
 }
 
@@ -126,11 +139,14 @@ static void make_write_through(struct blk *blk)
 	if (blk->write_through)
 		return;
 	blk->write_through = true;
-	if (blk->flushing || blk->info.read_only)
+	if (blk->info.read_only)
 		return;
-	blk->flushing = true;
-	blk->flush = (struct disk_request){ .op = DISK_FLUSH, .done = blk_flushed };
-	disk_submit(blk->disk, &blk->flush);
+	/* It was on again meanwhile: one that is under way may be too early for what was written.
+	 */
+	blk->flush_again = blk->flushing;
+	if (blk->flushing)
+		return;
+	blk_flush(blk);
 	disk_flush_queue(blk->disk);
 }
 

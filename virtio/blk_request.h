@@ -116,6 +116,7 @@ struct blk {
 	bool ignore_discard;
 	struct disk_request flush; /* of what was written before it became write-through */
 	bool flushing;		   /* which is under way */
+	bool flush_again;	   /* and is not enough */
 	struct blk_wait wait;
 	struct blk_counters counters;
 	struct blk_request *requests; /* as many as may be needed, owned: a mapping */

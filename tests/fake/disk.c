@@ -72,6 +72,7 @@ static void carry_out(struct disk *disk, const struct disk_request *request)
 
 	if (request->op == DISK_FLUSH) {
 		disk->syncs++;
+		disk->synced_losses = request->losses;
 		return;
 	}
 	assert_true(is_aligned(request->offset | request->len, DISK_SECTOR));
@@ -152,6 +153,7 @@ int disk_start(struct disk *disk, struct loop *loop, void (*settled)(void *conte
 void disk_submit(struct disk *disk, struct disk_request *request)
 {
 	disk->submits++;
+	request->losses = disk->losses;
 	append(&disk->queued, request);
 }
 

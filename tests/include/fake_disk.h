@@ -25,7 +25,8 @@ struct disk {
 	unsigned released;
 	int fault; /* result of the next requests */
 	unsigned submits, flush_queues, syncs, drains;
-	u32 largest; /* read or write, in bytes */
+	unsigned losses, synced_losses; /* disk_request.losses: of what begins, of the last flush */
+	u32 largest;			/* read or write, in bytes */
 	unsigned *closed;
 	u8 data[]; /* info.size bytes */
 };

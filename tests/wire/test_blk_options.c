@@ -10,6 +10,7 @@
 #include "test.h"
 #include "blk_rig.h"
 #include "fake_disk.h"
+#include "vcpus.h"
 
 static struct blk_rig rig;
 
@@ -283,6 +284,46 @@ TEST_WITH(a_switch_is_over_when_the_flush_is, plain, tear_down)
 	assert_int_equal(rig.disk->syncs, 1);
 	fake_disk_hold(rig.disk, false);
 	assert_true(blk_rig_used(&rig, 0));
+}
+
+static struct vcpu_write *vcpu_sets_write_back(bool on)
+{
+	u32 wce = VIRTIO_MMIO_CONFIG + offsetof(struct virtio_blk_config, wce);
+	struct vcpu_write *write = vcpu_writes(rig.vm, BLK_RIG_SLOT, wce, on, 1);
+
+	while (CONFIG(wce, 1) != on)
+		pause_ms(1);
+	return write;
+}
+
+/* What was written between the last two switches may have come after the first one's flush. */
+TEST_WITH(each_switch_has_a_flush_that_begins_after_it, plain, tear_down)
+{
+	struct vcpu_write *switches[3];
+
+	fake_disk_hold(rig.disk, true);
+	for (unsigned i = 0; i < 3; i++)
+		switches[i] = vcpu_sets_write_back(i % 2);
+	fake_disk_hold(rig.disk, false);
+	for (unsigned i = 0; i < 3; i++)
+		vcpu_ends(switches[i], rig.vm);
+	assert_int_equal(rig.disk->syncs, 2);
+}
+
+/* The host may have lost it while others flushed: disk.h. */
+TEST_WITH(a_flush_for_a_write_is_about_what_was_lost_since_the_write_began, write_through,
+	  tear_down)
+{
+	fake_disk_hold(rig.disk, true);
+	rig.disk->losses = 3;
+	blk_rig_start(&rig, 0, 0, VIRTIO_BLK_T_OUT, 0);
+	blk_rig_poll(&rig);
+	assert_int_equal(rig.disk->submits, 1);
+	rig.disk->losses = 4;
+	fake_disk_hold(rig.disk, false);
+	assert_true(blk_rig_used(&rig, 0));
+	assert_int_equal(rig.disk->syncs, 1);
+	assert_int_equal(rig.disk->synced_losses, 3);
 }
 
 TEST_WITH(a_switch_whose_flush_fails_stops_the_device, plain, tear_down)
