@@ -89,7 +89,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 	request->last = false;
 	request->refused = ret;
 	request->suspect = false;
-	request->losses = atomic_load(&disk->losses);
+	request->losses = request->op == DISK_FLUSH ? 0 : atomic_load(&disk->losses);
 	disk->under_way++;
 	if (ret)
 		disk_finish(disk, request, ret);
@@ -145,7 +145,7 @@ static void disk_complain(struct disk *disk, const struct disk_request *request)
 /* It tells of success, and another has told of a loss that may be its owner's. */
 static bool is_doubtful(struct disk *disk, const struct disk_request *request)
 {
-	return request->op == DISK_FLUSH && !request->result && !request->last &&
+	return request->op == DISK_FLUSH && !request->result &&
 	       request->losses != atomic_load(&disk->losses);
 }
 

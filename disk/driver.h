@@ -85,6 +85,11 @@ struct disk_driver {
 	 * matters to nobody else. May be NULL: no.
 	 */
 	bool (*wants)(struct disk_image *image);
+	/*
+	 * work() of a FLUSH is the file's and nothing else; what it means if that fails is not the
+	 * driver's to know.
+	 */
+	bool flushes_file_alone;
 };
 
 extern const struct disk_driver raw_driver;

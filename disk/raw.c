@@ -121,4 +121,5 @@ const struct disk_driver raw_driver = {
 	.open = raw_open,
 	.map = raw_map,
 	.work = raw_work,
+	.flushes_file_alone = true,
 };

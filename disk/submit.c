@@ -40,6 +40,15 @@ static int disk_perform_suspect(struct disk *disk, struct disk_request *request)
 	return ret;
 }
 
+static void disk_lose(struct disk *disk)
+{
+	disk_trouble_set(&disk->image.trouble,
+			 "the host may have lost what was written: the guest's flushes fail until "
+			 "it is run anew",
+			 0);
+	atomic_fetch_add(&disk->losses, 1);
+}
+
 static int disk_flush_in_turn(struct disk *disk, struct disk_request *request)
 {
 	struct flush_turns *turns = &disk->turns;
@@ -57,7 +66,7 @@ static int disk_flush_in_turn(struct disk *disk, struct disk_request *request)
 		pthread_mutex_lock(&turns->lock);
 		/* Before the next one begins, whose success then means less. */
 		if (ret)
-			atomic_fetch_add(&disk->losses, 1);
+			disk_lose(disk);
 		turns->result = ret;
 		turns->done++;
 		pthread_cond_broadcast(&turns->ended);
@@ -69,12 +78,13 @@ static int disk_flush_in_turn(struct disk *disk, struct disk_request *request)
 
 static int disk_perform_now(struct disk *disk, struct disk_request *request)
 {
+	const struct disk_driver *driver = disk->image.driver;
+
 	if (request->suspect)
 		return disk_perform_suspect(disk, request);
-	/* The last one does more than others do. */
-	if (request->op == DISK_FLUSH && !disk->image.file.direct && !request->last)
+	if (request->op == DISK_FLUSH && driver->flushes_file_alone && !disk->image.file.direct)
 		return disk_flush_in_turn(disk, request);
-	return disk->image.driver->work(&disk->image, request);
+	return driver->work(&disk->image, request);
 }
 
 static void disk_perform(struct worker_job *job)

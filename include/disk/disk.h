@@ -43,9 +43,11 @@ struct disk_request {
 	bool may_unmap; /* WRITE_ZEROES: punching a hole is welcome */
 	bool quiet;	/* the host's failure is known to the user, and not logged */
 	/*
-	 * Set by disk_submit(): how often a FLUSH had failed by then. A FLUSH fails if another has
-	 * failed since, as the host says but once that it lost something. One that is submitted for
-	 * the sake of an earlier request is given that one's number, after disk_submit().
+	 * Set by disk_submit(): how often a FLUSH had failed by then, so that the host's page cache
+	 * may have lost something; for a FLUSH 0, as it is about all that was acknowledged. A FLUSH
+	 * fails if there were more since, as the host says but once that it lost something. One
+	 * that is submitted for the sake of an earlier request is given that one's number, after
+	 * disk_submit().
 	 */
 	unsigned losses;
 	/*
