@@ -132,6 +132,16 @@ static void take_input(struct session *session)
 
 /* ---- and back ---- */
 
+/* A reader that went away wanted no more. */
+static void lose_output(struct session *session, int error)
+{
+	session->detached = true;
+	if (error == EPIPE || (error == EIO && session->keys))
+		return;
+	log_error("cannot write to standard output: %s", strerror(error));
+	session->status = EXIT_HOST;
+}
+
 static void write_all(struct session *session, const u8 *data, size_t len)
 {
 	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
@@ -144,9 +154,8 @@ static void write_all(struct session *session, const u8 *data, size_t len)
 			poll(&out, 1, -1);
 		if (done < 0 && (errno == EINTR || errno == EAGAIN))
 			done = 0;
-		/* Who read our output is gone. */
 		if (done < 0) {
-			session->detached = true;
+			lose_output(session, errno);
 			return;
 		}
 		data += done;
