@@ -258,3 +258,18 @@ int qcow2_cache_write(struct qcow2 *q, enum qcow2_kind kind)
 	}
 	return ret;
 }
+
+int qcow2_fail(struct qcow2 *q, int error)
+{
+	bool room = error == -ENOSPC || error == -EDQUOT;
+
+	disk_trouble_set(
+		&q->image->trouble,
+		room ? "the host had no room left for the qcow2 image's tables; what is in "
+		       "the file is uncertain, and nothing more is written to it"
+		     : "the host failed to write the qcow2 image's tables; what is in the "
+		       "file is uncertain, and nothing more is written to it",
+		0);
+	q->failed = -ENOTRECOVERABLE;
+	return q->failed;
+}
