@@ -147,6 +147,7 @@ struct stopping {
 	const struct running_vm *listed; /* NULL: it was named */
 	struct query query;		 /* its answer is open while it is asked */
 	int process;			 /* a pidfd, owned; -1: it has ended, or we failed */
+	pid_t pid;			 /* of that */
 	bool cut;			 /* it had to be ended */
 	int status;
 };
@@ -167,6 +168,11 @@ static void stop_connect(struct stopping *vm)
 			     : query_open(&vm->query, vm->name);
 	bool gone = ret == -ENOENT || ret == -ECONNREFUSED;
 
+	/* It is at its end, and another VM has its name already. */
+	if (!ret && vm->process >= 0 && vm->query.pid != vm->pid) {
+		fclose(vm->query.answer);
+		vm->query.answer = NULL;
+	}
 	if (ret)
 		vm->query.answer = NULL;
 	if (ret && !(gone && (vm->listed || vm->process >= 0)))
@@ -180,7 +186,8 @@ static void stop_connect(struct stopping *vm)
  */
 static void open_process(struct stopping *vm)
 {
-	vm->process = syscall(SYS_pidfd_open, vm->query.pid, 0);
+	vm->pid = vm->query.pid;
+	vm->process = syscall(SYS_pidfd_open, vm->pid, 0);
 	if (vm->process >= 0 || errno == ESRCH)
 		return;
 	log_error("%s is told to end, but cannot be waited for: %s", vm->name, strerror(errno));
