@@ -20,8 +20,6 @@
 #define PAGE_B	0x280000
 #define PACKETS 0x300000
 #define DOMAIN	7
-#define HOST	52
-#define GUEST	1000
 
 static struct rig rig;
 static struct vsock_rig vsock;

@@ -91,6 +91,37 @@ void vsock_rig_destroy(struct vsock_rig *rig)
 	vsock_rig_clean(rig);
 }
 
+static int setup(void **state, unsigned connections, u64 features)
+{
+	static struct vsock_rig rig;
+
+	vsock_rig_create(&rig, connections, features);
+	vsock_rig_offer(&rig, RIG_BUFFERS);
+	*state = &rig;
+	return 0;
+}
+
+int vsock_rig_setup(void **state)
+{
+	return setup(state, 64, VSOCK_FEATURES);
+}
+
+int vsock_rig_setup_few(void **state)
+{
+	return setup(state, 4, VSOCK_FEATURES);
+}
+
+int vsock_rig_setup_plain(void **state)
+{
+	return setup(state, 64, 0);
+}
+
+int vsock_rig_teardown(void **state)
+{
+	vsock_rig_destroy(*state);
+	return 0;
+}
+
 void vsock_rig_settle(struct vsock_rig *rig)
 {
 	for (unsigned quiet = 0; quiet < 3;)
@@ -212,6 +243,27 @@ void vsock_rig_silent(struct vsock_rig *rig)
 	assert_false(wire_has_used(&rig->rx));
 }
 
+void vsock_rig_answered(struct vsock_rig *rig, u16 type, u16 op, u32 guest_port, u32 host_port)
+{
+	struct vsock_packet *packet = &rig->packet;
+
+	vsock_rig_expect(rig, packet, op);
+	assert_int_equal(packet->src_cid, 2);
+	assert_int_equal(packet->type, type);
+	assert_int_equal(packet->dst_port, guest_port);
+	assert_int_equal(packet->src_port, host_port);
+}
+
+void vsock_rig_say(struct vsock_rig *rig, u16 op, u32 flags)
+{
+	vsock_rig_send(rig, STREAM, op, GUEST, HOST, flags, NULL, 0);
+}
+
+void vsock_rig_write_text(struct vsock_rig *rig, const char *text)
+{
+	vsock_rig_send(rig, STREAM, VIRTIO_VSOCK_OP_RW, GUEST, HOST, 0, text, strlen(text));
+}
+
 /* ---- the host ---- */
 
 int vsock_rig_listen(struct vsock_rig *rig, u32 port, int type)
@@ -231,6 +283,20 @@ int vsock_rig_accept(int listener)
 	got = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	assert_true(got >= 0);
 	return got;
+}
+
+int vsock_rig_connect_guest(struct vsock_rig *rig, u16 type)
+{
+	int listener = vsock_rig_listen(rig, HOST, type == STREAM ? SOCK_STREAM : SOCK_SEQPACKET);
+	int fd;
+
+	vsock_rig_send(rig, type, VIRTIO_VSOCK_OP_REQUEST, GUEST, HOST, 0, NULL, 0);
+	vsock_rig_answered(rig, type, VIRTIO_VSOCK_OP_RESPONSE, GUEST, HOST);
+	assert_int_equal(rig->packet.buf_alloc, CREDIT);
+	assert_int_equal(rig->packet.len, 0);
+	fd = vsock_rig_accept(listener);
+	close(listener);
+	return fd;
 }
 
 int vsock_rig_connect(struct vsock_rig *rig, int type, const char *line)
