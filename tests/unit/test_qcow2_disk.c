@@ -2,7 +2,6 @@
 /* qcow2 images in real files, through the engine of disks, and beside qemu-img where it is. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,128 +12,36 @@
 
 #include "catch.h"
 #include "test.h"
-#include "disk/disk.h"
+#include "disk_rig.h"
 #include "disk/image.h"
 #include "util/log.h"
-#include "vmm/loop.h"
 
 #define SIZE (24 * MIB)
 
-struct fixture {
-	char folder[64];
-	pthread_mutex_t lock;
-	struct loop *loop;
-	struct disk *disk;
-	u8 *data, *model; /* SIZE bytes, aligned */
-};
-
-struct op {
-	struct disk_request request;
-	struct iovec iov;
-	bool done;
-	int result;
-};
-
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	static struct disk_rig rig;
 
-	strcpy(f->folder, "/var/tmp/lkvm-test-qcow2.XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
-	assert_int_equal(chdir(f->folder), 0);
-	pthread_mutex_init(&f->lock, NULL);
-	assert_int_equal(loop_create(&f->loop, &f->lock), 0);
-	assert_int_equal(posix_memalign((void **)&f->data, 4096, SIZE), 0);
-	f->model = calloc(1, SIZE);
-	*state = f;
+	disk_rig_create(&rig, SIZE);
+	rig.may_unmap = true;
+	*state = &rig;
 	return 0;
-}
-
-static void close_disk(struct fixture *f)
-{
-	if (f->disk)
-		assert_true(disk_drain(f->disk));
-	disk_close(f->disk);
-	f->disk = NULL;
 }
 
 static int teardown(void **state)
 {
-	struct fixture *f = *state;
-	char command[100];
-
-	close_disk(f);
-	loop_destroy(f->loop);
-	snprintf(command, sizeof(command), "cd / && rm -rf %s", f->folder);
-	assert_int_equal(system(command), 0);
-	free(f->data);
-	free(f->model);
-	free(f);
+	disk_rig_destroy(*state);
 	return 0;
 }
 
-static int try_open(struct fixture *f, const char *path, struct disk_options options,
-		    struct error *err)
-{
-	int ret = disk_open(&f->disk, path, &options, err);
-
-	return ret ? ret : disk_start(f->disk, f->loop, NULL, NULL);
-}
-
-static void open_disk(struct fixture *f, const char *path, struct disk_options options)
-{
-	struct error err = { "" };
-
-	if (try_open(f, path, options, &err))
-		fail_msg("%s", err.text);
-}
-
-static void refused(struct fixture *f, const char *path, struct disk_options options,
+static void refused(struct disk_rig *f, const char *path, struct disk_options options,
 		    const char *why)
 {
 	struct error err = { "" };
 
-	assert_int_not_equal(try_open(f, path, options, &err), 0);
+	assert_int_not_equal(disk_rig_try_open(f, path, options, &err), 0);
 	if (!strstr(err.text, why))
 		fail_msg("%s", err.text);
-	f->disk = NULL;
-}
-
-static void op_done(struct disk_request *request, int result)
-{
-	struct op *op = container_of(request, struct op, request);
-
-	op->done = true;
-	op->result = result;
-}
-
-static void op_submit(struct fixture *f, struct op *op, enum disk_op what, u64 offset, u64 len)
-{
-	*op = (struct op){ .request = { .op = what,
-					.offset = offset,
-					.len = len,
-					.iov_count = 1,
-					.may_unmap = true,
-					.done = op_done },
-			   .iov = { f->data + offset, len } };
-	op->request.iov = &op->iov;
-	disk_submit(f->disk, &op->request);
-}
-
-static int op_wait(struct fixture *f, struct op *op)
-{
-	disk_flush_queue(f->disk);
-	while (!op->done)
-		loop_poll(f->loop, 1000);
-	return op->result;
-}
-
-static int run(struct fixture *f, enum disk_op what, u64 offset, u64 len)
-{
-	struct op op;
-
-	op_submit(f, &op, what, offset, len);
-	return op_wait(f, &op);
 }
 
 static void create(const char *path, const char *backing, u32 cluster_size)
@@ -175,7 +82,7 @@ static void assert_sound(const char *path)
 #define AT_ONCE 48
 
 /* What is in flight at a time touches no sector twice: slots of the disk, each with a place. */
-static void submit_some(struct fixture *f, struct op *op, unsigned n, u32 random)
+static void submit_some(struct disk_rig *f, struct disk_rig_op *op, unsigned n, u32 random)
 {
 	u64 slot = SIZE / AT_ONCE / 4096 * 4096;
 	u64 at = n * slot + random % 64 * 4096, len = (1 + random / 64 % 40) * 4096;
@@ -184,27 +91,27 @@ static void submit_some(struct fixture *f, struct op *op, unsigned n, u32 random
 	if (what < 5) {
 		memset(f->data + at, random | 1, len);
 		memset(f->model + at, random | 1, len);
-		op_submit(f, op, DISK_WRITE, at, len);
+		disk_rig_submit(f, op, DISK_WRITE, at, len);
 	} else if (what < 6) {
 		memset(f->model + at, 0, len);
-		op_submit(f, op, DISK_WRITE_ZEROES, at, len);
+		disk_rig_submit(f, op, DISK_WRITE_ZEROES, at, len);
 	} else if (what < 7) {
-		op_submit(f, op, DISK_READ, at, len);
+		disk_rig_submit(f, op, DISK_READ, at, len);
 	} else {
-		op_submit(f, op, DISK_FLUSH, 0, 0);
+		disk_rig_submit(f, op, DISK_FLUSH, 0, 0);
 	}
 }
 
-static void assert_model(struct fixture *f)
+static void assert_model(struct disk_rig *f)
 {
 	memset(f->data, 0xee, SIZE);
-	assert_int_equal(run(f, DISK_READ, 0, SIZE), 0);
+	assert_int_equal(disk_rig_run(f, DISK_READ, 0, SIZE), 0);
 	assert_memory_equal(f->data, f->model, SIZE);
 }
 
-static void write_at_random(struct fixture *f, unsigned rounds)
+static void write_at_random(struct disk_rig *f, unsigned rounds)
 {
-	struct op *ops = calloc(AT_ONCE, sizeof(*ops));
+	struct disk_rig_op *ops = calloc(AT_ONCE, sizeof(*ops));
 	u32 random = 7;
 
 	for (unsigned round = 0; round < rounds; round++) {
@@ -213,7 +120,7 @@ static void write_at_random(struct fixture *f, unsigned rounds)
 			submit_some(f, &ops[i], i, random);
 		}
 		for (unsigned i = 0; i < AT_ONCE; i++)
-			assert_int_equal(op_wait(f, &ops[i]), 0);
+			assert_int_equal(disk_rig_wait(f, &ops[i]), 0);
 	}
 	free(ops);
 }
@@ -221,69 +128,69 @@ static void write_at_random(struct fixture *f, unsigned rounds)
 TEST_WITH(many_requests_at_once_are_each_carried_out, setup, teardown)
 {
 	static const u32 sizes[] = { 512, 4096, 65536, 2097152 };
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		unlink("a.qcow2");
 		create("a.qcow2", NULL, sizes[i]);
 		memset(f->model, 0, SIZE);
-		open_disk(f, "a.qcow2", (struct disk_options){ 0 });
+		disk_rig_open(f, "a.qcow2", (struct disk_options){ 0 });
 		write_at_random(f, 12);
 		assert_model(f);
-		close_disk(f);
+		disk_rig_close(f);
 		assert_sound("a.qcow2");
-		open_disk(f, "a.qcow2", (struct disk_options){ .read_only = true });
+		disk_rig_open(f, "a.qcow2", (struct disk_options){ .read_only = true });
 		assert_model(f);
-		close_disk(f);
+		disk_rig_close(f);
 	}
 }
 
 TEST_WITH(what_was_never_flushed_is_there_after_an_ordinary_end, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 
 	create("a.qcow2", NULL, 0);
-	open_disk(f, "a.qcow2", (struct disk_options){ 0 });
+	disk_rig_open(f, "a.qcow2", (struct disk_options){ 0 });
 	memset(f->data, 0x5a, MIB);
-	assert_int_equal(run(f, DISK_WRITE, 0, MIB), 0);
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, MIB), 0);
 	memset(f->model, 0x5a, MIB);
-	close_disk(f);
-	open_disk(f, "a.qcow2", (struct disk_options){ 0 });
+	disk_rig_close(f);
+	disk_rig_open(f, "a.qcow2", (struct disk_options){ 0 });
 	assert_model(f);
 }
 
 TEST_WITH(a_snapshot_disk_leaves_its_file_alone, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 	struct disk_options snapshot = { .snapshot = true };
 
 	create("a.qcow2", NULL, 0);
-	open_disk(f, "a.qcow2", (struct disk_options){ 0 });
+	disk_rig_open(f, "a.qcow2", (struct disk_options){ 0 });
 	write_at_random(f, 2);
-	close_disk(f);
+	disk_rig_close(f);
 	assert_int_equal(system("truncate -s 24M raw; cksum a.qcow2 raw >before"), 0);
-	open_disk(f, "a.qcow2", snapshot);
+	disk_rig_open(f, "a.qcow2", snapshot);
 	assert_model(f);
 	write_at_random(f, 4);
 	assert_model(f);
-	close_disk(f);
+	disk_rig_close(f);
 	memset(f->model, 0, SIZE);
-	open_disk(f, "raw", snapshot);
+	disk_rig_open(f, "raw", snapshot);
 	write_at_random(f, 4);
 	assert_model(f);
-	close_disk(f);
+	disk_rig_close(f);
 	assert_int_equal(system("cksum a.qcow2 raw | cmp - before"), 0);
 }
 
 TEST_WITH(a_file_at_its_limit_fails_the_writes_that_do_not_fit_and_no_flush, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 	struct rlimit old, small;
 	char said[4000];
 	unsigned failed = 0;
 
 	create("a", NULL, 0);
-	open_disk(f, "a", (struct disk_options){ 0 });
+	disk_rig_open(f, "a", (struct disk_options){ 0 });
 	getrlimit(RLIMIT_FSIZE, &old);
 	small = (struct rlimit){ 3 * MIB, old.rlim_max };
 	setrlimit(RLIMIT_FSIZE, &small);
@@ -292,50 +199,50 @@ TEST_WITH(a_file_at_its_limit_fails_the_writes_that_do_not_fit_and_no_flush, set
 		int ret;
 
 		memset(f->data + at, at / KIB, 256 * KIB);
-		ret = run(f, DISK_WRITE, at, 256 * KIB);
+		ret = disk_rig_run(f, DISK_WRITE, at, 256 * KIB);
 		assert_true(!ret || ret == -EFBIG);
 		failed += ret != 0;
 		if (!ret)
 			memset(f->model + at, at / KIB, 256 * KIB);
-		assert_int_equal(run(f, DISK_FLUSH, 0, 0), 0);
+		assert_int_equal(disk_rig_run(f, DISK_FLUSH, 0, 0), 0);
 	}
 	caught_stderr(said, sizeof(said));
 	assert_in_range(failed, 80, 95);
 	setrlimit(RLIMIT_FSIZE, &old);
-	close_disk(f);
+	disk_rig_close(f);
 	assert_sound("a");
 	/* Threads that were there have the limit that was. */
-	open_disk(f, "a", (struct disk_options){ 0 });
-	assert_int_equal(run(f, DISK_READ, 0, MIB), 0);
+	disk_rig_open(f, "a", (struct disk_options){ 0 });
+	assert_int_equal(disk_rig_run(f, DISK_READ, 0, MIB), 0);
 	assert_memory_equal(f->data, f->model, MIB);
-	assert_int_equal(run(f, DISK_WRITE, 8 * MIB, 16 * MIB), 0);
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 8 * MIB, 16 * MIB), 0);
 }
 
 /* ---- chains ---- */
 
 TEST_WITH(a_chain_reads_as_one_disk, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 	char name[20] = "0", next[20];
 
 	create("0", NULL, 0);
 	for (unsigned i = 0;; i++) {
-		open_disk(f, name, (struct disk_options){ 0 });
+		disk_rig_open(f, name, (struct disk_options){ 0 });
 		memset(f->data + i * MIB, i + 1, 3 * MIB / 2);
 		memset(f->model + i * MIB, i + 1, 3 * MIB / 2);
-		assert_int_equal(run(f, DISK_WRITE, i * MIB, 3 * MIB / 2), 0);
-		assert_int_equal(run(f, DISK_WRITE_ZEROES, 20 * MIB, MIB), 0);
+		assert_int_equal(disk_rig_run(f, DISK_WRITE, i * MIB, 3 * MIB / 2), 0);
+		assert_int_equal(disk_rig_run(f, DISK_WRITE_ZEROES, 20 * MIB, MIB), 0);
 		assert_model(f);
-		close_disk(f);
+		disk_rig_close(f);
 		if (i == 7)
 			break;
 		snprintf(next, sizeof(next), "%u", i + 1);
 		create(next, name, i % 2 ? 4096 : 0);
 		strcpy(name, next);
 	}
-	open_disk(f, "7", (struct disk_options){ .snapshot = true });
+	disk_rig_open(f, "7", (struct disk_options){ .snapshot = true });
 	assert_model(f);
-	close_disk(f);
+	disk_rig_close(f);
 	symlink("7", "eighth");
 	struct image_creation ninth = { .format = DISK_FORMAT_QCOW2,
 					.size = SIZE,
@@ -347,14 +254,14 @@ TEST_WITH(a_chain_reads_as_one_disk, setup, teardown)
 
 TEST_WITH(a_chain_stays_in_its_folder, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 
 	mkdir("in", 0700);
 	create("out.qcow2", NULL, 0);
 	create("in/a.qcow2", "../out.qcow2", 0);
 	refused(f, "in/a.qcow2", (struct disk_options){ 0 }, "is not in its folder");
-	open_disk(f, "in/a.qcow2", (struct disk_options){ .backing_anywhere = true });
-	close_disk(f);
+	disk_rig_open(f, "in/a.qcow2", (struct disk_options){ .backing_anywhere = true });
+	disk_rig_close(f);
 	/* A link leads where it leads. */
 	assert_int_equal(symlink("../out.qcow2", "in/link"), 0);
 	create("in/b.qcow2", "link", 0);
@@ -363,7 +270,7 @@ TEST_WITH(a_chain_stays_in_its_folder, setup, teardown)
 
 TEST_WITH(an_image_below_itself_is_refused, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 
 	create("a", NULL, 0);
 	create("b", "a", 0);
@@ -376,29 +283,29 @@ TEST_WITH(an_image_below_itself_is_refused, setup, teardown)
 
 TEST_WITH(a_guest_cannot_make_its_raw_disk_an_image, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 	char said[500];
 
 	assert_int_equal(system("truncate -s 24M raw"), 0);
 	memcpy(f->data, "QFI\xfb\0\0\0\3", 8);
-	open_disk(f, "raw", (struct disk_options){ 0 });
+	disk_rig_open(f, "raw", (struct disk_options){ 0 });
 	catch_stderr();
-	assert_int_equal(run(f, DISK_WRITE, 0, 64 * KIB), -EPERM);
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, 64 * KIB), -EPERM);
 	caught_stderr(said, sizeof(said));
 	assert_non_null(strstr(said, "another format's header"));
 	memcpy(f->data, "other", 5);
-	assert_int_equal(run(f, DISK_WRITE, 0, 64 * KIB), 0);
-	close_disk(f);
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, 64 * KIB), 0);
+	disk_rig_close(f);
 	/* Where the user says that it is raw, that stays with the file. */
 	create("raw2", NULL, 0);
-	open_disk(f, "raw2", (struct disk_options){ .format = DISK_FORMAT_RAW });
-	close_disk(f);
+	disk_rig_open(f, "raw2", (struct disk_options){ .format = DISK_FORMAT_RAW });
+	disk_rig_close(f);
 	if (getxattr("raw2", "user.lkvm.format", NULL, 0) < 0)
 		return;
 	refused(f, "raw2", (struct disk_options){ 0 }, "a guest has written it as a raw disk");
-	open_disk(f, "raw2", (struct disk_options){ .format = DISK_FORMAT_QCOW2 });
-	close_disk(f);
-	open_disk(f, "raw2", (struct disk_options){ 0 });
+	disk_rig_open(f, "raw2", (struct disk_options){ .format = DISK_FORMAT_QCOW2 });
+	disk_rig_close(f);
+	disk_rig_open(f, "raw2", (struct disk_options){ 0 });
 }
 
 struct wrong {
@@ -433,7 +340,7 @@ TEST_WITH(a_header_that_is_wrong_is_refused_by_name, setup, teardown)
 		{ 103, 96, "impossible length" },
 		{ 63, 1, "snapshot table" },
 	};
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(wrongs); i++) {
 		unlink("a");
@@ -457,51 +364,51 @@ static u8 byte_at(const char *path, off_t at)
 
 TEST_WITH(features_that_a_write_makes_untrue_are_cleared_by_it, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 	u8 bits = 4;
 
 	create("a", NULL, 0);
-	open_disk(f, "a", (struct disk_options){ 0 });
-	assert_int_equal(run(f, DISK_WRITE, 0, 4096), 0);
-	close_disk(f);
+	disk_rig_open(f, "a", (struct disk_options){ 0 });
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, 4096), 0);
+	disk_rig_close(f);
 	patch("a", 95, &bits, 1);
-	open_disk(f, "a", (struct disk_options){ 0 });
-	assert_int_equal(run(f, DISK_READ, 0, 4096), 0);
+	disk_rig_open(f, "a", (struct disk_options){ 0 });
+	assert_int_equal(disk_rig_run(f, DISK_READ, 0, 4096), 0);
 	assert_int_equal(byte_at("a", 95), 4);
-	assert_int_equal(run(f, DISK_WRITE, 0, 4096), 0);
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, 4096), 0);
 	assert_int_equal(byte_at("a", 95), 0);
 }
 
 TEST_WITH(a_cluster_that_is_free_but_used_is_never_written, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 	u64 refcount = 0;
 
 	create("a", NULL, 0);
-	open_disk(f, "a", (struct disk_options){ 0 });
+	disk_rig_open(f, "a", (struct disk_options){ 0 });
 	memset(f->data, 1, MIB);
-	assert_int_equal(run(f, DISK_WRITE, 0, MIB), 0);
-	close_disk(f);
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, MIB), 0);
+	disk_rig_close(f);
 	patch("a", 2 * 65536 + 10, &refcount, 2);
 	refused(f, "a", (struct disk_options){ 0 }, "corrupt");
-	open_disk(f, "a", (struct disk_options){ .read_only = true });
-	close_disk(f);
+	disk_rig_open(f, "a", (struct disk_options){ .read_only = true });
+	disk_rig_close(f);
 }
 
 TEST_WITH(an_image_that_was_not_closed_is_repaired_when_asked, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 	struct image_check check;
 	struct error err = { "" };
 	u64 refcounts = 0;
 	u8 dirty = 1;
 
 	create("a", NULL, 0);
-	open_disk(f, "a", (struct disk_options){ 0 });
+	disk_rig_open(f, "a", (struct disk_options){ 0 });
 	memset(f->data, 1, MIB);
 	memset(f->model, 1, MIB);
-	assert_int_equal(run(f, DISK_WRITE, 0, MIB), 0);
-	close_disk(f);
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, MIB), 0);
+	disk_rig_close(f);
 	patch("a", 79, &dirty, 1);
 	patch("a", 2 * 65536 + 16, &refcounts, 8);
 	refused(f, "a", (struct disk_options){ 0 }, "--repair");
@@ -510,13 +417,13 @@ TEST_WITH(an_image_that_was_not_closed_is_repaired_when_asked, setup, teardown)
 	assert_int_equal(check.repaired, 4);
 	assert_int_equal(image_check("a", true, &check, &err), 0);
 	assert_int_equal(check.errors, 0);
-	open_disk(f, "a", (struct disk_options){ 0 });
+	disk_rig_open(f, "a", (struct disk_options){ 0 });
 	assert_model(f);
 }
 
 TEST_WITH(a_repair_leaves_an_image_with_bitmaps_alone, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 	struct image_check check;
 	struct error err = { "" };
 	u8 bitmaps = 1;
@@ -526,12 +433,12 @@ TEST_WITH(a_repair_leaves_an_image_with_bitmaps_alone, setup, teardown)
 	assert_int_equal(image_check("a", true, &check, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "bitmaps"));
 	assert_int_equal(image_check("a", false, &check, &err), 0);
-	open_disk(f, "a", (struct disk_options){ 0 });
+	disk_rig_open(f, "a", (struct disk_options){ 0 });
 }
 
 TEST_WITH(a_backing_file_cannot_speak_to_the_terminal, setup, teardown)
 {
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 
 	create("base", NULL, 0);
 	create("a", "base", 0);
@@ -544,22 +451,22 @@ TEST_WITH(a_backing_file_cannot_speak_to_the_terminal, setup, teardown)
 
 /* ---- beside another ---- */
 
-static void read_and_compare(struct fixture *f, const char *what)
+static void read_and_compare(struct disk_rig *f, const char *what)
 {
 	struct disk_options options = { .read_only = true };
 
-	open_disk(f, "q", options);
+	disk_rig_open(f, "q", options);
 	memset(f->data, 0xee, SIZE);
-	assert_int_equal(run(f, DISK_READ, 0, SIZE), 0);
+	assert_int_equal(disk_rig_run(f, DISK_READ, 0, SIZE), 0);
 	if (memcmp(f->data, f->model, SIZE))
 		fail_msg("%s", what);
-	close_disk(f);
+	disk_rig_close(f);
 	/* And written, where it can be. */
-	open_disk(f, "q", (struct disk_options){ 0 });
+	disk_rig_open(f, "q", (struct disk_options){ 0 });
 	memset(f->data, 0x77, MIB);
-	assert_int_equal(run(f, DISK_WRITE, 5 * MIB + 512, MIB), 0);
-	assert_int_equal(run(f, DISK_DISCARD, 0, 256 * KIB), 0);
-	close_disk(f);
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 5 * MIB + 512, MIB), 0);
+	assert_int_equal(disk_rig_run(f, DISK_DISCARD, 0, 256 * KIB), 0);
+	disk_rig_close(f);
 	if (system("qemu-img check -q q >log 2>&1"))
 		fail_msg("qemu-img check: %s", what);
 }
@@ -575,7 +482,7 @@ TEST_WITH(images_of_qemu_img_read_alike_and_are_sound_when_written, setup, teard
 					       "-c compat=1.1,compression_type=zstd" };
 	static const char *const sizes[] = { "512", "1k",   "2k",   "4k",   "8k", "16k", "32k",
 					     "64k", "128k", "256k", "512k", "1M", "2M" };
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 
 	if (system("command -v qemu-img >/dev/null"))
 		skip();
@@ -600,7 +507,7 @@ TEST_WITH(images_of_qemu_img_read_alike_and_are_sound_when_written, setup, teard
 	}
 }
 
-static void load_model(struct fixture *f, const char *path)
+static void load_model(struct disk_rig *f, const char *path)
 {
 	FILE *file = fopen(path, "r");
 
@@ -613,7 +520,7 @@ static void load_model(struct fixture *f, const char *path)
 TEST_WITH(chains_of_qemu_img_read_as_it_reads_them, setup, teardown)
 {
 	static const char *const types[] = { "compat=0.10", "compat=1.1" };
-	struct fixture *f = *state;
+	struct disk_rig *f = *state;
 
 	if (system("command -v qemu-img >/dev/null && command -v qemu-io >/dev/null"))
 		skip();
