@@ -79,7 +79,7 @@ bench-net: bench-net-wire lab-net-programs
 -include $(BENCH)/obj/tests/bench/net.d
 
 # make bench-fs              small files, streams and 4 KiB of a shared folder, beside system calls
-BENCH_FS := $(patsubst %.c,$(BENCH)/obj/%.o,$(LOAD_SRC) tests/bench/fs.c)
+BENCH_FS := $(patsubst %.c,$(BENCH)/obj/%.o,$(LOAD_SRC) tests/wire/folder_ask.c tests/bench/fs.c)
 $(BENCH)/fs: $(BENCH_FS) $(BENCH)/librig.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)

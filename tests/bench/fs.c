@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../load/client.h"
+#include "../wire/folder_ask.h"
 #include "../wire/iommu_driver.h"
 #include "folder/fuse.h"
 #include "folder/p9.h"
@@ -26,9 +27,7 @@
 
 #define SLOT   2
 #define RINGS  0x100000
-#define IN     0x200000
-#define OUT    0x280000
-#define LAST   0x2fffff
+#define LAST   0x2fffff /* of the rings and of the messages */
 #define PAGE   4096u
 #define DOMAIN 7
 #define IN_ONE 200 /* files of a folder */
@@ -95,33 +94,12 @@ static u32 ask_p9(void *arg, const void *message, u32 len, void *answer, u32 roo
 	return p9_serve(bench->p9, bench->scratch, &one);
 }
 
-static unsigned cut(struct wire_segment *segments, gpa_t at, u32 len, bool writable)
-{
-	unsigned count = 0;
-
-	for (u32 done = 0; done < len; done += PAGE, count++)
-		segments[count] = (struct wire_segment){ at + done, MIN(PAGE, len - done),
-							 writable };
-	return count;
-}
-
 static u32 ask_wire(void *arg, const void *message, u32 len, void *answer, u32 room)
 {
 	struct bench *bench = arg;
-	struct wire_queue *queue = room ? &bench->queue : &bench->forgets;
-	struct wire_segment segments[64];
-	unsigned count = cut(segments, IN, len, false);
-	u32 got;
 
 	bench->messages++;
-	count += cut(segments + count, OUT, room, true);
-	wire_write(bench->vm, IN, message, len);
-	wire_add(queue, segments, count);
-	wire_kick(queue);
-	must(wire_used(queue, NULL, &got), "no answer");
-	if (got)
-		wire_read(bench->vm, OUT, answer, got);
-	return got;
+	return folder_ask(room ? &bench->queue : &bench->forgets, message, len, answer, room);
 }
 
 static struct folder *open_folder(const char *path)

@@ -13,6 +13,7 @@
 
 #include "../load/client.h"
 #include "folder/folder.h"
+#include "folder_ask.h"
 #include "iommu_driver.h"
 #include "test.h"
 #include "virtio/fs.h"
@@ -21,10 +22,7 @@
 
 #define SLOT   2
 #define RINGS  0x100000
-#define IN     0x200000
-#define OUT    0x280000
-#define LAST   0x2fffff
-#define PAGE   4096u
+#define LAST   0x2fffff /* of the rings and of the messages */
 #define DOMAIN 7
 #define LOAD   3000 /* operations */
 
@@ -40,34 +38,11 @@ struct bench {
 	struct load_posix twin;
 };
 
-/* In pages, as a kernel's buffers are. */
-static unsigned cut(struct wire_segment *segments, gpa_t at, u32 len, bool writable)
-{
-	unsigned count = 0;
-
-	for (u32 done = 0; done < len; done += PAGE, count++)
-		segments[count] = (struct wire_segment){ at + done, MIN(PAGE, len - done),
-							 writable };
-	return count;
-}
-
 static u32 ask(void *arg, const void *message, u32 len, void *answer, u32 room)
 {
 	struct bench *bench = arg;
-	struct wire_queue *queue = room ? &bench->queue : &bench->forgets;
-	struct wire_segment segments[64];
-	unsigned count = cut(segments, IN, len, false);
-	u32 got;
 
-	count += cut(segments + count, OUT, room, true);
-	wire_write(bench->vm, IN, message, len);
-	wire_add(queue, segments, count);
-	wire_kick(queue);
-	assert_true(wire_used(queue, NULL, &got));
-	assert_true(got <= room);
-	if (got)
-		wire_read(bench->vm, OUT, answer, got);
-	return got;
+	return folder_ask(room ? &bench->queue : &bench->forgets, message, len, answer, room);
 }
 
 static void add_device(struct bench *bench)
