@@ -2,132 +2,14 @@
 /* FUSE, as Linux's kernel speaks it, but that it remembers nothing: each path is looked up anew. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "client.h"
+#include "fuse_message.h"
 
-static struct load_fuse *to_fuse(struct load_target *target)
+static struct load_fuse *fuse_of(struct load_target *target)
 {
 	return container_of(target, struct load_fuse, target);
-}
-
-/* ---- messages ---- */
-
-static void begin(struct load_fuse *fuse, u32 opcode, u64 node)
-{
-	struct fuse_in_header head = { .opcode = opcode, .unique = 2, .nodeid = node };
-
-	memcpy(fuse->message, &head, sizeof(head));
-	fuse->len = sizeof(head);
-}
-
-static void put(struct load_fuse *fuse, const void *data, size_t len)
-{
-	memcpy(fuse->message + fuse->len, data, len);
-	fuse->len += len;
-}
-
-#define PUT(fuse, ...) put(fuse, &(__VA_ARGS__), sizeof(__VA_ARGS__))
-
-static void put_name(struct load_fuse *fuse, const char *name)
-{
-	put(fuse, name, strlen(name) + 1);
-}
-
-static const void *body(struct load_fuse *fuse)
-{
-	return fuse->answer + sizeof(struct fuse_out_header);
-}
-
-/* The bytes of the answer's body, of at most @room; or -errno. */
-static int send_it(struct load_fuse *fuse, u32 room)
-{
-	struct fuse_out_header head;
-	u32 got;
-
-	memcpy(fuse->message, &fuse->len, 4);
-	got = fuse->ask(fuse->arg, fuse->message, fuse->len, fuse->answer, sizeof(head) + room);
-	memcpy(&head, fuse->answer, sizeof(head));
-	if (got < sizeof(head) || head.len != got || head.unique != 2)
-		return -EPROTO;
-	return head.error ? head.error : (int)(got - sizeof(head));
-}
-
-/* 0: the body is @len bytes; or -errno. */
-static int send_for(struct load_fuse *fuse, u32 len)
-{
-	int ret = send_it(fuse, len);
-
-	return ret < 0 ? ret : (u32)ret == len ? 0 : -EPROTO;
-}
-
-/* ---- nodes ---- */
-
-static void forget(struct load_fuse *fuse, u64 node)
-{
-	if (node == FUSE_ROOT_ID)
-		return;
-	begin(fuse, FUSE_FORGET, node);
-	PUT(fuse, (struct fuse_forget_in){ .nlookup = 1 });
-	memcpy(fuse->message, &fuse->len, 4);
-	fuse->ask(fuse->arg, fuse->message, fuse->len, fuse->answer, 0);
-}
-
-static int lookup(struct load_fuse *fuse, u64 dir, const char *name, struct fuse_entry_out *entry)
-{
-	int ret;
-
-	begin(fuse, FUSE_LOOKUP, dir);
-	put_name(fuse, name);
-	ret = send_for(fuse, sizeof(*entry));
-	memcpy(entry, body(fuse), sizeof(*entry));
-	return ret;
-}
-
-/* The node of @path, to be forgotten. */
-static int find(struct load_fuse *fuse, const char *path, struct fuse_entry_out *entry)
-{
-	int ret = 0;
-
-	*entry = (struct fuse_entry_out){ .nodeid = FUSE_ROOT_ID, .attr.mode = S_IFDIR };
-	while (!ret && *path) {
-		size_t len = strcspn(path, "/");
-		u64 dir = entry->nodeid;
-		char name[512];
-
-		memcpy(name, path, len);
-		name[len] = '\0';
-		path += len + (path[len] == '/');
-		/* All links lead nowhere. */
-		if (S_ISLNK(entry->attr.mode))
-			ret = -ENOENT;
-		else if (!S_ISDIR(entry->attr.mode))
-			ret = -ENOTDIR;
-		else
-			ret = lookup(fuse, dir, name, entry);
-		forget(fuse, dir);
-	}
-	return ret;
-}
-
-/* The folder of @path, to be forgotten, and the name in it. */
-static int find_dir(struct load_fuse *fuse, const char *path, u64 *node, const char **name)
-{
-	struct fuse_entry_out entry;
-	char dir[1024];
-	int ret;
-
-	*name = client_split(path, dir);
-	ret = find(fuse, dir, &entry);
-	if (ret)
-		return ret;
-	*node = entry.nodeid;
-	if (S_ISDIR(entry.attr.mode))
-		return 0;
-	forget(fuse, entry.nodeid);
-	return S_ISLNK(entry.attr.mode) ? -ENOENT : -ENOTDIR;
 }
 
 static void fill_stat(struct load_stat *st, const struct fuse_attr *attr)
@@ -143,114 +25,96 @@ static void fill_stat(struct load_stat *st, const struct fuse_attr *attr)
 	};
 }
 
-/* ---- calls ---- */
+/* ---- names ---- */
 
 static int fuse_stat(struct load_target *target, const char *path, struct load_stat *st)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	struct fuse_entry_out entry;
-	int ret = find(fuse, path, &entry);
+	int ret = fuse_find(fuse, path, &entry);
 
 	if (ret)
 		return ret;
 	fill_stat(st, &entry.attr);
-	forget(fuse, entry.nodeid);
+	fuse_forget(fuse, entry.nodeid);
 	return 0;
 }
 
-/* Send what was built with the node of a folder, and forget what it gives and that. */
-static int make(struct load_fuse *fuse, u64 dir)
+/*
+ * Make @path: with @args of @opcode, its name, and then @after unless that is NULL. What is made is
+ * forgotten, as its folder is.
+ */
+static int make(struct load_fuse *fuse, const char *path, u32 opcode, const void *args,
+		size_t args_len, const char *after)
 {
-	int ret = send_for(fuse, sizeof(struct fuse_entry_out));
 	struct fuse_entry_out entry;
+	const char *name;
+	u64 dir;
+	int ret = fuse_find_dir(fuse, path, &dir, &name);
 
+	if (ret)
+		return ret;
+	fuse_begin(fuse, opcode, dir);
+	fuse_put(fuse, args, args_len);
+	fuse_put_name(fuse, name);
+	if (after)
+		fuse_put_name(fuse, after);
+	ret = fuse_send_for(fuse, sizeof(entry));
 	if (!ret) {
-		memcpy(&entry, body(fuse), sizeof(entry));
-		forget(fuse, entry.nodeid);
+		memcpy(&entry, fuse_body(fuse), sizeof(entry));
+		fuse_forget(fuse, entry.nodeid);
 	}
-	forget(fuse, dir);
+	fuse_forget(fuse, dir);
 	return ret;
 }
 
 static int fuse_mkdir(struct load_target *target, const char *path, mode_t mode)
 {
-	struct load_fuse *fuse = to_fuse(target);
-	const char *name;
-	u64 dir;
-	int ret = find_dir(fuse, path, &dir, &name);
+	const struct fuse_mkdir_in in = { .mode = mode };
 
-	if (ret)
-		return ret;
-	begin(fuse, FUSE_MKDIR, dir);
-	PUT(fuse, (struct fuse_mkdir_in){ .mode = mode });
-	put_name(fuse, name);
-	return make(fuse, dir);
+	return make(fuse_of(target), path, FUSE_MKDIR, &in, sizeof(in), NULL);
 }
 
 static int fuse_mkfifo(struct load_target *target, const char *path, mode_t mode)
 {
-	struct load_fuse *fuse = to_fuse(target);
-	const char *name;
-	u64 dir;
-	int ret = find_dir(fuse, path, &dir, &name);
+	const struct fuse_mknod_in in = { .mode = S_IFIFO | mode };
 
-	if (ret)
-		return ret;
-	begin(fuse, FUSE_MKNOD, dir);
-	PUT(fuse, (struct fuse_mknod_in){ .mode = S_IFIFO | mode });
-	put_name(fuse, name);
-	return make(fuse, dir);
+	return make(fuse_of(target), path, FUSE_MKNOD, &in, sizeof(in), NULL);
 }
 
 static int fuse_symlink(struct load_target *target, const char *to, const char *path)
 {
-	struct load_fuse *fuse = to_fuse(target);
-	const char *name;
-	u64 dir;
-	int ret = find_dir(fuse, path, &dir, &name);
-
-	if (ret)
-		return ret;
-	begin(fuse, FUSE_SYMLINK, dir);
-	put_name(fuse, name);
-	put_name(fuse, to);
-	return make(fuse, dir);
+	return make(fuse_of(target), path, FUSE_SYMLINK, "", 0, to);
 }
 
 static int fuse_link(struct load_target *target, const char *from, const char *path)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	struct fuse_entry_out entry;
-	const char *name;
-	int ret = find(fuse, from, &entry);
-	u64 dir;
+	struct fuse_link_in in;
+	int ret = fuse_find(fuse, from, &entry);
 
 	if (ret)
 		return ret;
-	ret = find_dir(fuse, path, &dir, &name);
-	if (!ret) {
-		begin(fuse, FUSE_LINK, dir);
-		PUT(fuse, (struct fuse_link_in){ .oldnodeid = entry.nodeid });
-		put_name(fuse, name);
-		ret = make(fuse, dir);
-	}
-	forget(fuse, entry.nodeid);
+	in = (struct fuse_link_in){ .oldnodeid = entry.nodeid };
+	ret = make(fuse, path, FUSE_LINK, &in, sizeof(in), NULL);
+	fuse_forget(fuse, entry.nodeid);
 	return ret;
 }
 
 static int remove_name(struct load_target *target, const char *path, u32 opcode)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	const char *name;
 	u64 dir;
-	int ret = find_dir(fuse, path, &dir, &name);
+	int ret = fuse_find_dir(fuse, path, &dir, &name);
 
 	if (ret)
 		return ret;
-	begin(fuse, opcode, dir);
-	put_name(fuse, name);
-	ret = send_for(fuse, 0);
-	forget(fuse, dir);
+	fuse_begin(fuse, opcode, dir);
+	fuse_put_name(fuse, name);
+	ret = fuse_send_for(fuse, 0);
+	fuse_forget(fuse, dir);
 	return ret;
 }
 
@@ -266,39 +130,39 @@ static int fuse_rmdir(struct load_target *target, const char *path)
 
 static int fuse_rename(struct load_target *target, const char *from, const char *to, unsigned flags)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	const char *name, *new_name;
 	u64 dir, new_dir;
-	int ret = find_dir(fuse, from, &dir, &name);
+	int ret = fuse_find_dir(fuse, from, &dir, &name);
 
 	if (ret)
 		return ret;
-	ret = find_dir(fuse, to, &new_dir, &new_name);
+	ret = fuse_find_dir(fuse, to, &new_dir, &new_name);
 	if (!ret) {
-		begin(fuse, FUSE_RENAME2, dir);
-		PUT(fuse, (struct fuse_rename2_in){ .newdir = new_dir, .flags = flags });
-		put_name(fuse, name);
-		put_name(fuse, new_name);
-		ret = send_for(fuse, 0);
-		forget(fuse, new_dir);
+		fuse_begin(fuse, FUSE_RENAME2, dir);
+		FUSE_PUT(fuse, (struct fuse_rename2_in){ .newdir = new_dir, .flags = flags });
+		fuse_put_name(fuse, name);
+		fuse_put_name(fuse, new_name);
+		ret = fuse_send_for(fuse, 0);
+		fuse_forget(fuse, new_dir);
 	}
-	forget(fuse, dir);
+	fuse_forget(fuse, dir);
 	return ret;
 }
 
 static int set(struct load_fuse *fuse, u64 node, const struct fuse_setattr_in *in)
 {
-	begin(fuse, FUSE_SETATTR, node);
-	PUT(fuse, *in);
-	return send_for(fuse, sizeof(struct fuse_attr_out));
+	fuse_begin(fuse, FUSE_SETATTR, node);
+	FUSE_PUT(fuse, *in);
+	return fuse_send_for(fuse, sizeof(struct fuse_attr_out));
 }
 
 static int set_path(struct load_target *target, const char *path, bool plain,
 		    const struct fuse_setattr_in *in)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	struct fuse_entry_out entry;
-	int ret = find(fuse, path, &entry);
+	int ret = fuse_find(fuse, path, &entry);
 
 	if (ret)
 		return ret;
@@ -309,7 +173,7 @@ static int set_path(struct load_target *target, const char *path, bool plain,
 		ret = -ENXIO;
 	else
 		ret = set(fuse, entry.nodeid, in);
-	forget(fuse, entry.nodeid);
+	fuse_forget(fuse, entry.nodeid);
 	return ret;
 }
 
@@ -336,20 +200,34 @@ static int fuse_utimes(struct load_target *target, const char *path, s64 sec, u3
 	return set_path(target, path, false, &in);
 }
 
+/*
+ * Begin a call of @opcode about the node of @path; the caller sends it, and forgets @node. Or
+ * -errno.
+ */
+static int begin_at(struct load_fuse *fuse, u32 opcode, const char *path, u64 *node)
+{
+	struct fuse_entry_out entry;
+	int ret = fuse_find(fuse, path, &entry);
+
+	if (!ret)
+		fuse_begin(fuse, opcode, entry.nodeid);
+	*node = entry.nodeid;
+	return ret;
+}
+
 static int fuse_readlink(struct load_target *target, const char *path, char *to, size_t size)
 {
-	struct load_fuse *fuse = to_fuse(target);
-	struct fuse_entry_out entry;
-	int ret = find(fuse, path, &entry);
+	struct load_fuse *fuse = fuse_of(target);
+	u64 node;
+	int ret = begin_at(fuse, FUSE_READLINK, path, &node);
 
 	if (ret)
 		return ret;
-	begin(fuse, FUSE_READLINK, entry.nodeid);
-	ret = send_it(fuse, 4096);
+	ret = fuse_send(fuse, 4096);
 	ret = MIN(ret, (int)size);
 	if (ret > 0)
-		memcpy(to, body(fuse), ret);
-	forget(fuse, entry.nodeid);
+		memcpy(to, fuse_body(fuse), ret);
+	fuse_forget(fuse, node);
 	return ret;
 }
 
@@ -357,7 +235,7 @@ static int fuse_readlink(struct load_target *target, const char *path, char *to,
 static void take_names(struct load_fuse *fuse, struct load_names *names, u32 len, u64 *offset,
 		       u64 nodes[LOAD_NAMES])
 {
-	const u8 *at = body(fuse), *end = at + len;
+	const u8 *at = fuse_body(fuse), *end = at + len;
 
 	while (at < end && names->count < LOAD_NAMES) {
 		struct fuse_direntplus entry;
@@ -380,14 +258,14 @@ static int list_open(struct load_fuse *fuse, u64 node, u64 file, struct load_nam
 
 	names->count = 0;
 	do {
-		begin(fuse, FUSE_READDIRPLUS, node);
-		PUT(fuse, (struct fuse_read_in){ .fh = file, .offset = offset, .size = 4096 });
-		ret = send_it(fuse, 4096);
+		fuse_begin(fuse, FUSE_READDIRPLUS, node);
+		FUSE_PUT(fuse, (struct fuse_read_in){ .fh = file, .offset = offset, .size = 4096 });
+		ret = fuse_send(fuse, 4096);
 		take_names(fuse, names, MAX(ret, 0), &offset, nodes);
 	} while (ret > 0);
 	for (unsigned i = 0; i < names->count; i++) {
 		if (nodes[i])
-			forget(fuse, nodes[i]);
+			fuse_forget(fuse, nodes[i]);
 	}
 	return ret;
 }
@@ -396,25 +274,25 @@ static int open_node(struct load_fuse *fuse, u32 opcode, u64 node, int flags, u6
 {
 	int ret;
 
-	begin(fuse, opcode, node);
-	PUT(fuse, (struct fuse_open_in){ .flags = flags });
-	ret = send_for(fuse, sizeof(struct fuse_open_out));
-	memcpy(file, body(fuse), sizeof(*file));
+	fuse_begin(fuse, opcode, node);
+	FUSE_PUT(fuse, (struct fuse_open_in){ .flags = flags });
+	ret = fuse_send_for(fuse, sizeof(struct fuse_open_out));
+	memcpy(file, fuse_body(fuse), sizeof(*file));
 	return ret;
 }
 
 static void release(struct load_fuse *fuse, u32 opcode, u64 node, u64 file)
 {
-	begin(fuse, opcode, node);
-	PUT(fuse, (struct fuse_release_in){ .fh = file });
-	send_for(fuse, 0);
+	fuse_begin(fuse, opcode, node);
+	FUSE_PUT(fuse, (struct fuse_release_in){ .fh = file });
+	fuse_send_for(fuse, 0);
 }
 
 static int fuse_list(struct load_target *target, const char *path, struct load_names *names)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	struct fuse_entry_out entry;
-	int ret = find(fuse, path, &entry);
+	int ret = fuse_find(fuse, path, &entry);
 	u64 file;
 
 	if (ret)
@@ -427,7 +305,7 @@ static int fuse_list(struct load_target *target, const char *path, struct load_n
 		ret = list_open(fuse, entry.nodeid, file, names);
 		release(fuse, FUSE_RELEASEDIR, entry.nodeid, file);
 	}
-	forget(fuse, entry.nodeid);
+	fuse_forget(fuse, entry.nodeid);
 	return ret;
 }
 
@@ -436,55 +314,52 @@ static int fuse_list(struct load_target *target, const char *path, struct load_n
 static int fuse_setxattr(struct load_target *target, const char *path, const char *name,
 			 const void *value, size_t size, int flags)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	const struct fuse_setxattr_in in = { .size = size, .flags = flags };
-	struct fuse_entry_out entry;
-	int ret = find(fuse, path, &entry);
+	u64 node;
+	int ret = begin_at(fuse, FUSE_SETXATTR, path, &node);
 
 	if (ret)
 		return ret;
-	begin(fuse, FUSE_SETXATTR, entry.nodeid);
-	put(fuse, &in, FUSE_COMPAT_SETXATTR_IN_SIZE);
-	put_name(fuse, name);
-	put(fuse, value, size);
-	ret = send_for(fuse, 0);
-	forget(fuse, entry.nodeid);
+	fuse_put(fuse, &in, FUSE_COMPAT_SETXATTR_IN_SIZE);
+	fuse_put_name(fuse, name);
+	fuse_put(fuse, value, size);
+	ret = fuse_send_for(fuse, 0);
+	fuse_forget(fuse, node);
 	return ret;
 }
 
 static int fuse_getxattr(struct load_target *target, const char *path, const char *name,
 			 void *value, size_t size)
 {
-	struct load_fuse *fuse = to_fuse(target);
-	struct fuse_entry_out entry;
-	int ret = find(fuse, path, &entry);
+	struct load_fuse *fuse = fuse_of(target);
+	u64 node;
+	int ret = begin_at(fuse, FUSE_GETXATTR, path, &node);
 
 	if (ret)
 		return ret;
-	begin(fuse, FUSE_GETXATTR, entry.nodeid);
-	PUT(fuse, (struct fuse_getxattr_in){ .size = size });
-	put_name(fuse, name);
-	ret = send_it(fuse, size ? size : sizeof(struct fuse_getxattr_out));
+	FUSE_PUT(fuse, (struct fuse_getxattr_in){ .size = size });
+	fuse_put_name(fuse, name);
+	ret = fuse_send(fuse, size ? size : sizeof(struct fuse_getxattr_out));
 	if (ret >= 0 && size)
-		memcpy(value, body(fuse), ret);
+		memcpy(value, fuse_body(fuse), ret);
 	else if (ret >= 0)
-		ret = *(const u32 *)body(fuse);
-	forget(fuse, entry.nodeid);
+		ret = *(const u32 *)fuse_body(fuse);
+	fuse_forget(fuse, node);
 	return ret;
 }
 
 static int fuse_removexattr(struct load_target *target, const char *path, const char *name)
 {
-	struct load_fuse *fuse = to_fuse(target);
-	struct fuse_entry_out entry;
-	int ret = find(fuse, path, &entry);
+	struct load_fuse *fuse = fuse_of(target);
+	u64 node;
+	int ret = begin_at(fuse, FUSE_REMOVEXATTR, path, &node);
 
 	if (ret)
 		return ret;
-	begin(fuse, FUSE_REMOVEXATTR, entry.nodeid);
-	put_name(fuse, name);
-	ret = send_for(fuse, 0);
-	forget(fuse, entry.nodeid);
+	fuse_put_name(fuse, name);
+	ret = fuse_send_for(fuse, 0);
+	fuse_forget(fuse, node);
 	return ret;
 }
 
@@ -495,17 +370,18 @@ static int create(struct load_fuse *fuse, unsigned n, const char *path, int flag
 	const u32 room = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out);
 	const char *name;
 	u64 dir;
-	int ret = find_dir(fuse, path, &dir, &name);
+	int ret = fuse_find_dir(fuse, path, &dir, &name);
 
 	if (ret)
 		return ret;
-	begin(fuse, FUSE_CREATE, dir);
-	PUT(fuse, (struct fuse_create_in){ .flags = flags, .mode = S_IFREG | mode });
-	put_name(fuse, name);
-	ret = send_for(fuse, room);
-	memcpy(&fuse->handles[n].node, body(fuse), 8);
-	memcpy(&fuse->handles[n].file, (const u8 *)body(fuse) + sizeof(struct fuse_entry_out), 8);
-	forget(fuse, dir);
+	fuse_begin(fuse, FUSE_CREATE, dir);
+	FUSE_PUT(fuse, (struct fuse_create_in){ .flags = flags, .mode = S_IFREG | mode });
+	fuse_put_name(fuse, name);
+	ret = fuse_send_for(fuse, room);
+	memcpy(&fuse->handles[n].node, fuse_body(fuse), 8);
+	memcpy(&fuse->handles[n].file, (const u8 *)fuse_body(fuse) + sizeof(struct fuse_entry_out),
+	       8);
+	fuse_forget(fuse, dir);
 	return ret;
 }
 
@@ -523,9 +399,9 @@ static int may_open(const struct fuse_attr *attr, int flags)
 static int fuse_open(struct load_target *target, unsigned n, const char *path, int flags,
 		     mode_t mode)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	struct fuse_entry_out entry;
-	int ret = find(fuse, path, &entry);
+	int ret = fuse_find(fuse, path, &entry);
 
 	fuse->handles[n].flags = flags;
 	if (ret == -ENOENT && flags & O_CREAT)
@@ -538,35 +414,35 @@ static int fuse_open(struct load_target *target, unsigned n, const char *path, i
 		ret = open_node(fuse, FUSE_OPEN, entry.nodeid, flags & ~O_CREAT,
 				&fuse->handles[n].file);
 	if (ret)
-		forget(fuse, entry.nodeid);
+		fuse_forget(fuse, entry.nodeid);
 	return ret;
 }
 
 static void fuse_close(struct load_target *target, unsigned n)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 
 	release(fuse, FUSE_RELEASE, fuse->handles[n].node, fuse->handles[n].file);
-	forget(fuse, fuse->handles[n].node);
+	fuse_forget(fuse, fuse->handles[n].node);
 }
 
 static int fuse_fstat(struct load_target *target, unsigned n, struct load_stat *st)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	struct fuse_attr_out out;
 	int ret;
 
-	begin(fuse, FUSE_GETATTR, fuse->handles[n].node);
-	PUT(fuse, (struct fuse_getattr_in){ 0 });
-	ret = send_for(fuse, sizeof(out));
-	memcpy(&out, body(fuse), sizeof(out));
+	fuse_begin(fuse, FUSE_GETATTR, fuse->handles[n].node);
+	FUSE_PUT(fuse, (struct fuse_getattr_in){ 0 });
+	ret = fuse_send_for(fuse, sizeof(out));
+	memcpy(&out, fuse_body(fuse), sizeof(out));
 	fill_stat(st, &out.attr);
 	return ret;
 }
 
 static int fuse_ftruncate(struct load_target *target, unsigned n, u64 size)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	const struct fuse_setattr_in in = { .valid = FATTR_SIZE | FATTR_FH,
 					    .size = size,
 					    .fh = fuse->handles[n].file };
@@ -578,80 +454,81 @@ static int fuse_ftruncate(struct load_target *target, unsigned n, u64 size)
 
 static int fuse_fsync(struct load_target *target, unsigned n)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 
-	begin(fuse, FUSE_FSYNC, fuse->handles[n].node);
-	PUT(fuse, (struct fuse_fsync_in){ .fh = fuse->handles[n].file });
-	return send_for(fuse, 0);
+	fuse_begin(fuse, FUSE_FSYNC, fuse->handles[n].node);
+	FUSE_PUT(fuse, (struct fuse_fsync_in){ .fh = fuse->handles[n].file });
+	return fuse_send_for(fuse, 0);
 }
 
 static s64 fuse_read(struct load_target *target, unsigned n, void *data, size_t size, u64 offset)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	int ret;
 
-	begin(fuse, FUSE_READ, fuse->handles[n].node);
-	PUT(fuse,
-	    (struct fuse_read_in){ .fh = fuse->handles[n].file, .offset = offset, .size = size });
-	ret = send_it(fuse, size);
+	fuse_begin(fuse, FUSE_READ, fuse->handles[n].node);
+	FUSE_PUT(fuse, (struct fuse_read_in){
+			       .fh = fuse->handles[n].file, .offset = offset, .size = size });
+	ret = fuse_send(fuse, size);
 	if (ret > 0)
-		memcpy(data, body(fuse), ret);
+		memcpy(data, fuse_body(fuse), ret);
 	return ret;
 }
 
 static s64 fuse_write(struct load_target *target, unsigned n, const void *data, size_t size,
 		      u64 offset)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	int ret;
 
-	begin(fuse, FUSE_WRITE, fuse->handles[n].node);
-	PUT(fuse,
-	    (struct fuse_write_in){ .fh = fuse->handles[n].file, .offset = offset, .size = size });
-	put(fuse, data, size);
-	ret = send_for(fuse, sizeof(struct fuse_write_out));
-	return ret ? ret : (s64) * (const u32 *)body(fuse);
+	fuse_begin(fuse, FUSE_WRITE, fuse->handles[n].node);
+	FUSE_PUT(fuse, (struct fuse_write_in){
+			       .fh = fuse->handles[n].file, .offset = offset, .size = size });
+	fuse_put(fuse, data, size);
+	ret = fuse_send_for(fuse, sizeof(struct fuse_write_out));
+	return ret ? ret : (s64) * (const u32 *)fuse_body(fuse);
 }
 
 static int fuse_fallocate(struct load_target *target, unsigned n, int mode, u64 offset, u64 len)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 
-	begin(fuse, FUSE_FALLOCATE, fuse->handles[n].node);
-	PUT(fuse,
-	    (struct fuse_fallocate_in){
-		    .fh = fuse->handles[n].file, .offset = offset, .length = len, .mode = mode });
-	return send_for(fuse, 0);
+	fuse_begin(fuse, FUSE_FALLOCATE, fuse->handles[n].node);
+	FUSE_PUT(fuse, (struct fuse_fallocate_in){ .fh = fuse->handles[n].file,
+						   .offset = offset,
+						   .length = len,
+						   .mode = mode });
+	return fuse_send_for(fuse, 0);
 }
 
 static s64 fuse_copy(struct load_target *target, unsigned from, u64 from_offset, unsigned to,
 		     u64 to_offset, size_t len)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	int ret;
 
-	begin(fuse, FUSE_COPY_FILE_RANGE, fuse->handles[from].node);
-	PUT(fuse, (struct fuse_copy_file_range_in){ .fh_in = fuse->handles[from].file,
-						    .off_in = from_offset,
-						    .nodeid_out = fuse->handles[to].node,
-						    .fh_out = fuse->handles[to].file,
-						    .off_out = to_offset,
-						    .len = len });
-	ret = send_for(fuse, sizeof(struct fuse_write_out));
-	return ret ? ret : (s64) * (const u32 *)body(fuse);
+	fuse_begin(fuse, FUSE_COPY_FILE_RANGE, fuse->handles[from].node);
+	FUSE_PUT(fuse, (struct fuse_copy_file_range_in){ .fh_in = fuse->handles[from].file,
+							 .off_in = from_offset,
+							 .nodeid_out = fuse->handles[to].node,
+							 .fh_out = fuse->handles[to].file,
+							 .off_out = to_offset,
+							 .len = len });
+	ret = fuse_send_for(fuse, sizeof(struct fuse_write_out));
+	return ret ? ret : (s64) * (const u32 *)fuse_body(fuse);
 }
 
 static s64 fuse_seek(struct load_target *target, unsigned n, u64 offset, int whence)
 {
-	struct load_fuse *fuse = to_fuse(target);
+	struct load_fuse *fuse = fuse_of(target);
 	s64 at;
 	int ret;
 
-	begin(fuse, FUSE_LSEEK, fuse->handles[n].node);
-	PUT(fuse, (struct fuse_lseek_in){
-			  .fh = fuse->handles[n].file, .offset = offset, .whence = whence });
-	ret = send_for(fuse, sizeof(struct fuse_lseek_out));
-	memcpy(&at, body(fuse), sizeof(at));
+	fuse_begin(fuse, FUSE_LSEEK, fuse->handles[n].node);
+	FUSE_PUT(fuse, (struct fuse_lseek_in){
+			       .fh = fuse->handles[n].file, .offset = offset, .whence = whence });
+	ret = fuse_send_for(fuse, sizeof(struct fuse_lseek_out));
+	memcpy(&at, fuse_body(fuse), sizeof(at));
 	return ret ? ret : at;
 }
 
@@ -692,7 +569,7 @@ int load_fuse_open(struct load_fuse *fuse, client_ask *how, void *arg)
 						&fuse_ops },
 				    .ask = how,
 				    .arg = arg };
-	begin(fuse, FUSE_INIT, 0);
-	PUT(fuse, (struct fuse_init_in){ .major = 7, .minor = 38 });
-	return send_for(fuse, sizeof(struct fuse_init_out));
+	fuse_begin(fuse, FUSE_INIT, 0);
+	FUSE_PUT(fuse, (struct fuse_init_in){ .major = 7, .minor = 38 });
+	return fuse_send_for(fuse, sizeof(struct fuse_init_out));
 }
