@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include "load.h"
-
-#define PATH 1024
+#include "judge.h"
 
 /* ---- chance ---- */
 
@@ -39,7 +34,7 @@ static void some_name(struct load *load, char *name)
 	}
 }
 
-static const char *some_path(struct load *load, char path[PATH])
+static const char *some_path(struct load *load, char path[LOAD_PATH])
 {
 	unsigned depth = 1 + chance(load, 3);
 
@@ -83,249 +78,153 @@ static void some_data(struct load *load, size_t len)
 		load->data[i] = seed >> (i % 8 * 8) ^ i;
 }
 
-/* ---- judging ---- */
-
-static void __attribute__((format(printf, 2, 3))) begin(struct load *load, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(load->what, sizeof(load->what), format, args);
-	va_end(args);
-	load->why[0] = '\0';
-}
-
-static bool differs(struct load *load, const char *what, s64 is, s64 twins)
-{
-	if (is == twins)
-		return false;
-	if (!load->why[0])
-		snprintf(load->why, sizeof(load->why), "%s is %lld, its twin's %lld", what,
-			 (long long)is, (long long)twins);
-	return true;
-}
-
-/* Both did: whether they can be compared further. */
-static bool both_did(struct load *load, s64 is, s64 twins)
-{
-	load->failed += is < 0 && is == twins;
-	return !differs(load, "the result", is, twins) && is >= 0;
-}
-
-static void compare_stats(struct load *load, const struct load_stat *is,
-			  const struct load_stat *twins, bool with_time)
-{
-	differs(load, "mode", is->mode, twins->mode);
-	differs(load, "nlink", is->nlink, twins->nlink);
-	differs(load, "uid", is->uid, twins->uid);
-	differs(load, "gid", is->gid, twins->gid);
-	differs(load, "size", is->size, twins->size);
-	if (!with_time)
-		return;
-	differs(load, "mtime", is->mtime, twins->mtime);
-	differs(load, "mtime's nanoseconds", is->mtime_nsec, twins->mtime_nsec);
-}
-
-static void compare_data(struct load *load, s64 len)
-{
-	for (s64 i = 0; i < len; i++) {
-		if (load->got[i] == load->twins[i])
-			continue;
-		snprintf(load->why, sizeof(load->why), "byte %lld of %lld is %#x, its twin's %#x",
-			 (long long)i, (long long)len, load->got[i], load->twins[i]);
-		return;
-	}
-}
-
 /* CALL(target, ...) of both; the results in is and twins. */
 #define BOTH(call, ...)                                                                            \
 	s64 is = load->target->ops->call(load->target, ##__VA_ARGS__);                             \
 	s64 twins = load->twin->ops->call(load->twin, ##__VA_ARGS__)
 
-static void compare_stat(struct load *load, const char *path, bool with_time)
-{
-	struct load_stat st, twins_st;
-
-	if (both_did(load, load->target->ops->stat(load->target, path, &st),
-		     load->twin->ops->stat(load->twin, path, &twins_st)))
-		compare_stats(load, &st, &twins_st, with_time);
-}
+/* The same, and then both have the same at @path, or in handle @n. */
+#define BOTH_AT(path, call, ...)                                                                   \
+	do {                                                                                       \
+		BOTH(call, __VA_ARGS__);                                                           \
+		if (load_both_did(load, is, twins))                                                \
+			load_compare_stat(load, path, false);                                      \
+	} while (0)
+#define BOTH_IN(n, call, ...)                                                                      \
+	do {                                                                                       \
+		BOTH(call, n, __VA_ARGS__);                                                        \
+		if (load_both_did(load, is, twins))                                                \
+			load_compare_handle(load, n);                                              \
+	} while (0)
 
 /* ---- operations on names ---- */
 
 static void do_stat(struct load *load)
 {
-	char path[PATH];
+	char path[LOAD_PATH];
 
-	begin(load, "stat %s", some_path(load, path));
-	compare_stat(load, path, false);
+	load_begin(load, "stat %s", some_path(load, path));
+	load_compare_stat(load, path, false);
 }
 
 static void do_mkdir(struct load *load)
 {
-	char path[PATH];
+	char path[LOAD_PATH];
 	mode_t mode = some_mode(load);
 
-	begin(load, "mkdir %s %o", some_path(load, path), mode);
-	BOTH(mkdir, path, mode);
-	if (both_did(load, is, twins))
-		compare_stat(load, path, false);
+	load_begin(load, "mkdir %s %o", some_path(load, path), mode);
+	BOTH_AT(path, mkdir, path, mode);
 }
 
 static void do_mkfifo(struct load *load)
 {
-	char path[PATH];
+	char path[LOAD_PATH];
 	mode_t mode = some_mode(load);
 
-	begin(load, "mkfifo %s %o", some_path(load, path), mode);
-	BOTH(mkfifo, path, mode);
-	if (both_did(load, is, twins))
-		compare_stat(load, path, false);
+	load_begin(load, "mkfifo %s %o", some_path(load, path), mode);
+	BOTH_AT(path, mkfifo, path, mode);
 }
 
 static void do_symlink(struct load *load)
 {
-	char path[PATH], to[64];
+	char path[LOAD_PATH], to[64];
 
 	/* To nowhere: targets need not follow links. */
 	snprintf(to, sizeof(to), "/nowhere/%u", (unsigned)chance(load, 1000));
-	begin(load, "symlink %s %s", to, some_path(load, path));
-	BOTH(symlink, to, path);
-	if (both_did(load, is, twins))
-		compare_stat(load, path, false);
+	load_begin(load, "symlink %s %s", to, some_path(load, path));
+	BOTH_AT(path, symlink, to, path);
 }
 
 static void do_readlink(struct load *load)
 {
-	char path[PATH];
+	char path[LOAD_PATH];
 	s64 is, twins;
 
-	begin(load, "readlink %s", some_path(load, path));
+	load_begin(load, "readlink %s", some_path(load, path));
 	is = load->target->ops->readlink(load->target, path, (char *)load->got, 100);
 	twins = load->twin->ops->readlink(load->twin, path, (char *)load->twins, 100);
-	if (both_did(load, is, twins))
-		compare_data(load, is);
+	if (load_both_did(load, is, twins))
+		load_compare_data(load, is);
 }
 
 static void do_link(struct load *load)
 {
-	char path[PATH], to[PATH];
+	char path[LOAD_PATH], to[LOAD_PATH];
 
 	some_path(load, path);
-	begin(load, "link %s %s", path, some_path(load, to));
-	BOTH(link, path, to);
-	if (both_did(load, is, twins))
-		compare_stat(load, to, false);
+	load_begin(load, "link %s %s", path, some_path(load, to));
+	BOTH_AT(to, link, path, to);
 }
 
 static void do_unlink(struct load *load)
 {
-	char path[PATH];
+	char path[LOAD_PATH];
 
-	begin(load, "unlink %s", some_path(load, path));
+	load_begin(load, "unlink %s", some_path(load, path));
 	BOTH(unlink, path);
-	both_did(load, is, twins);
+	load_both_did(load, is, twins);
 }
 
 static void do_rmdir(struct load *load)
 {
-	char path[PATH];
+	char path[LOAD_PATH];
 
-	begin(load, "rmdir %s", some_path(load, path));
+	load_begin(load, "rmdir %s", some_path(load, path));
 	BOTH(rmdir, path);
-	both_did(load, is, twins);
+	load_both_did(load, is, twins);
 }
 
 static void do_rename(struct load *load)
 {
 	static const unsigned flags[] = { 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE };
 	unsigned flag = flags[chance(load, ARRAY_SIZE(flags))];
-	char path[PATH], to[PATH];
+	char path[LOAD_PATH], to[LOAD_PATH];
 
 	if (!(load->target->can & LOAD_RENAME_FLAGS))
 		flag = 0;
 	some_path(load, path);
-	begin(load, "rename %s %s %u", path, some_path(load, to), flag);
-	BOTH(rename, path, to, flag);
-	if (both_did(load, is, twins))
-		compare_stat(load, to, false);
+	load_begin(load, "rename %s %s %u", path, some_path(load, to), flag);
+	BOTH_AT(to, rename, path, to, flag);
 }
 
 static void do_chmod(struct load *load)
 {
-	char path[PATH];
+	char path[LOAD_PATH];
 	mode_t mode = some_mode(load);
 
-	begin(load, "chmod %s %o", some_path(load, path), mode);
-	BOTH(chmod, path, mode);
-	if (both_did(load, is, twins))
-		compare_stat(load, path, false);
+	load_begin(load, "chmod %s %o", some_path(load, path), mode);
+	BOTH_AT(path, chmod, path, mode);
 }
 
 static void do_truncate(struct load *load)
 {
-	char path[PATH];
+	char path[LOAD_PATH];
 	u64 size = some_offset(load);
 
-	begin(load, "truncate %s %llu", some_path(load, path), (unsigned long long)size);
-	BOTH(truncate, path, size);
-	if (both_did(load, is, twins))
-		compare_stat(load, path, false);
+	load_begin(load, "truncate %s %llu", some_path(load, path), (unsigned long long)size);
+	BOTH_AT(path, truncate, path, size);
 }
 
 static void do_utimes(struct load *load)
 {
-	char path[PATH];
+	char path[LOAD_PATH];
 	s64 sec = chance(load, 1u << 31);
 	u32 nsec = chance(load, 1000000000);
 
-	begin(load, "utimes %s %lld.%u", some_path(load, path), (long long)sec, nsec);
+	load_begin(load, "utimes %s %lld.%u", some_path(load, path), (long long)sec, nsec);
 	BOTH(utimes, path, sec, nsec);
-	if (both_did(load, is, twins))
-		compare_stat(load, path, true);
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(a, b);
-}
-
-static void compare_names(struct load *load)
-{
-	struct load_names *is = &load->names, *twins = &load->twins_names;
-
-	if (differs(load, "the number of names", is->count, twins->count))
-		return;
-	qsort(is->entries, is->count, sizeof(is->entries[0]), by_name);
-	qsort(twins->entries, twins->count, sizeof(twins->entries[0]), by_name);
-	for (unsigned i = 0; i < is->count; i++) {
-		if (strcmp(is->entries[i].name, twins->entries[i].name))
-			snprintf(load->why, sizeof(load->why), "there is a name %.60s for %.60s",
-				 is->entries[i].name, twins->entries[i].name);
-		else if (is->entries[i].type != DT_UNKNOWN && twins->entries[i].type != DT_UNKNOWN)
-			differs(load, "an entry's type", is->entries[i].type,
-				twins->entries[i].type);
-	}
-}
-
-static bool list_both(struct load *load, const char *path)
-{
-	s64 is = load->target->ops->list(load->target, path, &load->names);
-	s64 twins = load->twin->ops->list(load->twin, path, &load->twins_names);
-
-	if (both_did(load, is, twins))
-		compare_names(load);
-	return is >= 0 && !load->why[0];
+	if (load_both_did(load, is, twins))
+		load_compare_stat(load, path, true);
 }
 
 static void do_list(struct load *load)
 {
-	char path[PATH] = "";
+	char path[LOAD_PATH] = "";
 
 	if (chance(load, 4))
 		some_path(load, path);
-	begin(load, "list %s", path);
-	list_both(load, path);
+	load_begin(load, "list %s", path);
+	load_list_both(load, path);
 }
 
 /* ---- extended attributes ---- */
@@ -335,49 +234,40 @@ static void do_setxattr(struct load *load)
 	static const int flags[] = { 0, 0, XATTR_CREATE, XATTR_REPLACE };
 	int flag = flags[chance(load, ARRAY_SIZE(flags))];
 	size_t size = 1 + chance(load, 100);
-	char path[PATH], name[16];
+	char path[LOAD_PATH], name[16];
 
 	snprintf(name, sizeof(name), "user.x%u", (unsigned)chance(load, 4));
 	some_data(load, size);
-	begin(load, "setxattr %s %s of %zu, %d", some_path(load, path), name, size, flag);
+	load_begin(load, "setxattr %s %s of %zu, %d", some_path(load, path), name, size, flag);
 	BOTH(setxattr, path, name, load->data, size, flag);
-	both_did(load, is, twins);
+	load_both_did(load, is, twins);
 }
 
 static void do_getxattr(struct load *load)
 {
 	size_t size = chance(load, 3) ? 100 : chance(load, 40);
-	char path[PATH], name[16];
+	char path[LOAD_PATH], name[16];
 	s64 is, twins;
 
 	snprintf(name, sizeof(name), "user.x%u", (unsigned)chance(load, 4));
-	begin(load, "getxattr %s %s of %zu", some_path(load, path), name, size);
+	load_begin(load, "getxattr %s %s of %zu", some_path(load, path), name, size);
 	is = load->target->ops->getxattr(load->target, path, name, load->got, size);
 	twins = load->twin->ops->getxattr(load->twin, path, name, load->twins, size);
-	if (both_did(load, is, twins) && size)
-		compare_data(load, is);
+	if (load_both_did(load, is, twins) && size)
+		load_compare_data(load, is);
 }
 
 static void do_removexattr(struct load *load)
 {
-	char path[PATH], name[16];
+	char path[LOAD_PATH], name[16];
 
 	snprintf(name, sizeof(name), "user.x%u", (unsigned)chance(load, 4));
-	begin(load, "removexattr %s %s", some_path(load, path), name);
+	load_begin(load, "removexattr %s %s", some_path(load, path), name);
 	BOTH(removexattr, path, name);
-	both_did(load, is, twins);
+	load_both_did(load, is, twins);
 }
 
 /* ---- handles ---- */
-
-static void close_both(struct load *load, unsigned n)
-{
-	if (!load->open[n])
-		return;
-	load->target->ops->close(load->target, n);
-	load->twin->ops->close(load->twin, n);
-	load->open[n] = false;
-}
 
 static void do_open(struct load *load)
 {
@@ -385,19 +275,19 @@ static void do_open(struct load *load)
 	unsigned n = chance(load, LOAD_HANDLES);
 	int flags = accesses[chance(load, ARRAY_SIZE(accesses))];
 	mode_t mode = some_mode(load);
-	char path[PATH];
+	char path[LOAD_PATH];
 
 	flags |= chance(load, 4) ? O_CREAT : 0;
 	flags |= flags & O_CREAT && !chance(load, 4) ? O_EXCL : 0;
 	flags |= chance(load, 8) ? 0 : O_TRUNC;
 	if (load->target->can & LOAD_APPEND && !chance(load, 8))
 		flags |= O_APPEND;
-	close_both(load, n);
-	begin(load, "open %u: %s %#o %o", n, some_path(load, path), flags, mode);
+	load_close_both(load, n);
+	load_begin(load, "open %u: %s %#o %o", n, some_path(load, path), flags, mode);
 	BOTH(open, n, path, flags, mode);
-	load->open[n] = both_did(load, is, twins);
+	load->open[n] = load_both_did(load, is, twins);
 	if (load->open[n])
-		compare_stat(load, path, false);
+		load_compare_stat(load, path, false);
 }
 
 static bool some_handle(struct load *load, unsigned *n)
@@ -411,19 +301,10 @@ static bool some_handle(struct load *load, unsigned *n)
 	return false;
 }
 
-static void compare_handle(struct load *load, unsigned n)
-{
-	struct load_stat st, twins_st;
-
-	if (both_did(load, load->target->ops->fstat(load->target, n, &st),
-		     load->twin->ops->fstat(load->twin, n, &twins_st)))
-		compare_stats(load, &st, &twins_st, false);
-}
-
 static void do_close(struct load *load, unsigned n)
 {
-	begin(load, "close %u", n);
-	close_both(load, n);
+	load_begin(load, "close %u", n);
+	load_close_both(load, n);
 }
 
 static void do_read(struct load *load, unsigned n)
@@ -432,11 +313,11 @@ static void do_read(struct load *load, unsigned n)
 	size_t len = some_len(load);
 	s64 is, twins;
 
-	begin(load, "read %u: %zu at %llu", n, len, (unsigned long long)offset);
+	load_begin(load, "read %u: %zu at %llu", n, len, (unsigned long long)offset);
 	is = load->target->ops->read(load->target, n, load->got, len, offset);
 	twins = load->twin->ops->read(load->twin, n, load->twins, len, offset);
-	if (both_did(load, is, twins))
-		compare_data(load, is);
+	if (load_both_did(load, is, twins))
+		load_compare_data(load, is);
 }
 
 static void do_write(struct load *load, unsigned n)
@@ -445,10 +326,8 @@ static void do_write(struct load *load, unsigned n)
 	size_t len = some_len(load);
 
 	some_data(load, len);
-	begin(load, "write %u: %zu at %llu", n, len, (unsigned long long)offset);
-	BOTH(write, n, load->data, len, offset);
-	if (both_did(load, is, twins))
-		compare_handle(load, n);
+	load_begin(load, "write %u: %zu at %llu", n, len, (unsigned long long)offset);
+	BOTH_IN(n, write, load->data, len, offset);
 }
 
 /* Somewhere within the file, or false. */
@@ -473,11 +352,11 @@ static void do_map_read(struct load *load, unsigned n)
 
 	if (!inside(load, n, &offset, &len))
 		return;
-	begin(load, "read mapped %u: %zu at %llu", n, len, (unsigned long long)offset);
+	load_begin(load, "read mapped %u: %zu at %llu", n, len, (unsigned long long)offset);
 	is = load->target->ops->map_read(load->target, n, load->got, len, offset);
 	twins = load->twin->ops->map_read(load->twin, n, load->twins, len, offset);
-	if (both_did(load, is, twins))
-		compare_data(load, is);
+	if (load_both_did(load, is, twins))
+		load_compare_data(load, is);
 }
 
 static void do_map_write(struct load *load, unsigned n)
@@ -488,26 +367,24 @@ static void do_map_write(struct load *load, unsigned n)
 	if (!inside(load, n, &offset, &len))
 		return;
 	some_data(load, len);
-	begin(load, "write mapped %u: %zu at %llu", n, len, (unsigned long long)offset);
+	load_begin(load, "write mapped %u: %zu at %llu", n, len, (unsigned long long)offset);
 	BOTH(map_write, n, load->data, len, offset);
-	both_did(load, is, twins);
+	load_both_did(load, is, twins);
 }
 
 static void do_ftruncate(struct load *load, unsigned n)
 {
 	u64 size = some_offset(load);
 
-	begin(load, "ftruncate %u: %llu", n, (unsigned long long)size);
-	BOTH(ftruncate, n, size);
-	if (both_did(load, is, twins))
-		compare_handle(load, n);
+	load_begin(load, "ftruncate %u: %llu", n, (unsigned long long)size);
+	BOTH_IN(n, ftruncate, size);
 }
 
 static void do_fsync(struct load *load, unsigned n)
 {
-	begin(load, "fsync %u", n);
+	load_begin(load, "fsync %u", n);
 	BOTH(fsync, n);
-	both_did(load, is, twins);
+	load_both_did(load, is, twins);
 }
 
 static void do_fallocate(struct load *load, unsigned n)
@@ -520,10 +397,9 @@ static void do_fallocate(struct load *load, unsigned n)
 
 	if (!(load->target->can & LOAD_FALLOCATE))
 		return;
-	begin(load, "fallocate %u: %#x, %zu at %llu", n, mode, len, (unsigned long long)offset);
-	BOTH(fallocate, n, mode, offset, len);
-	if (both_did(load, is, twins))
-		compare_handle(load, n);
+	load_begin(load, "fallocate %u: %#x, %zu at %llu", n, mode, len,
+		   (unsigned long long)offset);
+	BOTH_IN(n, fallocate, mode, offset, len);
 }
 
 /* All of it, as it may come in parts. */
@@ -550,12 +426,12 @@ static void do_copy(struct load *load, unsigned from)
 
 	if (!(load->target->can & LOAD_COPY) || !some_handle(load, &to))
 		return;
-	begin(load, "copy %u %llu to %u %llu: %zu", from, (unsigned long long)offset, to,
-	      (unsigned long long)to_offset, len);
+	load_begin(load, "copy %u %llu to %u %llu: %zu", from, (unsigned long long)offset, to,
+		   (unsigned long long)to_offset, len);
 	is = copy_all(load->target, from, offset, to, to_offset, len);
 	twins = copy_all(load->twin, from, offset, to, to_offset, len);
-	if (both_did(load, is, twins))
-		compare_handle(load, to);
+	if (load_both_did(load, is, twins))
+		load_compare_handle(load, to);
 }
 
 /* Where data begins is the file system's affair: what is skipped must be zeros. */
@@ -568,19 +444,19 @@ static void do_seek(struct load *load, unsigned n)
 	if (!(load->target->can & LOAD_SEEK) || load->twin->ops->fstat(load->twin, n, &st) ||
 	    !S_ISREG(st.mode))
 		return;
-	begin(load, "seek %u: data from %llu", n, (unsigned long long)offset);
+	load_begin(load, "seek %u: data from %llu", n, (unsigned long long)offset);
 	at = load->target->ops->seek(load->target, n, offset, SEEK_DATA);
 	if (offset >= st.size) {
-		differs(load, "the result", at, -ENXIO);
+		load_differs(load, "the result", at, -ENXIO);
 		return;
 	}
-	if (at < 0 && differs(load, "the result", at, -ENXIO))
+	if (at < 0 && load_differs(load, "the result", at, -ENXIO))
 		return;
 	len = (at < 0 ? (s64)st.size : at) - (s64)offset;
-	differs(load, "whether it goes back", len < 0, false);
+	load_differs(load, "whether it goes back", len < 0, false);
 	len = load->twin->ops->read(load->twin, n, load->twins, MIN(len, LOAD_MAX_IO), offset);
 	memset(load->got, 0, MAX(len, 0));
-	compare_data(load, len);
+	load_compare_data(load, len);
 }
 
 /* ---- the load ---- */
@@ -615,74 +491,5 @@ bool load_step(struct load *load)
 		if (!xattr || load->target->can & LOAD_XATTR)
 			names_operations[which](load);
 	}
-	return !load->why[0];
-}
-
-/* ---- the end ---- */
-
-static void compare_file(struct load *load, const char *path)
-{
-	s64 is, twins;
-	u64 offset = 0;
-
-	begin(load, "compare %s", path);
-	is = load->target->ops->open(load->target, 0, path, O_RDONLY, 0);
-	twins = load->twin->ops->open(load->twin, 0, path, O_RDONLY, 0);
-	if (!both_did(load, is, twins))
-		return;
-	do {
-		is = load->target->ops->read(load->target, 0, load->got, LOAD_MAX_IO, offset);
-		twins = load->twin->ops->read(load->twin, 0, load->twins, LOAD_MAX_IO, offset);
-		if (both_did(load, is, twins))
-			compare_data(load, is);
-		offset += MAX(is, 0);
-	} while (!load->why[0] && is > 0);
-	load->target->ops->close(load->target, 0);
-	load->twin->ops->close(load->twin, 0);
-}
-
-static void compare_folder(struct load *load, const char *path);
-
-static void compare_entry(struct load *load, const char *path)
-{
-	struct load_stat st;
-
-	begin(load, "compare %s", path);
-	compare_stat(load, path, false);
-	if (load->why[0] || load->twin->ops->stat(load->twin, path, &st))
-		return;
-	if (S_ISREG(st.mode))
-		compare_file(load, path);
-	else if (S_ISDIR(st.mode))
-		compare_folder(load, path);
-}
-
-static void compare_folder(struct load *load, const char *path)
-{
-	struct load_names *names;
-
-	begin(load, "list %s", path);
-	if (!list_both(load, path))
-		return;
-	names = malloc(sizeof(*names));
-	*names = load->names;
-	for (unsigned i = 0; i < names->count && !load->why[0]; i++) {
-		const char *name = names->entries[i].name;
-		char below[2 * PATH];
-
-		if (!strcmp(name, ".") || !strcmp(name, ".."))
-			continue;
-		snprintf(below, sizeof(below), "%s%s%s", path, *path ? "/" : "", name);
-		compare_entry(load, below);
-	}
-	free(names);
-}
-
-bool load_compare(struct load *load)
-{
-	load->why[0] = '\0';
-	for (unsigned n = 0; n < LOAD_HANDLES; n++)
-		close_both(load, n);
-	compare_folder(load, "");
 	return !load->why[0];
 }

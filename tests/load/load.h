@@ -102,7 +102,7 @@ struct load_posix {
 int load_posix_open(struct load_posix *posix, const char *path);
 void load_posix_close(struct load_posix *posix);
 
-/* ---- load.c ---- */
+/* ---- load.c, and judge.c, which compares ---- */
 
 struct load {
 	struct load_target *target, *twin;

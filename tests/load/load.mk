@@ -8,7 +8,7 @@ lab-folder-load-programs: lab-programs
 	@$(MAKE) --no-print-directory ARCH=arm64 build/arm64/folder-load
 
 # The program for guests: main.c and what needs no protocol.
-$(BUILD)/folder-load: $(addprefix tests/load/,main.c load.c posix.c rights.c load.h) Makefile
+$(BUILD)/folder-load: $(addprefix tests/load/,main.c load.c judge.c posix.c rights.c load.h judge.h) Makefile
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -static -o $@ $(filter %.c,$^)
