@@ -56,6 +56,8 @@ void virtio_device_broken(struct virtio_device *device, const char *why)
 		    "%s: %s; the device stops until the guest resets it", device->name, why);
 	virtio_device_fault(device, device->name, why);
 	device->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	if (device->ops->broken)
+		device->ops->broken(device);
 	if (device->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt(device, VIRTIO_MMIO_INT_CONFIG, 0);
 }

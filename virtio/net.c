@@ -121,6 +121,15 @@ static void net_pause(struct virtio_device *device)
 	}
 }
 
+/* "DEVICE_NEEDS_RESET": the kernel does not see that bit. */
+static void net_broken(struct virtio_device *device)
+{
+	struct net *net = net_of(device);
+
+	if (net->vhost)
+		vhost_stop(net->vhost);
+}
+
 static void net_interrupts_moved(struct virtio_device *device)
 {
 	if (net_of(device)->vhost)
@@ -179,6 +188,7 @@ static const struct virtio_device_ops net_ops = {
 	.start = net_start,
 	.reset = net_reset,
 	.pause = net_pause,
+	.broken = net_broken,
 	.interrupts_moved = net_interrupts_moved,
 	.kick = net_kick,
 	.queue_reset = net_queue_reset,

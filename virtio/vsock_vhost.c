@@ -53,6 +53,12 @@ static void kernel_reset(struct virtio_device *device)
 	vhost_stop(&kernel_of(device)->vhost);
 }
 
+/* "DEVICE_NEEDS_RESET": the kernel does not see that bit. */
+static void kernel_broken(struct virtio_device *device)
+{
+	vhost_stop(&kernel_of(device)->vhost);
+}
+
 static void kernel_pause(struct virtio_device *device)
 {
 	vhost_pause(&kernel_of(device)->vhost, device->paused);
@@ -95,6 +101,7 @@ static const struct virtio_device_ops kernel_ops = {
 	.start = kernel_start,
 	.reset = kernel_reset,
 	.pause = kernel_pause,
+	.broken = kernel_broken,
 	.kick = kernel_kick,
 	.queue_reset = kernel_queue_reset,
 	.interrupts_moved = kernel_interrupts_moved,

@@ -67,6 +67,11 @@ struct virtio_device_ops {
 	void (*pause)(struct virtio_device *device);
 	/* The driver made chains available in queue @index, which is ready. */
 	void (*kick)(struct virtio_device *device, unsigned index);
+	/*
+	 * virtio_device_broken() was called: for a device that is served by others than its kicks,
+	 * who must use nothing of the guest's from now on. reset() still comes. May be NULL.
+	 */
+	void (*broken)(struct virtio_device *device);
 	/* What the transport's interrupt_fd() answers may be another now. May be NULL. */
 	void (*interrupts_moved)(struct virtio_device *device);
 	/* The same as reset() for queue @index alone (VIRTIO_F_RING_RESET). May be NULL. */

@@ -240,6 +240,19 @@ TEST_WITH(a_broken_device_is_at_rest_in_a_machine_that_is_paused, setup, teardow
 	assert_false(needs_reset());
 }
 
+TEST_WITH(a_device_that_breaks_is_served_no_more_until_its_reset, setup, teardown)
+{
+	bring_up();
+	break_device();
+	assert_false(kernel.running);
+	pci_driver_put(&bench.driver, &bench.driver.common, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	bring_up();
+	assert_true(kernel.running);
+	assert_int_equal(kernel.starts, 2);
+	assert_int_equal(kernel.base[0], 0);
+	assert_false(needs_reset());
+}
+
 TEST_WITH(one_that_never_started_is_not_begun_by_a_resume, setup, teardown)
 {
 	pause_all(true);
