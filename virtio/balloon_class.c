@@ -159,18 +159,16 @@ static int say_stats(struct virtio_device *device, struct control_client *client
 static int change_target(struct virtio_device *device, json_t *request, struct error *err)
 {
 	json_t *target = json_object_get(request, "target"), *add = json_object_get(request, "add");
+	s64 more = json_integer_value(add), bytes;
 	struct balloon_stats stats;
-	json_int_t bytes;
 
 	balloon_get_stats(device, &stats);
-	bytes = target ? json_integer_value(target) : (json_int_t)stats.target;
-	if (add && json_integer_value(add) > 0 && bytes > INT64_MAX - json_integer_value(add))
-		bytes = INT64_MAX;
-	else if (add)
-		bytes += json_integer_value(add);
+	bytes = target ? json_integer_value(target) : (s64)stats.target;
 	if ((target && !json_is_integer(target)) || (add && !json_is_integer(add)) ||
 	    (!add && bytes < 0))
 		return error_set(err, -EINVAL, "target and add: numbers of bytes");
+	if (__builtin_add_overflow(bytes, more, &bytes))
+		bytes = more > 0 ? INT64_MAX : 0;
 	if (balloon_set_target(device, MAX(bytes, 0)))
 		return error_set(err, -ERANGE, "that is more memory than the guest has");
 	return 0;

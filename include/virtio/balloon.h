@@ -35,7 +35,7 @@ struct balloon_stats {
 /* Somebody who wants to know how the guest's memory is. Lives inside its owner. */
 struct balloon_watch {
 	struct list_node node; /* balloon.c's; list_init()ed while it is not used */
-	/* The guest has answered, or has not for a while (not @fresh): balloon_stats() now. */
+	/* The guest has answered, or has not for a while (not @fresh): balloon_get_stats() now. */
 	void (*told)(struct balloon_watch *watch, bool fresh);
 };
 

@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "virtio/balloon.h"
+#include "virtio/mmio.h"
 #include "vmm/control.h"
+#include "vmm/device_class.h"
 #include "vmm/events.h"
 #include "vmm/power.h"
 #include "wire.h"
@@ -157,6 +160,48 @@ TEST_WITH(stop_is_answered_and_ends_the_vm_as_a_power_off, setup, teardown)
 {
 	assert_string_equal(ask("{\"command\":\"stop\"}\n"), OK);
 	assert_int_equal(atomic_load(&bench.vm->stop), VM_POWEROFF);
+}
+
+/* ---- the balloon ---- */
+
+extern const struct device_class virtio_balloon_class;
+
+static void add_balloon(void)
+{
+	const struct virtio_balloon_options options = { 0 };
+	struct virtio_device *device;
+	struct device_resource slot;
+
+	assert_int_equal(virtio_balloon_create(&device, &options, bench.vm->loop, bench.vm->memory,
+					       &bench.vm->identity.space),
+			 0);
+	wire_slot(0, &slot);
+	assert_int_equal(virtio_mmio_create(bench.vm, device, &slot, DEVICE_NO_ENDPOINT, false), 0);
+	control_add(bench.control, virtio_balloon_class.commands, device);
+}
+
+static void expect_target(const char *change, const char *answer)
+{
+	char request[160];
+
+	snprintf(request, sizeof(request), "{\"command\":\"balloon\",%s}\n", change);
+	assert_ptr_equal(strstr(ask(request), answer), text);
+}
+
+TEST_WITH(a_target_of_any_number_is_within_the_guests_memory_or_refused, setup, teardown)
+{
+	static const char too_much[] = "{\"error\":\"that is more memory than the guest has\"}\n";
+
+	add_balloon();
+	expect_target("\"target\":8192,\"add\":4096", "{\"target\":12288,");
+	expect_target("\"add\":-4096", "{\"target\":8192,");
+	expect_target("\"add\":-9223372036854775808", "{\"target\":0,");
+	expect_target("\"target\":-9223372036854775808,\"add\":-1", "{\"target\":0,");
+	expect_target("\"target\":9223372036854775807,\"add\":1", too_much);
+	expect_target("\"target\":-1", "{\"error\":\"target and add: numbers of bytes\"}\n");
+	expect_target("\"target\":1,\"add\":\"1\"",
+		      "{\"error\":\"target and add: numbers of bytes\"}\n");
+	expect_target("\"add\":0", "{\"target\":0,");
 }
 
 /* ---- events ---- */
