@@ -256,6 +256,20 @@ static void serve(struct session *session)
 	}
 }
 
+/* Before anything is said the terminal is as it was. */
+static void say_end(struct session *session)
+{
+	if (session->keys) {
+		restore();
+		fprintf(stderr, "\n");
+	}
+	if (session->attached && !session->detached && query_lost_place(&session->query))
+		session->status = EXIT_HOST;
+	else if (session->keys)
+		fprintf(stderr, "%s %s\n", session->query.name,
+			session->detached ? "goes on" : "has ended");
+}
+
 static int run_console(const void *arg)
 {
 	const struct control_options *options = arg;
@@ -278,11 +292,7 @@ static int run_console(const void *arg)
 		log_error("%s ended", options->name);
 		session.status = EXIT_HOST;
 	}
-	if (session.keys) {
-		restore();
-		fprintf(stderr, "\n%s %s\n", options->name,
-			session.detached ? "goes on" : "has ended");
-	}
+	say_end(&session);
 	fclose(session.query.answer);
 	return session.status;
 }

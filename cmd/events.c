@@ -4,25 +4,31 @@
 #include "control.h"
 #include "util/log.h"
 
-static int follow(const char *name, const void *arg)
+/* False: standard output does not take it. */
+static bool show(const json_t *line)
+{
+	/* The first line says that it has begun. */
+	if (json_object_get(line, "events"))
+		return true;
+	json_dumpf(line, stdout, JSON_COMPACT);
+	printf("\n");
+	return query_shown();
+}
+
+static int follow(const char *name)
 {
 	struct query query;
+	bool shown = true;
 	json_t *line;
 	int status = query_begin(&query, name, json_pack("{ss}", "command", "events"));
 
 	if (status)
 		return status;
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((line = query_next(&query)) && !ferror(stdout)) {
+	while (shown && (line = query_next(&query))) {
 		query_follow(&query);
-		/* The first line says that it has begun. */
-		if (!json_object_get(line, "events")) {
-			json_dumpf(line, stdout, JSON_COMPACT);
-			printf("\n");
-		}
+		shown = show(line);
 		json_decref(line);
 	}
-	json_decref(line);
 	fclose(query.answer);
 	return query.status;
 }
@@ -35,7 +41,7 @@ static int run_events(const void *arg)
 		log_error("usage: lkvm events NAME");
 		return EXIT_USAGE;
 	}
-	return follow(options->name, options);
+	return follow(options->name);
 }
 
 static const struct option_spec specs[] = { CONTROL_NAME_SPEC, { 0 } };

@@ -302,10 +302,10 @@ static void print_event(const json_t *event)
 
 int iommu_print_trace(struct query *query)
 {
+	bool shown = true;
 	json_t *line;
 
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((line = query_next(query))) {
+	while (shown && (line = query_next(query))) {
 		const json_t *event = json_object_get(line, "event");
 		const json_t *lost = json_object_get(line, "lost");
 
@@ -316,6 +316,7 @@ int iommu_print_trace(struct query *query)
 			printf("%lld events were lost here: they came faster than they were read\n",
 			       (long long)json_integer_value(lost));
 		json_decref(line);
+		shown = query_shown();
 	}
 	return query->status;
 }

@@ -15,6 +15,8 @@
 
 /* Of silence, from a VM that was asked for what it has at hand. */
 #define ANSWER_SECONDS 10
+/* For a VM that has closed a connection to show that it has not ended. */
+#define GOES_ON_MS 1000
 
 /* How long the socket may be silent, and how long it may refuse to take what we say; 0: for ever.
  */
@@ -164,14 +166,41 @@ void query_follow(struct query *query)
 	set_deadline(fileno(query->answer), 0);
 }
 
+bool query_lost_place(const struct query *query)
+{
+	char line[CONTROL_LINE + 1];
+	struct query again;
+	bool goes_on;
+
+	if (query_open(&again, query->name))
+		return false;
+	query_wait(&again, GOES_ON_MS);
+	query_tell(&again, json_pack("{ss}", "command", "status"));
+	/* A VM at its end answers no more. Another one may have its name by now. */
+	goes_on = fgets(line, sizeof(line), again.answer) && again.pid == query->pid;
+	fclose(again.answer);
+	if (goes_on)
+		log_error("%s goes on, but another client took this one's place", query->name);
+	return goes_on;
+}
+
+bool query_shown(void)
+{
+	return !ferror(stdout) && !fflush(stdout);
+}
+
 /* ---- the answer ---- */
 
 static json_t *say_gone(struct query *query)
 {
-	if (query->ended || (query->may_end && errno != EAGAIN))
+	int error = errno;
+
+	if (query->ended && query_lost_place(query))
+		query->status = EXIT_HOST;
+	if (query->ended || (query->may_end && error != EAGAIN))
 		return NULL;
 	query->status = EXIT_HOST;
-	if (errno == EAGAIN)
+	if (error == EAGAIN)
 		log_error("%s %s", query->name,
 			  query->silence ? query->silence : "does not answer");
 	else

@@ -43,6 +43,16 @@ json_t *query_next(struct query *query);
 void query_wait(struct query *query, u64 ms);
 /* The VM has answered. What follows comes when it comes, and ends when the VM does. */
 void query_follow(struct query *query);
+/*
+ * What was followed has ended: whether the VM has not, which is said. It drops a client that does
+ * not read when others want its place. Waits for a second at most.
+ */
+bool query_lost_place(const struct query *query);
+/*
+ * Show now what was printed of that, as the next line may come late. False: standard output does
+ * not take it, and errno has the reason, which main() tells.
+ */
+bool query_shown(void);
 /* One more line to a VM that takes some. -errno: it has gone. */
 int query_tell(struct query *query, json_t *line);
 
