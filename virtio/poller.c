@@ -433,8 +433,12 @@ void poller_served(struct poller *poller)
 		return;
 	base = poller->base;
 	at = virtq_watch(queue_of(poller), &base);
-	if (!at || at == poller->at)
+	if (!at)
 		return;
+	/*
+	 * The place may be the same, with other contents: one serve of all descriptors that a
+	 * packed ring has ends where it began.
+	 */
 	atomic_store(&poller->base, base);
 	atomic_store(&poller->at, at);
 }

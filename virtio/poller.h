@@ -33,8 +33,8 @@ void poller_destroy(struct poller *poller);
 /* A kick of the queue came, and is about to be served. VM lock held. */
 void poller_kicked(struct poller *poller);
 /*
- * The queue was served, by whoever: what is to be looked at may be elsewhere now. VM lock held.
- * NULL is fine.
+ * The queue was served, by whoever: what is to be looked at may be elsewhere, or another value. VM
+ * lock held. NULL is fine.
  */
 void poller_served(struct poller *poller);
 /*
