@@ -113,7 +113,9 @@ static int set_word(void *target, char *word, struct error *err)
 	struct run_options *options = target;
 
 	if (options->kernel)
-		return error_set(err, -EINVAL, "'%s': one kernel is enough (options begin with --)",
+		return error_set(err, -EINVAL,
+				 "'%s' is one word too many: the kernel is named already, and a "
+				 "value that can be left out follows its option's '='",
 				 word);
 	options->kernel = word;
 	return 0;

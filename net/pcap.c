@@ -267,8 +267,8 @@ static int check_file(int fd, const char *path, struct error *err)
 		return error_set(err, -EINVAL, "--pcap %s: neither a file nor a pipe", path);
 	if (st.st_size && !is_capture(fd))
 		return error_set(err, -EEXIST,
-				 "--pcap %s: is there, and no capture: remove it, or choose "
-				 "another name",
+				 "--pcap %s: is there, and is not a capture: remove it, or "
+				 "choose another name",
 				 path);
 	return ftruncate(fd, 0) ? error_set(err, -errno, "--pcap %s: %s", path, strerror(errno))
 				: 0;

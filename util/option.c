@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,9 +9,11 @@
 
 const char *const option_off_on[] = { "off", "on", NULL };
 
-/* How an error line names an option: "--cpus", or "--viommu: bypass" for an item of a list. */
+/* How an error line names an option and its value: "--cpus x", or for an item of a list
+ * "--viommu: bypass=x". */
 struct label {
 	char text[80];
+	char between; /* them and the value */
 };
 
 const char *option_value_text(const struct option_spec *spec, char *text, size_t size)
@@ -21,6 +22,9 @@ const char *option_value_text(const struct option_spec *spec, char *text, size_t
 
 	if (spec->value)
 		return spec->value;
+	/* A list that begins with a bare value is asked for by that. */
+	if (spec->items && spec->items->first)
+		return spec->items->value;
 	/* As people say it. */
 	if (spec->choices == option_off_on)
 		return "on|off";
@@ -70,8 +74,8 @@ static int set_word(const struct option_spec *spec, const struct label *label, v
 	const char **field = (const char **)((char *)target + spec->offset);
 
 	if (*field)
-		return error_set(err, -EINVAL, "%s %s: there is already %s", label->text, value,
-				 *field);
+		return error_set(err, -EINVAL, "%s%c%s: there is already %s", label->text,
+				 label->between, value, *field);
 	if (!*value && spec->type == OPTION_FILE)
 		return error_set(err, -EINVAL, "%s: the name of a file is missing", label->text);
 	*field = value;
@@ -81,17 +85,13 @@ static int set_word(const struct option_spec *spec, const struct label *label, v
 static int set_number(const struct option_spec *spec, const struct label *label, void *target,
 		      const char *value, struct error *err)
 {
-	char unit[32];
+	const char *unit = strcmp(spec->value, "SECONDS") ? "a number" : "seconds";
 	u64 number;
 
-	/* "SECONDS", or "N". */
-	snprintf(unit, sizeof(unit), "%s", spec->value[1] ? spec->value : "a number");
-	for (char *at = unit; *at; at++)
-		*at = tolower((unsigned char)*at);
 	if (parse_u64(value, spec->max, &number) || number < spec->min)
-		return error_set(err, -EINVAL, "%s %s: %s, at least %llu and at most %llu",
-				 label->text, value, unit, (unsigned long long)spec->min,
-				 (unsigned long long)spec->max);
+		return error_set(err, -EINVAL, "%s%c%s: %s, at least %llu and at most %llu",
+				 label->text, label->between, value, unit,
+				 (unsigned long long)spec->min, (unsigned long long)spec->max);
 	store(spec, target, number);
 	return 0;
 }
@@ -103,10 +103,11 @@ static int set_size(const struct option_spec *spec, const struct label *label, v
 	int ret = parse_size(value, spec->unit, &bytes);
 
 	if (ret == -ERANGE)
-		return error_set(err, ret, "%s %s: more than any machine has", label->text, value);
+		return error_set(err, ret, "%s%c%s: more than any machine has", label->text,
+				 label->between, value);
 	if (ret)
-		return error_set(err, ret, "%s %s: a size, in %s or with a suffix: 512M, 4G",
-				 label->text, value,
+		return error_set(err, ret, "%s%c%s: a size, in %s or with a suffix: 512M, 4G",
+				 label->text, label->between, value,
 				 spec->unit == MIB   ? "MiB"
 				 : spec->unit == KIB ? "KiB"
 						     : "bytes");
@@ -140,7 +141,7 @@ static int set_choice(const struct option_spec *spec, const struct label *label,
 			return 0;
 		}
 	}
-	return error_set(err, -EINVAL, "%s %s: there are %s", label->text, value,
+	return error_set(err, -EINVAL, "%s%c%s: there are %s", label->text, label->between, value,
 			 join(spec->choices, names, sizeof(names)));
 }
 
@@ -204,7 +205,7 @@ static int set_value(const struct option_spec *spec, const struct label *label, 
 static int set_item(const struct option_spec *spec, const struct label *list, void *target,
 		    char *value, struct error *err)
 {
-	struct label label;
+	struct label label = { .between = '=' };
 	char text[64];
 
 	snprintf(label.text, sizeof(label.text), "%.48s: %s", list->text, spec->name);
@@ -222,12 +223,15 @@ static int set_first(const struct option_spec *spec, struct label *label, void *
 {
 	char *value = parse_next_item(cursor);
 
+	int ret;
+
 	if (!value || !*value)
 		return error_set(err, -EINVAL, "%s needs a value: %s %s", label->text, label->text,
 				 spec->value);
+	ret = set_value(spec, label, target, value, err);
 	strncat(label->text, " ", sizeof(label->text) - strlen(label->text) - 1);
 	strncat(label->text, value, sizeof(label->text) - strlen(label->text) - 1);
-	return set_value(spec, label, target, value, err);
+	return ret;
 }
 
 static int set_list(const struct option_spec *list, const struct label *name, void *target,
@@ -280,7 +284,7 @@ static int set_value(const struct option_spec *spec, const struct label *label, 
 
 int option_set(const struct option_spec *spec, void *target, char *value, struct error *err)
 {
-	struct label label;
+	struct label label = { .between = ' ' };
 
 	snprintf(label.text, sizeof(label.text), "--%s", spec->name);
 	return set_value(spec, &label, target, value, err);

@@ -130,7 +130,7 @@ static int set_limits(struct blk_state *state, struct error *err)
 		if (state->limits[i] &&
 		    parse_rate(state->limits[i], is_bytes, &state->device_options.limits[i]))
 			return error_set(err, -EINVAL,
-					 "--disk %s: %s %s: %s, and after a colon what may go at "
+					 "--disk %s: %s=%s: %s, and after a colon what may go at "
 					 "once: %s",
 					 state->path, limit_names[i], state->limits[i],
 					 is_bytes ? "bytes a second, at least 512"
@@ -147,13 +147,13 @@ static int check_serial(const struct blk_state *state, struct error *err)
 	size_t len = serial ? strlen(serial) : 1;
 
 	if (!len || len > VIRTIO_BLK_MAX_SERIAL)
-		return error_set(err, -EINVAL, "--disk %s: serial %s: from 1 to %u characters",
+		return error_set(err, -EINVAL, "--disk %s: serial=%s: from 1 to %u characters",
 				 state->path, serial, VIRTIO_BLK_MAX_SERIAL);
 	for (; serial && *serial; serial++) {
 		if (!isalnum((unsigned char)*serial) && !strchr("-_.:+", *serial))
 			return error_set(
 				err, -EINVAL,
-				"--disk %s: serial %s: letters, digits and - _ . : + alone",
+				"--disk %s: serial=%s: letters, digits and - _ . : + alone",
 				state->path, state->device_options.serial);
 	}
 	return 0;

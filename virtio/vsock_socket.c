@@ -21,36 +21,38 @@
 
 /* ---- on an aside ---- */
 
-/* Whether somebody listens there, or it is no socket at all: it is not ours to remove. */
-static bool is_taken(const struct sockaddr_un *address, int type)
+/* 0, or why what is there is not ours to remove: somebody listens, or it is no socket at all. */
+static int check_dead(const struct sockaddr_un *address, int type)
 {
 	struct stat st;
-	bool taken = true;
-	int fd;
+	int fd, ret = -EADDRINUSE;
 
 	if (lstat(address->sun_path, &st))
-		return errno != ENOENT;
+		return errno == ENOENT ? 0 : ret;
 	if (!S_ISSOCK(st.st_mode))
-		return true;
+		return -ENOTSOCK;
 	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return true;
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)))
-		taken = errno != ECONNREFUSED;
+		return ret;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
+	    errno == ECONNREFUSED)
+		ret = 0;
 	close(fd);
-	return taken;
+	return ret;
 }
 
 static int bind_there(struct vsock_socket *sock, int type)
 {
 	const struct sockaddr *at = (const struct sockaddr *)&sock->address;
+	int ret;
 
 	if (!bind(sock->fd, at, sizeof(sock->address)))
 		return 0;
 	if (errno != EADDRINUSE)
 		return -errno;
-	if (is_taken(&sock->address, type))
-		return -EADDRINUSE;
+	ret = check_dead(&sock->address, type);
+	if (ret)
+		return ret;
 	if (unlink(sock->address.sun_path) && errno != ENOENT)
 		return -errno;
 	return bind(sock->fd, at, sizeof(sock->address)) ? -errno : 0;
@@ -124,7 +126,9 @@ static const char *reason(int error)
 {
 	switch (error) {
 	case -EADDRINUSE:
-		return "is in use";
+		return "is in use: choose another path=";
+	case -ENOTSOCK:
+		return "is there, and no socket: remove it, or choose another path=";
 	case -EBUSY:
 		return "somebody else has its folder locked";
 	default:

@@ -92,7 +92,7 @@ TEST(what_cannot_be_is_refused_with_its_name)
 		const char *text, *says;
 	} bad[] = {
 		{ "mode=", "there are tap, user, socket and none" },
-		{ "mode=nat", "mode nat: there are" },
+		{ "mode=nat", "mode=nat: there are" },
 		{ "mod=tap", "mode" },
 		{ "xyzzy=1", "xyzzy" },
 		{ "mode=tap,mode=user", "mode is given twice" },

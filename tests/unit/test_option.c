@@ -145,9 +145,9 @@ TEST_WITH(items_that_are_wrong_are_named, set_up, NULL)
 		{ "f,x",
 		  "--list f: unknown option 'x': there are flag, on=on|off, wide=N and call=TEXT" },
 		{ "f,on", "--list f: on needs a value: on=on|off" },
-		{ "f,on=yes", "--list f: on yes: there are off and on" },
+		{ "f,on=yes", "--list f: on=yes: there are off and on" },
 		{ "f,flag=1", "--list f: flag takes no value" },
-		{ "f,wide=0", "--list f: wide 0: a number, at least 1 and at most "
+		{ "f,wide=0", "--list f: wide=0: a number, at least 1 and at most "
 			      "18446744073709551615" },
 		{ "f,on=on,on=off", "--list f: on is given twice" },
 	};
