@@ -94,6 +94,10 @@ $(BUILD)/obj/cmd/version.o: CPPFLAGS += -DLKVM_VERSION='"$(VERSION)"'
 $(BUILD)/obj/cmd/version.o: $(BUILD)/version
 $(BUILD)/version: FORCE
 	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
+# So is where lkvm-net-user is installed: 'make install PREFIX=/usr' may follow a plain 'make'.
+$(BUILD)/obj/net/user.o: $(BUILD)/libexec
+$(BUILD)/libexec: FORCE
+	@mkdir -p $(@D); echo '$(LIBEXEC)' | cmp -s - $@ || echo '$(LIBEXEC)' >$@
 .PHONY: FORCE
 FORCE:
 
@@ -111,13 +115,26 @@ $(NATIVE): FORCE
 	$(Q)$(MAKE) --no-print-directory ARCH=$(HOST_ARCH) lkvm
 endif
 
+# make setup                 install what building and testing need (Debian packages)
+# make demo                  boot a stock Debian 13 guest with its disk behind the IOMMU
+# make check                 the tests: all of style, unit, wire, fuzz, tsan, cli, guest, lab and lab-vfio below
+.PHONY: setup demo check
+setup:
+	@scripts/setup check
+demo:
+	@scripts/demo
+check:
+	@scripts/check
+
 # make docs                  build/<arch>/lkvm.1, and bash's completion
 .PHONY: docs
 docs: $(BUILD)/lkvm.1 $(BUILD)/lkvm.bash
 $(BUILD)/lkvm.1: docs/lkvm.1 $(NATIVE)
 	$(call say,MAN,$@)
 	$(Q)mkdir -p $(@D); $(NATIVE) help --man >$@.options; $(NATIVE) help --man commands >$@.commands
+	$(Q)$(NATIVE) help --man families >$@.families
 	$(Q)sed -e '/^\.\\" OPTIONS/{r $@.options' -e 'd}' -e '/^\.\\" COMMANDS/{r $@.commands' -e 'd}' \
+		-e '/^\.\\" FAMILIES/{r $@.families' -e 'd}' \
 		docs/lkvm.1 >$@.new; mv $@.new $@
 $(BUILD)/lkvm.bash: $(NATIVE)
 	$(call say,BASH,$@)

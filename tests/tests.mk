@@ -69,8 +69,7 @@ $(UNIT_TESTS) $(WIRE_TESTS):
 	$(Q)$(CC) $(TEST_C) -o $@ $^ $(TEST_LIBS)
 
 # make check-unit            one module at a time, with sanitizers
-# make check-wire            whole devices on real queues, with sanitizers: on split rings, and
-#                            those of WIRE_DEVICES on packed ones and in order, too
+# make check-wire            whole devices on real queues, on every layout of rings, with sanitizers
 .PHONY: check-unit check-wire
 check-unit: $(UNIT_TESTS)
 	@scripts/run-tests unit $^
@@ -119,16 +118,5 @@ include tests/lab/vfio.mk
 include tests/lab/folder.mk
 include tests/lab/net.mk
 include tests/lab/small.mk
-
-# make setup                 install what building and testing need (Debian packages)
-# make demo                  boot a stock Debian 13 guest with its disk behind the IOMMU
-# make check                 every test
-.PHONY: setup demo check
-setup:
-	@scripts/setup check
-demo:
-	@scripts/demo
-check:
-	@scripts/check
 
 include tests/bench/bench.mk

@@ -65,8 +65,7 @@ bench-blk: $(BENCH)/blk
 	@$< 1; $< 32; tests/bench/blk-count $<
 -include $(BENCH)/obj/tests/bench/blk.d
 
-# make bench-net             packets through virtio-net's rings, both ways, and their instructions; then TCP over a tap in
-#                            an emulated host, beside QEMU
+# make bench-net             packets through virtio-net's rings; then TCP in an emulated host, beside QEMU
 $(BENCH)/net: $(BENCH)/obj/tests/bench/net.o $(BENCH)/librig.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LIBS)

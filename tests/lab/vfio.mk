@@ -3,7 +3,7 @@
 check-lab-vfio: check-lab-vfio-x86 check-lab-vfio-arm64
 check-lab-vfio-x86 check-lab-vfio-arm64: check-lab-vfio-%: lab-vfio-programs
 	@tests/lab/vfio-run $*
-# make check-kernels         Debian's 6.1 and 6.12 as guests, with each type of domain: one table; LAB_ALL=1: the newest, too
+# make check-kernels         Debian's 6.1 and 6.12 as guests, with each type of domain; LAB_ALL=1: the newest, too
 .PHONY: check-kernels
 check-kernels: lab-vfio-programs
 	@tests/lab/kernels
