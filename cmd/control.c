@@ -353,8 +353,7 @@ static int run_stop(const void *arg)
 static const struct option_spec stop_specs[] = {
 	CONTROL_NAME_SPEC,
 	CONTROL_ALL_SPEC,
-	{ 0, "timeout", OPTION_NUMBER, "SECONDS",
-	  "how long the guest may take to switch itself off; 0: it is not asked",
+	{ 0, "timeout", OPTION_NUMBER, "SECONDS", "how long the guest may take; 0: it is not asked",
 	  OPTION_FIELD(struct control_options, timeout), .max = 1000000, .preset = STOP_SECONDS },
 	{ 0 },
 };

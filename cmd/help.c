@@ -27,6 +27,15 @@ static void print_commands(void)
 	}
 }
 
+/* What the other commands take: iommu, vfio, image. */
+static void print_families(void)
+{
+	for (const struct command *command = commands; command->name; command++) {
+		if (command->family)
+			verbs_print_manual(command->family);
+	}
+}
+
 int cmd_help(int argc, char **argv)
 {
 	const struct command *command;
@@ -34,6 +43,8 @@ int cmd_help(int argc, char **argv)
 	if (argc >= 2 && !strcmp(argv[1], "--man")) {
 		if (argc == 3 && !strcmp(argv[2], "commands"))
 			print_commands();
+		else if (argc == 3 && !strcmp(argv[2], "families"))
+			print_families();
 		else
 			print_manual();
 		return EXIT_OK;
@@ -57,7 +68,8 @@ int cmd_help(int argc, char **argv)
 void cmd_help_help(void)
 {
 	printf("usage: lkvm help [COMMAND]\n"
-	       "       lkvm help --man [commands]\n\n"
-	       "List the commands, or explain one. --man prints the options of 'lkvm run', or the\n"
-	       "commands that go to running VMs, as the manual page has them.\n");
+	       "       lkvm help --man [commands|families]\n\n"
+	       "List the commands, or explain one. --man prints the options of 'lkvm run', the\n"
+	       "commands that go to running VMs, or those of two words, as the manual page has "
+	       "them.\n");
 }

@@ -14,8 +14,9 @@
 struct image_options {
 	const char *path, *other; /* the second word */
 	const char *backing;
-	enum disk_format format, backing_format, from;
+	enum disk_format backing_format, from;
 	u64 cluster_size;
+	bool qcow2; /* the new image */
 	bool json, repair, compress, backing_anywhere;
 };
 
@@ -33,9 +34,9 @@ static void print_json(json_t *json)
 	json_decref(json);
 }
 
-static enum disk_format or_raw(enum disk_format format)
+static enum disk_format new_format(const struct image_options *options)
 {
-	return format == DISK_FORMAT_GUESS ? DISK_FORMAT_RAW : format;
+	return options->qcow2 ? DISK_FORMAT_QCOW2 : DISK_FORMAT_RAW;
 }
 
 /* ---- create ---- */
@@ -43,9 +44,8 @@ static enum disk_format or_raw(enum disk_format format)
 static int run_create(const void *arg)
 {
 	const struct image_options *options = arg;
-	bool qcow2 = options->format == DISK_FORMAT_QCOW2;
 	struct image_creation creation = {
-		.format = or_raw(options->format),
+		.format = new_format(options),
 		.cluster_size = options->cluster_size,
 		.backing = options->backing,
 		.backing_format = options->backing_format,
@@ -53,7 +53,7 @@ static int run_create(const void *arg)
 	struct error err = { "" };
 	int ret;
 
-	if (!qcow2 && (options->backing || options->cluster_size)) {
+	if (!options->qcow2 && (options->backing || options->cluster_size)) {
 		log_error("a raw image has neither clusters nor a backing file: --format qcow2");
 		return EXIT_USAGE;
 	}
@@ -134,7 +134,7 @@ static int run_info(const void *arg)
 	const struct image_options *options = arg;
 	struct image_info info;
 	struct error err = { "" };
-	int ret = image_get_info(options->path, options->format, &info, &err);
+	int ret = image_get_info(options->path, options->from, &info, &err);
 
 	if (ret)
 		return fail(&err, ret);
@@ -194,7 +194,7 @@ static int run_convert(const void *arg)
 	const struct image_options *options = arg;
 	struct image_conversion conversion = {
 		.from = options->from,
-		.to = or_raw(options->format),
+		.to = new_format(options),
 		.compress = options->compress,
 		.cluster_size = options->cluster_size,
 		.backing_anywhere = options->backing_anywhere,
@@ -231,12 +231,20 @@ static int set_path(void *target, unsigned n, char *word, struct error *err)
 
 /* Indices: enum disk_format. */
 static const char *const formats[] = { "auto", "raw", "qcow2", NULL };
+static const char *const new_formats[] = { "raw", "qcow2", NULL };
 static const char *const backings[] = { "folder", "any", NULL };
 
-#define FORMAT(n, h)                                                                               \
+#define FORMAT                                                                                     \
 	{                                                                                          \
-		0, n, OPTION_CHOICE, .help = h, OPTION_FIELD(struct image_options, format),        \
-				     .choices = formats                                            \
+		0, "format", OPTION_CHOICE, .help = "of the new image",                            \
+					    OPTION_FIELD(struct image_options, qcow2),             \
+					    .choices = new_formats                                 \
+	}
+#define FROM                                                                                       \
+	{                                                                                          \
+		0, "from", OPTION_CHOICE, .help = "the image's format, where it is not clear",     \
+					  OPTION_FIELD(struct image_options, from),                \
+					  .choices = formats                                       \
 	}
 #define CLUSTER                                                                                    \
 	{                                                                                          \
@@ -245,53 +253,55 @@ static const char *const backings[] = { "folder", "any", NULL };
 	}
 #define JSON                                                                                       \
 	{                                                                                          \
-		0, "json", OPTION_FLAG, .help = "info, check: for programs",                       \
+		0, "json", OPTION_FLAG, .help = "for programs",                                    \
 					OPTION_FIELD(struct image_options, json)                   \
 	}
 
 static const struct option_spec create_specs[] = {
-	FORMAT("format", "create: of the new image (raw)"),
+	FORMAT,
 	CLUSTER,
 	{ 0, "backing", OPTION_FILE, "FILE",
-	  "create: what it shows where nothing is written; relative to its folder",
+	  "what it shows where nothing is written; relative to its folder",
 	  OPTION_FIELD(struct image_options, backing) },
-	{ 0, "backing-format", OPTION_CHOICE, .help = "create: of the backing file",
+	{ 0, "backing-format", OPTION_CHOICE, "raw|qcow2", "of the backing file: nobody guesses it",
 	  OPTION_FIELD(struct image_options, backing_format), .choices = formats },
 	{ 0 },
 };
 
 static const struct option_spec info_specs[] = {
-	FORMAT("from", "info, convert: the image's format, where it is not clear"),
+	FROM,
 	JSON,
 	{ 0 },
 };
 
 static const struct option_spec check_specs[] = {
-	{ 0, "repair", OPTION_FLAG, .help = "check: put refcounts right",
+	{ 0, "repair", OPTION_FLAG, .help = "put refcounts right, which mends what was not closed",
 	  OPTION_FIELD(struct image_options, repair) },
 	JSON,
 	{ 0 },
 };
 
 static const struct option_spec convert_specs[] = {
-	FORMAT("format", "convert: of the new image (raw)"),
-	{ 0, "from", OPTION_CHOICE, .help = "convert: of the image, where it is not clear",
-	  OPTION_FIELD(struct image_options, from), .choices = formats },
+	FORMAT,
+	FROM,
 	CLUSTER,
-	{ 0, "compress", OPTION_FLAG, .help = "convert: compress a qcow2 image's clusters by zlib",
+	{ 0, "compress", OPTION_FLAG, .help = "compress a qcow2 image's clusters by zlib",
 	  OPTION_FIELD(struct image_options, compress) },
-	{ 0, "backing", OPTION_CHOICE, .help = "convert: where the files below it may be",
+	{ 0, "backing", OPTION_CHOICE, .help = "where the files below it may be",
 	  OPTION_FIELD(struct image_options, backing_anywhere), .choices = backings },
 	{ 0 },
 };
 
 static const struct verb verbs[] = {
-	{ "create", "FILE [SIZE]", "make an empty image", create_specs, set_word, 1, run_create },
-	{ "info", "FILE [--json]", "say what an image is", info_specs, set_path, 1, run_info },
+	{ "create", "FILE [SIZE] [OPTIONS]", "make an empty image", create_specs, set_word, 1,
+	  run_create },
+	{ "info", "FILE [--json] [--from FORMAT]", "say what an image is", info_specs, set_path, 1,
+	  run_info },
 	{ "check", "FILE [--repair] [--json]", "look for what is wrong with a qcow2 image",
 	  check_specs, set_path, 1, run_check },
-	{ "convert", "FILE NEW", "copy an image, with what is below it, into another format",
-	  convert_specs, set_word, 2, run_convert },
+	{ "convert", "FILE NEW [OPTIONS]",
+	  "copy an image, with what is below it, into another format", convert_specs, set_word, 2,
+	  run_convert },
 	{ 0 },
 };
 

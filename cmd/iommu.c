@@ -59,9 +59,9 @@ static int run_fault(const void *arg)
 /* ---- the words of the command line ---- */
 
 static const struct option_spec show_specs[] = {
-	{ 0, "json", OPTION_FLAG, .help = "show: for programs",
+	{ 0, "json", OPTION_FLAG, .help = "for programs",
 	  OPTION_FIELD(struct iommu_options, json) },
-	{ 0, "mappings", OPTION_FLAG, .help = "show: with the list of mappings",
+	{ 0, "mappings", OPTION_FLAG, .help = "with the list of mappings",
 	  OPTION_FIELD(struct iommu_options, mappings) },
 	{ 0 },
 };

@@ -17,7 +17,8 @@ static const struct option_spec *first_item(const struct option_spec *spec)
 static const char *preset_text(const struct option_spec *spec, char *text, size_t size)
 {
 	text[0] = '\0';
-	if (spec->type == OPTION_CHOICE)
+	/* Where help names the choices itself, none is made by default. */
+	if (spec->type == OPTION_CHOICE && !spec->value)
 		snprintf(text, size, " (%s)", spec->choices[spec->preset]);
 	else if ((spec->type == OPTION_NUMBER || spec->type == OPTION_SIZE) && spec->preset)
 		snprintf(text, size, " (%llu)",
@@ -92,6 +93,14 @@ static void print_roff(const char *text)
 	}
 }
 
+/* "virtio-rng: ...", "x86: ...", "auto: ...", "kvmtool's". */
+static bool begins_with_name(const char *text)
+{
+	size_t len = strcspn(text, " ");
+
+	return strcspn(text, "-0123456789:'") < len;
+}
+
 /* One sentence, or more. */
 static void print_explanation(const struct option_spec *spec)
 {
@@ -99,8 +108,8 @@ static void print_explanation(const struct option_spec *spec)
 	const char *text = spec->manual ? spec->manual : spec->help;
 
 	preset_text(spec, preset, sizeof(preset));
-	/* A phrase becomes a sentence, unless it begins with a name. */
-	if (islower((unsigned char)text[0]) && !memchr(text, '-', strcspn(text, " ")))
+	/* A phrase becomes a sentence, unless it begins with a name or a word of the option's. */
+	if (islower((unsigned char)text[0]) && !begins_with_name(text))
 		putchar(toupper((unsigned char)*text++));
 	print_roff(text);
 	print_roff(preset);

@@ -150,6 +150,16 @@ void verb_print_manual(const struct verb *verb)
 		options_print_manual(verb->specs);
 }
 
+void verbs_print_manual(const struct verb_family *family)
+{
+	for (const struct verb *verb = family->verbs; verb->name; verb++) {
+		if (!verb->specs)
+			continue;
+		printf(".SS lkvm %s %s %s\n", family->command, verb->name, verb->arguments);
+		options_print_manual(verb->specs);
+	}
+}
+
 void verb_help(const struct verb *verb)
 {
 	printf("usage: lkvm %s %s\n\n%s\n\n", verb->name, verb->arguments,
@@ -167,13 +177,12 @@ void verbs_help(const struct verb_family *family)
 		printf("%s lkvm %s %s %s\n", verb == family->verbs ? "usage:" : "      ",
 		       family->command, verb->name, verb->arguments);
 	printf("\n");
-	for (verb = family->verbs; verb->name; verb++)
-		printf("  %-10s %s\n", verb->name, verb->summary);
-	printf("\n");
 	for (verb = family->verbs; verb->name; verb++) {
+		printf("  %-10s %s\n", verb->name, verb->summary);
 		if (verb->specs)
 			options_print_help(verb->specs);
 	}
+	printf("\n");
 	options_print_help(help_specs);
 	printf("\n%s\n", family->notes);
 }

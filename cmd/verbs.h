@@ -39,5 +39,6 @@ void verb_print_manual(const struct verb *verb);
 /* The same of a family, whose verb is argv[1]. */
 int verbs_run(const struct verb_family *family, int argc, char **argv);
 void verbs_help(const struct verb_family *family);
+void verbs_print_manual(const struct verb_family *family);
 
 #endif

@@ -179,13 +179,12 @@ static int set_nothing(void *target, unsigned n, char *word, struct error *err)
 }
 
 static const struct option_spec list_specs[] = {
-	{ 0, "json", OPTION_FLAG, .help = "list: for programs",
-	  OPTION_FIELD(struct vfio_options, json) },
+	{ 0, "json", OPTION_FLAG, .help = "for programs", OPTION_FIELD(struct vfio_options, json) },
 	{ 0 },
 };
 
 static const struct option_spec check_specs[] = {
-	{ 'm', "mem", OPTION_SIZE, "SIZE", "check: RAM of the guest, in MiB or with K, M, G, T",
+	{ 'm', "mem", OPTION_SIZE, "SIZE", "RAM of the guest, in MiB or with K, M, G, T",
 	  OPTION_FIELD(struct vfio_options, ram_bytes), .unit = MIB, .preset = RUN_DEFAULT_RAM },
 	{ 0 },
 };
@@ -207,7 +206,6 @@ const struct verb_family vfio_family = {
 	.verbs = verbs,
 	.options_size = sizeof(struct vfio_options),
 	.notes = "ADDRESS is that of a PCI device, [DOMAIN:]BUS:DEV.FN, like 0000:00:04.0. The "
-		 "status "
-		 "of check is\n0 if nothing stops it, 1 if something does, 2 if there is no such "
-		 "device.",
+		 "status of check\nis 0 if nothing stops it, 1 if something does, 2 if there is no "
+		 "such device.",
 };

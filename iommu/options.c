@@ -21,14 +21,13 @@ static const struct option_spec items[] = {
 	  OPTION_FIELD(struct viommu_config, max_mappings), .min = 1, .max = UINT32_MAX,
 	  .preset = VIOMMU_DEFAULT_MAPPINGS },
 	{ 0, "msi", OPTION_CHOICE, .help = "who maps MSI doorbells; map: the guest (arm64)",
-	  .manual = "window shows the guest a window for its MSIs; map shows none, so that the "
-		    "guest maps "
-		    "doorbells itself (arm64)",
+	  .manual = "window: the guest is shown a window for its MSIs; map: it is shown none, and "
+		    "maps doorbells itself (arm64)",
 	  .choices = msi_choices, OPTION_FIELD(struct viommu_config, msi_map) },
 	{ 0, "poll", OPTION_CHOICE, .help = "look for requests, to spare the guest exits",
-	  .manual = "auto lets a thread look for requests while they come densely, so that the "
-		    "guest need not exit for each, as long as host processors are to spare; on "
-		    "from each request on, whoever else wants the processor; off never. It takes "
+	  .manual = "auto: a thread looks for requests while they come densely, so that the "
+		    "guest need not exit for each, as long as host processors are to spare. on: "
+		    "from each request on, whoever else wants the processor. off: never. It takes "
 		    "up to a processor more than the guest's own",
 	  .choices = poll_choices, OPTION_FIELD(struct viommu_config, poll),
 	  .preset = VIRTIO_POLL_OFF },

@@ -129,10 +129,10 @@ static const char *const no_yes[] = { "0", "1", NULL };
 
 const struct option_spec net_option_items[] = {
 	{ 0, "mode", OPTION_CHOICE, .help = "what is behind the device",
-	  .manual = "tap is an interface of the host's. user is made of the user's own sockets, "
-		    "without any privilege: DHCP, DNS, NAT, IPv6, ping. socket speaks frames, each "
+	  .manual = "tap: an interface of the host's. user: made of the user's own sockets, "
+		    "without any privilege: DHCP, DNS, NAT, IPv6, ping. socket: frames, each "
 		    "behind its length, on a Unix stream socket, as passt and QEMU's stream netdev "
-		    "do. none is no network",
+		    "have them. none: no network",
 	  .choices = modes, ITEM(mode), .preset = NET_TAP },
 	{ 0, "guest_mac", OPTION_CALL, "MAC", "the guest's address",
 	  .manual = "The guest's address: 02:15:15:15:15:15, with the device's number added to the "
@@ -177,8 +177,8 @@ const struct option_spec net_option_items[] = {
 	{ 0, "mtu", OPTION_NUMBER, "N", "the longest packet, which the guest is told", ITEM(mtu),
 	  .min = NET_MIN_MTU, .max = NET_MAX_MTU },
 	{ 0, "offloads", OPTION_CHOICE,
-	  .help = "whether the guest may leave checksums and segmentation to the network",
-	  .choices = option_off_on, ITEM(offloads), .preset = true },
+	  .help = "whether checksums and segmentation may be left to it", .choices = option_off_on,
+	  ITEM(offloads), .preset = true },
 	{ 0, "trans", OPTION_WORD, "WORD", "kvmtool's; devices sit where --transport says",
 	  ITEM(trans) },
 	{ 0, "virtio", OPTION_FLAG, .help = "kvmtool's; means nothing" },

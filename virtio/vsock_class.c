@@ -253,7 +253,7 @@ static const struct option_spec vsock_items[] = {
 
 static const struct option_spec vsock_options[] = {
 	{ 0, "vsock", OPTION_LIST, "CID[,...]",
-	  "virtio-vsock: sockets between host and guest, on the host Unix sockets",
+	  "virtio-vsock: sockets to the host, where they are Unix sockets",
 	  .manual =
 		  "A virtio-vsock device; the guest's address is CID, 3 to 4294967294, or 0 for no "
 		  "device. A program of the host's connects to PATH, writes the line \"CONNECT "
