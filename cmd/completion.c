@@ -72,6 +72,8 @@ static void print_family(const struct verb_family *family)
 	for (verb = family->verbs; verb->name; verb++) {
 		if (!strncmp(verb->arguments, "NAME", strlen("NAME")))
 			printf("\t\t%s:*) _lkvm_names ;;\n", verb->name);
+		else if (!strncmp(verb->arguments, "FILE", strlen("FILE")))
+			printf("\t\t%s:*) _lkvm_files ;;\n", verb->name);
 	}
 	printf("\t\tesac ;;\n");
 }

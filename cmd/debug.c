@@ -174,7 +174,7 @@ static int run_debug(const void *arg)
 	const struct control_options *options = arg;
 
 	if (!options->name) {
-		log_error("usage: lkvm debug NAME [--nmi CPU|--sysrq KEY]");
+		log_error("usage: lkvm debug NAME [--symbols FILE] [--nmi CPU|--sysrq KEY]");
 		return EXIT_USAGE;
 	}
 	if (options->sysrq && options->nmi) {

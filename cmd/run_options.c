@@ -87,7 +87,8 @@ const struct option_spec run_option_specs[] = {
 		    "that say more; off: what virtio 1.0 has",
 	  .choices = packed_words, FIELD(packed) },
 	{ 0, "irqchip", OPTION_CALL, "NAME", "interrupt controller (the best the host has)",
-	  "arm64: gicv3-its, gicv3, gicv2m or gicv2; the best that the host has is the default.",
+	  "arm64: gicv3-its, gicv3, gicv2m or gicv2; x86: auto or kernel, which are the same. "
+	  "Without it, the best that the host has.",
 	  .set = set_irqchip },
 	{ 0, "dump-dtb", OPTION_FILE, "FILE", "write the guest's device tree here (arm64)",
 	  FIELD(dump_dtb) },

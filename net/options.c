@@ -256,6 +256,10 @@ int net_options_check(struct net_options *options, struct error *err)
 		options->guest_ip.s_addr = htonl(GUEST_IP);
 	forget_none(&options->script);
 	forget_none(&options->down_script);
+	if (!ret && options->mode == NET_NONE && options->capture)
+		ret = error_set(err, -EINVAL,
+				"--pcap has nothing to write of --network mode=none: leave one of "
+				"them out");
 	if (!ret && options->mode == NET_SOCKET && !options->path)
 		ret = error_set(err, -EINVAL, "--network mode=socket: path= is missing");
 	return ret ? ret : check_tap(options, err);

@@ -99,7 +99,7 @@ static int net_class_prepare(void *arg, struct device_plan *plan, struct error *
 		return error_set(err, -EINVAL,
 				 "--network vhost=1 with --viommu: the host's kernel does not ask "
 				 "the guest's IOMMU: leave one of them out");
-	if (!ret && options->capture && options->mode != NET_NONE)
+	if (!ret && options->capture)
 		ret = net_pcap_open(&state->pcap, options->capture, err);
 	return ret;
 }
