@@ -16,13 +16,12 @@
 #define STACK (64 * KIB)
 /*
  * In ms. --timeout is a promise: the process is gone within a second, be it that main gives up
- * the output and then the disks, or that it does nothing at all. After a signal the VM must stop
- * soon, and has time then to write what the guest gave it.
+ * the output and then the disks, or that it does nothing at all. After a signal there is time to
+ * write what the guest gave the disks.
  */
 #define TIMEOUT_PATIENCE 150
 #define TIMEOUT_DEADLINE 700
 #define DISK_PATIENCE	 10000
-#define STOP_DEADLINE	 3000
 #define END_DEADLINE	 (DISK_PATIENCE + 2000)
 #define GIVE_UP_DEADLINE 300
 #define LEAVE_FLUSH	 100
