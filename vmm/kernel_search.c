@@ -17,13 +17,13 @@
 #define MARK_LEN      8u
 #define CHUNK	      (256u * 1024)
 #define LONGEST_TEXT  (1024u * 1024)
-#define LONGEST_DATA  GIB /* no kernel has more, and a bomb ends here */
+#define LONGEST_DATA  GIB /* no kernel has more, in all its streams, and bombs end here */
 #define GUNZIP_WINDOW (MAX_WBITS + 16)
 /* Bytes that look like the beginning of a packed stream, and are none, come by chance. */
 #define MAX_STREAMS 16u
 
 struct search {
-	u64 offset; /* bytes looked at */
+	u64 offset; /* bytes looked at: of the file, then of all streams */
 	bool found; /* the mark */
 	bool over;  /* the text ended, or is damaged */
 	z_stream z; /* once it is found */
@@ -32,11 +32,6 @@ struct search {
 	size_t kept; /* at the window's start: a mark may begin there */
 	u8 window[MARK_LEN + CHUNK];
 };
-
-static void search_begin(struct search *search)
-{
-	search->offset = search->kept = 0;
-}
 
 static void take_text(struct search *search, u8 *data, size_t len)
 {
@@ -188,12 +183,12 @@ static void search_all(struct search *search, int fd, struct stream *stream)
 {
 	struct starts starts = { 0 };
 
-	search_begin(search);
 	search_file(search, fd, &starts);
+	search->offset = 0;
 	for (unsigned i = 0; i < starts.count && !search->found; i++) {
 		const struct start *start = &starts.list[i];
 
-		search_begin(search);
+		search->kept = 0;
 		*stream = (struct stream){ .fd = fd, .at = start->offset };
 		packings[start->packing].search(search, stream);
 	}

@@ -151,6 +151,42 @@ TEST_WITH(a_configuration_that_begins_with_what_is_read_next_is_found, setup, te
 	says_so("vmlinux");
 }
 
+/* What is unpacked to @size zeroes. */
+static size_t pack_zeroes(u8 *out, size_t room, u64 size)
+{
+	static const u8 zeroes[1 << 20];
+	ZSTD_CStream *z = ZSTD_createCStream();
+	ZSTD_outBuffer to = { out, room, 0 };
+
+	for (u64 done = 0; done < size; done += sizeof(zeroes)) {
+		ZSTD_inBuffer from = { zeroes, sizeof(zeroes), 0 };
+
+		assert_false(ZSTD_isError(ZSTD_compressStream(z, &to, &from)));
+		assert_int_equal(from.pos, from.size);
+	}
+	assert_int_equal(ZSTD_endStream(z, &to), 0);
+	ZSTD_freeCStream(z);
+	return to.pos;
+}
+
+/* Sixteen streams of a GiB would take a minute before the guest starts. */
+TEST_WITH(all_streams_of_a_kernel_together_are_unpacked_to_a_gib, setup, teardown)
+{
+	size_t bomb = pack_zeroes(packed, sizeof(packed), GIB / 2), len;
+
+	make_kernel();
+	put("few", packed, bomb);
+	put("many", packed, bomb);
+	put("many", packed, bomb);
+	len = ZSTD_compress(packed, sizeof(packed), data, sizeof(data), 3);
+	put("few", packed, len);
+	put("many", packed, len);
+	ask("few");
+	says_so("few");
+	ask("many");
+	assert_string_equal(config.source, "");
+}
+
 TEST_WITH(damaged_kernels_say_nothing, setup, teardown)
 {
 	size_t len;
