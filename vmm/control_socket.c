@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "util/aside.h"
 #include "vmm/control.h"
 
 int control_check_name(const char *name, struct error *err)
@@ -210,19 +211,36 @@ static int folder_open(const char *path, struct error *err)
 	return fd;
 }
 
+struct making {
+	const char *path;
+	struct error *err;
+	int ret;
+};
+
+static void make_folder(void *arg)
+{
+	struct making *making = arg;
+	int folder;
+
+	if (mkdir(making->path, 0700) && errno != EEXIST) {
+		making->ret = error_set(making->err, -errno, "%s: %s", making->path,
+					strerror(errno));
+		return;
+	}
+	folder = folder_open(making->path, making->err);
+	making->ret = MIN(folder, 0);
+	if (folder >= 0)
+		close(folder);
+}
+
 int control_make_folder(char path[PATH_MAX], struct error *err)
 {
-	int ret = control_folder(0, path), folder;
+	struct making making = { path, err, control_folder(0, path) };
 
-	if (ret)
-		return error_set(err, ret, "XDG_RUNTIME_DIR is not set, or is too long");
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	folder = folder_open(path, err);
-	if (folder < 0)
-		return folder;
-	close(folder);
-	return 0;
+	if (making.ret)
+		return error_set(err, making.ret, "XDG_RUNTIME_DIR is not set, or is too long");
+	aside_call("lkvm-folder", make_folder, &making);
+	return making.ret;
 }
 
 /* Whether somebody listens there. Nobody: the file is a dead one's. */

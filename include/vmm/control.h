@@ -132,7 +132,10 @@ int control_check_place(const char *name, struct error *err);
  * this number.
  */
 int control_folder(unsigned n, char path[PATH_MAX]);
-/* Make it if it is not there, and see that nobody else may enter it: -errno with a line. */
+/*
+ * Make folder 0 if it is not there, and see that nobody else may enter it: -errno with a line.
+ * Never returns while its file system is frozen, but the process can end.
+ */
 int control_make_folder(char path[PATH_MAX], struct error *err);
 /* Whether making and removing files there may wait: on any file system but one in memory. */
 bool control_may_freeze(void);
