@@ -319,7 +319,7 @@ static int receive_result(int socket, struct result *result)
 
 static int run_child(struct folder *folder, const char *path, struct error *err)
 {
-	struct result result;
+	struct result result = { 0 };
 	int sockets[2], fd;
 	pid_t child;
 
@@ -330,7 +330,8 @@ static int run_child(struct folder *folder, const char *path, struct error *err)
 		be_child(path, &folder->options, sockets[1]);
 	close(sockets[1]);
 	if (child < 0)
-		result = (struct result){ errno, false, "no process for it" };
+		fail(&(struct layer){ .result = &result }, "no process for it",
+		     errno == EAGAIN ? "the kernel starts none; " THREADS_REMEDY : NULL);
 	fd = child < 0 ? -1 : receive_result(sockets[0], &result);
 	close(sockets[0]);
 	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)

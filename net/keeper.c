@@ -175,7 +175,8 @@ int net_keeper_start(struct net_keeper **out, const struct net_keeper_config *co
 
 	if (ret) {
 		free(keeper);
-		return error_set(err, ret, "no process for scripts: %s", strerror(-ret));
+		return error_set(err, ret, "no process for scripts: %s%s", strerror(-ret),
+				 ret == -EAGAIN ? "; " THREADS_REMEDY : "");
 	}
 	keeper->down_ms = config->down_seconds * 1000 + SLACK_MS;
 	ret = wait_for_script(keeper, config, &outcome);

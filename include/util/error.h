@@ -13,6 +13,9 @@ struct error {
 	char text[1024]; /* no newline; "" when nothing was said */
 };
 
+/* What to do about a thread or a process that the kernel does not start (EAGAIN). */
+#define THREADS_REMEDY "raise the limit of processes (ulimit -u, or pids.max of the cgroup)"
+
 /*
  * Say what is wrong and what to do; returns @code (a negative errno), so that
  * "return error_set(err, -EINVAL, ...)" is one statement. @err may be NULL.

@@ -15,9 +15,6 @@
 struct vm;
 struct kvm_run;
 
-/* What to do about a thread that the kernel does not start (EAGAIN). */
-#define THREADS_REMEDY "raise the limit of processes (ulimit -u, or pids.max of the cgroup)"
-
 /* Why a vCPU came out of the guest, as far as it is counted. */
 enum vcpu_exit {
 	VCPU_EXIT_MMIO,
