@@ -31,6 +31,9 @@
 #define CHANGES "changes"
 #define WORK	"work"
 
+/* The child's one descriptor. */
+#define OUR_FD 0
+
 /* What the child sends, with the descriptor if there is one. */
 struct result {
 	int error; /* errno; 0: a descriptor comes along */
@@ -283,8 +286,14 @@ static void be_child(const char *path, const struct folder_options *options, int
 	int fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/*
+	 * A file system that hangs may keep this process after lkvm's end. What it had of lkvm's
+	 * open would keep disks locked, and readers of lkvm's output waiting.
+	 */
+	dup3(socket, OUR_FD, O_CLOEXEC);
+	syscall(SYS_close_range, OUR_FD + 1, ~0u, 0);
 	fd = make_mount(&layer);
-	send_result(socket, &result, fd);
+	send_result(OUR_FD, &result, fd);
 	/* Not the C library's way: what it does is the parent's to do. */
 	syscall(SYS_exit_group, 0);
 }
