@@ -11,19 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control_rig.h"
 #include "test.h"
-#include "vmm/control.h"
 
-#define NAME "vm"
-#define OK   "{\"ok\":true}\n"
 #define ECHO "{\"command\":\"echo\"}\n"
 
 struct bench {
-	char dir[32];
-	char socket[64];
-	pthread_mutex_t lock;
-	struct loop *loop;
-	struct control *control;
+	struct control_rig rig;
 	struct control_client *talker;
 	unsigned heard;
 	bool over;
@@ -70,53 +64,19 @@ static const struct control_command commands[] = {
 	{ 0 },
 };
 
-static void run_loop(void)
-{
-	while (loop_poll(bench.loop, 0))
-		;
-}
-
-/* Its file is there a moment before it is served. */
-static void wait_for_socket(void)
-{
-	char byte;
-	int fd;
-
-	while ((fd = control_connect(NAME, NULL)) < 0)
-		loop_poll(bench.loop, 10);
-	assert_int_equal(send(fd, "{}\n", 3, 0), 3);
-	while (recv(fd, &byte, 1, MSG_DONTWAIT) < 0)
-		loop_poll(bench.loop, 10);
-	close(fd);
-	while (loop_poll(bench.loop, 0))
-		;
-}
-
 static int setup(void **state)
 {
 	memset(&bench, 0, sizeof(bench));
-	strcpy(bench.dir, "/tmp/lkvm-test.XXXXXX");
-	assert_non_null(mkdtemp(bench.dir));
-	setenv("XDG_RUNTIME_DIR", bench.dir, 1);
-	snprintf(bench.socket, sizeof(bench.socket), "%s/lkvm/" NAME ".sock", bench.dir);
-	pthread_mutex_init(&bench.lock, NULL);
-	assert_int_equal(loop_create(&bench.loop, &bench.lock), 0);
-	assert_int_equal(control_create(&bench.control, bench.loop, NAME, false), 0);
-	control_add(bench.control, commands, NULL);
-	wait_for_socket();
+	control_rig_create(&bench.rig);
+	control_rig_listen(&bench.rig, commands);
+	control_rig_wait(&bench.rig);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char path[64];
-
-	control_destroy(bench.control);
-	loop_destroy(bench.loop);
-	pthread_mutex_destroy(&bench.lock);
-	snprintf(path, sizeof(path), "%s/lkvm", bench.dir);
-	rmdir(path);
-	return rmdir(bench.dir);
+	control_rig_destroy(&bench.rig);
+	return 0;
 }
 
 static int client_open(void)
@@ -128,7 +88,7 @@ static int client_open(void)
 		fd = control_connect(NAME, NULL);
 		if (fd != -EAGAIN)
 			break;
-		run_loop();
+		control_rig_run(&bench.rig);
 	}
 	assert_true(fd >= 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -139,7 +99,7 @@ static void client_say(int fd, const void *data, size_t len)
 {
 	/* It may have been dropped meanwhile. */
 	send(fd, data, len, MSG_NOSIGNAL);
-	run_loop();
+	control_rig_run(&bench.rig);
 }
 
 /* The whole answer; "" if it was dropped without one. */
@@ -150,7 +110,7 @@ static const char *client_hear(int fd)
 	ssize_t got = -1;
 
 	for (unsigned i = 0; i < 1000 && got; i++) {
-		loop_poll(bench.loop, got < 0 ? 1 : 0);
+		loop_poll(bench.rig.loop, got < 0 ? 1 : 0);
 		got = recv(fd, text + len, sizeof(text) - 1 - len, 0);
 		if (got < 0 && errno != EAGAIN)
 			break;
@@ -245,7 +205,7 @@ TEST_WITH(a_hundred_clients_that_ask_slowly_keep_nobody_waiting, setup, teardown
 	is_well();
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
-	run_loop();
+	control_rig_run(&bench.rig);
 	is_well();
 }
 
@@ -263,7 +223,7 @@ TEST_WITH(a_hundred_good_clients_are_all_answered, setup, teardown)
 			fcntl(fd, F_SETFL, O_NONBLOCK);
 			assert_int_equal(send(fd, ECHO, strlen(ECHO), 0), strlen(ECHO));
 		}
-		run_loop();
+		control_rig_run(&bench.rig);
 		for (; answered < sent; answered++)
 			assert_string_equal(client_hear(fds[answered]), "{\"echo\":true}\n" OK);
 	}
@@ -336,14 +296,15 @@ TEST_WITH(another_user_does_not_get_in_even_where_the_files_modes_would_let_it, 
 
 	if (geteuid())
 		skip();
-	snprintf(path, sizeof(path), "%s/lkvm", bench.dir);
-	assert_int_equal(chmod(bench.dir, 0755) | chmod(path, 0755) | chmod(bench.socket, 0777), 0);
+	snprintf(path, sizeof(path), "%s/lkvm", bench.rig.dir);
+	assert_int_equal(
+		chmod(bench.rig.dir, 0755) | chmod(path, 0755) | chmod(bench.rig.socket, 0777), 0);
 	assert_int_equal(pipe2(pipes, O_NONBLOCK), 0);
 	child = fork();
 	if (!child)
 		be_another(pipes[1]);
 	for (unsigned i = 0; i < 1000 && read(pipes[0], text, sizeof(text)) < 0; i++)
-		loop_poll(bench.loop, 10);
+		loop_poll(bench.rig.loop, 10);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	assert_string_equal(text, "{\"error\":\"this VM is another user's\"}\n");
 	close(pipes[0]);
@@ -357,8 +318,8 @@ static void lie_in_wait(int pipe)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	strcpy(address.sun_path, bench.socket);
-	strcpy(address.sun_path + strlen(bench.socket) - strlen("vm.sock"), "it.sock");
+	strcpy(address.sun_path, bench.rig.socket);
+	strcpy(address.sun_path + strlen(bench.rig.socket) - strlen("vm.sock"), "it.sock");
 	if (setgid(65534) || setuid(65534) ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1))
 		_exit(1);
@@ -373,8 +334,8 @@ TEST_WITH(nobody_is_asked_who_is_another_user, setup, teardown)
 
 	if (geteuid())
 		skip();
-	snprintf(path, sizeof(path), "%s/lkvm", bench.dir);
-	assert_int_equal(chmod(bench.dir, 0755) | chmod(path, 0777), 0);
+	snprintf(path, sizeof(path), "%s/lkvm", bench.rig.dir);
+	assert_int_equal(chmod(bench.rig.dir, 0755) | chmod(path, 0777), 0);
 	assert_int_equal(pipe(pipes), 0);
 	child = fork();
 	if (!child)
@@ -385,7 +346,7 @@ TEST_WITH(nobody_is_asked_who_is_another_user, setup, teardown)
 	assert_int_equal(kill(child, SIGKILL), 0);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	close(pipes[0]);
-	snprintf(path, sizeof(path), "%s/lkvm/it.sock", bench.dir);
+	snprintf(path, sizeof(path), "%s/lkvm/it.sock", bench.rig.dir);
 	unlink(path);
 	is_well();
 }
@@ -398,7 +359,7 @@ TEST_WITH(the_end_of_the_vm_ends_each_answer, setup, teardown)
 
 	client_say(fd, "{\"command\":\"talk\"}\n", 19);
 	bench.over = true;
-	control_finish(bench.control);
+	control_finish(bench.rig.control);
 	assert_string_equal(client_hear(fd), OK);
 	assert_string_equal(client_hear(silent), "");
 }
