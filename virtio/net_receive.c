@@ -320,13 +320,25 @@ static void deliver_kept(struct net_pair *pair)
 	pair->kept_len = 0;
 }
 
+/* Whether the buffers in the window leave no room in the ring for another one like the last. */
+static bool fills_ring(struct net_pair *pair)
+{
+	const struct net_window *window = &pair->window;
+	unsigned descriptors = 0, last = 0;
+
+	for (unsigned n = 0; n < window->count; n++) {
+		last = virtq_chain_descriptors(&window->chains[slot(window, n)]);
+		descriptors += last;
+	}
+	return descriptors + last > queue_of(pair)->size;
+}
+
 /* Whether no more buffers can come before some go back. */
 static bool has_all_buffers(struct net_pair *pair)
 {
 	struct net_window *window = &pair->window;
 
-	return window->count == NET_WINDOW || window->count >= queue_of(pair)->size ||
-	       !make_room(window, BUFFER_PIECES);
+	return window->count == NET_WINDOW || !make_room(window, BUFFER_PIECES) || fills_ring(pair);
 }
 
 /*

@@ -274,6 +274,7 @@ static int read_table(struct packed *packed, const struct desc *table, struct vi
 
 	if (!count || table->len % DESC_BYTES || !range_make(table->addr, table->len, &range))
 		return -EINVAL;
+	chain->in_ring = 1;
 	host = dma_tlb_host(packed->ring.space, table->addr, table->len, DMA_READ);
 	for (u32 n = 0; n < count; n++) {
 		struct desc desc;

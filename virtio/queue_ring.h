@@ -223,7 +223,8 @@ static inline void virtq_chain_begin(struct virtq_chain *chain, const struct vir
 {
 	chain->space = ring->space;
 	chain->serial = ring->popped;
-	chain->readable = chain->writable = 0;
+	/* One store of eight bytes. */
+	chain->readable = chain->writable = chain->in_ring = 0;
 	chain->readable_len = chain->writable_len = 0;
 }
 

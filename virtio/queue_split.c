@@ -162,7 +162,6 @@ struct table {
 	iova_t start;
 	const struct vring_desc *host; /* NULL: not known, or in several places */
 	u32 entries;
-	bool indirect;
 };
 
 /* A descriptor, copied, in host numbers. */
@@ -212,11 +211,12 @@ static int read_desc(struct split *split, const struct table *table, u16 n, stru
  * "Indirect Descriptors": only where negotiated, not within another, the last
  * of its chain; its own WRITE flag says nothing.
  */
-static int enter_table(struct split *split, struct table *table, const struct desc *desc)
+static int enter_table(struct split *split, struct table *table, struct virtq_chain *chain,
+		       const struct desc *desc)
 {
 	struct range range;
 
-	if (!split->ring.indirect || table->indirect || desc->flags & VRING_DESC_F_NEXT)
+	if (!split->ring.indirect || chain->in_ring || desc->flags & VRING_DESC_F_NEXT)
 		return -EINVAL;
 	if (desc->len % sizeof(struct vring_desc) || !range_make(desc->addr, desc->len, &range))
 		return -EINVAL;
@@ -224,8 +224,8 @@ static int enter_table(struct split *split, struct table *table, const struct de
 		.start = desc->addr,
 		.host = dma_tlb_host(split->ring.space, desc->addr, desc->len, DMA_READ),
 		.entries = desc->len / sizeof(struct vring_desc),
-		.indirect = true,
 	};
+	chain->in_ring = virtq_chain_segments(chain) + 1;
 	return 0;
 }
 
@@ -244,7 +244,7 @@ static int read_chain(struct split *split, u16 head, struct virtq_chain *chain)
 		if (ret)
 			return ret;
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
-			ret = enter_table(split, &table, &desc);
+			ret = enter_table(split, &table, chain, &desc);
 			next = 0;
 		} else {
 			ret = virtq_chain_add(chain, &split->ring, desc.addr, desc.len,

@@ -37,12 +37,13 @@
 struct virtq_chain {
 	struct dma_space *space; /* through which the segments are reached; borrowed */
 	u64 token;		 /* tells the ring which chain this is; the ring's alone */
-	u16 serial;		 /* in the order in which chains were taken; the ring's, too */
 	/* The driver-readable segments come first (the ring refuses others). */
 	u16 readable;	  /* segments [0, readable) */
 	u16 writable;	  /* segments [readable, readable + writable) */
+	u32 in_ring;	  /* descriptors of the ring, if it has an indirect table; 0: it has none */
 	u64 readable_len; /* bytes; at most 2^32 - 1 together */
 	u64 writable_len;
+	u16 serial; /* in the order in which chains were taken; the ring's alone */
 	struct dma_segment segments[VIRTQ_MAX_SEGMENTS];
 };
 
@@ -80,6 +81,12 @@ void virtq_init(struct virtq *queue, u16 max);
 static inline unsigned virtq_chain_segments(const struct virtq_chain *chain)
 {
 	return chain->readable + chain->writable;
+}
+
+/* How many descriptors of the ring it takes: an indirect table is one, however long. */
+static inline unsigned virtq_chain_descriptors(const struct virtq_chain *chain)
+{
+	return chain->in_ring ? chain->in_ring : virtq_chain_segments(chain);
 }
 
 /*

@@ -6,6 +6,7 @@
 
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
+#include <linux/virtio_ring.h>
 
 #include "test.h"
 #include "net_rig.h"
@@ -215,6 +216,52 @@ TEST_WITH(a_frame_longer_than_all_buffers_together_is_lost_alone, plain, teardow
 	assert_true(nothing_received(0));
 	net_rig_arrive(&rig, 0, frame, 64);
 	assert_int_equal(received(0, 3), 64);
+}
+
+/* The buffers are fewer than the ring has entries, but it has no room for another. */
+TEST_WITH(a_frame_longer_than_all_buffers_of_several_descriptors_is_lost_alone, plain, teardown)
+{
+	struct wire_segment segments[5];
+	u32 len;
+
+	net_rig_start(&rig, FEATURES, 1);
+	for (unsigned i = 0; i < NET_SIZE / 5; i++) {
+		for (unsigned n = 0; n < 5; n++)
+			segments[n] = (struct wire_segment){ NET_RX + 4096 * i + 32 * n, 32, true };
+		wire_add(&rig.rx[0], segments, 5);
+	}
+	wire_kick(&rig.rx[0]);
+	net_frame(frame, NET_SIZE * 32, net_rig_mac, 7);
+	net_rig_arrive(&rig, 0, frame, NET_SIZE * 32);
+	assert_true(nothing_received(0));
+	net_rig_arrive(&rig, 0, frame, 64);
+	assert_true(wire_used(&rig.rx[0], NULL, &len));
+	assert_int_equal(len, NET_HEADER + 64);
+}
+
+/* A table is one descriptor of the ring, however long it is. */
+TEST_WITH(buffers_in_tables_are_waited_for_while_the_ring_has_room, plain, teardown)
+{
+	u32 len, total = 0;
+
+	net_rig_start(&rig, FEATURES | 1ull << VIRTIO_RING_F_INDIRECT_DESC, 1);
+	net_frame(frame, NET_SIZE * 16, net_rig_mac, 7);
+	for (unsigned i = 0; i < NET_SIZE; i++) {
+		const struct wire_segment halves[] = { { NET_RX + 4096 * i, 16, true },
+						       { NET_RX + 4096 * i + 64, 16, true } };
+
+		wire_add_indirect(&rig.rx[0], halves, 2, NET_TX + 64 * i);
+		wire_kick(&rig.rx[0]);
+		if (i == NET_SIZE / 4)
+			net_rig_arrive(&rig, 0, frame, NET_SIZE * 16);
+		if (i < NET_SIZE / 2)
+			assert_true(nothing_received(0));
+	}
+	while (total < NET_HEADER + NET_SIZE * 16) {
+		assert_true(wire_used(&rig.rx[0], NULL, &len));
+		total += len;
+	}
+	assert_int_equal(total, NET_HEADER + NET_SIZE * 16);
 }
 
 TEST_WITH(without_buffers_frames_wait_and_the_loop_rests, plain, teardown)

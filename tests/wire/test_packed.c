@@ -107,8 +107,10 @@ TEST_WITH(the_longest_chain_is_as_long_as_the_ring, ring_rig_packed_indirect, ri
 	for (unsigned round = 0; round < 3; round++) {
 		wire_add(&rig->queue, parts, VIRTQ_MAX_SIZE);
 		ring_rig_echoes(rig, &rig->queue, VIRTQ_MAX_SIZE / 2);
+		assert_int_equal(virtq_chain_descriptors(&rig->echo->last), VIRTQ_MAX_SIZE);
 		wire_add_indirect(&rig->queue, parts, VIRTQ_MAX_SIZE, TABLE);
 		ring_rig_echoes(rig, &rig->queue, VIRTQ_MAX_SIZE / 2);
+		assert_int_equal(virtq_chain_descriptors(&rig->echo->last), 1);
 	}
 }
 

@@ -86,9 +86,11 @@ TEST_WITH(a_chain_as_long_as_the_queue_is_taken, setup_large, ring_rig_teardown)
 	}
 	wire_add(&rig->queue, parts, VIRTQ_MAX_SIZE);
 	ring_rig_echoes(rig, &rig->queue, VIRTQ_MAX_SIZE / 2);
+	assert_int_equal(virtq_chain_descriptors(&rig->echo->last), VIRTQ_MAX_SIZE);
 	wire_fill(rig->vm, OUT, 0, VIRTQ_MAX_SIZE);
 	wire_add_indirect(&rig->queue, parts, VIRTQ_MAX_SIZE, TABLE);
 	ring_rig_echoes(rig, &rig->queue, VIRTQ_MAX_SIZE / 2);
+	assert_int_equal(virtq_chain_descriptors(&rig->echo->last), 1);
 }
 
 TEST_WITH(an_indirect_table_is_followed_and_its_write_flag_ignored, ring_rig_split_indirect,
@@ -113,6 +115,7 @@ TEST_WITH(an_indirect_table_may_follow_plain_descriptors, ring_rig_split_indirec
 	wire_set_desc(&rig->queue, 5, IN, 16, VRING_DESC_F_NEXT, 0);
 	wire_publish(&rig->queue, 5);
 	ring_rig_echoes(rig, &rig->queue, 32);
+	assert_int_equal(virtq_chain_descriptors(&rig->echo->last), 2);
 }
 
 TEST_WITH(a_buffer_may_lie_at_both_edges_of_ram, ring_rig_split, ring_rig_teardown)
