@@ -10,6 +10,7 @@
 #include "cmocka_all.h"
 #include "../../net/io.h"
 #include "net_rig.h"
+#include "virtio/endian.h"
 #include "virtio/mmio.h"
 
 const u8 net_rig_mac[NET_MAC] = { 0x02, 0x15, 0x15, 0x15, 0x15, 0x15 };
@@ -197,6 +198,29 @@ void net_rig_send(struct net_rig *rig, unsigned pair, const struct virtio_net_hd
 	}
 	wire_add(&rig->tx[pair], segments, cut ? 2 : 1);
 	wire_kick(&rig->tx[pair]);
+}
+
+u32 net_rig_received(struct net_rig *rig, unsigned pair, u16 buffers, u8 *got)
+{
+	struct virtio_net_hdr_v1 header;
+	u32 len, total = 0;
+	u16 head;
+
+	for (unsigned i = 0; i < buffers; i++) {
+		assert_true(i == 0 || wire_has_used(&rig->rx[pair]));
+		assert_true(wire_used(&rig->rx[pair], &head, &len));
+		wire_read(rig->vm, NET_RX + 4096ull * (pair * NET_SIZE + head), got + total, len);
+		total += len;
+	}
+	memcpy(&header, got, NET_HEADER);
+	assert_int_equal(virtio16_to_cpu(header.num_buffers), buffers);
+	return total - NET_HEADER;
+}
+
+bool net_rig_received_nothing(struct net_rig *rig, unsigned pair)
+{
+	net_rig_settle(rig);
+	return !wire_has_used(&rig->rx[pair]);
 }
 
 ssize_t net_rig_sent(struct net_rig *rig, unsigned pair, void *data, size_t len)

@@ -17,6 +17,11 @@
 #define NET_CTL	  0x3f0000
 #define NET_SIZE  64
 
+/* What a driver without offloads takes. */
+#define NET_RIG_FEATURES                                                                           \
+	(1ull << VIRTIO_NET_F_MAC | 1ull << VIRTIO_NET_F_STATUS | 1ull << VIRTIO_NET_F_MRG_RXBUF | \
+	 1ull << VIRTIO_NET_F_CTRL_VQ | 1ull << VIRTIO_NET_F_MTU)
+
 struct fake_net {
 	struct net_backend backend;
 	int peer[NET_MAX_PAIRS];
@@ -50,6 +55,12 @@ void net_rig_settle(struct net_rig *rig);
 void net_rig_offer(struct net_rig *rig, unsigned pair, unsigned count, u32 len);
 /* The network sends: with a header in front if it has one. Whole. */
 void net_rig_arrive(struct net_rig *rig, unsigned pair, const void *data, size_t len);
+/*
+ * The frame in the next @buffers used buffers, with its header, at @got; its length without that.
+ * Asserts that they come at once and that the header has their number.
+ */
+u32 net_rig_received(struct net_rig *rig, unsigned pair, u16 buffers, u8 *got);
+bool net_rig_received_nothing(struct net_rig *rig, unsigned pair);
 /* The guest sends a frame behind @header, cut after @cut bytes of both (0: one piece). */
 void net_rig_send(struct net_rig *rig, unsigned pair, const struct virtio_net_hdr_v1 *header,
 		  const void *frame, u32 len, u32 cut);
