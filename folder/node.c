@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the guest knows: nodes by ID and by inode, and the cache of their descriptors. */
+/*
+ * What the guest knows: nodes by ID and by inode, and the cache of their descriptors.
+ *
+ * One file, though long: identity, table, references and descriptors of a node change together
+ * under one lock, and no other file can get at one of them alone.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

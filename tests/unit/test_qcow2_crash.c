@@ -3,6 +3,9 @@
  * qcow2 on a file in memory: random operations against a flat disk, and the host stopped at
  * every single write, with any of the writes since the last flush lost. LKVM_MODEL_OPS sets
  * how many operations the first makes in all.
+ *
+ * One file, though long: what a crash may leave is judged by what the model's operations did, so
+ * both are of the same disk, operations and history of each sector.
  */
 #include <stdio.h>
 #include <sys/wait.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One file, though long: it is one kernel, whose containers, groups, devices and ioctls refer to
+ * each other.
+ */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdio.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The registers (virtio 1.4, "Virtio Over MMIO"), friendly and hostile drivers both. */
+/*
+ * The registers (virtio 1.4, "Virtio Over MMIO"), friendly and hostile drivers both.
+ *
+ * One file, though long: it goes through one table of registers in its order.
+ */
 #include <errno.h>
 #include <string.h>
 
