@@ -8,6 +8,7 @@
 
 #include "blk_limit.h"
 #include "disk/disk.h"
+#include "util/list.h"
 #include "vmm/loop.h"
 #include "vmm/vm.h"
 
@@ -40,7 +41,8 @@ struct blk;
 struct blk_request {
 	struct disk_request disk;
 	struct blk *blk;
-	struct blk_request *next; /* while it is free or waits */
+	struct blk_request *next; /* while it is free */
+	struct list_node waiting; /* on a list of blk_wait's */
 	u8 queue;
 	bool again;	      /* the host failed it before */
 	struct dma_hold hold; /* of the whole chain, until it is answered */
@@ -51,31 +53,6 @@ struct blk_request {
 	struct iovec iov[BLK_PIECE_IOVS]; /* the chain, or the piece of it that is under way */
 	struct virtq_chain chain;
 };
-
-/* First in, first out. */
-struct blk_list {
-	struct blk_request *first, *last;
-};
-
-static inline void blk_list_add(struct blk_list *list, struct blk_request *request)
-{
-	request->next = NULL;
-	if (list->first)
-		list->last->next = request;
-	else
-		list->first = request;
-	list->last = request;
-}
-
-/* NULL: there is none. */
-static inline struct blk_request *blk_list_take(struct blk_list *list)
-{
-	struct blk_request *request = list->first;
-
-	if (request)
-		list->first = request->next;
-	return request;
-}
 
 struct blk_queue {
 	unsigned in_flight; /* requests of it that the disk has */
@@ -92,10 +69,11 @@ struct blk_wait {
 	struct loop *loop; /* borrowed */
 	struct vm *vm;	   /* borrowed; NULL: no request ever waits for the host */
 	struct blk_limiter limiter;
-	struct blk_list limited[2]; /* until a limit allows more: reads, writes */
-	struct loop_timer timer;    /* then; created if there is a limit */
+	/* Lists of requests, first in, first out. */
+	struct list_node limited[2]; /* until a limit allows more: reads, writes */
+	struct list_node stopped;    /* until the host can do what it failed */
+	struct loop_timer timer;     /* when a limit allows more; created if there is one */
 	enum virtio_blk_policy policy[2];
-	struct blk_list stopped;   /* until the host can do what it failed */
 	struct loop_timer retry;   /* created if a policy stops; armed while it lacks room */
 	struct vm_host_wait pause; /* for all that is stopped or tried again */
 	unsigned trying;	   /* requests that are tried again, and are the disk's */

@@ -3,17 +3,25 @@
 #include "blk_request.h"
 #include "util/log.h"
 
-static void forget_of(struct blk_list *list, unsigned queue)
+static struct blk_request *take_first(struct list_node *list)
 {
-	struct blk_list all = *list;
-	struct blk_request *request;
+	struct blk_request *request = list_entry(list->next, struct blk_request, waiting);
 
-	list->first = NULL;
-	while ((request = blk_list_take(&all))) {
-		if (request->queue == queue)
-			blk_free_request(request);
-		else
-			blk_list_add(list, request);
+	list_del(&request->waiting);
+	return request;
+}
+
+static void forget_of(struct list_node *list, unsigned queue)
+{
+	struct list_node *pos, *tmp;
+
+	list_for_each_safe(pos, tmp, list) {
+		struct blk_request *request = list_entry(pos, struct blk_request, waiting);
+
+		if (request->queue != queue)
+			continue;
+		list_del(pos);
+		blk_free_request(request);
 	}
 }
 
@@ -34,8 +42,8 @@ static void kick_all(struct blk *blk)
  */
 static void serve_limited(struct blk_wait *wait, bool is_write)
 {
-	while (wait->limited[is_write].first && blk_may_begin(wait, is_write))
-		blk_serve_request(blk_list_take(&wait->limited[is_write]));
+	while (!list_empty(&wait->limited[is_write]) && blk_may_begin(wait, is_write))
+		blk_serve_request(take_first(&wait->limited[is_write]));
 }
 
 static void on_time(struct loop_timer *timer)
@@ -59,7 +67,7 @@ static void end_wait(struct blk *blk)
 {
 	struct blk_wait *wait = &blk->wait;
 
-	if (!wait->pause.node.next || wait->stopped.first || wait->trying)
+	if (!wait->pause.node.next || !list_empty(&wait->stopped) || wait->trying)
 		return;
 	wait->works = false;
 	loop_timer_disarm(&wait->retry);
@@ -70,19 +78,24 @@ static void end_wait(struct blk *blk)
 	kick_all(blk);
 }
 
-/* One that came through has shown that the others may. What fails again waits for the next try. */
+/*
+ * One that came through has shown that the others may. What fails again is behind the last one, and
+ * waits for the next try.
+ */
 static void try_others(struct blk *blk)
 {
 	struct blk_wait *wait = &blk->wait;
 
 	while (wait->works && !vm_is_held(wait->vm)) {
-		struct blk_list all = wait->stopped;
-		struct blk_request *request;
+		const struct list_node *last = wait->stopped.prev, *tried = &wait->stopped;
 
 		wait->works = false;
-		wait->stopped.first = NULL;
-		while ((request = blk_list_take(&all)))
+		while (tried != last) {
+			struct blk_request *request = take_first(&wait->stopped);
+
+			tried = &request->waiting;
 			try_again(blk, request);
+		}
 	}
 }
 
@@ -92,9 +105,9 @@ static void try_first(struct blk *blk)
 	struct blk_wait *wait = &blk->wait;
 
 	/* The user's resume tries. */
-	if (wait->trying || !wait->stopped.first || vm_is_held(wait->vm))
+	if (wait->trying || list_empty(&wait->stopped) || vm_is_held(wait->vm))
 		return;
-	try_again(blk, blk_list_take(&wait->stopped));
+	try_again(blk, take_first(&wait->stopped));
 	blk_go_on(blk);
 	disk_flush_queue(blk->disk);
 }
@@ -120,7 +133,7 @@ void blk_go_on(struct blk *blk)
 	if (wait->limiter.any && !blk->device.paused && !wait->pause.node.next) {
 		serve_limited(wait, false);
 		serve_limited(wait, true);
-		if (wait->limited[false].first || wait->limited[true].first)
+		if (!list_empty(&wait->limited[false]) || !list_empty(&wait->limited[true]))
 			blk_wait_arm(wait);
 		disk_flush_queue(blk->disk);
 	}
@@ -144,6 +157,9 @@ int blk_wait_create(struct blk *blk, const struct virtio_blk_rate *limits)
 	struct blk_wait *wait = &blk->wait;
 	int ret = 0;
 
+	list_init(&wait->limited[false]);
+	list_init(&wait->limited[true]);
+	list_init(&wait->stopped);
 	blk_limiter_init(&wait->limiter, limits);
 	wait->pause.retry = on_resume;
 	if (wait->limiter.any)

@@ -34,7 +34,7 @@ void blk_wait_arm(struct blk_wait *wait)
 	for (unsigned is_write = 0; is_write < 2; is_write++) {
 		u64 left = blk_limiter_wait(&wait->limiter, is_write, at);
 
-		if (left || wait->limited[is_write].first)
+		if (left || !list_empty(&wait->limited[is_write]))
 			until = MIN(until, left);
 	}
 	loop_timer_arm(&wait->timer, MAX(until, SHORTEST_WAIT_NS));
@@ -54,7 +54,7 @@ bool blk_is_limited(struct blk_request *request, bool is_write, u64 bytes)
 		return false;
 	}
 	wait->limits++;
-	blk_list_add(&wait->limited[is_write], request);
+	list_add_tail(&wait->limited[is_write], &request->waiting);
 	blk_wait_arm(wait);
 	return true;
 }
@@ -125,7 +125,7 @@ void blk_stop(struct blk_request *request, int error)
 		say_stopped(blk, error);
 		vm_host_wait_begin(wait->vm, &wait->pause);
 	}
-	blk_list_add(&wait->stopped, request);
+	list_add_tail(&wait->stopped, &request->waiting);
 	if (lacks_room(error) && !wait->retry.armed)
 		loop_timer_arm(&wait->retry, RETRY_NS);
 }
