@@ -17,6 +17,9 @@
 #include "util/aside.h"
 #include "vmm/control.h"
 
+/* A client waits as long for somebody to listen at a socket that is being made. */
+#define MAKING_MS 200
+
 int control_check_name(const char *name, struct error *err)
 {
 	size_t len = strlen(name);
@@ -169,7 +172,7 @@ int control_connect_at(unsigned folder, const char *name, pid_t *pid)
 	return ret;
 }
 
-int control_connect(const char *name, pid_t *pid)
+static int connect_anywhere(const char *name, pid_t *pid)
 {
 	int fd = control_connect_at(0, name, pid), other;
 
@@ -177,6 +180,35 @@ int control_connect(const char *name, pid_t *pid)
 		return fd;
 	other = control_connect_at(1, name, pid);
 	return other == -ENOENT ? fd : other;
+}
+
+/* A socket's file is there before anybody listens; until then the folder is locked. */
+static bool is_being_made(void)
+{
+	char path[PATH_MAX];
+	bool locked;
+	int folder;
+
+	if (control_folder(0, path))
+		return false;
+	folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder < 0)
+		return false;
+	locked = flock(folder, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK;
+	close(folder);
+	return locked;
+}
+
+int control_connect(const char *name, pid_t *pid)
+{
+	int fd = connect_anywhere(name, pid);
+
+	for (unsigned i = 0; fd == -ECONNREFUSED && is_being_made() && i < MAKING_MS; i++) {
+		usleep(1000);
+		fd = connect_anywhere(name, pid);
+	}
+	/* It may have been made between our two looks. */
+	return fd == -ECONNREFUSED ? connect_anywhere(name, pid) : fd;
 }
 
 /*

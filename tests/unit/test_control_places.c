@@ -2,6 +2,7 @@
 /* The control socket: its names, its folders, and who may leave or take one. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +216,44 @@ static void leave_socket(void)
 	strcpy(address.sun_path, rig.socket);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	close(fd);
+}
+
+struct making {
+	int fd, folder;
+};
+
+static void *listen_later(void *arg)
+{
+	const struct making *making = arg;
+
+	usleep(20000);
+	listen(making->fd, 1);
+	close(making->folder);
+	return NULL;
+}
+
+/* Scripts wait for the file, which bind() makes, and want to connect before listen(). */
+TEST_WITH(who_connects_waits_for_a_socket_that_is_being_made, set_up, tear_down)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct making making = { .fd = socket(AF_UNIX, SOCK_STREAM, 0) };
+	pthread_t thread;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lkvm", rig.dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	making.folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(making.folder, LOCK_EX | LOCK_NB), 0);
+	strcpy(address.sun_path, rig.socket);
+	assert_int_equal(bind(making.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(pthread_create(&thread, NULL, listen_later, &making), 0);
+	fd = control_connect(NAME, NULL);
+	pthread_join(thread, NULL);
+	assert_true(fd >= 0);
+	close(fd);
+	close(making.fd);
+	assert_int_equal(unlink(rig.socket), 0);
 }
 
 TEST_WITH(the_socket_of_a_dead_lkvm_is_replaced, set_up, tear_down)

@@ -135,7 +135,7 @@ TEST_WITH(another_file_is_left_as_it_is, setup, teardown)
 	fputs(words, other);
 	fclose(other);
 	assert_int_equal(net_pcap_open(&pcap, path, &err), -EEXIST);
-	assert_non_null(strstr(err.text, "no capture"));
+	assert_non_null(strstr(err.text, "not a capture"));
 	assert_int_equal(read_file(), strlen(words));
 	assert_memory_equal(file, words, strlen(words));
 }
