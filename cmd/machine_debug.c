@@ -24,7 +24,6 @@ struct debug {
 	struct vm_visit visit;
 	struct control_client *client;
 	unsigned cpus, told;
-	bool done;
 	bool nmi; /* that is asked for, and no report */
 	struct report reports[];
 };
@@ -88,10 +87,7 @@ static void visit(struct vm_visit *visit, struct vcpu *vcpu)
 
 static void done(struct vm_visit *visit)
 {
-	struct debug *debug = container_of(visit, struct debug, visit);
-
-	debug->done = true;
-	control_wake(debug->client);
+	control_wake(container_of(visit, struct debug, visit)->client);
 }
 
 /* ---- the answer ---- */
@@ -132,8 +128,6 @@ static enum control_more debug_more(void *state, struct control_client *client)
 {
 	struct debug *debug = state;
 
-	if (!debug->done)
-		return CONTROL_PAUSE;
 	for (; debug->told < debug->cpus; debug->told++) {
 		const struct report *report = &debug->reports[debug->told];
 
@@ -159,7 +153,11 @@ static void debug_end(void *state)
 	free(debug);
 }
 
-static const struct control_stream debug_stream = { .more = debug_more, .end = debug_end };
+static const struct control_stream debug_stream = {
+	.more = debug_more,
+	.end = debug_end,
+	.waits = true,
+};
 
 static int begin(struct vm *vm, struct control_client *client, int cpu, bool nmi, struct error *err)
 {

@@ -104,14 +104,13 @@ struct waiter {
 	struct balloon_watch watch;
 	struct virtio_device *device;
 	struct control_client *client;
-	bool told, fresh;
+	bool fresh;
 };
 
 static void on_told(struct balloon_watch *watch, bool fresh)
 {
 	struct waiter *waiter = container_of(watch, struct waiter, watch);
 
-	waiter->told = true;
 	waiter->fresh = fresh;
 	control_wake(waiter->client);
 }
@@ -120,8 +119,6 @@ static enum control_more waiter_more(void *state, struct control_client *client)
 {
 	const struct waiter *waiter = state;
 
-	if (!waiter->told)
-		return CONTROL_PAUSE;
 	control_send(client, describe(waiter->device, waiter->fresh));
 	return CONTROL_END;
 }
@@ -134,7 +131,11 @@ static void waiter_end(void *state)
 	free(waiter);
 }
 
-static const struct control_stream waiter_stream = { .more = waiter_more, .end = waiter_end };
+static const struct control_stream waiter_stream = {
+	.more = waiter_more,
+	.end = waiter_end,
+	.waits = true,
+};
 
 static int say_stats(struct virtio_device *device, struct control_client *client, struct error *err)
 {

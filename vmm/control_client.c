@@ -96,6 +96,7 @@ int control_stream(struct control_client *client, const struct control_stream *s
 	}
 	client->stream = stream;
 	client->state = state;
+	client->paused = client->waits = stream->waits;
 	if (stream->follows) {
 		control->follower_count++;
 		admit_next(control);
@@ -122,7 +123,7 @@ static void client_watch(struct control_client *client)
 
 void control_wake(struct control_client *client)
 {
-	client->paused = false;
+	client->paused = client->waits = false;
 	client_watch(client);
 }
 
@@ -328,7 +329,7 @@ void control_client_finish(struct control_client *client)
 {
 	unsigned turn = 0;
 
-	client->paused = false;
+	client->paused = client->waits;
 	while (!client->failed && client->stream && !client->paused && turn++ < LAST_TURNS) {
 		if (control_has_room(client))
 			client_more(client);

@@ -10,14 +10,13 @@
 struct waiter {
 	struct vm_pause_watch watch;
 	struct control_client *client;
-	bool told, paused;
+	bool paused;
 };
 
 static void on_told(struct vm_pause_watch *watch, bool paused)
 {
 	struct waiter *waiter = container_of(watch, struct waiter, watch);
 
-	waiter->told = true;
 	waiter->paused = paused;
 	control_wake(waiter->client);
 }
@@ -26,8 +25,6 @@ static enum control_more waiter_more(void *state, struct control_client *client)
 {
 	const struct waiter *waiter = state;
 
-	if (!waiter->told)
-		return CONTROL_PAUSE;
 	if (waiter->paused)
 		control_send(client, json_pack("{sb}", "paused", 1));
 	else
@@ -44,7 +41,11 @@ static void waiter_end(void *state)
 	free(waiter);
 }
 
-static const struct control_stream waiter_stream = { .more = waiter_more, .end = waiter_end };
+static const struct control_stream waiter_stream = {
+	.more = waiter_more,
+	.end = waiter_end,
+	.waits = true,
+};
 
 int control_pause(void *arg, struct control_client *client, json_t *request, struct error *err)
 {

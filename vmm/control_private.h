@@ -39,6 +39,7 @@ struct control_client {
 	bool concluded; /* the last line of the answer is said */
 	bool deaf;	/* it will send nothing more */
 	bool paused;	/* the stream has nothing to say */
+	bool waits;	/* the stream has not been woken for the first time */
 	bool failed;	/* to be dropped as soon as nobody is at work on it */
 	u32 request_len;
 	u32 said, taken;	       /* the answer is out[taken..said) */

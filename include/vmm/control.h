@@ -68,6 +68,7 @@ struct control_stream {
 	 * after its request.
 	 */
 	int (*input)(void *state, const json_t *input);
+	bool waits;   /* for one event: it is not asked for anything before control_wake() */
 	bool follows; /* events, without an end: the client is a follower */
 };
 
@@ -86,7 +87,7 @@ bool control_has_room(const struct control_client *client);
  */
 int control_stream(struct control_client *client, const struct control_stream *stream, void *state,
 		   struct error *err);
-/* From any thread that has the VM lock: a paused stream has more to say. */
+/* From any thread that has the VM lock: a stream that waits, or is paused, has more to say. */
 void control_wake(struct control_client *client);
 
 /* ---- the VM's side ---- */

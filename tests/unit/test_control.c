@@ -17,6 +17,7 @@ struct bench {
 	unsigned ended; /* streams */
 	u64 said;	/* by the one that never ends */
 	struct control_client *sleeper;
+	unsigned asked; /* of it */
 	bool awake;
 };
 
@@ -58,6 +59,7 @@ static int start_flood(void *arg, struct control_client *client, json_t *request
 
 static enum control_more sleeper_more(void *state, struct control_client *client)
 {
+	the_bench.asked++;
 	if (!the_bench.awake)
 		return CONTROL_PAUSE;
 	control_send(client, json_pack("{sb}", "awake", 1));
@@ -71,6 +73,19 @@ static int start_sleeper(void *arg, struct control_client *client, json_t *reque
 {
 	the_bench.sleeper = client;
 	return control_stream(client, &sleeper, NULL, err);
+}
+
+static const struct control_stream waiter = {
+	.more = sleeper_more,
+	.end = count_end,
+	.waits = true,
+};
+
+static int start_waiter(void *arg, struct control_client *client, json_t *request,
+			struct error *err)
+{
+	the_bench.sleeper = client;
+	return control_stream(client, &waiter, NULL, err);
 }
 
 static const struct control_stream follower = {
@@ -109,10 +124,9 @@ static int say_too_much(void *arg, struct control_client *client, json_t *reques
 }
 
 static const struct control_command commands[] = {
-	{ "echo", say_echo },	     { "no", say_no },
-	{ "flood", start_flood },    { "sleep", start_sleeper },
-	{ "much", say_too_much },    { "follow", start_follower },
-	{ "babble", start_babbler }, { 0 },
+	{ "echo", say_echo },	     { "no", say_no },	       { "flood", start_flood },
+	{ "sleep", start_sleeper },  { "much", say_too_much }, { "follow", start_follower },
+	{ "babble", start_babbler }, { "wait", start_waiter }, { 0 },
 };
 
 static int set_up_listening(void **state)
@@ -224,6 +238,34 @@ TEST_WITH(a_paused_stream_costs_nothing_and_goes_on_when_woken, set_up_listening
 	control_rig_run(&the_bench.rig);
 	control_rig_hear(&the_bench.rig, fd, text, sizeof(text));
 	assert_string_equal(text, "{\"awake\":true}\n" OK);
+	assert_int_equal(the_bench.ended, 1);
+}
+
+TEST_WITH(a_stream_that_waits_is_not_asked_before_it_is_woken, set_up_listening, tear_down)
+{
+	char text[64];
+	int fd = control_rig_client(&the_bench.rig);
+
+	control_rig_say(&the_bench.rig, fd, "{\"command\":\"wait\"}\n");
+	assert_int_equal(the_bench.asked, 0);
+	the_bench.awake = true;
+	control_wake(the_bench.sleeper);
+	control_rig_run(&the_bench.rig);
+	control_rig_hear(&the_bench.rig, fd, text, sizeof(text));
+	assert_string_equal(text, "{\"awake\":true}\n" OK);
+	assert_int_equal(the_bench.asked, 1);
+}
+
+TEST_WITH(a_stream_that_waits_is_not_asked_at_the_end, set_up_listening, tear_down)
+{
+	char text[64];
+	int fd = control_rig_client(&the_bench.rig);
+
+	control_rig_say(&the_bench.rig, fd, "{\"command\":\"wait\"}\n");
+	control_finish(the_bench.rig.control);
+	control_rig_hear(&the_bench.rig, fd, text, sizeof(text));
+	assert_string_equal(text, "");
+	assert_int_equal(the_bench.asked, 0);
 	assert_int_equal(the_bench.ended, 1);
 }
 
