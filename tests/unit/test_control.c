@@ -132,8 +132,8 @@ static const struct control_command commands[] = {
 static int set_up_listening(void **state)
 {
 	memset(&the_bench, 0, sizeof(the_bench));
-	control_rig_create(&the_bench.rig);
-	control_rig_listen(&the_bench.rig, commands);
+	control_rig_create(&the_bench.rig, NULL);
+	control_rig_listen(&the_bench.rig, commands, NULL);
 	control_rig_wait(&the_bench.rig);
 	return 0;
 }
@@ -149,7 +149,7 @@ static int tear_down(void **state)
 TEST_WITH(a_request_is_a_line_and_so_is_the_answer, set_up_listening, tear_down)
 {
 	control_rig_expect(&the_bench.rig, "{\"command\":\"echo\",\"text\":\"hello\"}\n",
-			   "{\"echo\":\"hello\"}\n" OK);
+			   "{\"echo\":\"hello\"}\n" CONTROL_OK);
 }
 
 TEST_WITH(a_request_may_come_in_single_bytes, set_up_listening, tear_down)
@@ -163,7 +163,7 @@ TEST_WITH(a_request_may_come_in_single_bytes, set_up_listening, tear_down)
 		control_rig_say(&the_bench.rig, fd, byte);
 	}
 	control_rig_hear(&the_bench.rig, fd, text, sizeof(text));
-	assert_string_equal(text, "{\"echo\":1}\n" OK);
+	assert_string_equal(text, "{\"echo\":1}\n" CONTROL_OK);
 }
 
 TEST_WITH(a_client_may_close_its_half_after_the_request, set_up_listening, tear_down)
@@ -175,7 +175,7 @@ TEST_WITH(a_client_may_close_its_half_after_the_request, set_up_listening, tear_
 	shutdown(fd, SHUT_WR);
 	control_rig_run(&the_bench.rig);
 	control_rig_hear(&the_bench.rig, fd, text, sizeof(text));
-	assert_string_equal(text, "{\"echo\":2}\n" OK);
+	assert_string_equal(text, "{\"echo\":2}\n" CONTROL_OK);
 }
 
 TEST_WITH(what_is_no_request_is_refused, set_up_listening, tear_down)
@@ -237,7 +237,7 @@ TEST_WITH(a_paused_stream_costs_nothing_and_goes_on_when_woken, set_up_listening
 	control_wake(the_bench.sleeper);
 	control_rig_run(&the_bench.rig);
 	control_rig_hear(&the_bench.rig, fd, text, sizeof(text));
-	assert_string_equal(text, "{\"awake\":true}\n" OK);
+	assert_string_equal(text, "{\"awake\":true}\n" CONTROL_OK);
 	assert_int_equal(the_bench.ended, 1);
 }
 
@@ -252,7 +252,7 @@ TEST_WITH(a_stream_that_waits_is_not_asked_before_it_is_woken, set_up_listening,
 	control_wake(the_bench.sleeper);
 	control_rig_run(&the_bench.rig);
 	control_rig_hear(&the_bench.rig, fd, text, sizeof(text));
-	assert_string_equal(text, "{\"awake\":true}\n" OK);
+	assert_string_equal(text, "{\"awake\":true}\n" CONTROL_OK);
 	assert_int_equal(the_bench.asked, 1);
 }
 
@@ -291,7 +291,7 @@ TEST_WITH(a_client_that_does_not_read_stops_being_served, set_up_listening, tear
 	assert_int_equal(loop_poll(the_bench.rig.loop, 50), 0);
 	assert_int_equal(the_bench.said, said);
 	control_rig_expect(&the_bench.rig, "{\"command\":\"echo\",\"text\":3}\n",
-			   "{\"echo\":3}\n" OK);
+			   "{\"echo\":3}\n" CONTROL_OK);
 	close(fd);
 	control_rig_run(&the_bench.rig);
 	assert_int_equal(the_bench.ended, 1);
@@ -306,7 +306,7 @@ TEST_WITH(a_client_that_does_not_read_gives_its_place_to_one_that_does, set_up_l
 		control_rig_say(&the_bench.rig, fds[i], "{\"command\":\"flood\"}\n");
 	}
 	control_rig_expect(&the_bench.rig, "{\"command\":\"echo\",\"text\":4}\n",
-			   "{\"echo\":4}\n" OK);
+			   "{\"echo\":4}\n" CONTROL_OK);
 	assert_int_equal(the_bench.ended, 1);
 	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
 		close(fds[i]);
@@ -321,7 +321,7 @@ TEST_WITH(a_client_that_asks_nothing_gives_its_place_too, set_up_listening, tear
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = control_rig_client(&the_bench.rig);
 	control_rig_expect(&the_bench.rig, "{\"command\":\"echo\",\"text\":5}\n",
-			   "{\"echo\":5}\n" OK);
+			   "{\"echo\":5}\n" CONTROL_OK);
 	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
 }
@@ -342,7 +342,7 @@ TEST_WITH(good_clients_keep_their_places_and_the_next_one_waits, set_up_listenin
 	close(fds[0]);
 	control_rig_run(&the_bench.rig);
 	control_rig_hear(&the_bench.rig, late, text, sizeof(text));
-	assert_string_equal(text, "{\"echo\":6}\n" OK);
+	assert_string_equal(text, "{\"echo\":6}\n" CONTROL_OK);
 	for (unsigned i = 1; i < CONTROL_CLIENTS; i++)
 		close(fds[i]);
 }
@@ -370,7 +370,7 @@ TEST_WITH(idle_followers_keep_nobody_from_being_answered, set_up_listening, tear
 	follow(fds, CONTROL_FOLLOWERS, "{\"command\":\"follow\"}\n");
 	for (unsigned i = 0; i < 2 * CONTROL_CLIENTS; i++)
 		control_rig_expect(&the_bench.rig, "{\"command\":\"echo\",\"text\":9}\n",
-				   "{\"echo\":9}\n" OK);
+				   "{\"echo\":9}\n" CONTROL_OK);
 	assert_int_equal(the_bench.ended, 0);
 	control_rig_expect(&the_bench.rig, "{\"command\":\"follow\"}\n",
 			   "{\"error\":\"16 others follow it: that is as many as can\"}\n");
@@ -385,7 +385,7 @@ TEST_WITH(a_follower_that_does_not_read_gives_its_place_to_another_follower, set
 
 	follow(fds, CONTROL_FOLLOWERS, "{\"command\":\"babble\"}\n");
 	control_rig_expect(&the_bench.rig, "{\"command\":\"echo\",\"text\":10}\n",
-			   "{\"echo\":10}\n" OK);
+			   "{\"echo\":10}\n" CONTROL_OK);
 	assert_int_equal(the_bench.ended, 0);
 	follow(&fds[CONTROL_FOLLOWERS], 1, "{\"command\":\"follow\"}\n");
 	assert_int_equal(the_bench.ended, 1);
@@ -400,13 +400,13 @@ TEST_WITH(a_place_is_free_as_soon_as_a_client_has_become_a_follower, set_up_list
 
 	follow(fds, CONTROL_CLIENTS - 1, "{\"command\":\"sleep\"}\n");
 	/* The last place, and one that waits for it: in the order in which they come. */
-	fds[CONTROL_CLIENTS - 1] = control_connect(NAME, NULL);
-	late = control_connect(NAME, NULL);
+	fds[CONTROL_CLIENTS - 1] = control_connect(CONTROL_RIG_NAME, NULL);
+	late = control_connect(CONTROL_RIG_NAME, NULL);
 	assert_true(fds[CONTROL_CLIENTS - 1] >= 0 && late >= 0);
 	fcntl(late, F_SETFL, O_NONBLOCK);
 	assert_int_equal(send(fds[CONTROL_CLIENTS - 1], "{\"command\":\"follow\"}\n", 21, 0), 21);
 	control_rig_say(&the_bench.rig, late, "{\"command\":\"echo\",\"text\":11}\n");
 	control_rig_hear(&the_bench.rig, late, text, sizeof(text));
-	assert_string_equal(text, "{\"echo\":11}\n" OK);
+	assert_string_equal(text, "{\"echo\":11}\n" CONTROL_OK);
 	close_all(fds, CONTROL_CLIENTS);
 }

@@ -67,8 +67,8 @@ static const struct control_command commands[] = {
 static int setup(void **state)
 {
 	memset(&bench, 0, sizeof(bench));
-	control_rig_create(&bench.rig);
-	control_rig_listen(&bench.rig, commands);
+	control_rig_create(&bench.rig, NULL);
+	control_rig_listen(&bench.rig, commands, NULL);
 	control_rig_wait(&bench.rig);
 	return 0;
 }
@@ -85,7 +85,7 @@ static int client_open(void)
 
 	/* The backlog may be full of others. */
 	for (unsigned i = 0; i < 1000; i++) {
-		fd = control_connect(NAME, NULL);
+		fd = control_connect(CONTROL_RIG_NAME, NULL);
 		if (fd != -EAGAIN)
 			break;
 		control_rig_run(&bench.rig);
@@ -136,7 +136,7 @@ static const char *ask_text(const char *text)
 
 static void is_well(void)
 {
-	assert_string_equal(ask_text(ECHO), "{\"echo\":true}\n" OK);
+	assert_string_equal(ask_text(ECHO), "{\"echo\":true}\n" CONTROL_OK);
 }
 
 TEST_WITH(an_answer_ends_with_ok_or_an_error, setup, teardown)
@@ -149,7 +149,7 @@ TEST_WITH(an_answer_ends_with_ok_or_an_error, setup, teardown)
 TEST_WITH(a_request_of_another_version_is_refused, setup, teardown)
 {
 	assert_string_equal(ask_text("{\"command\":\"echo\",\"version\":1}\n"),
-			    "{\"echo\":true}\n" OK);
+			    "{\"echo\":true}\n" CONTROL_OK);
 	assert_string_equal(ask_text("{\"command\":\"echo\",\"version\":2}\n"),
 			    "{\"error\":\"this lkvm speaks version 1 of the protocol alone\"}\n");
 	assert_non_null(strstr(ask_text("{\"command\":\"echo\",\"version\":\"1\"}\n"), "error"));
@@ -218,14 +218,16 @@ TEST_WITH(a_hundred_good_clients_are_all_answered, setup, teardown)
 	for (unsigned round = 0; round < 1000 && answered < ARRAY_SIZE(fds); round++) {
 		int fd;
 
-		while (sent < ARRAY_SIZE(fds) && (fd = control_connect(NAME, NULL)) >= 0) {
+		while (sent < ARRAY_SIZE(fds) &&
+		       (fd = control_connect(CONTROL_RIG_NAME, NULL)) >= 0) {
 			fds[sent++] = fd;
 			fcntl(fd, F_SETFL, O_NONBLOCK);
 			assert_int_equal(send(fd, ECHO, strlen(ECHO), 0), strlen(ECHO));
 		}
 		control_rig_run(&bench.rig);
 		for (; answered < sent; answered++)
-			assert_string_equal(client_hear(fds[answered]), "{\"echo\":true}\n" OK);
+			assert_string_equal(client_hear(fds[answered]),
+					    "{\"echo\":true}\n" CONTROL_OK);
 	}
 	assert_int_equal(answered, ARRAY_SIZE(fds));
 }
@@ -243,7 +245,7 @@ TEST_WITH(a_stream_takes_lines_in_even_those_that_came_with_the_request, setup, 
 	assert_int_equal(bench.heard, 21);
 	bench.over = true;
 	control_wake(bench.talker);
-	assert_string_equal(client_hear(fd), OK);
+	assert_string_equal(client_hear(fd), CONTROL_OK);
 }
 
 TEST_WITH(a_stream_drops_a_client_that_says_what_it_does_not_take, setup, teardown)
@@ -282,7 +284,7 @@ static void be_another(int pipe)
 
 	if (setgid(65534) || setuid(65534))
 		_exit(1);
-	fd = control_connect(NAME, NULL);
+	fd = control_connect(CONTROL_RIG_NAME, NULL);
 	if (fd < 0 || recv(fd, text, sizeof(text) - 1, 0) <= 0)
 		snprintf(text, sizeof(text), "%d", fd);
 	_exit(write(pipe, text, sizeof(text)) != sizeof(text));
@@ -360,6 +362,6 @@ TEST_WITH(the_end_of_the_vm_ends_each_answer, setup, teardown)
 	client_say(fd, "{\"command\":\"talk\"}\n", 19);
 	bench.over = true;
 	control_finish(bench.rig.control);
-	assert_string_equal(client_hear(fd), OK);
+	assert_string_equal(client_hear(fd), CONTROL_OK);
 	assert_string_equal(client_hear(silent), "");
 }

@@ -28,14 +28,14 @@ static const struct control_command commands[] = { { "echo", say_echo }, { 0 } }
 
 static int set_up(void **state)
 {
-	control_rig_create(&rig);
+	control_rig_create(&rig, NULL);
 	return 0;
 }
 
 static int set_up_listening(void **state)
 {
-	control_rig_create(&rig);
-	control_rig_listen(&rig, commands);
+	control_rig_create(&rig, NULL);
+	control_rig_listen(&rig, commands, NULL);
 	control_rig_wait(&rig);
 	return 0;
 }
@@ -120,7 +120,7 @@ TEST_WITH(a_home_with_kvmtools_folder_has_the_sockets_and_others_are_found_all_t
 	expect_folder(0, home);
 	expect_folder(1, runtime);
 	expect_folder(2, NULL);
-	assert_int_equal(control_check_place(NAME, NULL), 0);
+	assert_int_equal(control_check_place(CONTROL_RIG_NAME, NULL), 0);
 	/* Others could put a socket there. */
 	assert_int_equal(chmod(home, 0777), 0);
 	expect_folder(0, runtime);
@@ -135,8 +135,8 @@ TEST_WITH(a_vm_is_found_in_the_folder_that_is_not_the_first_one, set_up_listenin
 	snprintf(home, sizeof(home), "%s/.lkvm", rig.dir);
 	setenv("HOME", rig.dir, 1);
 	assert_int_equal(mkdir(home, 0700), 0);
-	assert_int_equal(control_connect_at(0, NAME, NULL), -ENOENT);
-	fd = control_connect(NAME, NULL);
+	assert_int_equal(control_connect_at(0, CONTROL_RIG_NAME, NULL), -ENOENT);
+	fd = control_connect(CONTROL_RIG_NAME, NULL);
 	assert_true(fd >= 0);
 	close(fd);
 	assert_int_equal(rmdir(home), 0);
@@ -147,15 +147,15 @@ TEST_WITH(a_place_is_checked_without_making_anything, set_up, tear_down)
 	struct error err = { "" };
 	char path[108];
 
-	assert_int_equal(control_check_place(NAME, NULL), 0);
+	assert_int_equal(control_check_place(CONTROL_RIG_NAME, NULL), 0);
 	snprintf(path, sizeof(path), "%s/lkvm", rig.dir);
 	assert_int_equal(access(path, F_OK), -1);
 	assert_int_equal(mkdir(path, 0755), 0);
-	assert_int_equal(control_check_place(NAME, &err), -EPERM);
+	assert_int_equal(control_check_place(CONTROL_RIG_NAME, &err), -EPERM);
 	assert_non_null(strstr(err.text, path));
 	assert_int_equal(rmdir(path), 0);
 	setenv("XDG_RUNTIME_DIR", "/nowhere/at/all", 1);
-	assert_int_equal(control_check_place(NAME, NULL), -ENOENT);
+	assert_int_equal(control_check_place(CONTROL_RIG_NAME, NULL), -ENOENT);
 	memset(path, 'x', sizeof(path));
 	path[sizeof(path) - 1] = '\0';
 	setenv("XDG_RUNTIME_DIR", rig.dir, 1);
@@ -166,9 +166,9 @@ TEST_WITH(the_socket_is_there_before_the_loop_runs, set_up, tear_down)
 {
 	int fd = -1;
 
-	control_rig_listen(&rig, commands);
+	control_rig_listen(&rig, commands, NULL);
 	for (unsigned i = 0; i < 500 && fd < 0; i++) {
-		fd = control_connect(NAME, NULL);
+		fd = control_connect(CONTROL_RIG_NAME, NULL);
 		if (fd < 0)
 			usleep(10000);
 	}
@@ -192,7 +192,7 @@ TEST_WITH(the_socket_goes_with_the_vm, set_up_listening, tear_down)
 	control_destroy(rig.control);
 	rig.control = NULL;
 	assert_int_equal(access(rig.socket, F_OK), -1);
-	assert_int_equal(control_connect(NAME, NULL), -ENOENT);
+	assert_int_equal(control_connect(CONTROL_RIG_NAME, NULL), -ENOENT);
 }
 
 TEST_WITH(a_name_that_is_in_use_is_refused, set_up_listening, tear_down)
@@ -200,8 +200,9 @@ TEST_WITH(a_name_that_is_in_use_is_refused, set_up_listening, tear_down)
 	struct control_socket second;
 	struct error err = { "" };
 
-	assert_int_equal(listen_as(&second, NAME, &err), -EADDRINUSE);
-	control_rig_expect(&rig, "{\"command\":\"echo\",\"text\":7}\n", "{\"echo\":7}\n" OK);
+	assert_int_equal(listen_as(&second, CONTROL_RIG_NAME, &err), -EADDRINUSE);
+	control_rig_expect(&rig, "{\"command\":\"echo\",\"text\":7}\n",
+			   "{\"echo\":7}\n" CONTROL_OK);
 }
 
 /* A socket that nobody listens on, as a killed lkvm leaves it. */
@@ -248,7 +249,7 @@ TEST_WITH(who_connects_waits_for_a_socket_that_is_being_made, set_up, tear_down)
 	strcpy(address.sun_path, rig.socket);
 	assert_int_equal(bind(making.fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(pthread_create(&thread, NULL, listen_later, &making), 0);
-	fd = control_connect(NAME, NULL);
+	fd = control_connect(CONTROL_RIG_NAME, NULL);
 	pthread_join(thread, NULL);
 	assert_true(fd >= 0);
 	close(fd);
@@ -259,10 +260,11 @@ TEST_WITH(who_connects_waits_for_a_socket_that_is_being_made, set_up, tear_down)
 TEST_WITH(the_socket_of_a_dead_lkvm_is_replaced, set_up, tear_down)
 {
 	leave_socket();
-	assert_int_equal(control_connect(NAME, NULL), -ECONNREFUSED);
-	control_rig_listen(&rig, commands);
+	assert_int_equal(control_connect(CONTROL_RIG_NAME, NULL), -ECONNREFUSED);
+	control_rig_listen(&rig, commands, NULL);
 	control_rig_wait(&rig);
-	control_rig_expect(&rig, "{\"command\":\"echo\",\"text\":8}\n", "{\"echo\":8}\n" OK);
+	control_rig_expect(&rig, "{\"command\":\"echo\",\"text\":8}\n",
+			   "{\"echo\":8}\n" CONTROL_OK);
 }
 
 /* Others may read $HOME/.lkvm, and everybody who may open a folder may lock it. */
@@ -275,21 +277,22 @@ TEST_WITH(a_folder_that_a_stranger_keeps_locked_gets_the_socket_all_the_same, se
 	assert_int_equal(mkdir(path, 0700), 0);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
-	control_rig_listen(&rig, commands);
+	control_rig_listen(&rig, commands, NULL);
 	assert_int_equal(access(rig.socket, F_OK), -1);
 	control_rig_wait(&rig);
-	control_rig_expect(&rig, "{\"command\":\"echo\",\"text\":9}\n", "{\"echo\":9}\n" OK);
+	control_rig_expect(&rig, "{\"command\":\"echo\",\"text\":9}\n",
+			   "{\"echo\":9}\n" CONTROL_OK);
 	close(fd);
 }
 
 TEST_WITH(only_the_socket_of_a_dead_lkvm_is_forgotten, set_up_listening, tear_down)
 {
-	control_forget(0, NAME);
+	control_forget(0, CONTROL_RIG_NAME);
 	assert_int_equal(access(rig.socket, F_OK), 0);
 	control_destroy(rig.control);
 	rig.control = NULL;
 	leave_socket();
-	control_forget(0, NAME);
+	control_forget(0, CONTROL_RIG_NAME);
 	assert_int_equal(access(rig.socket, F_OK), -1);
 }
 
@@ -303,9 +306,9 @@ TEST_WITH(a_file_that_is_no_socket_is_neither_forgotten_nor_replaced, set_up_lis
 	fd = open(rig.socket, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	close(fd);
-	control_forget(0, NAME);
+	control_forget(0, CONTROL_RIG_NAME);
 	assert_int_equal(access(rig.socket, F_OK), 0);
-	assert_int_equal(listen_as(&second, NAME, NULL), -EEXIST);
+	assert_int_equal(listen_as(&second, CONTROL_RIG_NAME, NULL), -EEXIST);
 	close(second.fd);
 	assert_int_equal(access(rig.socket, F_OK), 0);
 	unlink(rig.socket);
@@ -316,7 +319,7 @@ TEST_WITH(a_socket_that_has_become_anothers_is_not_removed, set_up_listening, te
 	struct control_socket second;
 
 	assert_int_equal(unlink(rig.socket), 0);
-	assert_int_equal(listen_as(&second, NAME, NULL), 0);
+	assert_int_equal(listen_as(&second, CONTROL_RIG_NAME, NULL), 0);
 	control_destroy(rig.control);
 	rig.control = NULL;
 	assert_int_equal(access(rig.socket, F_OK), 0);
@@ -334,11 +337,11 @@ TEST_WITH(a_folder_that_others_may_enter_is_not_used, set_up, tear_down)
 	snprintf(path, sizeof(path), "%s/lkvm", rig.dir);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(chmod(path, 0755), 0);
-	assert_int_equal(listen_as(&socket, NAME, &err), -EPERM);
+	assert_int_equal(listen_as(&socket, CONTROL_RIG_NAME, &err), -EPERM);
 	assert_non_null(strstr(err.text, path));
 	/* The VM runs on without one. */
-	control_rig_listen(&rig, commands);
-	assert_int_equal(control_connect(NAME, NULL), -ENOENT);
+	control_rig_listen(&rig, commands, NULL);
+	assert_int_equal(control_connect(CONTROL_RIG_NAME, NULL), -ENOENT);
 }
 
 TEST_WITH(a_path_that_is_too_long_is_no_path, set_up, tear_down)
@@ -351,5 +354,5 @@ TEST_WITH(a_path_that_is_too_long_is_no_path, set_up, tear_down)
 	path[0] = '/';
 	path[sizeof(path) - 1] = '\0';
 	setenv("XDG_RUNTIME_DIR", path, 1);
-	assert_int_equal(listen_as(&socket, NAME, &err), -ENAMETOOLONG);
+	assert_int_equal(listen_as(&socket, CONTROL_RIG_NAME, &err), -ENAMETOOLONG);
 }

@@ -11,37 +11,19 @@
 #include <unistd.h>
 
 #include "../../vmm/terminal_private.h"
-#include "vmm/control.h"
+#include "control_rig.h"
 #include "vmm/serial.h"
 #include "wire.h"
 
-#define NAME   "vm"
 #define ATTACH "{\"command\":\"console\"}\n"
 #define HELLO  "{\"console\":true}\n"
 #define PORT   0x3f8
 
 static struct {
-	char dir[32];
+	struct control_rig rig;
 	struct vm *vm;
-	struct control *control;
 	struct terminal terminal; /* without standard input and output */
 } bench;
-
-/* Its file is there a moment before it is served. */
-static void wait_for_socket(void)
-{
-	char byte;
-	int fd;
-
-	while ((fd = control_connect(NAME, NULL)) < 0)
-		loop_poll(bench.vm->loop, 10);
-	assert_int_equal(send(fd, "{}\n", 3, 0), 3);
-	while (recv(fd, &byte, 1, MSG_DONTWAIT) < 0)
-		loop_poll(bench.vm->loop, 10);
-	close(fd);
-	while (loop_poll(bench.vm->loop, 0))
-		;
-}
 
 static u8 nothing[1];
 
@@ -50,32 +32,24 @@ static int setup(void **state)
 	const struct device_resource slot = { .port = true, .base = PORT, .size = 8, .gsi = 4 };
 
 	memset(&bench, 0, sizeof(bench));
-	strcpy(bench.dir, "/tmp/lkvm-test.XXXXXX");
-	assert_non_null(mkdtemp(bench.dir));
-	setenv("XDG_RUNTIME_DIR", bench.dir, 1);
-	unsetenv("HOME");
 	bench.vm = wire_create();
 	list_init(&bench.terminal.taps);
 	bench.terminal.in.data = nothing;
 	bench.terminal.in.eof = true;
 	bench.terminal.out.gone = true;
 	assert_int_equal(serial_create(bench.vm, &slot, &bench.terminal), 0);
-	assert_int_equal(control_create(&bench.control, bench.vm->loop, NAME, false), 0);
-	control_add(bench.control, terminal_commands, &bench.terminal);
-	wait_for_socket();
+	control_rig_create(&bench.rig, bench.vm->loop);
+	control_rig_listen(&bench.rig, terminal_commands, &bench.terminal);
+	control_rig_wait(&bench.rig);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char path[64];
-
-	control_destroy(bench.control);
+	control_rig_destroy(&bench.rig);
 	wire_destroy(bench.vm);
 	free(bench.terminal.out.data);
-	snprintf(path, sizeof(path), "%s/lkvm", bench.dir);
-	rmdir(path);
-	return rmdir(bench.dir);
+	return 0;
 }
 
 static u8 in(unsigned reg)
@@ -105,7 +79,7 @@ static void say(int fd, const char *request)
 
 static int begin(const char *request)
 {
-	int fd = control_connect(NAME, NULL);
+	int fd = control_connect(CONTROL_RIG_NAME, NULL);
 
 	assert_true(fd >= 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);

@@ -7,29 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "control_rig.h"
 #include "virtio/balloon.h"
 #include "virtio/mmio.h"
-#include "vmm/control.h"
 #include "vmm/device_class.h"
 #include "vmm/events.h"
 #include "vmm/power.h"
 #include "wire.h"
 
-#define NAME "vm"
-#define OK   "{\"ok\":true}\n"
-
 static const struct range ram[] = { { 0, 0xfffff }, { 0x100000000, 0x1000fffff } };
 static const struct vm_config config = {
-	.name = NAME, .cpus = 3, .ram = ram, .ram_count = 2, .console = "serial"
+	.name = CONTROL_RIG_NAME, .cpus = 3, .ram = ram, .ram_count = 2, .console = "serial"
 };
 
 static struct {
-	char dir[32];
+	struct control_rig rig;
 	struct vm *vm;
-	struct control *control;
 	struct power_button button;
 	unsigned presses;
 } bench;
@@ -39,55 +34,30 @@ static void press(struct power_button *button)
 	bench.presses++;
 }
 
-/* Its file is there a moment before it is served. */
-static void wait_for_socket(void)
-{
-	char byte;
-	int fd;
-
-	while ((fd = control_connect(NAME, NULL)) < 0)
-		loop_poll(bench.vm->loop, 10);
-	assert_int_equal(send(fd, "{}\n", 3, 0), 3);
-	while (recv(fd, &byte, 1, MSG_DONTWAIT) < 0)
-		loop_poll(bench.vm->loop, 10);
-	close(fd);
-	while (loop_poll(bench.vm->loop, 0))
-		;
-}
-
 static int setup(void **state)
 {
-
 	memset(&bench, 0, sizeof(bench));
-	strcpy(bench.dir, "/tmp/lkvm-test.XXXXXX");
-	assert_non_null(mkdtemp(bench.dir));
-	setenv("XDG_RUNTIME_DIR", bench.dir, 1);
-	unsetenv("HOME");
 	bench.vm = wire_create();
 	bench.vm->config = &config;
 	bench.button.press = press;
 	assert_int_equal(vm_events_create(bench.vm), 0);
-	assert_int_equal(control_create(&bench.control, bench.vm->loop, NAME, false), 0);
-	control_add(bench.control, vm_commands, bench.vm);
-	wait_for_socket();
+	control_rig_create(&bench.rig, bench.vm->loop);
+	control_rig_listen(&bench.rig, vm_commands, bench.vm);
+	control_rig_wait(&bench.rig);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char path[64];
-
-	control_destroy(bench.control);
+	control_rig_destroy(&bench.rig);
 	vm_events_destroy(bench.vm);
 	wire_destroy(bench.vm);
-	snprintf(path, sizeof(path), "%s/lkvm", bench.dir);
-	rmdir(path);
-	return rmdir(bench.dir);
+	return 0;
 }
 
 static int begin(const char *request)
 {
-	int fd = control_connect(NAME, NULL);
+	int fd = control_connect(CONTROL_RIG_NAME, NULL);
 
 	assert_true(fd >= 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -142,7 +112,7 @@ TEST_WITH(status_tells_what_the_vm_is, setup, teardown)
 		 "\"cpus\":3,\"memory\":2097152,\"uptime\":",
 		 getpid());
 	assert_ptr_equal(strstr(ask("{\"command\":\"status\"}\n"), want), text);
-	assert_non_null(strstr(text, "\"console\":\"serial\"}\n" OK));
+	assert_non_null(strstr(text, "\"console\":\"serial\"}\n" CONTROL_OK));
 	ask("{\"command\":\"pause\"}\n");
 	assert_non_null(strstr(ask("{\"command\":\"status\"}\n"), "\"state\":\"paused\""));
 }
@@ -152,13 +122,14 @@ TEST_WITH(the_power_button_is_pressed_or_missing, setup, teardown)
 	assert_string_equal(ask("{\"command\":\"power-button\"}\n"),
 			    "{\"error\":\"this machine has no power button\"}\n");
 	bench.vm->power_button = &bench.button;
-	assert_string_equal(ask("{\"command\":\"power-button\"}\n"), "{\"paused\":false}\n" OK);
+	assert_string_equal(ask("{\"command\":\"power-button\"}\n"),
+			    "{\"paused\":false}\n" CONTROL_OK);
 	assert_int_equal(bench.presses, 1);
 }
 
 TEST_WITH(stop_is_answered_and_ends_the_vm_as_a_power_off, setup, teardown)
 {
-	assert_string_equal(ask("{\"command\":\"stop\"}\n"), OK);
+	assert_string_equal(ask("{\"command\":\"stop\"}\n"), CONTROL_OK);
 	assert_int_equal(atomic_load(&bench.vm->stop), VM_POWEROFF);
 }
 
@@ -177,7 +148,7 @@ static void add_balloon(void)
 			 0);
 	wire_slot(0, &slot);
 	assert_int_equal(virtio_mmio_create(bench.vm, device, &slot, DEVICE_NO_ENDPOINT, false), 0);
-	control_add(bench.control, virtio_balloon_class.commands, device);
+	control_add(bench.rig.control, virtio_balloon_class.commands, device);
 }
 
 static void expect_target(const char *change, const char *answer)
@@ -275,7 +246,7 @@ TEST_WITH(a_follower_that_does_not_read_holds_nobody_up, setup, teardown)
 		if (!(i % 100))
 			loop_poll(bench.vm->loop, 0);
 	}
-	assert_non_null(strstr(ask("{\"command\":\"status\"}\n"), OK));
+	assert_non_null(strstr(ask("{\"command\":\"status\"}\n"), CONTROL_OK));
 	hear(fd);
 	assert_non_null(strstr(text, "lost"));
 	assert_non_null(strstr(text, "\"why\":\"9999\""));
@@ -288,7 +259,7 @@ TEST_WITH(the_last_event_arrives_before_the_end, setup, teardown)
 
 	hear(fd);
 	vm_event(bench.vm, "stopped", NULL, "%s", "power-off");
-	control_finish(bench.control);
+	control_finish(bench.rig.control);
 	assert_non_null(strstr(hear(fd), "{\"event\":\"stopped\""));
 	close(fd);
 }

@@ -7,19 +7,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control_rig.h"
 #include "test.h"
-#include "vmm/control.h"
 #include "wire.h"
 
-#define NAME   "vm"
-#define OK     "{\"ok\":true}\n"
 #define PAUSE  "{\"command\":\"pause\"}\n"
 #define RESUME "{\"command\":\"resume\"}\n"
 
 static struct bench {
-	char dir[32];
+	struct control_rig rig;
 	struct vm *vm;
-	struct control *control;
 	struct device device;
 	bool busy; /* the device has something under way */
 	bool told; /* to pause */
@@ -53,38 +50,26 @@ static const struct device_ops device_ops = {
 
 static int setup(void **state)
 {
-	char socket[64];
-
 	memset(&bench, 0, sizeof(bench));
-	strcpy(bench.dir, "/tmp/lkvm-test.XXXXXX");
-	assert_non_null(mkdtemp(bench.dir));
-	setenv("XDG_RUNTIME_DIR", bench.dir, 1);
-	snprintf(socket, sizeof(socket), "%s/lkvm/" NAME ".sock", bench.dir);
 	bench.vm = wire_create();
 	bench.device.ops = &device_ops;
 	vm_add_device(bench.vm, &bench.device);
-	assert_int_equal(control_create(&bench.control, bench.vm->loop, NAME, false), 0);
-	control_add(bench.control, vm_commands, bench.vm);
-	/* It comes soon after the loop runs. */
-	for (unsigned i = 0; i < 1000 && access(socket, F_OK); i++)
-		loop_poll(bench.vm->loop, 10);
+	control_rig_create(&bench.rig, bench.vm->loop);
+	control_rig_listen(&bench.rig, vm_commands, bench.vm);
+	control_rig_wait(&bench.rig);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char path[64];
-
-	control_destroy(bench.control);
+	control_rig_destroy(&bench.rig);
 	wire_destroy(bench.vm);
-	snprintf(path, sizeof(path), "%s/lkvm", bench.dir);
-	rmdir(path);
-	return rmdir(bench.dir);
+	return 0;
 }
 
 static int ask(const char *request)
 {
-	int fd = control_connect(NAME, NULL);
+	int fd = control_connect(CONTROL_RIG_NAME, NULL);
 
 	assert_true(fd >= 0);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -129,24 +114,24 @@ TEST_WITH(pause_is_answered_once_the_machine_has_paused, setup, teardown)
 	assert_false(vm_is_paused(bench.vm));
 	expect_silence(fd);
 	bench.busy = false;
-	expect(fd, "{\"paused\":true}\n" OK);
+	expect(fd, "{\"paused\":true}\n" CONTROL_OK);
 	assert_true(vm_is_paused(bench.vm));
 }
 
 TEST_WITH(resume_is_answered_when_the_machine_goes_on, setup, teardown)
 {
-	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
-	expect(ask(RESUME), "{\"paused\":false}\n" OK);
+	expect(ask(PAUSE), "{\"paused\":true}\n" CONTROL_OK);
+	expect(ask(RESUME), "{\"paused\":false}\n" CONTROL_OK);
 	assert_false(vm_is_paused(bench.vm));
 	assert_false(bench.told);
 }
 
 TEST_WITH(both_are_answered_where_nothing_changes, setup, teardown)
 {
-	expect(ask(RESUME), "{\"paused\":false}\n" OK);
-	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
-	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
-	expect(ask(RESUME), "{\"paused\":false}\n" OK);
+	expect(ask(RESUME), "{\"paused\":false}\n" CONTROL_OK);
+	expect(ask(PAUSE), "{\"paused\":true}\n" CONTROL_OK);
+	expect(ask(PAUSE), "{\"paused\":true}\n" CONTROL_OK);
+	expect(ask(RESUME), "{\"paused\":false}\n" CONTROL_OK);
 }
 
 TEST_WITH(all_who_wait_for_a_pause_are_answered, setup, teardown)
@@ -157,8 +142,8 @@ TEST_WITH(all_who_wait_for_a_pause_are_answered, setup, teardown)
 	first = ask(PAUSE);
 	second = ask(PAUSE);
 	bench.busy = false;
-	expect(first, "{\"paused\":true}\n" OK);
-	expect(second, "{\"paused\":true}\n" OK);
+	expect(first, "{\"paused\":true}\n" CONTROL_OK);
+	expect(second, "{\"paused\":true}\n" CONTROL_OK);
 }
 
 TEST_WITH(a_pause_that_is_taken_back_is_an_error, setup, teardown)
@@ -167,7 +152,7 @@ TEST_WITH(a_pause_that_is_taken_back_is_an_error, setup, teardown)
 
 	bench.busy = true;
 	fd = ask(PAUSE);
-	expect(ask(RESUME), "{\"paused\":false}\n" OK);
+	expect(ask(RESUME), "{\"paused\":false}\n" CONTROL_OK);
 	expect(fd, "{\"error\":\"it was resumed meanwhile\"}\n");
 	assert_false(bench.told);
 }
@@ -182,15 +167,15 @@ TEST_WITH(a_pause_outlives_the_one_who_asked_for_it, setup, teardown)
 	for (unsigned i = 0; i < 20; i++)
 		loop_poll(bench.vm->loop, 1);
 	bench.busy = false;
-	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
-	expect(ask(RESUME), "{\"paused\":false}\n" OK);
+	expect(ask(PAUSE), "{\"paused\":true}\n" CONTROL_OK);
+	expect(ask(RESUME), "{\"paused\":false}\n" CONTROL_OK);
 }
 
 TEST_WITH(a_machine_that_waits_for_the_host_stays_paused, setup, teardown)
 {
 	vm_pause(bench.vm, VM_PAUSE_HOST, NULL);
-	expect(ask(PAUSE), "{\"paused\":true}\n" OK);
-	expect(ask(RESUME), "{\"paused\":true}\n" OK);
+	expect(ask(PAUSE), "{\"paused\":true}\n" CONTROL_OK);
+	expect(ask(RESUME), "{\"paused\":true}\n" CONTROL_OK);
 	vm_resume(bench.vm, VM_PAUSE_HOST);
 	assert_false(vm_is_paused(bench.vm));
 }

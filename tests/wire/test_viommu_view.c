@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control_rig.h"
 #include "test.h"
 #include "iommu/view.h"
 #include "iommu_driver.h"
@@ -16,54 +17,39 @@
 
 struct watched {
 	struct rig rig;
-	struct control *control;
-	char dir[32];
+	struct control_rig control;
 };
 
 static struct watched the_watched;
 
-/* A control socket for @viommu, and wait for it. */
+/* A control socket for @viommu. */
 static void watch(struct viommu *viommu)
 {
-	struct watched *watched = &the_watched;
-	char path[64];
+	control_rig_listen(&the_watched.control, viommu_commands, viommu);
+	control_rig_wait(&the_watched.control);
+}
 
-	assert_int_equal(control_create(&watched->control, watched->rig.vm->loop, "wire", false),
-			 0);
-	control_add(watched->control, viommu_commands, viommu);
-	snprintf(path, sizeof(path), "%s/lkvm/wire.sock", watched->dir);
-	for (unsigned i = 0; i < 500 && access(path, F_OK); i++)
-		loop_poll(watched->rig.vm->loop, 10);
-	/* The loop hears that the socket is there. */
-	for (unsigned i = 0; i < 3; i++)
-		loop_poll(watched->rig.vm->loop, 100);
+/* The VM's loop goes with it. */
+static void create_machine(const struct viommu_config *config)
+{
+	rig_create(&the_watched.rig, config);
+	rig_start(&the_watched.rig, ALL_FEATURES);
+	control_rig_create(&the_watched.control, the_watched.rig.vm->loop);
+	watch(the_watched.rig.viommu);
 }
 
 static int start(void **state)
 {
-	struct watched *watched = &the_watched;
-
-	memset(watched, 0, sizeof(*watched));
-	strcpy(watched->dir, "/tmp/lkvm-test.XXXXXX");
-	assert_non_null(mkdtemp(watched->dir));
-	setenv("XDG_RUNTIME_DIR", watched->dir, 1);
-	rig_create(&watched->rig, NULL);
-	rig_start(&watched->rig, ALL_FEATURES);
-	watch(watched->rig.viommu);
-	*state = &watched->rig;
+	memset(&the_watched, 0, sizeof(the_watched));
+	create_machine(NULL);
+	*state = &the_watched.rig;
 	return 0;
 }
 
 static int stop(void **state)
 {
-	struct watched *watched = &the_watched;
-	char path[64];
-
-	control_destroy(watched->control);
-	rig_destroy(&watched->rig);
-	snprintf(path, sizeof(path), "%s/lkvm", watched->dir);
-	assert_int_equal(rmdir(path), 0);
-	assert_int_equal(rmdir(watched->dir), 0);
+	control_rig_destroy(&the_watched.control);
+	rig_destroy(&the_watched.rig);
 	return 0;
 }
 
@@ -100,7 +86,7 @@ static void question_hear(struct question *question)
 
 static void question_ask(struct question *question, const char *text)
 {
-	*question = (struct question){ .fd = control_connect("wire", NULL) };
+	*question = (struct question){ .fd = control_connect(CONTROL_RIG_NAME, NULL) };
 	assert_true(question->fd >= 0);
 	fcntl(question->fd, F_SETFL, O_NONBLOCK);
 	assert_int_equal(send(question->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
@@ -281,11 +267,8 @@ TEST_WITH(the_whole_space_in_one_mapping_has_a_size, start, stop)
 	struct question show;
 
 	/* A guest without a limit to its addresses. */
-	control_destroy(the_watched.control);
-	rig_destroy(&the_watched.rig);
-	rig_create(&the_watched.rig, &config);
-	rig_start(&the_watched.rig, ALL_FEATURES);
-	watch(the_watched.rig.viommu);
+	stop(state);
+	create_machine(&config);
 	assert_int_equal(rig_attach(*state, 1, ENDPOINT_B, 0), OK);
 	assert_int_equal(rig_map(*state, 1, 0, UINT64_MAX, 0, READ_WRITE), OK);
 	question_ask(&show, SHOW_MAPPINGS);
@@ -306,7 +289,7 @@ TEST_WITH(a_domain_may_die_while_it_is_listed, start, stop)
 	question_ask(&show, SHOW);
 	question_end(&show);
 	/* Nobody reads: the answer stands in the middle of domain 1. */
-	show = (struct question){ .fd = control_connect("wire", NULL) };
+	show = (struct question){ .fd = control_connect(CONTROL_RIG_NAME, NULL) };
 	fcntl(show.fd, F_SETFL, O_NONBLOCK);
 	assert_true(send(show.fd, SHOW_MAPPINGS, strlen(SHOW_MAPPINGS), 0) > 0);
 	run_loop();
@@ -407,8 +390,8 @@ TEST_WITH(a_trace_ends_with_the_vm, start, stop)
 	struct question trace;
 
 	question_ask(&trace, TRACE);
-	control_destroy(the_watched.control);
-	the_watched.control = NULL;
+	control_destroy(the_watched.control.control);
+	the_watched.control.control = NULL;
 	question_hear(&trace);
 	assert_true(trace.ended);
 	question_end(&trace);
@@ -480,7 +463,7 @@ TEST_WITH(a_vm_without_an_iommu_says_so, start, stop)
 {
 	struct question show;
 
-	control_destroy(the_watched.control);
+	control_destroy(the_watched.control.control);
 	watch(NULL);
 	question_ask(&show, SHOW);
 	expect(&show, "{\"error\":\"this VM has no IOMMU");
