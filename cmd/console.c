@@ -25,6 +25,7 @@ struct session {
 	bool input;   /* there may be more of it */
 	bool attached;
 	bool detached;
+	int output_error; /* why standard output takes no more; 0: it does, or its reader left */
 	int status;
 	size_t len; /* of an answer's line that is not whole yet */
 	char line[CONTROL_LINE + 1];
@@ -138,7 +139,7 @@ static void lose_output(struct session *session, int error)
 	session->detached = true;
 	if (error == EPIPE || (error == EIO && session->keys))
 		return;
-	log_error("cannot write to standard output: %s", strerror(error));
+	session->output_error = error;
 	session->status = EXIT_HOST;
 }
 
@@ -263,6 +264,8 @@ static void say_end(struct session *session)
 		restore();
 		fprintf(stderr, "\n");
 	}
+	if (session->output_error)
+		log_error("cannot write to standard output: %s", strerror(session->output_error));
 	if (session->attached && !session->detached && query_lost_place(&session->query))
 		session->status = EXIT_HOST;
 	else if (session->keys)

@@ -169,19 +169,23 @@ void query_follow(struct query *query)
 bool query_lost_place(const struct query *query)
 {
 	char line[CONTROL_LINE + 1];
+	bool answers, is_silent;
 	struct query again;
-	bool goes_on;
 
 	if (query_open(&again, query->name))
 		return false;
 	query_wait(&again, GOES_ON_MS);
 	query_tell(&again, json_pack("{ss}", "command", "status"));
-	/* A VM at its end answers no more. Another one may have its name by now. */
-	goes_on = fgets(line, sizeof(line), again.answer) && again.pid == query->pid;
+	/* A VM at its end hangs up. Another one may have its name by now. */
+	answers = fgets(line, sizeof(line), again.answer);
+	is_silent = !answers && errno == EAGAIN;
 	fclose(again.answer);
-	if (goes_on)
-		log_error("%s goes on, but another client took this one's place", query->name);
-	return goes_on;
+	if (again.pid != query->pid || (!answers && !is_silent))
+		return false;
+	log_error(answers ? "%s goes on, but another client took this one's place"
+			  : "%s no longer serves this client, and does not answer",
+		  query->name);
+	return true;
 }
 
 bool query_shown(void)

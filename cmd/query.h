@@ -44,8 +44,8 @@ void query_wait(struct query *query, u64 ms);
 /* The VM has answered. What follows comes when it comes, and ends when the VM does. */
 void query_follow(struct query *query);
 /*
- * What was followed has ended: whether the VM has not, which is said. It drops a client that does
- * not read when others want its place. Waits for a second at most.
+ * What was followed has ended: whether the VM has not, or may not have, which is said. It drops a
+ * client that does not read when others want its place. Waits for a second at most.
  */
 bool query_lost_place(const struct query *query);
 /*
