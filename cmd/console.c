@@ -313,7 +313,6 @@ const struct verb console_verb = {
 	"Show what a VM's guest writes to its console from now on, and type there, to Ctrl-A d or\n"
 	"the VM's end. It is meant for a VM that was started in the background, but any number "
 	"may\n"
-	"be attached, beside standard input and output of 'lkvm run'. The VM does not wait for "
-	"who\n"
-	"does not read: what is lost is counted on standard error.\n" CONTROL_NAME_NOTE,
+	"be attached, beside standard input and output of 'lkvm run'. The VM does not wait for a\n"
+	"reader: what is lost is counted on standard error.\n" CONTROL_NAME_NOTE,
 };

@@ -242,6 +242,6 @@ const struct verb debug_verb = {
 	"is paused. With the kernel's symbols the backtrace has names, wherever the kernel has "
 	"moved\n"
 	"itself: '<' is a way back by frame pointers, '?' a word on the stack that may be one.\n"
-	"A SysRq key goes to the console that the terminal is: with a break on the serial "
-	"port.\n" CONTROL_NAME_NOTE,
+	"A SysRq key goes to the guest's console; on the serial port a break goes before "
+	"it.\n" CONTROL_NAME_NOTE,
 };

@@ -58,8 +58,7 @@ static int run_create(const void *arg)
 		return EXIT_USAGE;
 	}
 	if (options->backing && options->backing_format == DISK_FORMAT_GUESS) {
-		log_error("--backing-format raw|qcow2 says what %s is: nobody may have to guess",
-			  options->backing);
+		log_error("say what %s is: --backing-format raw|qcow2", options->backing);
 		return EXIT_USAGE;
 	}
 	if (!options->other && !options->backing) {
@@ -263,7 +262,7 @@ static const struct option_spec create_specs[] = {
 	{ 0, "backing", OPTION_FILE, "FILE",
 	  "what it shows where nothing is written; relative to its folder",
 	  OPTION_FIELD(struct image_options, backing) },
-	{ 0, "backing-format", OPTION_CHOICE, "raw|qcow2", "of the backing file: nobody guesses it",
+	{ 0, "backing-format", OPTION_CHOICE, "raw|qcow2", "of the backing file: it has to be said",
 	  OPTION_FIELD(struct image_options, backing_format), .choices = formats },
 	{ 0 },
 };
@@ -309,6 +308,7 @@ const struct verb_family image_family = {
 	.command = "image",
 	.verbs = verbs,
 	.options_size = sizeof(struct image_options),
-	.notes = "No file that is there already is written, but for check --repair. The status of "
-		 "check is 0 if\nthe image is sound or has leaks alone, 1 if it has errors.",
+	.notes = "No file that exists is written, except by check --repair. The status of check is "
+		 "0 "
+		 "if the\nimage is sound or has leaks alone, 1 if it has errors.",
 };

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "cmd.h"
+#include "control.h"
 #include "iommu.h"
 #include "util/log.h"
 #include "verbs.h"
@@ -111,5 +112,5 @@ const struct verb_family iommu_family = {
 	.command = "iommu",
 	.verbs = verbs,
 	.options_size = sizeof(struct iommu_options),
-	.notes = "NAME is that of 'lkvm run --name NAME'; 'lkvm list' lists those that run.",
+	.notes = CONTROL_NAME_NOTE,
 };

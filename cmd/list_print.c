@@ -189,5 +189,6 @@ const struct verb list_verb = {
 	0,
 	run_list,
 	"List the VMs that you run, with their process IDs and states: running, paused, silent\n"
-	"(it does not answer) or busy (others ask it). What one left that was killed is removed.",
+	"(it does not answer) or busy (others ask it). Sockets of VMs that were killed are "
+	"removed.",
 };

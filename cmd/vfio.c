@@ -196,8 +196,8 @@ static const struct verb verbs[] = {
 	  check_specs, set_address, 1, run_check },
 	{ "bind", "ADDRESS", "give it, with its group, to vfio-pci", NULL, set_address, 1,
 	  run_bind },
-	{ "release", "ADDRESS", "give back what bind took to its former driver", NULL, set_address,
-	  1, run_release },
+	{ "release", "ADDRESS", "undo bind: give the devices to their former drivers", NULL,
+	  set_address, 1, run_release },
 	{ 0 },
 };
 

@@ -27,7 +27,8 @@ static const struct option_spec items[] = {
 	{ 0, "poll", OPTION_CHOICE, .help = "look for requests, to spare the guest exits",
 	  .manual = "auto: a thread looks for requests while they come densely, so that the "
 		    "guest need not exit for each, as long as host processors are to spare. on: "
-		    "from each request on, whoever else wants the processor. off: never. It takes "
+		    "from each request on, even where others want the processor. off: never. It "
+		    "takes "
 		    "up to a processor more than the guest's own",
 	  .choices = poll_choices, OPTION_FIELD(struct viommu_config, poll),
 	  .preset = VIRTIO_POLL_OFF },

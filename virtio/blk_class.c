@@ -315,7 +315,7 @@ static const struct option_spec blk_items[] = {
 		    ".config, "
 		    "modules.builtin); else by 9p. Debian's cloud kernels have virtiofs and no 9p",
 	  .choices = root_filesystems, OPTION_FIELD(struct blk_state, root.fs) },
-	{ 0, "map", OPTION_CHOICE, .help = "whose files in a folder are, as of --fs",
+	{ 0, "map", OPTION_CHOICE, .help = "whose the files in a folder are, as with --fs",
 	  .choices = share_maps, OPTION_FIELD(struct blk_state, root.share.map) },
 	{ 0, "snapshot", OPTION_CHOICE, .help = "whether changes are forgotten at the end",
 	  .manual = "Whether changes are forgotten at the end. They go to a file without a name in "

@@ -63,7 +63,7 @@ static const struct option_spec watchdog_options[] = {
 		    "lives. On x86 it is an Intel 6300ESB (Linux: i6300esb), on arm64 Arm's "
 		    "generic watchdog (sbsa_gwdt)",
 	  FIELD(wanted) },
-	{ 0, "watchdog-action", OPTION_CHOICE, .help = "what it does to a guest that does not",
+	{ 0, "watchdog-action", OPTION_CHOICE, .help = "what it does about a guest that hangs",
 	  .manual = "What the watchdog does: exit ends the run with status 5, pause leaves the "
 		    "guest as it stands ('lkvm debug', 'lkvm resume'), none writes a line of the "
 		    "log",
