@@ -17,23 +17,10 @@ static u16 turn[2];
 
 static void start(u64 slot)
 {
-	write32(slot + 0x70, 0);
-	write32(slot + 0x70, 3);
-	write32(slot + 0x24, 1);
-	write32(slot + 0x20, 1); /* VERSION_1 alone */
-	write32(slot + 0x24, 0);
-	write32(slot + 0x20, 0);
-	write32(slot + 0x70, 11);
-	for (u32 queue = 0; queue < 2; queue++) {
-		write32(slot + 0x30, queue);
-		write32(slot + 0x38, VIRTIO_SIZE);
-		for (u32 i = 0; i < 3; i++) {
-			write32(slot + 0x80 + i * 0x10, RINGS(queue) + i * 0x1000);
-			write32(slot + 0x84 + i * 0x10, 0);
-		}
-		write32(slot + 0x44, 1);
-	}
-	write32(slot + 0x70, 15);
+	virtio_negotiate(slot, 0);
+	for (u32 queue = 0; queue < 2; queue++)
+		virtio_set_queue(slot, queue, VIRTIO_SIZE, RINGS(queue));
+	virtio_go(slot);
 }
 
 /* Pages @first to @first + @count - 1 into (0) or out of (1) the balloon. */

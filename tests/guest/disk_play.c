@@ -34,21 +34,9 @@ static u64 find_seed(const u8 *boot_params)
 
 static void start(void)
 {
-	write32(device + 0x70, 0);
-	write32(device + 0x70, 3);
-	write32(device + 0x24, 1);
-	write32(device + 0x20, 1);
-	write32(device + 0x24, 0);
-	write32(device + 0x20, FEATURES);
-	write32(device + 0x70, 11);
-	write32(device + 0x30, 0);
-	write32(device + 0x38, DEPTH);
-	for (u32 i = 0; i < 3; i++) {
-		write32(device + 0x80 + i * 0x10, VIRTIO_RINGS + i * 0x1000);
-		write32(device + 0x84 + i * 0x10, 0);
-	}
-	write32(device + 0x44, 1);
-	write32(device + 0x70, 15);
+	virtio_negotiate(device, FEATURES);
+	virtio_set_queue(device, 0, DEPTH, VIRTIO_RINGS);
+	virtio_go(device);
 }
 
 static void put_number(u64 value)

@@ -23,23 +23,41 @@ static inline u64 virtio_find(u32 id)
 	return 0;
 }
 
-static inline void virtio_start(u64 slot, u32 queue)
+/* Reset, and VERSION_1 with the low half's @features. */
+static inline void virtio_negotiate(u64 slot, u32 features)
 {
 	write32(slot + 0x70, 0);
 	write32(slot + 0x70, 3);
 	write32(slot + 0x24, 1);
-	write32(slot + 0x20, 1); /* VERSION_1 alone */
+	write32(slot + 0x20, 1);
 	write32(slot + 0x24, 0);
-	write32(slot + 0x20, 0);
+	write32(slot + 0x20, features);
 	write32(slot + 0x70, 11);
+}
+
+/* A queue of @size whose descriptors, avail and used are at @rings, a page each. */
+static inline void virtio_set_queue(u64 slot, u32 queue, u32 size, u64 rings)
+{
 	write32(slot + 0x30, queue);
-	write32(slot + 0x38, VIRTIO_SIZE);
+	write32(slot + 0x38, size);
 	for (u32 i = 0; i < 3; i++) {
-		write32(slot + 0x80 + i * 0x10, VIRTIO_RINGS + i * 0x1000);
+		write32(slot + 0x80 + i * 0x10, rings + i * 0x1000);
 		write32(slot + 0x84 + i * 0x10, 0);
 	}
 	write32(slot + 0x44, 1);
+}
+
+/* The queues are set. */
+static inline void virtio_go(u64 slot)
+{
 	write32(slot + 0x70, 15);
+}
+
+static inline void virtio_start(u64 slot, u32 queue)
+{
+	virtio_negotiate(slot, 0);
+	virtio_set_queue(slot, queue, VIRTIO_SIZE, VIRTIO_RINGS);
+	virtio_go(slot);
 }
 
 static inline void virtio_describe(u32 n, u64 address, u32 len, u16 flags)
