@@ -66,18 +66,27 @@ static void on_done(struct disk_request *request, int result)
 	op->result = result;
 }
 
+void disk_rig_begin(struct disk_rig *rig, struct disk_rig_op *op, enum disk_op what, u64 offset,
+		    u64 len, struct iovec *iov, unsigned iov_count)
+{
+	op->request = (struct disk_request){
+		.op = what,
+		.offset = offset,
+		.len = len,
+		.iov = iov,
+		.iov_count = iov_count,
+		.may_unmap = rig->may_unmap,
+		.done = on_done,
+	};
+	op->done = false;
+	disk_submit(rig->disk, &op->request);
+}
+
 void disk_rig_submit(struct disk_rig *rig, struct disk_rig_op *op, enum disk_op what, u64 offset,
 		     u64 len)
 {
-	*op = (struct disk_rig_op){ .request = { .op = what,
-						 .offset = offset,
-						 .len = len,
-						 .iov_count = 1,
-						 .may_unmap = rig->may_unmap,
-						 .done = on_done },
-				    .iov = { rig->data + offset, len } };
-	op->request.iov = &op->iov;
-	disk_submit(rig->disk, &op->request);
+	op->iov = (struct iovec){ rig->data + offset, len };
+	disk_rig_begin(rig, op, what, offset, len, &op->iov, 1);
 }
 
 int disk_rig_wait(struct disk_rig *rig, struct disk_rig_op *op)

@@ -36,6 +36,9 @@ int disk_rig_try_open(struct disk_rig *rig, const char *path, struct disk_option
 void disk_rig_open(struct disk_rig *rig, const char *path, struct disk_options options);
 void disk_rig_close(struct disk_rig *rig);
 
+/* A request with @iov, which stays the caller's. */
+void disk_rig_begin(struct disk_rig *rig, struct disk_rig_op *op, enum disk_op what, u64 offset,
+		    u64 len, struct iovec *iov, unsigned iov_count);
 /* A request for what is at @offset, with the same place of rig->data; and its result. */
 void disk_rig_submit(struct disk_rig *rig, struct disk_rig_op *op, enum disk_op what, u64 offset,
 		     u64 len);

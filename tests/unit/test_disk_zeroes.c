@@ -1,55 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* detect-zeroes=: writes of nothing but zeroes, on real files. */
-#include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "test.h"
-#include "disk/disk.h"
-#include "vmm/loop.h"
+#include "disk_rig.h"
 
 #define SIZE  (4 * MIB)
 #define WRITE (MIB)
 
-static struct fixture {
-	char path[64];
-	pthread_mutex_t lock;
-	struct loop *loop;
-	struct disk *disk;
-	u8 *data; /* of WRITE bytes */
-	bool done;
-	int result;
-} f;
+static struct disk_rig rig;
 
-static void on_done(struct disk_request *request, int result)
-{
-	f.done = true;
-	f.result = result;
-}
-
+/* With the beginning of rig.data, in two pieces. */
 static int do_at(enum disk_op what, u64 offset, u64 len)
 {
-	struct iovec iov[2] = { { f.data, 4096 }, { f.data + 4096, len - 4096 } };
-	struct disk_request request = { .op = what,
-					.offset = offset,
-					.len = len,
-					.iov = iov,
-					.iov_count = 2,
-					.done = on_done };
+	struct iovec iov[2] = { { rig.data, 4096 }, { rig.data + 4096, len - 4096 } };
+	struct disk_rig_op op;
+	int ret;
 
-	f.done = false;
-	disk_submit(f.disk, &request);
-	disk_flush_queue(f.disk);
-	while (!f.done)
-		loop_poll(f.loop, 1000);
+	disk_rig_begin(&rig, &op, what, offset, len, iov, 2);
+	ret = disk_rig_wait(&rig, &op);
 	/* Its owner goes by it. */
-	assert_int_equal(request.op, what);
-	return f.result;
+	assert_int_equal(op.request.op, what);
+	return ret;
 }
 
 static void open_disk(enum disk_zeroes detect, bool buffered)
@@ -59,20 +34,14 @@ static void open_disk(enum disk_zeroes detect, bool buffered)
 					.format = DISK_FORMAT_RAW };
 	int fd;
 
-	memset(&f, 0, sizeof(f));
-	pthread_mutex_init(&f.lock, NULL);
-	assert_int_equal(posix_memalign((void **)&f.data, 4096, WRITE), 0);
-	memset(f.data, 0xa5, WRITE);
-	strcpy(f.path, "/var/tmp/lkvm-test-XXXXXX");
-	fd = mkstemp(f.path);
-	assert_true(fd >= 0);
+	disk_rig_create(&rig, WRITE);
+	memset(rig.data, 0xa5, WRITE);
+	fd = open("disk", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	for (unsigned i = 0; i < SIZE / WRITE; i++)
-		assert_int_equal(write(fd, f.data, WRITE), WRITE);
+		assert_int_equal(write(fd, rig.data, WRITE), WRITE);
 	assert_int_equal(fsync(fd), 0);
 	close(fd);
-	assert_int_equal(loop_create(&f.loop, &f.lock), 0);
-	assert_int_equal(disk_open(&f.disk, f.path, &options, NULL), 0);
-	assert_int_equal(disk_start(f.disk, f.loop, NULL, NULL), 0);
+	disk_rig_open(&rig, "disk", options);
 }
 
 static int off(void **state)
@@ -101,11 +70,7 @@ static int unmap_buffered(void **state)
 
 static int tear_down(void **state)
 {
-	disk_drain(f.disk);
-	disk_close(f.disk);
-	loop_destroy(f.loop);
-	unlink(f.path);
-	free(f.data);
+	disk_rig_destroy(&rig);
 	return 0;
 }
 
@@ -113,21 +78,21 @@ static u64 room(void)
 {
 	struct stat st;
 
-	assert_int_equal(stat(f.path, &st), 0);
+	assert_int_equal(stat("disk", &st), 0);
 	return st.st_blocks * 512ull;
 }
 
 static void reads(u64 offset, u8 value)
 {
-	memset(f.data, 0xee, WRITE);
+	memset(rig.data, 0xee, WRITE);
 	assert_int_equal(do_at(DISK_READ, offset, WRITE), 0);
 	for (unsigned i = 0; i < WRITE; i++)
-		assert_int_equal(f.data[i], value);
+		assert_int_equal(rig.data[i], value);
 }
 
 static void write_zeroes(void)
 {
-	memset(f.data, 0, WRITE);
+	memset(rig.data, 0, WRITE);
 	assert_int_equal(do_at(DISK_WRITE, WRITE, WRITE), 0);
 	reads(0, 0xa5);
 	reads(WRITE, 0);
@@ -164,16 +129,16 @@ TEST_WITH(one_bit_at_the_end_is_no_zero, unmap, tear_down)
 {
 	u8 last;
 
-	memset(f.data, 0, WRITE);
-	f.data[WRITE - 1] = 1;
+	memset(rig.data, 0, WRITE);
+	rig.data[WRITE - 1] = 1;
 	assert_int_equal(do_at(DISK_WRITE, WRITE, WRITE), 0);
-	memset(f.data, 0xee, WRITE);
+	memset(rig.data, 0xee, WRITE);
 	assert_int_equal(do_at(DISK_READ, WRITE, WRITE), 0);
-	last = f.data[WRITE - 1];
+	last = rig.data[WRITE - 1];
 	assert_int_equal(last, 1);
-	f.data[WRITE - 1] = 0;
+	rig.data[WRITE - 1] = 0;
 	for (unsigned i = 0; i < WRITE; i++)
-		assert_int_equal(f.data[i], 0);
+		assert_int_equal(rig.data[i], 0);
 }
 
 TEST_AGAIN(one_bit_at_the_end_is_no_zero, unmap_buffered, tear_down)
@@ -181,11 +146,11 @@ TEST_AGAIN(one_bit_at_the_end_is_no_zero, unmap_buffered, tear_down)
 /* What begins like zeroes goes another way than what does not: both are written as they are. */
 TEST_WITH(a_first_sector_of_zeroes_decides_nothing, unmap, tear_down)
 {
-	memset(f.data, 0x5a, WRITE);
-	memset(f.data, 0, 512);
+	memset(rig.data, 0x5a, WRITE);
+	memset(rig.data, 0, 512);
 	assert_int_equal(do_at(DISK_WRITE, 0, WRITE), 0);
-	memset(f.data, 0xee, WRITE);
+	memset(rig.data, 0xee, WRITE);
 	assert_int_equal(do_at(DISK_READ, 0, WRITE), 0);
 	for (unsigned i = 0; i < WRITE; i++)
-		assert_int_equal(f.data[i], i < 512 ? 0 : 0x5a);
+		assert_int_equal(rig.data[i], i < 512 ? 0 : 0x5a);
 }
