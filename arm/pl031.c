@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "board.h"
 #include "map.h"
 #include "pl031.h"
 #include "vmm/alarm.h"
@@ -174,20 +175,8 @@ int pl031_create(struct vm *vm)
 		return -ENOMEM;
 	rtc->vm = vm;
 	rtc->device.ops = &pl031_ops;
-	rtc->device.info = (struct device_info){
-		.name = "rtc",
-		.kind = DEVICE_RTC,
-		.resource = { .base = MAP_RTC,
-			      .size = MAP_RTC_SIZE,
-			      .gsi = MAP_SPI_RTC,
-			      .trigger = IRQ_LEVEL },
-		.endpoint = DEVICE_NO_ENDPOINT,
-	};
-	rtc->region = (struct bus_region){
-		.start = MAP_RTC,
-		.last = MAP_RTC + MAP_RTC_SIZE - 1,
-		.ops = &pl031_bus_ops,
-	};
+	rtc->device.info = board_info("rtc", DEVICE_RTC, MAP_RTC, MAP_RTC_SIZE, MAP_SPI_RTC);
+	rtc->region = board_frame(MAP_RTC, MAP_RTC_SIZE, &pl031_bus_ops);
 	ret = irq_line_create(&rtc->line, vm->irq, MAP_SPI_RTC, IRQ_LEVEL);
 	if (!ret)
 		ret = alarm_create(&rtc->alarm, vm->loop, on_alarm);

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "board.h"
 #include "map.h"
 #include "pl061.h"
-#include "vmm/bus.h"
 #include "vmm/power.h"
 #include "vmm/vm.h"
 
@@ -199,20 +199,9 @@ int pl061_create(struct vm *vm)
 	gpio->vm = vm;
 	gpio->button.press = press;
 	gpio->device.ops = &pl061_ops;
-	gpio->device.info = (struct device_info){
-		.name = "gpio",
-		.kind = DEVICE_POWER_BUTTON,
-		.resource = { .base = MAP_GPIO,
-			      .size = MAP_GPIO_SIZE,
-			      .gsi = MAP_SPI_GPIO,
-			      .trigger = IRQ_LEVEL },
-		.endpoint = DEVICE_NO_ENDPOINT,
-	};
-	gpio->region = (struct bus_region){
-		.start = MAP_GPIO,
-		.last = MAP_GPIO + MAP_GPIO_SIZE - 1,
-		.ops = &pl061_bus_ops,
-	};
+	gpio->device.info = board_info("gpio", DEVICE_POWER_BUTTON, MAP_GPIO, MAP_GPIO_SIZE,
+				       MAP_SPI_GPIO);
+	gpio->region = board_frame(MAP_GPIO, MAP_GPIO_SIZE, &pl061_bus_ops);
 	ret = irq_line_create(&gpio->line, vm->irq, MAP_SPI_GPIO, IRQ_LEVEL);
 	if (!ret)
 		ret = loop_timer_create(&gpio->timer, vm->loop, on_timer);

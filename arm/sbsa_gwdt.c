@@ -6,10 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "board.h"
 #include "map.h"
 #include "sbsa_gwdt.h"
 #include "util/log.h"
-#include "vmm/bus.h"
 #include "vmm/counters.h"
 #include "vmm/irq.h"
 #include "vmm/loop.h"
@@ -209,15 +209,6 @@ static const struct device_ops gwdt_ops = {
 	.destroy = gwdt_destroy,
 };
 
-static struct bus_region frame_at(u64 start, const struct bus_ops *ops)
-{
-	return (struct bus_region){
-		.start = start,
-		.last = start + MAP_WATCHDOG_FRAME - 1,
-		.ops = ops,
-	};
-}
-
 int sbsa_gwdt_create(struct vm *vm, const struct sbsa_clock *clock, enum watchdog_action action)
 {
 	struct gwdt *gwdt = calloc(1, sizeof(*gwdt));
@@ -229,17 +220,10 @@ int sbsa_gwdt_create(struct vm *vm, const struct sbsa_clock *clock, enum watchdo
 	gwdt->clock = *clock;
 	gwdt->action = action;
 	gwdt->device.ops = &gwdt_ops;
-	gwdt->device.info = (struct device_info){
-		.name = "sbsa_gwdt",
-		.kind = DEVICE_WATCHDOG,
-		.resource = { .base = MAP_WATCHDOG,
-			      .size = MAP_WATCHDOG_FRAME,
-			      .gsi = MAP_SPI_WATCHDOG,
-			      .trigger = IRQ_LEVEL },
-		.endpoint = DEVICE_NO_ENDPOINT,
-	};
-	gwdt->control = frame_at(MAP_WATCHDOG, &control_ops);
-	gwdt->refresh = frame_at(MAP_WATCHDOG_REFRESH, &refresh_ops);
+	gwdt->device.info = board_info("sbsa_gwdt", DEVICE_WATCHDOG, MAP_WATCHDOG,
+				       MAP_WATCHDOG_FRAME, MAP_SPI_WATCHDOG);
+	gwdt->control = board_frame(MAP_WATCHDOG, MAP_WATCHDOG_FRAME, &control_ops);
+	gwdt->refresh = board_frame(MAP_WATCHDOG_REFRESH, MAP_WATCHDOG_FRAME, &refresh_ops);
 	ret = irq_line_create(&gwdt->line, vm->irq, MAP_SPI_WATCHDOG, IRQ_LEVEL);
 	if (!ret)
 		ret = loop_timer_create(&gwdt->timer, vm->loop, on_timeout);
