@@ -8,11 +8,11 @@
 
 #include "cmocka_all.h"
 #include "fuse_rig.h"
+#include "temp_folder.h"
 
 struct fuse_rig fuse_rig;
 
-static char base[] = "/tmp/lkvm-fuse-XXXXXX";
-static int start_fd = -1;
+static struct temp_folder base;
 
 void fuse_rig_begin(u32 opcode, u64 node)
 {
@@ -102,7 +102,7 @@ void fuse_rig_open(struct folder_options folder_options, struct fuse_options opt
 
 	folder_close(fuse_rig.folder);
 	fuse_rig.folder = NULL;
-	snprintf(path, sizeof(path), "%s/shared", base);
+	snprintf(path, sizeof(path), "%s/shared", base.path);
 	assert_int_equal(folder_open(&fuse_rig.folder, path, &folder_options, &err), 0);
 	assert_int_equal(folder_thread_start(fuse_rig.folder), 0);
 	fuse_init(&fuse_rig.fuse, fuse_rig.folder, &options);
@@ -112,10 +112,8 @@ int fuse_rig_setup(void **state)
 {
 	char path[64];
 
-	strcpy(base + strlen(base) - 6, "XXXXXX");
-	start_fd = open(".", O_PATH | O_DIRECTORY);
-	assert_non_null(mkdtemp(base));
-	snprintf(path, sizeof(path), "%s/shared", base);
+	temp_folder_create(&base, "/tmp");
+	snprintf(path, sizeof(path), "%s/shared", base.path);
 	assert_int_equal(mkdir(path, 0755), 0);
 	fuse_rig.base_fd = open(path, O_RDONLY | O_DIRECTORY);
 	fuse_rig.scratch = fuse_scratch_create();
@@ -128,16 +126,12 @@ int fuse_rig_setup(void **state)
 
 int fuse_rig_teardown(void **state)
 {
-	char command[128];
-
 	folder_close(fuse_rig.folder);
 	fuse_rig.folder = NULL;
 	fuse_scratch_destroy(fuse_rig.scratch);
-	assert_int_equal(fchdir(start_fd), 0);
-	close(start_fd);
 	close(fuse_rig.base_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", base);
-	return system(command);
+	temp_folder_remove(&base);
+	return 0;
 }
 
 int fuse_rig_lookup(u64 dir, const char *name, struct fuse_entry_out *entry)

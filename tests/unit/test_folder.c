@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #include "folder/folder.h"
+#include "temp_folder.h"
 #include "test.h"
 
 static const struct folder_cred root_cred;
-static char base[] = "/tmp/lkvm-folder-XXXXXX";
+static struct temp_folder base;
 static char path[64]; /* the folder: base/shared */
 static struct folder *folder;
-static int base_fd = -1, start_fd = -1; /* base/shared; the working directory of the test */
+static int base_fd = -1; /* base/shared */
 
 static void open_with(const struct folder_options *options)
 {
@@ -28,42 +29,27 @@ static void open_with(const struct folder_options *options)
 	assert_int_equal(folder_thread_start(folder), 0);
 }
 
-static void put_file(const char *name, const char *text)
-{
-	int fd = openat(base_fd, name, O_CREAT | O_TRUNC | O_WRONLY, 0644);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
 static int setup(void **state)
 {
 	static const struct folder_options options = { .map = FOLDER_MAP_SQUASH };
 
-	strcpy(base + strlen(base) - 6, "XXXXXX");
-	start_fd = open(".", O_PATH | O_DIRECTORY);
-	assert_non_null(mkdtemp(base));
-	snprintf(path, sizeof(path), "%s/shared", base);
+	temp_folder_create(&base, "/tmp");
+	snprintf(path, sizeof(path), "%s/shared", base.path);
 	assert_int_equal(mkdir(path, 0755), 0);
 	base_fd = open(path, O_PATH | O_DIRECTORY);
-	put_file("../secret", "secret");
-	put_file("file", "hello");
+	temp_file(base_fd, "../secret", "secret");
+	temp_file(base_fd, "file", "hello");
 	open_with(&options);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char command[128];
-
 	folder_close(folder);
 	folder = NULL;
-	assert_int_equal(fchdir(start_fd), 0);
-	close(start_fd);
 	close(base_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", base);
-	return system(command);
+	temp_folder_remove(&base);
+	return 0;
 }
 
 static u64 find(u64 dir, const char *name)
@@ -136,12 +122,12 @@ TEST_WITH(a_folder_swapped_for_a_link_is_not_entered, setup, teardown)
 
 	open_with(&few);
 	assert_int_equal(mkdirat(base_fd, "dir", 0755), 0);
-	put_file("dir/secret", "not this one");
+	temp_file(base_fd, "dir/secret", "not this one");
 	dir = find(FOLDER_ROOT, "dir");
 	inner = find(dir, "secret");
 	/* Close the descriptors of both, then put a link in the folder's place. */
 	find(FOLDER_ROOT, "file");
-	put_file("other", "");
+	temp_file(base_fd, "other", "");
 	find(FOLDER_ROOT, "other");
 	assert_int_equal(renameat(base_fd, "dir", base_fd, "moved"), 0);
 	assert_int_equal(symlinkat("..", base_fd, "dir"), 0);
@@ -201,7 +187,7 @@ TEST_WITH(descriptors_are_a_bounded_cache, setup, teardown)
 	assert_int_equal(mkdirat(base_fd, "d", 0755), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(nodes); i++) {
 		snprintf(name, sizeof(name), "d/%u", i);
-		put_file(name, "x");
+		temp_file(base_fd, name, "x");
 		nodes[i] = find(find(FOLDER_ROOT, "d"), name + 2);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(nodes); i++)
@@ -219,8 +205,8 @@ TEST_WITH(nodes_and_files_have_a_bound, setup, teardown)
 	u64 node, file[3];
 
 	open_with(&few);
-	put_file("a", "");
-	put_file("b", "");
+	temp_file(base_fd, "a", "");
+	temp_file(base_fd, "b", "");
 	node = find(FOLDER_ROOT, "a");
 	find(FOLDER_ROOT, "b");
 	assert_int_equal(try(FOLDER_ROOT, "file"), -ENFILE);
@@ -245,7 +231,7 @@ TEST_WITH(a_renamed_folder_keeps_its_children, setup, teardown)
 	open_with(&few);
 	assert_int_equal(folder_mkdir(folder, &root_cred, FOLDER_ROOT, "a", 0755, &a), 0);
 	assert_int_equal(folder_mkdir(folder, &root_cred, FOLDER_ROOT, "b", 0755, &b), 0);
-	put_file("a/child", "x");
+	temp_file(base_fd, "a/child", "x");
 	child = find(a.node, "child");
 	assert_int_equal(folder_rename(folder, FOLDER_ROOT, "a", b.node, "new", 0), 0);
 	find(FOLDER_ROOT, "file");
@@ -418,7 +404,7 @@ TEST_WITH(a_listing_goes_on_where_it_stopped, setup, teardown)
 
 	for (int i = 0; i < 40; i++) {
 		snprintf(name, sizeof(name), "f%d", i);
-		put_file(name, "");
+		temp_file(base_fd, name, "");
 	}
 	assert_int_equal(folder_open_file(folder, FOLDER_ROOT, O_DIRECTORY, &file), 0);
 	assert_int_equal(folder_readdir(folder, file, 0, take_name, &whole), 0);

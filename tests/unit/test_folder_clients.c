@@ -12,12 +12,13 @@
 #include "../load/client.h"
 #include "folder/fuse.h"
 #include "folder/p9.h"
+#include "temp_folder.h"
 #include "test.h"
 
-static char base[] = "/var/tmp/lkvm-clients-XXXXXX";
+static struct temp_folder base;
 static char path[64]; /* the folder: base/shared */
 static struct folder *folder;
-static int base_fd = -1, start_fd = -1; /* base/shared */
+static int base_fd = -1; /* base/shared */
 static struct fuse fuse;
 static struct p9 *p9;
 static struct fuse_scratch *fuse_scratch;
@@ -58,10 +59,8 @@ static void open_with(struct folder_options options)
 
 static int setup(void **state)
 {
-	strcpy(base + strlen(base) - 6, "XXXXXX");
-	start_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_non_null(mkdtemp(base));
-	snprintf(path, sizeof(path), "%s/shared", base);
+	temp_folder_create(&base, "/var/tmp");
+	snprintf(path, sizeof(path), "%s/shared", base.path);
 	assert_int_equal(mkdir(path, 0755), 0);
 	base_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fuse_scratch = fuse_scratch_create();
@@ -71,19 +70,15 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[100];
-
 	p9_destroy(p9);
 	p9 = NULL;
 	folder_close(folder);
 	folder = NULL;
 	fuse_scratch_destroy(fuse_scratch);
 	p9_scratch_destroy(p9_scratch);
-	assert_int_equal(fchdir(start_fd), 0);
-	close(start_fd);
 	close(base_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", base);
-	return system(command);
+	temp_folder_remove(&base);
+	return 0;
 }
 
 /* ---- read-only ---- */

@@ -24,14 +24,15 @@
 #include <unistd.h>
 
 #include "folder/folder.h"
+#include "temp_folder.h"
 #include "test.h"
 
 #define ROUNDS 3000
 
 static const struct folder_cred root_cred;
-static char base[] = "/tmp/lkvm-escape-XXXXXX";
+static struct temp_folder base;
 static struct folder *folder;
-static int base_fd = -1, start_fd = -1; /* base: with "shared" and "outside" in it */
+static int base_fd = -1; /* base: with "shared" and "outside" in it */
 static _Atomic bool stop;
 
 static void open_folder(const char *name, struct folder_options options)
@@ -43,32 +44,21 @@ static void open_folder(const char *name, struct folder_options options)
 	if (*name == '/')
 		snprintf(path, sizeof(path), "%s", name);
 	else
-		snprintf(path, sizeof(path), "%s/%s", base, name);
+		snprintf(path, sizeof(path), "%s/%s", base.path, name);
 	assert_int_equal(folder_open(&folder, path, &options, NULL), 0);
 	assert_int_equal(folder_thread_start(folder), 0);
 }
 
-static void put_file(const char *name, const char *text)
-{
-	int fd = openat(base_fd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-}
-
 static int setup(void **state)
 {
-	strcpy(base + strlen(base) - 6, "XXXXXX");
-	start_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_non_null(mkdtemp(base));
-	base_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	temp_folder_create(&base, "/tmp");
+	base_fd = open(base.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(mkdirat(base_fd, "shared", 0755), 0);
 	assert_int_equal(mkdirat(base_fd, "shared/dir", 0755), 0);
 	assert_int_equal(mkdirat(base_fd, "outside", 0755), 0);
-	put_file("outside/file", "secret");
-	put_file("outside/victim", "secret");
-	put_file("shared/dir/file", "inside");
+	temp_file(base_fd, "outside/file", "secret");
+	temp_file(base_fd, "outside/victim", "secret");
+	temp_file(base_fd, "shared/dir/file", "inside");
 	assert_int_equal(symlinkat("../outside", base_fd, "shared/link"), 0);
 	open_folder("shared", (struct folder_options){ .map = FOLDER_MAP_SQUASH });
 	stop = false;
@@ -77,15 +67,11 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[100];
-
 	folder_close(folder);
 	folder = NULL;
-	assert_int_equal(fchdir(start_fd), 0);
-	close(start_fd);
 	close(base_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", base);
-	return system(command);
+	temp_folder_remove(&base);
+	return 0;
 }
 
 static void outside_is_as_it_was(const struct stat was[2])
@@ -265,11 +251,11 @@ TEST_WITH(special_files_are_never_opened, setup, teardown)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct folder_attr set = { .size = 0 }, now;
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/shared/socket", base);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/shared/socket", base.path);
 	assert_int_equal(bind(fd, (void *)&address, sizeof(address)), 0);
 	assert_int_equal(mkfifoat(base_fd, "shared/fifo", 0666), 0);
 	if (mknodat(base_fd, "shared/null", S_IFCHR | 0666, 1 << 8 | 3))
-		put_file("shared/null", "no device nodes here"); /* as an ordinary user */
+		temp_file(base_fd, "shared/null", "no device nodes here"); /* as an ordinary user */
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
 		struct folder_entry entry;
 		u64 file;
@@ -352,7 +338,7 @@ TEST_WITH(file_systems_that_are_mounted_inside_are_not_entered, setup, teardown)
 	/* Ours alone: folder_thread_start() has made this thread's namespace its own for less. */
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		skip();
-	snprintf(path, sizeof(path), "%s/shared/dir", base);
+	snprintf(path, sizeof(path), "%s/shared/dir", base.path);
 	if (mount("tmpfs", path, "tmpfs", 0, NULL))
 		skip();
 	/* In the new namespace the folder has to be opened again. */

@@ -12,13 +12,14 @@
 #include <unistd.h>
 
 #include "folder/folder.h"
+#include "temp_folder.h"
 #include "test.h"
 
 static const struct folder_cred root_cred;
-static char base[] = "/var/tmp/lkvm-host-XXXXXX";
+static struct temp_folder base;
 static char path[64]; /* the folder: base/shared */
 static struct folder *folder;
-static int base_fd = -1, start_fd = -1; /* base/shared; the working directory of the test */
+static int base_fd = -1; /* base/shared */
 
 static void open_with(struct folder_options options)
 {
@@ -39,10 +40,8 @@ static void open_base(void)
 
 static int setup(void **state)
 {
-	strcpy(base + strlen(base) - 6, "XXXXXX");
-	start_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_non_null(mkdtemp(base));
-	snprintf(path, sizeof(path), "%s/shared", base);
+	temp_folder_create(&base, "/var/tmp");
+	snprintf(path, sizeof(path), "%s/shared", base.path);
 	assert_int_equal(mkdir(path, 0755), 0);
 	open_base();
 	return 0;
@@ -50,16 +49,12 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[100];
-
 	folder_close(folder);
 	folder = NULL;
-	assert_int_equal(fchdir(start_fd), 0);
-	close(start_fd);
 	close(base_fd);
 	base_fd = -1;
-	snprintf(command, sizeof(command), "rm -rf %s", base);
-	return system(command);
+	temp_folder_remove(&base);
+	return 0;
 }
 
 static void put_file(const char *name, const char *text, mode_t mode)

@@ -13,15 +13,16 @@
 #include <unistd.h>
 
 #include "folder/folder.h"
+#include "temp_folder.h"
 #include "test.h"
 
 #define IN_ONE 1000u
 #define FDS    100u
 #define FILES  50u
 
-static char base[] = "/dev/shm/lkvm-many-XXXXXX";
+static struct temp_folder base;
 static struct folder *folder;
-static int base_fd = -1, start_fd = -1;
+static int base_fd = -1;
 static unsigned many = 30000;
 
 static void open_with(struct folder_options options)
@@ -30,7 +31,7 @@ static void open_with(struct folder_options options)
 
 	folder_close(folder);
 	folder = NULL;
-	assert_int_equal(folder_open(&folder, base, &options, &err), 0);
+	assert_int_equal(folder_open(&folder, base.path, &options, &err), 0);
 	assert_int_equal(folder_thread_start(folder), 0);
 }
 
@@ -46,9 +47,8 @@ static int setup(void **state)
 	char dir[16], name[16], path[32];
 
 	many = text ? strtoul(text, NULL, 10) : many;
-	start_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_non_null(mkdtemp(base));
-	base_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	temp_folder_create(&base, "/dev/shm");
+	base_fd = open(base.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (unsigned n = 0; n < many; n++) {
 		name_of(n, dir, name);
 		if (n % IN_ONE == 0)
@@ -61,16 +61,11 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[100];
-
 	folder_close(folder);
 	folder = NULL;
-	assert_int_equal(fchdir(start_fd), 0);
-	close(start_fd);
 	close(base_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", base);
-	strcpy(base + strlen(base) - 6, "XXXXXX");
-	return system(command);
+	temp_folder_remove(&base);
+	return 0;
 }
 
 static unsigned count_fds(void)

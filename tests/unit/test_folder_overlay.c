@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #include "folder/folder.h"
+#include "temp_folder.h"
 #include "test.h"
 
 static const struct folder_cred root_cred;
-static char base[] = "/tmp/lkvm-overlay-XXXXXX";
+static struct temp_folder base;
 static char path[64], scratch[64]; /* base/shared, base/scratch */
 static struct folder *folder;
-static int base_fd = -1, start_fd = -1;
+static int base_fd = -1;
 static bool in_ram;
 
 /* 0, or what refused it. */
@@ -37,32 +38,21 @@ static void close_layer(void)
 {
 	folder_close(folder);
 	folder = NULL;
-	assert_int_equal(fchdir(start_fd), 0);
-}
-
-static void put_file(const char *name, const char *text)
-{
-	int fd = openat(base_fd, name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
+	assert_int_equal(fchdir(base.working), 0);
 }
 
 static void make_folder(void)
 {
-	strcpy(base + strlen(base) - 6, "XXXXXX");
-	start_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_non_null(mkdtemp(base));
-	snprintf(path, sizeof(path), "%s/shared", base);
-	snprintf(scratch, sizeof(scratch), "%s/scratch", base);
-	base_fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	temp_folder_create(&base, "/tmp");
+	snprintf(path, sizeof(path), "%s/shared", base.path);
+	snprintf(scratch, sizeof(scratch), "%s/scratch", base.path);
+	base_fd = open(base.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(mkdirat(base_fd, "shared", 0751), 0);
 	assert_int_equal(mkdirat(base_fd, "shared/dir", 0755), 0);
 	assert_int_equal(mkdirat(base_fd, "scratch", 0755), 0);
-	put_file("shared/file", "hello");
-	put_file("shared/dir/inner", "inner");
-	put_file("shared/plain", "plain");
+	temp_file(base_fd, "shared/file", "hello");
+	temp_file(base_fd, "shared/dir/inner", "inner");
+	temp_file(base_fd, "shared/plain", "plain");
 	assert_int_equal(linkat(base_fd, "shared/file", base_fd, "shared/second", 0), 0);
 }
 
@@ -87,16 +77,12 @@ static int setup_in_ram(void **state)
 
 static int teardown(void **state)
 {
-	char command[100];
-
 	folder_close(folder);
 	folder = NULL;
 	in_ram = false;
-	assert_int_equal(fchdir(start_fd), 0);
-	close(start_fd);
 	close(base_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", base);
-	return system(command);
+	temp_folder_remove(&base);
+	return 0;
 }
 
 /* Root of the host, and not of a container: overlayfs has an index, and renames directories. */
@@ -283,7 +269,7 @@ TEST_WITH(a_folder_with_files_of_others_is_no_layer, setup, teardown)
 
 	need_layer();
 	close_layer();
-	put_file("scratch/precious", "mine");
+	temp_file(base_fd, "scratch/precious", "mine");
 	assert_int_equal(open_layer(&err), -ENOTEMPTY);
 	assert_non_null(strstr(err.text, "files of others"));
 	host_has("scratch/precious", "mine");
@@ -312,6 +298,6 @@ TEST_WITH(nothing_is_mounted_for_others_to_see, setup_in_ram, teardown)
 	need_layer();
 	assert_non_null(mounts);
 	while (fgets(line, sizeof(line), mounts))
-		assert_null(strstr(line, base));
+		assert_null(strstr(line, base.path));
 	fclose(mounts);
 }

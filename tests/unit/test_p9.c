@@ -11,13 +11,14 @@
 
 #include "folder/p9.h"
 #include "../load/p9_types.h"
+#include "temp_folder.h"
 #include "test.h"
 
 #define TAG   0x1234
 #define NOFID (~0u)
 
-static char base[] = "/tmp/lkvm-p9-XXXXXX";
-static int base_fd = -1, start_fd = -1;
+static struct temp_folder base;
+static int base_fd = -1;
 static struct folder *folder;
 static struct p9 *p9;
 static struct p9_scratch *scratch;
@@ -125,7 +126,7 @@ static void open_with(struct folder_options options)
 	p9 = NULL;
 	folder_close(folder);
 	folder = NULL;
-	snprintf(path, sizeof(path), "%s/shared", base);
+	snprintf(path, sizeof(path), "%s/shared", base.path);
 	assert_int_equal(folder_open(&folder, path, &options, &err), 0);
 	assert_int_equal(folder_thread_start(folder), 0);
 	assert_int_equal(p9_create(&p9, folder), 0);
@@ -135,10 +136,8 @@ static int setup(void **state)
 {
 	char path[64];
 
-	strcpy(base + strlen(base) - 6, "XXXXXX");
-	start_fd = open(".", O_PATH | O_DIRECTORY);
-	assert_non_null(mkdtemp(base));
-	snprintf(path, sizeof(path), "%s/shared", base);
+	temp_folder_create(&base, "/tmp");
+	snprintf(path, sizeof(path), "%s/shared", base.path);
 	assert_int_equal(mkdir(path, 0755), 0);
 	base_fd = open(path, O_RDONLY | O_DIRECTORY);
 	scratch = p9_scratch_create();
@@ -151,18 +150,14 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[128];
-
 	p9_destroy(p9);
 	p9 = NULL;
 	folder_close(folder);
 	folder = NULL;
 	p9_scratch_destroy(scratch);
-	assert_int_equal(fchdir(start_fd), 0);
-	close(start_fd);
 	close(base_fd);
-	snprintf(command, sizeof(command), "rm -rf %s", base);
-	return system(command);
+	temp_folder_remove(&base);
+	return 0;
 }
 
 /* The file @name, new, open as fid @fid. */
