@@ -41,6 +41,17 @@ CPPFLAGS := -Iinclude -D_GNU_SOURCE $(SYSROOT_CPP)
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 $(WARNINGS) -fPIE -pthread -fno-strict-aliasing -fstack-protector-strong
 LDFLAGS  += -pthread -Wl,--as-needed $(SYSROOT_LD)
+# What makes a hole harder to use, for what is installed. Level 3 of fortification needs a compiler that knows sizes which are
+# computed, and none works without optimisation. Tests and fuzzers have sanitizers instead, which know less of fortified calls.
+hash          := \#
+FORTIFY_LEVEL := $(shell printf '%s\n' '$(hash)ifdef __OPTIMIZE__' '$(hash)if __has_builtin(__builtin_dynamic_object_size)' \
+		   'level 3' '$(hash)else' 'level 2' '$(hash)endif' '$(hash)endif' | \
+		   $(CC) $(CFLAGS) -E -P - 2>/dev/null | sed -n 's/level //p')
+harden_x86    := -fcf-protection=full
+harden_arm64  := -mbranch-protection=standard
+HARDEN        := -fstack-clash-protection $(harden_$(ARCH)) \
+		 $(if $(FORTIFY_LEVEL),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY_LEVEL))
+HARDEN_LINK   := -Wl,-z,relro,-z,now,-z,noexecstack
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 # Each folder lists its sources: <folder>-src, and in arm/ and x86/ <folder>-portable,
@@ -55,7 +66,8 @@ ARCH_SRC  := $(call paths,$(ARCH_FOLDER))
 CMD_SRC   := $(call paths,cmd)
 # One static, position independent program: the loader of a shared C library costs each start
 # 0.3 ms and 200 KiB, each other library 0.2 ms and 100 KiB; and one file is easily taken along.
-LIBS      := $(if $(SHARED),-pie,-static-pie) -laio -ljansson $(if $(filter arm64,$(ARCH)),-lfdt) -lz -lzstd
+LIBRARIES := -laio -ljansson $(if $(filter arm64,$(ARCH)),-lfdt) -lz -lzstd
+LIBS      := $(if $(SHARED),-pie,-static-pie) $(LIBRARIES)
 
 # The network of --network mode=user is a program of its own, as only that needs libslirp, which
 # brings GLib. It is left out where there is no libslirp. Cross builds find it in their sysroot.
@@ -77,17 +89,23 @@ OBJECTS := $(patsubst %.c,$(BUILD)/obj/%.o,$(CORE_SRC) $(ARCH_SRC) $(CMD_SRC))
 
 $(BUILD)/lkvm: $(OBJECTS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) -o $@ $(OBJECTS) $(LDFLAGS) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) -o $@ $(OBJECTS) $(LDFLAGS) $(HARDEN_LINK) $(LIBS)
+
+# What SHARED=1 makes of the same objects, for tests.
+$(BUILD)/shared/lkvm: $(OBJECTS)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) -o $@ $(OBJECTS) $(LDFLAGS) $(HARDEN_LINK) -pie $(LIBRARIES)
 
 $(BUILD)/lkvm-net-user: $(HELPER_OBJECTS)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) -lslirp -lseccomp
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) -o $@ $^ $(LDFLAGS) $(HARDEN_LINK) -pie -lslirp -lseccomp
 
 $(BUILD)/obj/net/user.o: CPPFLAGS += -DLKVM_LIBEXEC='"$(LIBEXEC)"'
 $(BUILD)/obj/%.o: %.c Makefile | $(SYSROOT_DONE)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP -c -o $@ $<
 
 # The version is in one object, remade when it changes.
 $(BUILD)/obj/cmd/version.o: CPPFLAGS += -DLKVM_VERSION='"$(VERSION)"'

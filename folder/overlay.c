@@ -231,7 +231,8 @@ static int mount_overlay(struct layer *layer)
 							"give an empty one"
 						      : NULL);
 	/* An ordinary user could not remove it later. */
-	fchmodat(layer->over, WORK "/" WORK, 0700, 0);
+	if (fchmodat(layer->over, WORK "/" WORK, 0700, 0))
+		return fd; /* the overlay is whole all the same */
 	return fd;
 }
 

@@ -86,8 +86,8 @@ include tests/fuzz/fuzz.mk
 
 # make check-style           who includes whom, lone headers, endian types, layout
 .PHONY: check-style
-check-style: $(BUILD)/lkvm
-	@OBJECTS="$(OBJECTS)" LKVM=$(NATIVE) scripts/check-style $(CC)
+check-style: $(BUILD)/lkvm $(BUILD)/shared/lkvm $(HELPER)
+	@OBJECTS="$(OBJECTS)" PROGRAMS="$^" HELPER_OBJECTS="$(HELPER_OBJECTS)" LKVM=$(NATIVE) scripts/check-style $(CC)
 
 # make check-cli             what a user gets who asks for something that cannot be done
 .PHONY: check-cli

@@ -39,7 +39,7 @@ BENCH_RIG := $(patsubst %.c,$(BENCH)/obj/%.o,$(CORE_SRC) $(addprefix tests/wire/
 	     tests/common/fake_vm.c tests/common/irq_fake.c tests/bench/ring.c)
 $(BENCH)/obj/%.o: %.c Makefile tests/bench/bench.mk | $(SYSROOT_DONE)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -Itests/bench/include -Itests/include $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) -Itests/bench/include -Itests/include $(CFLAGS) $(HARDEN) -MMD -MP -c -o $@ $<
 $(BENCH)/librig.a: $(BENCH_RIG)
 	$(Q)rm -f $@; $(AR) rcs $@ $(filter-out %/vmm/irq.o %/vmm/ioevent.o,$^)
 $(BENCH)/pairs $(BENCH)/polled $(BENCH)/dma: $(BENCH)/%: $(BENCH)/obj/tests/bench/%.o $(BENCH)/librig.a
