@@ -65,8 +65,11 @@ static int listen_there(struct vsock_socket *sock, int type)
 
 	if (ret)
 		return ret;
-	if (listen(sock->fd, BACKLOG) || lstat(sock->address.sun_path, &st))
-		return -errno;
+	if (listen(sock->fd, BACKLOG) || lstat(sock->address.sun_path, &st)) {
+		ret = -errno;
+		unlink(sock->address.sun_path);
+		return ret;
+	}
 	sock->dev = st.st_dev;
 	sock->ino = st.st_ino;
 	sock->bound = true;

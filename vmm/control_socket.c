@@ -314,7 +314,7 @@ static int socket_bind(int fd, const struct sockaddr_un *address, const char *na
 		if (bind(fd, at, sizeof(*address)))
 			return -errno;
 	}
-	return listen(fd, CONTROL_CLIENTS) ? -errno : 0;
+	return 0;
 }
 
 static int socket_listen(struct control_socket *socket, const struct sockaddr_un *address,
@@ -323,10 +323,13 @@ static int socket_listen(struct control_socket *socket, const struct sockaddr_un
 	struct stat st;
 	int ret = socket_bind(socket->fd, address, name);
 
-	if (!ret && lstat(address->sun_path, &st))
-		ret = -errno;
 	if (ret)
 		return ret;
+	if (listen(socket->fd, CONTROL_CLIENTS) || lstat(address->sun_path, &st)) {
+		ret = -errno;
+		unlink(address->sun_path);
+		return ret;
+	}
 	socket->dev = st.st_dev;
 	socket->ino = st.st_ino;
 	strcpy(socket->path, address->sun_path);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One call of the C library's fails, as it never does when it is asked to: what was begun is
+ * undone. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../virtio/vsock_socket.h"
+#include "test.h"
+#include "vmm/control.h"
+
+static int listen_error; /* of the next listen() */
+static char folder[] = "/tmp/lkvm-failed.XXXXXX", place[64];
+
+/* Takes the C library's place in this program. */
+int listen(int fd, int backlog)
+{
+	if (!listen_error)
+		return syscall(SYS_listen, fd, backlog);
+	errno = listen_error;
+	listen_error = 0;
+	return -1;
+}
+
+static int begin(void **state)
+{
+	strcpy(folder + strlen(folder) - 6, "XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	setenv("XDG_RUNTIME_DIR", folder, 1);
+	setenv("HOME", folder, 1);
+	listen_error = ENOBUFS;
+	return 0;
+}
+
+static int end(void **state)
+{
+	snprintf(place, sizeof(place), "%s/lkvm", folder);
+	rmdir(place);
+	return rmdir(folder);
+}
+
+static bool is_there(const char *name)
+{
+	struct stat st;
+
+	snprintf(place, sizeof(place), "%s/%s", folder, name);
+	return !lstat(place, &st);
+}
+
+TEST_WITH(a_control_socket_that_cannot_listen_leaves_no_file, begin, end)
+{
+	struct control_socket *socket = calloc(1, sizeof(*socket));
+	struct error err = { 0 };
+
+	assert_int_equal(control_open(socket), 0);
+	assert_int_equal(control_listen(socket, "vm", false, &err), -ENOBUFS);
+	assert_false(is_there("lkvm/vm.sock"));
+	/* And the next try finds nothing in its way. */
+	assert_int_equal(control_listen(socket, "vm", false, &err), -EINVAL);
+	close(socket->fd);
+	assert_int_equal(control_open(socket), 0);
+	assert_int_equal(control_listen(socket, "vm", false, &err), 0);
+	assert_true(is_there("lkvm/vm.sock"));
+	control_remove(socket);
+	assert_false(is_there("lkvm/vm.sock"));
+	close(socket->fd);
+	free(socket);
+}
+
+TEST_WITH(a_vsock_path_that_cannot_listen_leaves_no_file, begin, end)
+{
+	struct vsock_socket sock;
+	struct error err = { 0 };
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/vs", folder);
+	assert_int_equal(vsock_socket_listen(&sock, path, SOCK_STREAM, &err), -ENOBUFS);
+	assert_false(is_there("vs"));
+	assert_int_equal(vsock_socket_listen(&sock, path, SOCK_STREAM, &err), 0);
+	assert_true(is_there("vs"));
+	vsock_socket_remove(&sock);
+	assert_false(is_there("vs"));
+	close(sock.fd);
+}
