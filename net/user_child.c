@@ -81,19 +81,26 @@ static void say_end(const struct net_child *child, int status)
 		log_warning("%s ended with status %d", child->path, WEXITSTATUS(status));
 }
 
-/* The pid is ours to kill until it is reaped. */
+/*
+ * The pid is ours to kill until it is reaped. It is not waited for under the lock, which whoever
+ * kills it takes: where waitid() fails it may still run.
+ */
 static void wait_for_end(struct net_child *child, pid_t pid)
 {
 	siginfo_t info;
 	int status = 0;
 	bool ending;
 
-	while (waitid(P_PID, pid, &info, WEXITED | WNOWAIT) && errno == EINTR)
-		;
+	while (waitid(P_PID, pid, &info, WEXITED | WNOWAIT)) {
+		if (errno == EINTR)
+			continue;
+		waitpid(pid, &status, 0);
+		break;
+	}
 	pthread_mutex_lock(&child->lock);
 	child->pid = 0;
 	ending = child->ending;
-	waitpid(pid, &status, 0);
+	waitpid(pid, &status, WNOHANG);
 	pthread_mutex_unlock(&child->lock);
 	if (!ending)
 		say_end(child, status);
