@@ -245,6 +245,7 @@ static bool wait_until(int fd, short events, int give_up, u64 end)
 static u64 finish_relay(struct terminal_output *out, int give_up, u64 end)
 {
 	struct relay *relay = out->end.relay;
+	u64 lost;
 	int error;
 
 	relay_end(relay);
@@ -254,9 +255,11 @@ static u64 finish_relay(struct terminal_output *out, int give_up, u64 end)
 	error = relay_error(relay);
 	if (!out->error && error && error != -EPIPE)
 		out->error = error;
-	if (!out->error && !error && !relay_done(relay))
+	lost = out->sent - relay_written(relay);
+	/* Where all is written, a relay that has not ended yet is no loss. */
+	if (lost && !out->error && !error && !relay_done(relay))
 		out->error = -ETIMEDOUT;
-	return out->sent - relay_written(relay);
+	return lost;
 }
 
 u64 terminal_finish(struct terminal *terminal, int give_up, int timeout_ms, int *error)
