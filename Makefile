@@ -7,7 +7,7 @@
 
 HOST_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
 ARCH      ?= $(HOST_ARCH)
-BUILD     := build/$(ARCH)
+BUILD     := build/$(if $(COVERAGE),coverage-)$(ARCH)
 WERROR    ?= $(if $(CI),1)
 Q         := $(if $(V),,@)
 say        = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
@@ -38,7 +38,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
 	    -Wvla -Wshadow -Wpointer-arith -Wundef -Wno-unused-parameter -Wno-missing-field-initializers $(if $(WERROR),-Werror)
 CPPFLAGS := -Iinclude -D_GNU_SOURCE $(SYSROOT_CPP)
-CFLAGS   ?= -O2 -g
+CFLAGS   ?= $(if $(COVERAGE),-O0 -g --coverage -fprofile-update=atomic,-O2 -g)
 CFLAGS   += -std=gnu11 $(WARNINGS) -fPIE -pthread -fno-strict-aliasing -fstack-protector-strong
 LDFLAGS  += -pthread -Wl,--as-needed $(SYSROOT_LD)
 # What makes a hole harder to use, for what is installed. Level 3 of fortification needs a compiler that knows sizes which are
@@ -52,7 +52,8 @@ harden_arm64  := -mbranch-protection=standard
 HARDEN        := -fstack-clash-protection $(harden_$(ARCH)) \
 		 $(if $(FORTIFY_LEVEL),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY_LEVEL))
 HARDEN_LINK   := -Wl,-z,relro,-z,now,-z,noexecstack
-SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# Sanitizers and optimisation add branches that nobody wrote.
+SANITIZE := $(if $(COVERAGE),,-O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 
 # Each folder lists its sources: <folder>-src, and in arm/ and x86/ <folder>-portable,
 # the part of it that compiles, and so is unit-tested, on any machine.
@@ -127,7 +128,7 @@ include tests/tests.mk
 
 # The manual page's options and bash's completion come from the option tables of an lkvm that
 # runs here, which for another architecture is this machine's own.
-NATIVE := build/$(HOST_ARCH)/lkvm
+NATIVE := $(if $(filter $(ARCH),$(HOST_ARCH)),$(BUILD),build/$(HOST_ARCH))/lkvm
 ifneq ($(ARCH),$(HOST_ARCH))
 $(NATIVE): FORCE
 	$(Q)$(MAKE) --no-print-directory ARCH=$(HOST_ARCH) lkvm
@@ -135,7 +136,7 @@ endif
 
 # make setup                 install what building and testing need (Debian packages)
 # make demo                  boot a stock Debian 13 guest with its disk behind the IOMMU
-# make check                 the tests: all of style, unit, wire, fuzz, tsan, cli, guest, lab and lab-vfio below
+# make check                 the tests: all of style, unit, wire, fuzz, tsan, cli, guest, fault, lab and lab-vfio below
 .PHONY: setup demo check
 setup:
 	@scripts/setup check
@@ -174,6 +175,6 @@ format:
 # make clean                 remove everything that was made, but for what was downloaded
 .PHONY: clean
 clean:
-	rm -rf build/x86 build/arm64 build/fuzz lkvm lkvm-net-user
+	rm -rf build/x86 build/arm64 build/coverage-* build/fuzz lkvm lkvm-net-user
 
 -include $(OBJECTS:.o=.d) $(HELPER_OBJECTS:.o=.d)

@@ -4,7 +4,7 @@
 
 TEST      := build/$(ARCH)/test
 TEST_CPP  := $(CPPFLAGS) -Itests/include
-TEST_C    := $(CFLAGS) -O1 $(SANITIZE)
+TEST_C    := $(CFLAGS) $(SANITIZE)
 TEST_LIBS := $(LDFLAGS) -lcmocka -laio -ljansson -lfdt -lz -lzstd
 
 test_objects   = $(patsubst %.c,$(TEST)/obj/%.o,$(1))
@@ -91,11 +91,12 @@ check-style: $(BUILD)/lkvm $(BUILD)/shared/lkvm $(HELPER)
 
 # make check-cli             what a user gets who asks for something that cannot be done
 .PHONY: check-cli
-check-cli: lkvm docs $(TOY)
-	@TOY=$(abspath $(TOY)) MANUAL=$(abspath $(BUILD)/lkvm.1) tests/cli/run ./lkvm
+check-cli: $(BUILD)/lkvm $(HELPER) docs $(TOY)
+	@TOY=$(abspath $(TOY)) MANUAL=$(abspath $(BUILD)/lkvm.1) tests/cli/run $(BUILD)/lkvm
 
 include tests/guest/guest.mk
 include tests/kill/kill.mk
+include tests/endure/endure.mk
 
 # make check-lab             stock kernels, in emulated hosts of both architectures
 .PHONY: check-lab check-lab-x86 check-lab-arm64 lab-programs
