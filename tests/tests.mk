@@ -2,7 +2,7 @@
 # its own (tests/include/test.h), built with sanitizers; test_arm_* and test_x86_* are linked with that
 # architecture's portable part, the others with neither.
 
-TEST      := build/$(ARCH)/test
+TEST      := $(BUILD)/test
 TEST_CPP  := $(CPPFLAGS) -Itests/include
 TEST_C    := $(CFLAGS) $(SANITIZE)
 TEST_LIBS := $(LDFLAGS) -lcmocka -laio -ljansson -lfdt -lz -lzstd
