@@ -7,7 +7,7 @@
  * reached. The first call at the site with the key `wanted` fails as that function fails, without
  * being made (but for close(), which closes).
  *
- * The functions are defined under names of ours and with six integers for arguments, which is how
+ * The functions are defined under names of ours and with seven integers for arguments, which is how
  * x86-64 and arm64 pass those of each of them; the headers that declare them properly are not
  * included.
  */

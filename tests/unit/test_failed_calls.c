@@ -3,14 +3,18 @@
  * undone. */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "../net/user.h"
 #include "../virtio/vsock_socket.h"
 #include "test.h"
 #include "vmm/control.h"
@@ -25,6 +29,15 @@ int listen(int fd, int backlog)
 		return syscall(SYS_listen, fd, backlog);
 	errno = listen_error;
 	listen_error = 0;
+	return -1;
+}
+
+static atomic_bool waited;
+
+int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+	waited = true;
+	errno = ECHILD;
 	return -1;
 }
 
@@ -88,4 +101,24 @@ TEST_WITH(a_vsock_path_that_cannot_listen_leaves_no_file, begin, end)
 	vsock_socket_remove(&sock);
 	assert_false(is_there("vs"));
 	close(sock.fd);
+}
+
+/* Its end of the socket is closed when it has ended. */
+TEST(a_network_s_program_that_cannot_be_waited_for_is_ended_all_the_same)
+{
+	const struct net_user_args args = { { "sleep", "300" }, 2 };
+	struct net_child *child;
+	struct pollfd ours = { .events = POLLIN };
+	int fds[2];
+	char c;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(net_child_start(&child, "/bin/sleep", &args, fds[1]), 0);
+	while (!waited)
+		usleep(1000);
+	net_child_end(child);
+	ours.fd = fds[0];
+	assert_int_equal(poll(&ours, 1, 60000), 1);
+	assert_int_equal(read(fds[0], &c, 1), 0);
+	close(fds[0]);
 }
