@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 # What lab.sh and vfio-lab.sh share: an emulated host, a stock Debian kernel in QEMU's TCG. It is sourced with the
-# arguments of either, x86|arm64 HOST_SCRIPT GUEST_SCRIPT, and reads KERNELS, LKVM, GIC, MEM, TIMEOUT and APPEND.
+# arguments of either, x86|arm64 HOST_SCRIPT GUEST_SCRIPT, and reads KERNELS, LKVM, GIC, MEM, TIMEOUT, APPEND
+# and WATCH: each so many seconds, what the guest said last.
 set -euo pipefail
 me=$(basename "$0")
 here=$(cd "$(dirname "$0")" && pwd)
@@ -115,7 +116,7 @@ lab_run() {	# lab_run FETCHED MIB ARGUMENT...: run the host, with these further 
 	# shellcheck disable=SC2206
 	command=($qemu -accel $accel $machine -smp "${CPUS:-1}" -m "$mem" -nodefaults -no-user-config -display none
 		-serial stdio -no-reboot -kernel "$fetched/kernel" -initrd "$out/initrd"
-		-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${APPEND:-}" "$@")
+		-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${WATCH:+lab_watch=$WATCH} ${APPEND:-}" "$@")
 	lab_disks save
 	lab_start "${command[@]}" || status=$?
 	if [ -e "$out/still" ]; then
