@@ -8,11 +8,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util/log.h"
 #include "util/relay.h"
+
+#define LOG_KEPT 4096
 
 /* The one setting of the process: written before threads start. */
 static enum log_level log_level = LOG_WARNING;
@@ -24,6 +27,9 @@ static struct {
 	int fd;		     /* OWN_FILE: stderr opened once more, non-blocking; owned */
 	struct relay *relay; /* owned; once there is one, all lines go there and stay in order */
 	unsigned dropped;    /* lines, since the last one that went out */
+	pid_t owner;	     /* the process whose descriptors these are */
+	char kept[LOG_KEPT]; /* lines of others, until the owner writes them */
+	size_t kept_len;
 } out = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
 const char *const log_level_names[] = {
@@ -125,11 +131,10 @@ static void write_without_relay(const char *line, size_t len)
 		out.dropped++;
 }
 
-static void write_line(const char *line, size_t len)
+static void put_lines(const char *line, size_t len)
 {
 	size_t done = 0;
 
-	pthread_mutex_lock(&out.lock);
 	find_way();
 	if (!out.relay)
 		done = write_directly(line, len);
@@ -138,7 +143,53 @@ static void write_line(const char *line, size_t len)
 	else if (done < len &&
 		 ((out.dropped && !say_dropped()) || !hand_over(line + done, len - done)))
 		out.dropped++;
+}
+
+/*
+ * A process aside has this memory and other descriptors: what is standard error here may be closed
+ * there, or a file of a guest's. (It may be one that shares ours, which cannot be told.)
+ */
+static bool is_owner(void)
+{
+	return getpid() == out.owner;
+}
+
+static void keep_line(const char *line, size_t len)
+{
+	if (len > sizeof(out.kept) - out.kept_len) {
+		out.dropped++;
+		return;
+	}
+	memcpy(out.kept + out.kept_len, line, len);
+	out.kept_len += len;
+}
+
+static void put_kept(void)
+{
+	if (out.kept_len)
+		put_lines(out.kept, out.kept_len);
+	out.kept_len = 0;
+}
+
+static void write_line(const char *line, size_t len)
+{
+	pthread_mutex_lock(&out.lock);
+	if (is_owner()) {
+		put_kept();
+		put_lines(line, len);
+	} else {
+		keep_line(line, len);
+	}
 	pthread_mutex_unlock(&out.lock);
+}
+
+/* Of this process, and of one that is forked from it: that has descriptors and memory of its own.
+ */
+static void __attribute__((constructor)) own_descriptors(void)
+{
+	if (!out.owner)
+		pthread_atfork(NULL, NULL, own_descriptors);
+	out.owner = getpid();
 }
 
 void log_flush(int timeout_ms)
@@ -146,6 +197,7 @@ void log_flush(int timeout_ms)
 	struct pollfd done = { .events = POLLIN };
 
 	pthread_mutex_lock(&out.lock);
+	put_kept();
 	if (out.relay) {
 		if (out.dropped)
 			say_dropped();

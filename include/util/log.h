@@ -5,7 +5,8 @@
  * a guest must not be able to fill the user's disk with our log.
  *
  * Nothing here blocks. What stderr does not take at once waits in a pipe; when that is full
- * lines are left out, and counted in a line of their own.
+ * lines are left out, and counted in a line of their own. A line of a process aside (util/aside.h)
+ * waits for this process's next line, or log_flush(): its descriptors are not ours.
  */
 #ifndef UTIL_LOG_H
 #define UTIL_LOG_H
