@@ -190,11 +190,15 @@ static int copy(int from, int to)
 		for (ssize_t done = 0; done < len;) {
 			ssize_t did = write(to, buffer + done, len - done);
 
-			if (did <= 0)
+			if (did <= 0) {
+				perror("net-flow: write");
 				return 1;
+			}
 			done += did;
 		}
 	}
+	if (len)
+		perror("net-flow: read");
 	return len != 0;
 }
 
