@@ -17,7 +17,7 @@ FAULT       := tests/endure/fault $(BUILD)/shared/lkvm $(ENDURE)/interpose.so $(
 check-fault: $(FAULT_NEEDS)
 	@$(FAULT) --short
 
-# make check-endurance       every call of all devices fails once, 1,000 boots, 500 kill -9, and hosts that lack things: tables (x86)
+# make check-endurance       every call of all devices fails once, 1,000 boots, 500 kill -9, hosts that lack things (x86)
 ENDURE_GUESTS := $(addprefix $(TEST)/guest/,all_devices hello pvh smp pci)
 .PHONY: check-endurance
 check-endurance: $(BUILD)/lkvm $(FAULT_NEEDS) $(ENDURE_GUESTS)
