@@ -143,6 +143,18 @@ static void *find_target(const struct option_group *group, const struct option_s
 	return last->state;
 }
 
+/* Without the option that asks for it, a device is there only if it always is. */
+static int undo_option(const struct option_group *group, const struct option_spec *spec)
+{
+	const struct device_class *class = class_of(group);
+	struct device_instance *last = last_instance(group->target, class);
+
+	if (!last || spec != class->options || class->count != DEVICE_IF_ASKED)
+		return last ? option_undo(spec, last->state) : 0;
+	remove_instance(group->target, last);
+	return 0;
+}
+
 unsigned devices_option_groups(struct devices *devices, struct option_group *groups)
 {
 	unsigned count = 0;
@@ -153,6 +165,7 @@ unsigned devices_option_groups(struct devices *devices, struct option_group *gro
 				.specs = device_classes[row]->options,
 				.target = devices,
 				.find_target = find_target,
+				.undo = undo_option,
 			};
 	}
 	return count;

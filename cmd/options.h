@@ -11,11 +11,16 @@ struct option_group {
 	void *target;
 	/* If not NULL: gives the target instead, each time that @spec is given. NULL: no memory. */
 	void *(*find_target)(const struct option_group *group, const struct option_spec *spec);
+	/* If not NULL: instead of option_undo(), for "--no-X". */
+	int (*undo)(const struct option_group *group, const struct option_spec *spec);
+	const char *refusal; /* if not NULL: why none of them is taken */
 };
 
 /*
- * Parse argv[1..] by @groups, which end with an entry without specs. Words that are no options,
- * and all words after "--", go to @word with @arg. 0, or -errno with a line in @err.
+ * Parse argv[1..] by @groups, which end with an entry without specs. Long options may be shortened
+ * as far as they stay unique, and "--no-X" undoes what X did before it, as in kvmtool. Words that
+ * are no options, and all words after "--", go to @word with @arg. 0, or -errno with a line in
+ * @err.
  */
 int options_parse(const struct option_group *groups, int argc, char **argv,
 		  int (*word)(void *arg, char *word, struct error *err), void *arg,

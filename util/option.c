@@ -66,6 +66,26 @@ void option_preset(const struct option_spec *specs, void *target)
 	}
 }
 
+int option_undo(const struct option_spec *spec, void *target)
+{
+	switch (spec->type) {
+	case OPTION_FLAG:
+		store(spec, target, false);
+		return 0;
+	case OPTION_NUMBER:
+	case OPTION_SIZE:
+	case OPTION_CHOICE:
+		store(spec, target, spec->preset);
+		return 0;
+	case OPTION_WORD:
+	case OPTION_FILE:
+		*(const char **)((char *)target + spec->offset) = NULL;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 /* ---- values of one word ---- */
 
 static int set_word(const struct option_spec *spec, const struct label *label, void *target,

@@ -33,7 +33,7 @@ int parse_u64(const char *text, u64 max, u64 *value)
 
 int parse_size(const char *text, u64 unit, u64 *bytes)
 {
-	static const char suffixes[] = "bkmgt";
+	static const char suffixes[] = "bkmgtp";
 	const char *suffix;
 	int ret = parse_digits(&text, bytes);
 

@@ -13,14 +13,15 @@
 #include "util/types.h"
 
 enum option_type {
-	OPTION_FLAG,   /* has no value; stores true in a bool, or nothing if there is no field */
-	OPTION_WORD,   /* text: const char *, which points into argv */
-	OPTION_FILE,   /* the same, and names a file */
-	OPTION_NUMBER, /* from min to max: an integer of 4 or 8 bytes */
-	OPTION_SIZE,   /* in units of @unit, or with a suffix K, M, G, T: u64, bytes */
-	OPTION_CHOICE, /* one of @choices: its index, in a bool, an enum or an integer */
-	OPTION_LIST,   /* options of @items; their offsets count from the same target */
-	OPTION_CALL,   /* what set() makes of it */
+	OPTION_FLAG,	/* has no value; stores true in a bool, or nothing if there is no field */
+	OPTION_WORD,	/* text: const char *, which points into argv */
+	OPTION_FILE,	/* the same, and names a file */
+	OPTION_NUMBER,	/* from min to max: an integer of 4 or 8 bytes */
+	OPTION_SIZE,	/* in units of @unit, or with a suffix K, M, G, T: u64, bytes */
+	OPTION_CHOICE,	/* one of @choices: its index, in a bool, an enum or an integer */
+	OPTION_LIST,	/* options of @items; their offsets count from the same target */
+	OPTION_CALL,	/* what set() makes of it */
+	OPTION_REFUSED, /* known, and not taken: @help says why, and what to use */
 };
 
 struct option_spec {
@@ -61,6 +62,12 @@ void option_preset(const struct option_spec *specs, void *target);
  * line that begins with "--name".
  */
 int option_set(const struct option_spec *spec, void *target, char *value, struct error *err);
+
+/*
+ * Put back what a @target has to which @spec was not given. -EINVAL: nobody knows what that is, as
+ * for OPTION_CALL.
+ */
+int option_undo(const struct option_spec *spec, void *target);
 
 /*
  * How the value is written, for people: "FILE", "mmio|pci"; "" for a flag. In @text of @size, or a

@@ -9,7 +9,7 @@
 int parse_u64(const char *text, u64 max, u64 *value);
 
 /*
- * A size in bytes: a number with an optional suffix B, K, M, G or T (powers of
+ * A size in bytes: a number with an optional suffix B, K, M, G, T or P (powers of
  * 1024, either case); without a suffix it counts @unit bytes. -EINVAL, -ERANGE.
  */
 int parse_size(const char *text, u64 unit, u64 *bytes);

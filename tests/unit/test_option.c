@@ -159,3 +159,17 @@ TEST_WITH(items_that_are_wrong_are_named, set_up, NULL)
 		assert_int_equal(target.calls, 0);
 	}
 }
+
+TEST_WITH(what_is_undone_has_its_preset_again, set_up, NULL)
+{
+	option_set(&specs[FLAG], &target, NULL, &err);
+	set(NUMBER, "9");
+	set(SIZE, "2");
+	set(COLOUR, "blue");
+	set(WORD, "x");
+	for (unsigned n = FLAG; n <= WORD; n++)
+		assert_int_equal(option_undo(&specs[n], &target), 0);
+	what_is_not_given_has_its_preset(NULL);
+	assert_null(target.word);
+	assert_int_equal(option_undo(&specs[LIST], &target), -EINVAL);
+}

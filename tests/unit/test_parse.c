@@ -12,6 +12,8 @@ TEST(sizes_take_suffixes)
 	assert_int_equal(bytes, 256 * MIB);
 	assert_int_equal(parse_size("1g", MIB, &bytes), 0);
 	assert_int_equal(bytes, GIB);
+	assert_int_equal(parse_size("2p", MIB, &bytes), 0);
+	assert_int_equal(bytes, 2048 * 1024 * GIB);
 	assert_int_equal(parse_size("4096B", MIB, &bytes), 0);
 	assert_int_equal(bytes, 4096);
 	assert_int_equal(parse_size("0x10K", MIB, &bytes), 0);
