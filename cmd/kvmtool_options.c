@@ -27,48 +27,48 @@ static int set_transport(void *target, char *value, struct error *err)
 	return 0;
 }
 
-static int check_dev(void *target, char *value, struct error *err)
-{
-	return strcmp(value, "/dev/kvm")
-		       ? error_set(err, -EINVAL, "--dev %s: lkvm uses /dev/kvm alone", value)
-		       : 0;
-}
+#define FIELD(field) OPTION_FIELD(struct run_options, field)
 
-#define REFUSE(name, text)                                                                         \
-	static int refuse_##name(void *target, char *value, struct error *err)                     \
+#define REFUSED(name, why)                                                                         \
 	{                                                                                          \
-		return error_set(err, -EINVAL, text);                                              \
+		0, name, OPTION_REFUSED, .help = why                                               \
 	}
 
-REFUSE(graphics, "lkvm has no screen: leave --vnc, --gtk, --sdl and --vidmode out, and use the "
-		 "console")
-REFUSE(legacy, "--virtio-legacy: lkvm's devices are modern ones: leave it out")
-REFUSE(tty, "--tty: lkvm has one serial port, which is the terminal, or 'lkvm console'")
-REFUSE(hugetlbfs, "--hugetlbfs: lkvm takes transparent huge pages where the host has them: leave "
-		  "it out")
-REFUSE(realm, "--realm, --restricted_mem and --protected: lkvm runs no confidential guests")
-REFUSE(sandbox, "--sandbox: give a folder with the program in it: -d FOLDER -p init=/PROGRAM")
-
-#define REFUSED(name, value, function)                                                             \
-	{                                                                                          \
-		0, name, OPTION_CALL, value, "refused", .set = refuse_##function, .optional = true \
-	}
+#define NO_SCREEN   "lkvm has no screen: leave it out, and use the console"
+#define NO_REALMS   "lkvm runs no confidential guests: leave it out"
+#define NO_FIRMWARE "lkvm starts kernels itself, without firmware: give one with --kernel"
+#define NO_STEPS                                                                                   \
+	"lkvm does not report it: 'lkvm stat' counts exits, 'lkvm debug' shows registers; leave "  \
+	"it out"
 
 const struct option_spec kvmtool_option_specs[] = {
 	{ 0, "virtio-transport", OPTION_CALL, "pci|mmio", "--transport", .set = set_transport },
+	{ 0, "dev", OPTION_FILE, "FILE", "KVM's device", FIELD(kvm) },
+	/* They do nothing, there or here. */
 	{ 0, "force-pci", OPTION_FLAG, .help = "does nothing" },
 	{ 0, "no-dhcp", OPTION_FLAG, .help = "does nothing" },
-	{ 0, "dev", OPTION_CALL, "FILE", "/dev/kvm", .set = check_dev },
-	REFUSED("vnc", "", graphics),
-	REFUSED("gtk", "", graphics),
-	REFUSED("sdl", "", graphics),
-	REFUSED("vidmode", "N", graphics),
-	REFUSED("virtio-legacy", "", legacy),
-	REFUSED("tty", "N", tty),
-	REFUSED("hugetlbfs", "FOLDER", hugetlbfs),
-	REFUSED("realm", "", realm),
-	REFUSED("restricted_mem", "", realm),
-	REFUSED("protected", "", realm),
-	REFUSED("sandbox", "FILE", sandbox),
+	{ 0, "debug-iodelay", OPTION_NUMBER, "MS", "does nothing", .max = UINT32_MAX },
+	REFUSED("debug-single-step", NO_STEPS),
+	REFUSED("debug-ioport", NO_STEPS),
+	REFUSED("debug-mmio", NO_STEPS),
+	REFUSED("vnc", NO_SCREEN),
+	REFUSED("gtk", NO_SCREEN),
+	REFUSED("sdl", NO_SCREEN),
+	REFUSED("vidmode", NO_SCREEN),
+	REFUSED("virtio-legacy", "lkvm's devices are modern ones: leave it out"),
+	REFUSED("tty", "lkvm has one serial port, which is the terminal, or 'lkvm console'"),
+	REFUSED("hugetlbfs", "lkvm takes transparent huge pages where the host has them: leave it "
+			     "out"),
+	{ 'f', "firmware", OPTION_REFUSED, .help = NO_FIRMWARE },
+	{ 'F', "flash", OPTION_REFUSED,
+	  .help = "lkvm has no flash, as it starts no firmware: leave it out" },
+	REFUSED("firmware-address", NO_FIRMWARE),
+	REFUSED("realm", NO_REALMS),
+	REFUSED("realm-pv", NO_REALMS),
+	REFUSED("restricted_mem", NO_REALMS),
+	REFUSED("measurement-algo", NO_REALMS),
+	REFUSED("shmem", NO_REALMS),
+	REFUSED("protected", NO_REALMS),
+	REFUSED("sandbox", "give a folder with the program in it: -d FOLDER -p init=/PROGRAM"),
 	{ 0 },
 };

@@ -32,6 +32,19 @@ static int open_initrd(struct machine *machine, struct error *err)
 	return 0;
 }
 
+/* A kernel that has neither an initrd nor a root of the user's choice gets the first disk, as in
+ * kvmtool. A folder says it by itself. */
+static const char *root_words(const struct machine *machine)
+{
+	const struct run_options *options = machine->options;
+	const struct device_plan *plan = &machine->plan;
+
+	if (!plan->disk_words || plan->root_taken || options->initrd ||
+	    (options->params && strstr(options->params, "root=")))
+		return "";
+	return plan->disk_words;
+}
+
 /*
  * Our part of the command line comes first, so that the user's can overrule it. A
  * guest that panics shall end: the next boot is another run.
@@ -41,14 +54,18 @@ static int write_cmdline(struct machine *machine, struct error *err)
 	const struct run_options *options = machine->options;
 	const char *theirs = options->params ? options->params : "";
 	char words[ARCH_MAX_CMDLINE + 1] = "";
+	const char *root = root_words(machine);
 	int len;
 
-	/* Words that do not fit are cut, and so too long for the kernel's command line as well. */
-	if (!options->no_defaults)
+	if (options->no_defaults) {
+		len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s", theirs);
+	} else {
+		/* Words that do not fit are cut, and so too long for the command line as well. */
 		devices_kernel_words(&options->devices, words, sizeof(words));
-	len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s%s%s%s%s", words,
-		       *words ? " " : "", options->no_defaults ? "" : "panic=-1",
-		       options->no_defaults || !*theirs ? "" : " ", theirs);
+		len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s%spanic=-1%s%s%s%s",
+			       words, *words ? " " : "", *root ? " " : "", root, *theirs ? " " : "",
+			       theirs);
+	}
 	if (len >= (int)sizeof(machine->cmdline))
 		return error_set(err, -EINVAL, "--params: %d characters, the kernel takes %d", len,
 				 ARCH_MAX_CMDLINE);
@@ -61,7 +78,7 @@ static int check_kernel(struct machine *machine, struct error *err)
 	int ret;
 
 	if (!options->kernel)
-		return error_set(err, -EINVAL, "no kernel: lkvm run --kernel FILE");
+		return error_set(err, -EINVAL, "no kernel: give one: lkvm run --kernel FILE");
 	ret = arch_ram_layout(options->ram, machine->ram, ARRAY_SIZE(machine->ram), err);
 	if (ret < 0)
 		return ret;
@@ -108,7 +125,8 @@ static int prepare_devices(struct machine *machine, struct error *err)
 
 static int check_host(struct machine *machine, struct error *err)
 {
-	int ret = vm_check_host(&machine->host, err);
+	const char *path = machine->options->kvm;
+	int ret = vm_check_host(&machine->host, path ? path : VM_KVM_FILE, err);
 
 	if (ret)
 		return ret;

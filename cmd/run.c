@@ -189,6 +189,10 @@ int cmd_run(int argc, char **argv)
 	options.is_named = options.name;
 	if (!options.is_named)
 		options.name = default_name;
+	run_options_find_kernel(&options);
+	/* kvmtool's first line. */
+	log_info("# lkvm run -k %s -m %llu -c %u --name %s", options.kernel ? options.kernel : "",
+		 (unsigned long long)(options.ram / MIB), options.cpus, options.name);
 	run.options = &options;
 	ret = watch_start(&run.watch, options.timeout);
 	if (ret)

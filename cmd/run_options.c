@@ -47,12 +47,20 @@ const struct option_spec run_option_specs[] = {
 	{ 'k', "kernel", OPTION_FILE, "FILE",
 	  "kernel: bzImage, ELF vmlinux, arm64 Image[.gz] or EFI zboot",
 	  "x86: bzImage, or ELF vmlinux with a PVH note or a 64-bit entry; arm64: Image, "
-	  "Image.gz, or an EFI zboot image of gzip or zstd. The option's name may be left out.",
+	  "Image.gz, or an EFI zboot image of gzip or zstd. The option's name may be left out. "
+	  "Without it the first of these is taken that is there: ./bzImage, "
+	  "arch/ARCHITECTURE/boot/bzImage, ../../arch/ARCHITECTURE/boot/bzImage, the same two with "
+	  "Image, /boot/vmlinuz-RELEASE and /boot/bzImage-RELEASE of the host's kernel; a line "
+	  "says "
+	  "which.",
 	  FIELD(kernel) },
 	{ 'i', "initrd", OPTION_FILE, "FILE", "initial RAM disk", FIELD(initrd) },
 	{ 'p', "params", OPTION_WORD, "TEXT", "kernel command line, after lkvm's own part",
-	  "Kernel command line, after lkvm's own part, which is console=ttyS0 panic=-1 or "
-	  "console=hvc0 panic=-1.",
+	  "Kernel command line, after lkvm's own part. That is console=ttyS0 or console=hvc0, and "
+	  "panic=-1. With a disk, without an initrd, and unless TEXT has root=, it is "
+	  "root=/dev/vda rw as well: the first disk, as Linux finds them. With several, or behind "
+	  "an IOMMU, that is so as a rule, but Linux promises no order: name the root by its "
+	  "PARTUUID there.",
 	  FIELD(params) },
 	{ 0, "nodefaults", OPTION_FLAG, .help = "no command line but that of --params",
 	  FIELD(no_defaults) },

@@ -18,8 +18,10 @@ enum run_packed { PACKED_ON, PACKED_OFF };
 
 struct run_options {
 	const char *name;
-	bool is_named; /* by the user */
+	bool is_named;	 /* by the user */
+	const char *kvm; /* its device; NULL: VM_KVM_FILE */
 	const char *kernel;
+	char found_kernel[256]; /* run_options_find_kernel()'s */
 	const char *initrd;
 	const char *params;
 	unsigned cpus;
@@ -44,6 +46,9 @@ struct run_options {
  * devices_free() in any case.
  */
 int run_options_parse(struct run_options *options, int argc, char **argv, struct error *err);
+
+/* If no kernel is named, look for one and say which it is. Without one, @options do not change. */
+void run_options_find_kernel(struct run_options *options);
 
 /* The machine's own options, ended by an entry without a name; those of devices are their classes'.
  */

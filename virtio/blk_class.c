@@ -205,6 +205,13 @@ static int blk_class_prepare(void *arg, struct device_plan *plan, struct error *
 	if (state->root.fs || state->root.share.map)
 		return error_set(err, -EINVAL, "--disk %s: no folder: fs and map are for folders",
 				 state->path);
+	/*
+	 * Linux names virtio's disks in the order in which it finds them. A driver that waits for
+	 * another one, or for an IOMMU, keeps that order, but nothing promises it.
+	 */
+	if (!plan->disk_words)
+		plan->disk_words = state->options.read_only ? "root=/dev/vda ro"
+							    : "root=/dev/vda rw";
 	/* A device that died, or a frozen file system, may never answer: --timeout ends it then. */
 	aside_call("lkvm-open", open_disk, &opening);
 	return opening.ret;

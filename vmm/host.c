@@ -28,58 +28,70 @@ static void group_name(gid_t gid, char *name, size_t size)
 	fclose(file);
 }
 
-/* EACCES: who may open /dev/kvm, in the words of the file itself. */
-static int say_no_permission(struct error *err)
+/* EACCES: who may open it, in the words of the file itself. */
+static int say_no_permission(const char *path, struct error *err)
 {
 	char group[64];
 	struct stat st;
 
-	if (stat("/dev/kvm", &st))
-		return error_set(err, -EACCES, "/dev/kvm: permission denied");
+	if (stat(path, &st))
+		return error_set(err, -EACCES, "%s: permission denied", path);
 	group_name(st.st_gid, group, sizeof(group));
 	if ((st.st_mode & 060) == 060 && st.st_gid)
 		return error_set(err, -EACCES,
-				 "/dev/kvm: permission denied: its group is %s, add yourself with "
+				 "%s: permission denied: its group is %s, add yourself with "
 				 "'usermod -aG %s USER' and log in again",
-				 group, group);
+				 path, group, group);
 	return error_set(err, -EACCES,
-			 "/dev/kvm: permission denied: its mode is %04o, owner %u, group %s: "
-			 "'chgrp kvm /dev/kvm; chmod 660 /dev/kvm' opens it to the group kvm",
-			 st.st_mode & 07777, st.st_uid, group);
+			 "%s: permission denied: its mode is %04o, owner %u, group %s: "
+			 "'chgrp kvm %s; chmod 660 %s' opens it to the group kvm",
+			 path, st.st_mode & 07777, st.st_uid, group, path, path);
 }
 
-static int open_kvm(struct error *err)
+static int say_missing(const char *path, struct error *err)
 {
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (strcmp(path, VM_KVM_FILE))
+		return error_set(err, -ENOENT, "--dev %s: there is no such file", path);
+	return error_set(err, -ENOENT,
+			 "/dev/kvm does not exist: load KVM's module (kvm_intel, kvm_amd), or "
+			 "enable virtualization in the firmware or nesting in the host above");
+}
 
+/* Looked at first: a FIFO would keep us waiting, and other devices do something when opened. */
+static int open_kvm(const char *path, struct error *err)
+{
+	struct stat st;
+	int fd;
+
+	if (!stat(path, &st) && !S_ISCHR(st.st_mode))
+		return error_set(err, -ENOTTY,
+				 "--dev %s: is not a character device, as /dev/kvm is", path);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd >= 0)
 		return fd;
 	switch (errno) {
 	case ENOENT:
-		return error_set(err, -ENOENT,
-				 "/dev/kvm does not exist: load KVM's module (kvm_intel, kvm_amd), "
-				 "or enable virtualization in the firmware or nesting in the host "
-				 "above");
+		return say_missing(path, err);
 	case EACCES:
 	case EPERM:
-		return say_no_permission(err);
+		return say_no_permission(path, err);
 	default:
-		return error_set(err, -errno, "/dev/kvm: %s", strerror(errno));
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
 	}
 }
 
-int vm_check_host(struct vm_host *host, struct error *err)
+int vm_check_host(struct vm_host *host, const char *path, struct error *err)
 {
 	static const int needed[] = { KVM_CAP_IRQCHIP, KVM_CAP_USER_MEMORY, KVM_CAP_IRQFD,
 				      KVM_CAP_IOEVENTFD, KVM_CAP_IMMEDIATE_EXIT };
 	int ret;
 
-	host->kvm_fd = open_kvm(err);
+	host->kvm_fd = open_kvm(path, err);
 	if (host->kvm_fd < 0)
 		return host->kvm_fd;
 	if (ioctl(host->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
 		vm_host_close(host);
-		return error_set(err, -ENOTTY, "/dev/kvm does not speak KVM's API version %d",
+		return error_set(err, -ENOTTY, "%s does not speak KVM's API version %d", path,
 				 KVM_API_VERSION);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {

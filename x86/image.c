@@ -38,7 +38,7 @@ static int open_file(struct arch_image *image, u8 *start, struct error *err)
 	struct stat st;
 	int ret;
 
-	image->fd = file_open_regular("kernel", image->path, O_RDONLY, &st, err);
+	image->fd = file_open_regular(ARCH_IMAGE_UNOPENED, image->path, O_RDONLY, &st, err);
 	if (image->fd < 0)
 		return image->fd;
 	if (!st.st_size)

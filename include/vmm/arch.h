@@ -50,7 +50,11 @@ int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *
  * Open the kernel at @path and read all of its headers. -EINVAL (empty,
  * truncated, no kernel, of another architecture: the line says which), -errno
  * of open(). The file stays open until arch_image_close(); no memory of its size.
+ *
+ * A file that cannot be opened is said in kvmtool's words: by them kvm-unit-tests' runner knows
+ * that all options were understood, when it tries a command line without a kernel.
  */
+#define ARCH_IMAGE_UNOPENED "Fatal: Unable to open kernel"
 int arch_image_open(struct arch_image **image, const char *path, struct error *err);
 void arch_image_close(struct arch_image *image);
 

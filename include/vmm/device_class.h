@@ -68,12 +68,13 @@ struct device_plan {
 	bool translated;	     /* an IOMMU will be in front of all devices */
 	bool bypass;		     /* and lets them reach all RAM until the guest attaches them */
 	bool console_taken;	     /* another device than the serial port has the terminal */
-	struct share *shares; /* folders that were prepared, the last one first: virtio/'s own */
-	const char *kernel;   /* its file */
-	bool initrd, on_pci;  /* there is one; virtio devices are on PCI */
-	bool root_taken;      /* a folder is the guest's root file system */
-	bool overlay;	      /* and changes go to a scratch layer over it */
-	const char *scratch;  /* the folder that has it; NULL: RAM of the host's */
+	struct share *shares;	/* folders that were prepared, the last one first: virtio/'s own */
+	const char *kernel;	/* its file */
+	bool initrd, on_pci;	/* there is one; virtio devices are on PCI */
+	bool root_taken;	/* a folder is the guest's root file system */
+	const char *disk_words; /* what makes the first disk the root; NULL: there is no disk */
+	bool overlay;		/* and changes go to a scratch layer over it */
+	const char *scratch;	/* the folder that has it; NULL: RAM of the host's */
 	/* Readable: the run is to end, and claim() waits for nothing any longer; -1: never. */
 	int give_up_fd;
 	bool pinned; /* a passed device holds the guest's memory */

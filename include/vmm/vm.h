@@ -141,11 +141,13 @@ struct vm_host {
 	unsigned max_cpus;
 };
 
+#define VM_KVM_FILE "/dev/kvm"
+
 /*
- * Open /dev/kvm and see that it can run us. The error line says which group or
- * mode is missing. Nothing is created.
+ * Open KVM's device at @path (VM_KVM_FILE, unless the user has another name for it) and see that
+ * it can run us. The error line says which group or mode is missing. Nothing is created.
  */
-int vm_check_host(struct vm_host *host, struct error *err);
+int vm_check_host(struct vm_host *host, const char *path, struct error *err);
 void vm_host_close(struct vm_host *host);
 
 /* 0 or -errno with @err said and nothing left behind. Main thread, once. */
