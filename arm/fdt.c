@@ -8,12 +8,13 @@
 #include <sys/random.h>
 
 #include "fdt.h"
+#include "features.h"
 #include "fdt_writer.h"
 #include "pl061.h"
 #include "vmm/device.h"
 #include "vmm/firmware.h"
 
-#define FDT_PPI_TIMERS 4
+#define FDT_PPI_TIMERS 5
 
 /* One of the machine's affinity fields, as the "reg" of a CPU has them (cpus.yaml). */
 #define FDT_MPIDR_AFFINITY 0xff00ffffffULL
@@ -61,13 +62,16 @@ static void put_stdout(struct fdt_writer *w, const struct fdt_machine *machine)
 }
 
 /* What the kernel takes for its address layout and to start its generator from. */
-static void put_seeds(struct fdt_writer *w)
+static void put_seeds(struct fdt_writer *w, u64 kaslr_seed)
 {
 	u8 seed[8 + 64];
 
+	if (kaslr_seed)
+		fdt_write_u64(w, "kaslr-seed", kaslr_seed);
 	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
 		return; /* both are optional */
-	fdt_write_bytes(w, "kaslr-seed", seed, 8);
+	if (!kaslr_seed)
+		fdt_write_bytes(w, "kaslr-seed", seed, 8);
 	fdt_write_bytes(w, "rng-seed", seed + 8, 64);
 }
 
@@ -80,7 +84,7 @@ static void add_chosen(struct fdt_writer *w, const struct fdt_machine *machine)
 		fdt_write_u64(w, "linux,initrd-end", machine->initrd + machine->initrd_size);
 	}
 	put_stdout(w, machine);
-	put_seeds(w);
+	put_seeds(w, machine->options->kaslr_seed);
 	fdt_write_end(w);
 }
 
@@ -114,35 +118,54 @@ static void add_cpus(struct fdt_writer *w, const struct fdt_machine *machine)
 	fdt_write_end(w);
 }
 
-static void add_psci(struct fdt_writer *w)
+static void add_psci(struct fdt_writer *w, const struct fdt_machine *machine)
 {
 	static const char compatible[] = "arm,psci-1.0\0arm,psci-0.2";
 
 	fdt_write_begin(w, "psci");
 	fdt_write_bytes(w, "compatible", compatible, sizeof(compatible));
-	fdt_write_string(w, "method", "hvc");
+	/* To a guest at EL2 a hypervisor call is its own. */
+	fdt_write_string(w, "method", machine->options->nested ? "smc" : "hvc");
 	fdt_write_end(w);
 }
 
-static void add_timer(struct fdt_writer *w, const struct fdt_machine *machine)
+static void put_ppis(struct fdt_writer *w, const struct fdt_machine *machine, const u32 *ppis,
+		     unsigned count)
 {
-	/* arm,arch_timer.yaml: secure, non-secure, virtual, hypervisor. */
-	static const u32 ppis[FDT_PPI_TIMERS] = { 13, 14, 11, 10 };
 	u32 flags = FDT_IRQ_LEVEL_HIGH;
 	fdt32_t cells[FDT_PPI_TIMERS * 3];
 
 	/* arm,gic.yaml: "bits[15:8] PPI interrupt cpu mask", which GICv3 has not. */
 	if (!gic_is_v3(machine->gic))
 		flags |= ((1u << MIN(machine->cpus, 8u)) - 1) << 8;
-	for (unsigned i = 0; i < FDT_PPI_TIMERS; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		cells[i * 3] = cpu_to_fdt32(FDT_IRQ_PPI);
 		cells[i * 3 + 1] = cpu_to_fdt32(ppis[i]);
 		cells[i * 3 + 2] = cpu_to_fdt32(flags);
 	}
+	fdt_write_bytes(w, "interrupts", cells, count * 3 * sizeof(cells[0]));
+}
+
+static void add_timer(struct fdt_writer *w, const struct fdt_machine *machine)
+{
+	/* arm,arch_timer.yaml: secure, non-secure, virtual, hypervisor, hypervisor's virtual. */
+	static const u32 ppis[FDT_PPI_TIMERS] = { 13, 14, 11, 10, 12 };
+	bool has_el2 = machine->options->nested;
+
 	fdt_write_begin(w, "timer");
 	fdt_write_string(w, "compatible", "arm,armv8-timer");
-	fdt_write_bytes(w, "interrupts", cells, sizeof(cells));
+	put_ppis(w, machine, ppis, has_el2 ? FDT_PPI_TIMERS : FDT_PPI_TIMERS - 1);
 	fdt_write_flag(w, "always-on");
+	if (machine->options->timer_frequency)
+		fdt_write_u32(w, "clock-frequency", machine->options->timer_frequency);
+	fdt_write_end(w);
+}
+
+static void add_pmu(struct fdt_writer *w, const struct fdt_machine *machine)
+{
+	fdt_write_begin(w, "pmu");
+	fdt_write_string(w, "compatible", "arm,armv8-pmuv3");
+	put_ppis(w, machine, (const u32[]){ PPI_PMU }, 1);
 	fdt_write_end(w);
 }
 
@@ -192,6 +215,8 @@ static void add_gic_v3(struct fdt_writer *w, const struct fdt_machine *machine)
 	put_gic_common(w, "arm,gic-v3");
 	fdt_write_reg(w, reg, 1 + regions);
 	fdt_write_u32(w, "#redistributor-regions", regions);
+	if (machine->options->nested)
+		put_ppis(w, machine, (const u32[]){ PPI_MAINTENANCE }, 1);
 	if (machine->gic == GIC_V3_ITS)
 		add_its(w, machine->msi_base);
 	fdt_write_end(w);
@@ -369,8 +394,10 @@ static void add_root(struct fdt_writer *w, const struct fdt_machine *machine)
 	add_chosen(w, machine);
 	add_memory(w, machine);
 	add_cpus(w, machine);
-	add_psci(w);
+	add_psci(w, machine);
 	add_timer(w, machine);
+	if (machine->options->pmu)
+		add_pmu(w, machine);
 	add_clock(w);
 	if (gic_is_v3(machine->gic))
 		add_gic_v3(w, machine);

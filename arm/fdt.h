@@ -8,6 +8,7 @@
 #include "util/range.h"
 #include "util/types.h"
 
+struct arch_options;
 struct firmware;
 struct pci_layout;
 
@@ -18,7 +19,8 @@ struct fdt_machine {
 	unsigned cpus;
 	const u64 *mpidr;  /* one per CPU: its affinity fields */
 	enum gic_kind gic; /* not GIC_BEST */
-	u64 msi_base;	   /* of the ITS or the v2m frame */
+	const struct arch_options *options;
+	u64 msi_base; /* of the ITS or the v2m frame */
 	const char *cmdline;
 	gpa_t initrd;
 	u64 initrd_size;		 /* 0: none */

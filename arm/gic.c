@@ -7,10 +7,14 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "features.h"
 #include "gic.h"
 #include "vmm/arch.h"
 #include "vmm/vm.h"
 #include "vmm/windows.h"
+
+/* KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ, of Linux 6.16. */
+#define VGIC_MAINTENANCE_IRQ 9
 
 /* GICv2 has eight CPU interfaces (GICv2 architecture, "GICD_ITARGETSRn"). */
 #define GIC_V2_MAX_CPUS 8
@@ -58,19 +62,26 @@ static bool host_has(int vm_fd, enum gic_kind kind)
 	}
 }
 
-static enum gic_kind gic_best(int vm_fd)
+/* @v3: no older one will do. */
+static enum gic_kind gic_best(int vm_fd, bool v3)
 {
 	for (int kind = GIC_BEST + 1; kind < GIC_KINDS; kind++) {
-		if (host_has(vm_fd, kind))
+		if (host_has(vm_fd, kind) && (!v3 || gic_is_v3(kind)))
 			return kind;
 	}
 	return GIC_BEST;
 }
 
-static int gic_choose(struct gic *gic, int vm_fd, enum gic_kind wanted, unsigned cpus,
-		      struct error *err)
+static int gic_choose(struct gic *gic, int vm_fd, const struct vm_config *config, struct error *err)
 {
-	enum gic_kind best = gic_best(vm_fd);
+	enum gic_kind wanted = config->arch.irqchip;
+	unsigned cpus = config->cpus;
+	enum gic_kind best = gic_best(vm_fd, config->arch.nested);
+
+	/* Its virtual interface is a register file of GICv3's. */
+	if (config->arch.nested && wanted != GIC_BEST && !gic_is_v3(wanted))
+		return error_set(err, -ENODEV, "--irqchip %s: --nested needs gicv3-its or gicv3",
+				 gic_kind_name(wanted));
 
 	if (best == GIC_BEST)
 		return error_set(err, -ENODEV,
@@ -196,10 +207,11 @@ int gic_create(struct gic *gic, int vm_fd, const struct vm_config *config, unsig
 	       struct error *err)
 {
 	const u32 irqs = MAP_SPI_INTID + MAP_SPI_COUNT;
+	const u32 maintenance = PPI_MAINTENANCE + PPI_INTID;
 	int ret;
 
 	gic->fd = gic->its_fd = -1;
-	ret = gic_choose(gic, vm_fd, config->arch.irqchip, config->cpus, err);
+	ret = gic_choose(gic, vm_fd, config, err);
 	if (ret)
 		return ret;
 	ret = gic_place_doorbell(gic, config, bits, err);
@@ -209,6 +221,8 @@ int gic_create(struct gic *gic, int vm_fd, const struct vm_config *config, unsig
 		ret = gic_create_v3(gic, vm_fd, config->cpus, err);
 	else
 		ret = gic_create_v2(gic, vm_fd, err);
+	if (!ret && config->arch.nested)
+		ret = device_set(gic->fd, VGIC_MAINTENANCE_IRQ, 0, &maintenance, err);
 	return ret ? ret : device_set(gic->fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &irqs, err);
 }
 

@@ -39,10 +39,27 @@ int arch_irqchip_parse(const char *name, int *irqchip, struct error *err)
 			 name);
 }
 
-int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *err)
+static int check_ram_base(gpa_t base, struct error *err)
+{
+	if (base < MAP_RAM)
+		return error_set(err, -EINVAL,
+				 "--mem: RAM at 0x%llx: devices are below 2 GiB, give @2G or more",
+				 (unsigned long long)base);
+	if (!is_aligned(base, 2 * MIB))
+		return error_set(err, -EINVAL,
+				 "--mem: RAM at 0x%llx: it must begin at a multiple of 2 MiB",
+				 (unsigned long long)base);
+	return 0;
+}
+
+int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, struct error *err)
 {
 	u64 page = sysconf(_SC_PAGESIZE);
 
+	if (!base)
+		base = MAP_RAM;
+	if (check_ram_base(base, err))
+		return -EINVAL;
 	if (!is_aligned(size, page))
 		return error_set(err, -EINVAL,
 				 "%llu bytes of memory is not a multiple of this host's %llu KiB "
@@ -53,10 +70,12 @@ int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *
 				 "%llu KiB of memory is too little: an arm64 guest needs 4 MiB at "
 				 "least",
 				 (unsigned long long)(size / KIB));
-	if (size > MAP_RAM_LAST + 1 - MAP_RAM || max < 1)
-		return error_set(err, -EINVAL, "%llu GiB of memory is more than arm64 can address",
-				 (unsigned long long)(size / GIB));
-	ranges[0] = (struct range){ MAP_RAM, MAP_RAM + size - 1 };
+	if (base > MAP_RAM_LAST || size > MAP_RAM_LAST + 1 - base || max < 1)
+		return error_set(err, -EINVAL,
+				 "%llu GiB of memory at %llu GiB is more than arm64 can address",
+				 (unsigned long long)(size / GIB),
+				 (unsigned long long)(base / GIB));
+	ranges[0] = (struct range){ base, base + size - 1 };
 	return 1;
 }
 
@@ -129,6 +148,7 @@ static u64 obstacle(u64 start, u64 last, unsigned cpus, const struct range *ram,
 		{ MAP_REDIST, MAP_REDIST + low * MAP_REDIST_SIZE - 1 },
 		{ MAP_SERIAL, MAP_GPIO + 0xffff },
 		{ MAP_VIRTIO, MAP_VIRTIO + MAP_VIRTIO_SLOTS * MAP_VIRTIO_STEP - 1 },
+		{ MAP_STOLEN, MAP_STOLEN + MAP_STOLEN_SIZE - 1 },
 		{ MAP_REDIST_HIGH, MAP_REDIST_HIGH + ARCH_MAX_CPUS * MAP_REDIST_SIZE - 1 },
 		{ MAP_PCI_IO, MAP_PCI_IO + MAP_PCI_IO_SIZE - 1 },
 		{ MAP_ECAM, MAP_ECAM + MAP_ECAM_SIZE - 1 },

@@ -29,6 +29,9 @@
 #define MAP_VIRTIO_STEP	     0x1000 /* a page each, of which a transport takes 0x200 */
 #define MAP_VIRTIO_SIZE	     0x200
 #define MAP_VIRTIO_SLOTS     32
+#define MAP_STOLEN	     0x0a800000 /* stolen time: memory beside RAM, MAP_STOLEN_CPU each */
+#define MAP_STOLEN_SIZE	     0x10000
+#define MAP_STOLEN_CPU	     64
 #define MAP_REDIST_HIGH	     0x10000000 /* of CPUs whose frames would reach the serial port */
 #define MAP_PCI_IO	     0x3eff0000 /* port 0 and what follows */
 #define MAP_PCI_IO_SIZE	     0x10000

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 
+#include "features.h"
 #include "image.h"
 #include "util/log.h"
 #include "vcpu.h"
@@ -20,8 +21,8 @@
 #define REG_FAR_EL1	     ARM64_SYS_REG(3, 0, 6, 0, 0)
 #define REG_ID_AA64MMFR0_EL1 ARM64_SYS_REG(3, 0, 0, 7, 0)
 
-/* booting.rst, "CPU mode": interrupts masked, EL1 with its own stack pointer. */
-#define BOOT_PSTATE (PSR_D_BIT | PSR_A_BIT | PSR_I_BIT | PSR_F_BIT | PSR_MODE_EL1h)
+/* booting.rst, "CPU mode": interrupts masked, EL1 or EL2 with its own stack pointer. */
+#define BOOT_PSTATE (PSR_D_BIT | PSR_A_BIT | PSR_I_BIT | PSR_F_BIT)
 
 static int reg_get(const struct vcpu *vcpu, u64 id, u64 *value)
 {
@@ -57,24 +58,28 @@ int vcpu_get_physical_bits(const struct vcpu *vcpu, unsigned *bits)
 
 int arch_vcpu_create(struct vcpu *vcpu)
 {
+	const struct features *features = vcpu_features(vcpu);
 	struct kvm_vcpu_init init;
 
 	if (ioctl(vcpu->vm->fd, KVM_ARM_PREFERRED_TARGET, &init))
 		return -errno;
-	init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
+	init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2 | features->init;
 	/* The others wait for the first one's PSCI CPU_ON. */
 	if (vcpu->index)
 		init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
-	return ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init) ? -errno : 0;
+	if (ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, &init))
+		return -errno;
+	return features_begin_vcpu(features, vcpu->fd);
 }
 
 int arch_vcpu_boot(struct vcpu *vcpu, const struct arch_image *image)
 {
+	u64 level = vcpu->vm->config->arch.nested ? PSR_MODE_EL2h : PSR_MODE_EL1h;
 	int ret;
 
 	if (vcpu->index)
 		return 0;
-	ret = reg_set(vcpu, CORE_REG(regs.pstate), BOOT_PSTATE);
+	ret = reg_set(vcpu, CORE_REG(regs.pstate), BOOT_PSTATE | level);
 	if (!ret)
 		ret = reg_set(vcpu, CORE_REG(regs.pc), image->entry);
 	if (!ret)

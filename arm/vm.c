@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "fdt.h"
+#include "features.h"
 #include "gic.h"
 #include "image.h"
 #include "util/aside.h"
 #include "util/file.h"
 #include "pl031.h"
 #include "pl061.h"
+#include "stolen_time.h"
 #include "v2m.h"
 #include "vcpu.h"
 #include "vmm/arch.h"
@@ -31,6 +33,8 @@
 
 struct arch_vm {
 	struct gic gic;
+	struct features features;
+	struct stolen_time stolen;
 	unsigned ipa_bits;     /* of what KVM was asked for */
 	unsigned address_bits; /* and of what the processors can do */
 	u64 mpidr[ARCH_MAX_CPUS];
@@ -71,6 +75,7 @@ int arch_vm_create(struct vm *vm, struct error *err)
 	const struct vm_config *config = vm->config;
 	unsigned long type = arch_vm_type(vm->kvm_fd, config->ram, config->ram_count);
 	struct arch_vm *arch = calloc(1, sizeof(*arch));
+	int ret;
 
 	if (!arch)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -78,7 +83,38 @@ int arch_vm_create(struct vm *vm, struct error *err)
 	arch->gic.fd = arch->gic.its_fd = -1;
 	vm->arch = arch;
 	take_odd_accesses(vm->fd);
+	ret = features_choose(&arch->features, vm->fd, &config->arch, config->no_tags, err);
+	if (!ret && config->arch.pmu)
+		ret = features_find_pmu("/sys/bus/event_source/devices", config->affinity,
+					&arch->features.pmu_type, err);
+	if (ret)
+		return ret;
 	return gic_create(&arch->gic, vm->fd, config, arch->ipa_bits, err);
+}
+
+const struct features *vcpu_features(const struct vcpu *vcpu)
+{
+	return &vcpu->vm->arch->features;
+}
+
+static int finish_features(struct vm *vm, struct error *err)
+{
+	struct arch_vm *arch = vm->arch;
+	int ret = 0;
+
+	for (unsigned i = 0; i < vm->config->cpus && !ret; i++)
+		ret = features_finish_vcpu(&arch->features, vm->vcpus[i]->fd);
+	if (ret)
+		return error_set(err, ret, "--pmu: KVM does not set it up: %s", strerror(-ret));
+	if (vm->config->arch.no_stolen_time)
+		return 0;
+	ret = stolen_time_create(&arch->stolen, vm);
+	if (ret)
+		return error_set(err, ret,
+				 "KVM does not tell the guest of stolen time: %s; --no-pvtime goes "
+				 "without",
+				 strerror(-ret));
+	return 0;
 }
 
 int arch_vm_finish(struct vm *vm, struct error *err)
@@ -86,6 +122,8 @@ int arch_vm_finish(struct vm *vm, struct error *err)
 	struct arch_vm *arch = vm->arch;
 	int ret = gic_finish(&arch->gic, err);
 
+	if (!ret)
+		ret = finish_features(vm, err);
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < vm->config->cpus && !ret; i++)
@@ -103,6 +141,7 @@ void arch_vm_destroy(struct vm *vm)
 {
 	if (!vm->arch)
 		return;
+	stolen_time_destroy(&vm->arch->stolen, vm);
 	gic_destroy(&vm->arch->gic);
 	free(vm->arch);
 	vm->arch = NULL;
@@ -216,6 +255,7 @@ int arch_firmware_write(struct vm *vm, const struct arch_image *image,
 		.cpus = vm->config->cpus,
 		.mpidr = vm->arch->mpidr,
 		.gic = vm->arch->gic.kind,
+		.options = &vm->config->arch,
 		.msi_base = vm->arch->gic.msi_base,
 		.pci = vm->pci ? pci_bus_layout(vm->pci) : NULL,
 		.cmdline = image->cmdline,

@@ -69,6 +69,8 @@ const struct option_spec kvmtool_option_specs[] = {
 	REFUSED("measurement-algo", NO_REALMS),
 	REFUSED("shmem", NO_REALMS),
 	REFUSED("protected", NO_REALMS),
+	REFUSED("psci", "KVM serves PSCI, as in every run: leave it out"),
+	REFUSED("aarch32", "lkvm runs 64-bit guests: leave it out, and give a 64-bit kernel"),
 	REFUSED("sandbox", "give a folder with the program in it: -d FOLDER -p init=/PROGRAM"),
 	{ 0 },
 };

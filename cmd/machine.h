@@ -28,6 +28,7 @@ struct machine {
 		*options; /* the caller's; the devices' states are ours to change */
 	struct timespec started;
 	struct vm_config config;
+	cpu_set_t affinity;
 	struct range ram[MEMORY_MAX_RANGES];
 	struct vm_host host;
 	char cmdline[ARCH_MAX_CMDLINE + 1];

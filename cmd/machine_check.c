@@ -13,6 +13,7 @@
 #include "machine.h"
 #include "util/fds.h"
 #include "util/file.h"
+#include "util/parse.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
 
@@ -79,7 +80,8 @@ static int check_kernel(struct machine *machine, struct error *err)
 
 	if (!options->kernel)
 		return error_set(err, -EINVAL, "no kernel: give one: lkvm run --kernel FILE");
-	ret = arch_ram_layout(options->ram, machine->ram, ARRAY_SIZE(machine->ram), err);
+	ret = arch_ram_layout(options->ram, options->ram_base, machine->ram,
+			      ARRAY_SIZE(machine->ram), err);
 	if (ret < 0)
 		return ret;
 	machine->config.ram = machine->ram;
@@ -121,6 +123,29 @@ static int prepare_devices(struct machine *machine, struct error *err)
 		ret = error_set(err, -EINVAL,
 				"--overlay: there is no root folder: give --disk FOLDER");
 	return ret;
+}
+
+static int check_affinity(struct machine *machine, struct error *err)
+{
+	const char *list = machine->options->affinity;
+	cpu_set_t allowed;
+
+	if (!list)
+		return 0;
+	if (parse_cpus(list, &machine->affinity))
+		return error_set(err, -EINVAL, "--vcpu-affinity %s: a list of CPUs, such as 0-3,5",
+				 list);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		return error_set(err, -errno, "--vcpu-affinity: %s", strerror(errno));
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &machine->affinity) && !CPU_ISSET(cpu, &allowed))
+			return error_set(err, -EINVAL,
+					 "--vcpu-affinity %s: lkvm may not run on CPU %u, or there "
+					 "is none",
+					 list, cpu);
+	}
+	machine->config.affinity = &machine->affinity;
+	return 0;
 }
 
 static int check_host(struct machine *machine, struct error *err)
@@ -213,11 +238,14 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	if (!ret)
 		ret = check_dump(machine, err);
 	if (!ret)
+		ret = check_affinity(machine, err);
+	if (!ret)
 		ret = check_kernel(machine, err);
 	if (!ret)
 		ret = devices_check_places(devices, &machine->places, err);
 	if (!ret)
 		ret = prepare_devices(machine, err);
+	machine->config.no_tags = machine->plan.pinned;
 	if (!ret)
 		ret = plan_kernel(machine, err);
 	if (!ret)

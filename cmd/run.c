@@ -207,6 +207,8 @@ void cmd_run_help(void)
 {
 	printf("usage: lkvm run [OPTIONS] [KERNEL]\n\n");
 	options_print_help(run_option_specs);
+	printf("\narm64:\n");
+	options_print_help(arm64_option_specs);
 	printf("\nDevices:\n");
 	for (unsigned row = 0; device_classes[row]; row++) {
 		if (device_classes[row]->options)

@@ -66,8 +66,12 @@ const struct option_spec run_option_specs[] = {
 	  FIELD(no_defaults) },
 	{ 'c', "cpus", OPTION_NUMBER, "N", "virtual CPUs", FIELD(cpus), .min = 1,
 	  .max = ARCH_MAX_CPUS, .preset = 1 },
-	{ 'm', "mem", OPTION_SIZE, "SIZE", "RAM in MiB, or with K, M, G, T", FIELD(ram),
-	  .unit = MIB, .preset = RUN_DEFAULT_RAM },
+	{ 'm', "mem", OPTION_SIZE, "SIZE[@ADDRESS]", "RAM in MiB, or with K, M, G, T",
+	  "RAM in MiB, or with K, M, G, T. arm64: @ADDRESS, written likewise, is where it begins, "
+	  "at "
+	  "2G or above, which is where it begins without.",
+	  FIELD(ram), .unit = MIB, .preset = RUN_DEFAULT_RAM,
+	  .at = offsetof(struct run_options, ram_base) },
 	{ 0, "name", OPTION_CALL, "NAME", "the VM's name (guest-PID)",
 	  "The name of the virtual machine (guest-PID): up to 64 characters of ASCII, without "
 	  "spaces "
@@ -75,6 +79,8 @@ const struct option_spec run_option_specs[] = {
 	  "A "
 	  "run whose control socket cannot have this name is refused.",
 	  .set = set_name },
+	{ 0, "vcpu-affinity", OPTION_WORD, "CPUS", "the host's CPUs that run the guest: 0-3,5",
+	  FIELD(affinity) },
 	{ 0, "overlay", OPTION_CALL, "FOLDER",
 	  "leave the root folder unchanged: the guest's changes go elsewhere",
 	  "Leave the folder that is the root (--disk) unchanged. The guest's changes go to a "
@@ -132,8 +138,13 @@ static int set_word(void *target, char *word, struct error *err)
 
 int run_options_parse(struct run_options *options, int argc, char **argv, struct error *err)
 {
-	struct option_group groups[DEVICE_CLASSES_MAX + 3] = { { run_option_specs, options },
-							       { kvmtool_option_specs, options } };
+	struct option_group groups[DEVICE_CLASSES_MAX + 4] = {
+		{ run_option_specs, options },
+		{ kvmtool_option_specs, options },
+		{ arm64_option_specs, options,
+		  .refusal = arch_has_device_tree ? NULL
+						  : "only arm64 guests have it: leave it out" },
+	};
 	int ret;
 
 	memset(options, 0, sizeof(*options));
@@ -141,7 +152,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 	ret = devices_init(&options->devices, err);
 	if (ret)
 		return ret;
-	devices_option_groups(&options->devices, groups + 2);
+	devices_option_groups(&options->devices, groups + 3);
 	ret = options_parse(groups, argc, argv, set_word, options, err);
 	if (!ret)
 		ret = devices_complete(&options->devices, err);

@@ -25,7 +25,9 @@ struct run_options {
 	const char *initrd;
 	const char *params;
 	unsigned cpus;
-	u64 ram; /* bytes */
+	u64 ram;	      /* bytes */
+	gpa_t ram_base;	      /* 0: where the architecture has it */
+	const char *affinity; /* CPUs of the host's: "0-3,5"; NULL: all */
 	enum run_transport transport;
 	enum run_packed packed;
 	struct arch_options arch;
@@ -53,6 +55,8 @@ void run_options_find_kernel(struct run_options *options);
 /* The machine's own options, ended by an entry without a name; those of devices are their classes'.
  */
 extern const struct option_spec run_option_specs[];
+/* What arm64 alone has: known everywhere, so that help and manual are the same. */
+extern const struct option_spec arm64_option_specs[];
 /* kvmtool's words for what is ours, or is refused: the same target. */
 extern const struct option_spec kvmtool_option_specs[];
 

@@ -72,8 +72,11 @@ int option_undo(const struct option_spec *spec, void *target)
 	case OPTION_FLAG:
 		store(spec, target, false);
 		return 0;
-	case OPTION_NUMBER:
 	case OPTION_SIZE:
+		if (spec->at)
+			*(u64 *)((char *)target + spec->at) = 0;
+		/* fall through */
+	case OPTION_NUMBER:
 	case OPTION_CHOICE:
 		store(spec, target, spec->preset);
 		return 0;
@@ -119,8 +122,16 @@ static int set_number(const struct option_spec *spec, const struct label *label,
 static int set_size(const struct option_spec *spec, const struct label *label, void *target,
 		    const char *value, struct error *err)
 {
-	u64 bytes;
-	int ret = parse_size(value, spec->unit, &bytes);
+	u64 bytes, at = 0;
+	char size[32];
+	size_t len = spec->at ? strcspn(value, "@") : strlen(value);
+	int ret = len < sizeof(size) ? 0 : -EINVAL;
+
+	snprintf(size, sizeof(size), "%.*s", (int)len, value);
+	if (!ret)
+		ret = parse_size(size, spec->unit, &bytes);
+	if (!ret && value[len])
+		ret = parse_size(value + len + 1, spec->unit, &at);
 
 	if (ret == -ERANGE)
 		return error_set(err, ret, "%s%c%s: more than any machine has", label->text,
@@ -132,6 +143,8 @@ static int set_size(const struct option_spec *spec, const struct label *label, v
 				 : spec->unit == KIB ? "KiB"
 						     : "bytes");
 	store(spec, target, bytes);
+	if (spec->at)
+		*(u64 *)((char *)target + spec->at) = at;
 	return 0;
 }
 

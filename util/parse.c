@@ -48,6 +48,31 @@ int parse_size(const char *text, u64 unit, u64 *bytes)
 	return __builtin_mul_overflow(*bytes, unit, bytes) ? -ERANGE : 0;
 }
 
+int parse_cpus(const char *text, cpu_set_t *set)
+{
+	u64 first, last;
+	int ret;
+
+	CPU_ZERO(set);
+	for (;;) {
+		ret = parse_digits(&text, &first);
+		last = first;
+		if (!ret && *text == '-') {
+			text++;
+			ret = parse_digits(&text, &last);
+		}
+		if (ret || last < first)
+			return ret ? ret : -EINVAL;
+		if (last >= CPU_SETSIZE)
+			return -ERANGE;
+		for (u64 cpu = first; cpu <= last; cpu++)
+			CPU_SET(cpu, set);
+		if (*text != ',')
+			return *text ? -EINVAL : 0;
+		text++;
+	}
+}
+
 char *parse_next_item(char **cursor)
 {
 	char *item = *cursor, *from = item, *to = item;

@@ -94,12 +94,17 @@ static void boot_and_run(struct vcpu *vcpu)
 }
 
 /* By the thread itself: for another's name, the C library opens a file of /proc. */
-static void name_thread(const struct vcpu *vcpu)
+static void begin_thread(const struct vcpu *vcpu)
 {
+	const cpu_set_t *affinity = vcpu->vm->config->affinity;
 	char name[16];
 
 	snprintf(name, sizeof(name), "vcpu-%u", vcpu->index % 1000);
 	prctl(PR_SET_NAME, name);
+	/* It was looked at before; a CPU that has gone offline since is one that nobody runs on. */
+	if (affinity && sched_setaffinity(0, sizeof(*affinity), affinity))
+		log_warning("vCPU %u cannot run where --vcpu-affinity says: %s", vcpu->index,
+			    strerror(errno));
 }
 
 static void *first_vcpu_thread(void *arg)
@@ -107,7 +112,7 @@ static void *first_vcpu_thread(void *arg)
 	struct vm *vm = arg;
 	struct vm_setup *setup = vm->setup;
 
-	name_thread(vm->vcpus[0]);
+	begin_thread(vm->vcpus[0]);
 	setup->result = setup_kvm(vm, &setup->err);
 	sem_post(&setup->done);
 	while (sem_wait(&setup->go))
@@ -119,7 +124,7 @@ static void *first_vcpu_thread(void *arg)
 
 static void *vcpu_thread(void *arg)
 {
-	name_thread(arg);
+	begin_thread(arg);
 	boot_and_run(arg);
 	return NULL;
 }

@@ -24,10 +24,13 @@ int arch_irqchip_parse(const char *name, int *irqchip, struct error *err)
 const struct range arch_doorbells[] = { { LAYOUT_LAPIC, LAYOUT_LAPIC + 0xfff } };
 const unsigned arch_doorbell_count = ARRAY_SIZE(arch_doorbells);
 
-int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *err)
+int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, struct error *err)
 {
 	u64 low = MIN(size, LAYOUT_LOW_END);
 
+	if (base)
+		return error_set(err, -EINVAL,
+				 "--mem: the RAM of x86 guests begins at 0: leave @ADDRESS out");
 	if (!is_aligned(size, 4096))
 		return error_set(err, -EINVAL, "--mem: %llu bytes are not a multiple of 4096",
 				 (unsigned long long)size);

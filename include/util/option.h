@@ -17,7 +17,7 @@ enum option_type {
 	OPTION_WORD,	/* text: const char *, which points into argv */
 	OPTION_FILE,	/* the same, and names a file */
 	OPTION_NUMBER,	/* from min to max: an integer of 4 or 8 bytes */
-	OPTION_SIZE,	/* in units of @unit, or with a suffix K, M, G, T: u64, bytes */
+	OPTION_SIZE,	/* in units of @unit, or with a suffix K to P: u64, bytes */
 	OPTION_CHOICE,	/* one of @choices: its index, in a bool, an enum or an integer */
 	OPTION_LIST,	/* options of @items; their offsets count from the same target */
 	OPTION_CALL,	/* what set() makes of it */
@@ -28,12 +28,14 @@ struct option_spec {
 	char letter; /* of the short form; 0: none */
 	const char *name;
 	enum option_type type;
-	const char *value;	    /* what the help calls the value; NULL: its choices */
-	const char *help;	    /* a phrase that explains it on one line. Never NULL */
-	const char *manual;	    /* sentences for the manual page; NULL: @help is enough */
-	u32 offset, size;	    /* the field of the target that has the value: OPTION_FIELD() */
-	u64 min, max;		    /* of OPTION_NUMBER, inclusive */
-	u64 unit;		    /* of OPTION_SIZE, bytes */
+	const char *value;  /* what the help calls the value; NULL: its choices */
+	const char *help;   /* a phrase that explains it on one line. Never NULL */
+	const char *manual; /* sentences for the manual page; NULL: @help is enough */
+	u32 offset, size;   /* the field of the target that has the value: OPTION_FIELD() */
+	u64 min, max;	    /* of OPTION_NUMBER, inclusive */
+	u64 unit;	    /* of OPTION_SIZE, bytes */
+	u32 at; /* of OPTION_SIZE: the u64 of the target that has what follows '@'. 0: nothing may
+		 */
 	u64 preset;		    /* the value where none is given: NUMBER, SIZE, CHOICE */
 	const char *const *choices; /* ended by NULL */
 	const struct option_spec *items;

@@ -3,6 +3,8 @@
 #ifndef UTIL_PARSE_H
 #define UTIL_PARSE_H
 
+#include <sched.h>
+
 #include "util/types.h"
 
 /* A whole decimal or 0x number up to @max; -EINVAL for anything else, -ERANGE above @max. */
@@ -13,6 +15,10 @@ int parse_u64(const char *text, u64 max, u64 *value);
  * 1024, either case); without a suffix it counts @unit bytes. -EINVAL, -ERANGE.
  */
 int parse_size(const char *text, u64 unit, u64 *bytes);
+
+/* CPUs as Linux lists them, "0-3,5". -EINVAL: it is no such list; -ERANGE: more than a set holds.
+ */
+int parse_cpus(const char *text, cpu_set_t *set);
 
 /*
  * The next item of a comma-separated list in *cursor, cut off in place; NULL at the end. ",,"

@@ -29,9 +29,17 @@ extern const bool arch_has_device_tree;
 #define ARCH_MAX_CPUS	 255
 #define ARCH_MAX_CMDLINE 2047
 
-/* Options that only an architecture understands. */
+/* Options that only an architecture understands. Zero, each: as if it had not been given. */
 struct arch_options {
 	int irqchip; /* of arch_irqchip_parse(); 0: the best that the host has */
+	/* arm64's alone */
+	bool pmu, nested, e2h0;
+	bool no_sve, no_mte, no_stolen_time;
+	unsigned sve_bits;  /* the longest vector; 0: the host's */
+	u64 kaslr_seed;	    /* 0: a random one */
+	u64 counter_offset; /* of the guest's counter behind the host's, in ticks; 0: as KVM has it
+			     */
+	unsigned timer_frequency; /* Hz; 0: as the firmware set it */
 };
 
 /*
@@ -41,10 +49,11 @@ struct arch_options {
 int arch_irqchip_parse(const char *name, int *irqchip, struct error *err);
 
 /*
- * Where @size bytes of RAM go. Returns the number of ranges (<= @max), or
- * -EINVAL with a line: not page-aligned, too small to hold anything, too large.
+ * Where @size bytes of RAM go, from @base on (0: where the architecture has it). Returns the
+ * number of ranges (<= @max), or -EINVAL with a line: not page-aligned, too small to hold anything,
+ * too large, no place for RAM.
  */
-int arch_ram_layout(u64 size, struct range *ranges, unsigned max, struct error *err);
+int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, struct error *err);
 
 /*
  * Open the kernel at @path and read all of its headers. -EINVAL (empty,

@@ -17,6 +17,7 @@
 #define VMM_VM_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 #include "util/error.h"
@@ -77,7 +78,11 @@ struct vm_config {
 	unsigned ram_count;
 	unsigned panic_timeout; /* seconds, >= 1: how long a panicked guest may do nothing */
 	const char *console;	/* what the terminal is in the guest, for people; NULL: nothing */
+	const cpu_set_t *affinity; /* where the vCPUs' threads run; NULL: anywhere */
 	struct arch_options arch;
+	/* Not all of what the guest sees as memory can have tags (MTE): a device's is there, or a
+	 * file's. */
+	bool no_tags;
 	struct dma_windows *windows; /* asked by the caller, decided by arch_vm_create() */
 };
 

@@ -25,6 +25,7 @@ struct machine {
 	u64 mpidr[ARCH_MAX_CPUS];
 	struct firmware firmware;
 	struct pci_layout pci;
+	struct arch_options options;
 	struct fdt_machine desc;
 	void *fdt;
 };
@@ -95,6 +96,7 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 		.cpus = cpus,
 		.mpidr = m->mpidr,
 		.gic = gic,
+		.options = &m->options,
 		.msi_base = map_msi_base(gic, NULL, cpus, m->ram, 1, 40),
 		.cmdline = "quiet panic=-1",
 		.devices = &m->list,
@@ -561,5 +563,65 @@ TEST(a_hook_that_fails_fails_the_tree)
 
 	m->firmware.fdt_properties = failing_hook;
 	assert_int_equal(fdt_build(&m->desc, &fdt, &size), -EINVAL);
+	machine_destroy(m);
+}
+
+/* The PPI that the @n-th of @count interrupts of @path is. */
+static u32 ppi(const struct machine *m, const char *path, int n, int count)
+{
+	const fdt32_t *data = cells(m, path, "interrupts", count * 3) + n * 3;
+
+	assert_int_equal(fdt32_to_cpu(data[0]), 1);
+	return fdt32_to_cpu(data[1]);
+}
+
+TEST(a_guest_of_el1_has_four_timers_and_makes_hypervisor_calls)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	machine_build(m);
+	assert_int_equal(ppi(m, "/timer", 3, 4), 10);
+	assert_false(has(m, "/timer", "clock-frequency"));
+	assert_string(m, "/psci", "method", "hvc");
+	assert_false(has(m, "/interrupt-controller@8000000", "interrupts"));
+	assert_int_equal(fdt_path_offset(m->fdt, "/pmu"), -FDT_ERR_NOTFOUND);
+	machine_destroy(m);
+}
+
+TEST(a_nested_guest_has_a_fifth_timer_and_the_gics_maintenance_interrupt)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	m->options.nested = true;
+	machine_build(m);
+	assert_int_equal(ppi(m, "/timer", 4, 5), 12);
+	assert_int_equal(ppi(m, "/interrupt-controller@8000000", 0, 1), 9);
+	assert_string(m, "/psci", "method", "smc");
+	machine_destroy(m);
+}
+
+TEST(counters_have_a_node_with_their_interrupt)
+{
+	struct machine *m = machine_create(GIC_V2, 2);
+
+	m->options.pmu = true;
+	machine_build(m);
+	assert_string(m, "/pmu", "compatible", "arm,armv8-pmuv3");
+	assert_int_equal(ppi(m, "/pmu", 0, 1), 7);
+	/* Level-triggered, to both of GICv2's processors. */
+	assert_int_equal(fdt32_to_cpu(cells(m, "/pmu", "interrupts", 3)[2]), 0x304);
+	machine_destroy(m);
+}
+
+TEST(seed_and_frequency_are_the_users)
+{
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	m->options.kaslr_seed = 0x123456789;
+	m->options.timer_frequency = 24000000;
+	machine_build(m);
+	assert_int_equal(cell64(m, "/chosen", "kaslr-seed", 0, 1), 0x123456789);
+	assert_true(has(m, "/chosen", "rng-seed"));
+	assert_int_equal(cell(m, "/timer", "clock-frequency"), 24000000);
 	machine_destroy(m);
 }

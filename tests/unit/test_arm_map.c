@@ -33,9 +33,27 @@ TEST(ram_begins_at_2_gib)
 {
 	struct range ram;
 
-	assert_int_equal(arch_ram_layout(256 * MIB, &ram, 1, NULL), 1);
+	assert_int_equal(arch_ram_layout(256 * MIB, 0, &ram, 1, NULL), 1);
 	assert_int_equal(ram.start, 0x80000000);
 	assert_int_equal(ram.last, 0x8fffffff);
+}
+
+TEST(ram_begins_where_it_is_asked_for_above_2_gib)
+{
+	const gpa_t bad[] = { 4096,	     GIB,	 2 * GIB - 2 * MIB,
+			      2 * GIB + MIB, 1ULL << 48, UINT64_MAX - MIB };
+	struct error err = { "" };
+	struct range ram;
+
+	assert_int_equal(arch_ram_layout(4 * GIB, 513 * GIB, &ram, 1, NULL), 1);
+	assert_int_equal(ram.start, 513 * GIB);
+	assert_int_equal(ram.last, 517 * GIB - 1);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		err.text[0] = '\0';
+		assert_int_equal(arch_ram_layout(GIB, bad[i], &ram, 1, &err), -EINVAL);
+		assert_true(err.text[0]);
+	}
+	assert_int_equal(arch_ram_layout(GIB, (1ULL << 48) - 512 * MIB, &ram, 1, &err), -EINVAL);
 }
 
 TEST(senseless_sizes_of_ram_are_refused)
@@ -46,7 +64,7 @@ TEST(senseless_sizes_of_ram_are_refused)
 		struct error err = { "" };
 		struct range ram;
 
-		assert_int_equal(arch_ram_layout(sizes[i], &ram, 1, &err), -EINVAL);
+		assert_int_equal(arch_ram_layout(sizes[i], 0, &ram, 1, &err), -EINVAL);
 		assert_true(err.text[0]);
 	}
 }
@@ -162,6 +180,7 @@ TEST(the_doorbell_moves_into_the_hosts_window)
 		{ 0x0c010000, 0x0c01ffff },	/* for the doorbell's page alone */
 		{ 0x0c001000, 0x0c02ffff },	/* not aligned */
 		{ 0x08100000, 0x0a7fffff },	/* over devices of ours */
+		{ 0x0a800000, 0x0a83ffff },	/* over the memory of stolen time */
 		{ 0xf000000000, 0xf0000fffff }, /* above RAM */
 		{ 0, 0xffffffff },
 	};
@@ -179,6 +198,8 @@ TEST(the_doorbell_moves_into_the_hosts_window)
 		assert_int_equal(map_msi_base_of(kind, &window), base);
 		assert_false(range_overlaps(base, window.last, MAP_SERIAL, MAP_SERIAL + 0xffff));
 		assert_false(range_overlaps(base, window.last, MAP_VIRTIO, MAP_VIRTIO + 0x1ffff));
+		assert_false(range_overlaps(base, window.last, MAP_STOLEN,
+					    MAP_STOLEN + MAP_STOLEN_SIZE - 1));
 		assert_false(range_overlaps(base, window.last, MAP_RAM, small_ram.last));
 	}
 }

@@ -12,7 +12,7 @@ struct target {
 	bool flag, on;
 	const char *word, *file;
 	unsigned number;
-	u64 wide, size;
+	u64 wide, size, at;
 	enum colour colour;
 	unsigned calls;
 	char *last;
@@ -48,7 +48,8 @@ static const struct option_spec specs[] = {
 	{ 0, "flag", OPTION_FLAG, .help = "a flag", FIELD(flag) },
 	{ 0, "number", OPTION_NUMBER, "N", "a number", FIELD(number), .min = 2, .max = 9,
 	  .preset = 3 },
-	{ 0, "size", OPTION_SIZE, "SIZE", "a size", FIELD(size), .unit = MIB, .preset = GIB },
+	{ 0, "size", OPTION_SIZE, "SIZE", "a size", FIELD(size), .unit = MIB, .preset = GIB,
+	  .at = offsetof(struct target, at) },
 	{ 0, "colour", OPTION_CHOICE, .help = "a colour", .choices = colours, .preset = GREEN,
 	  FIELD(colour) },
 	{ 0, "word", OPTION_WORD, "TEXT", "a word", FIELD(word) },
@@ -172,4 +173,19 @@ TEST_WITH(what_is_undone_has_its_preset_again, set_up, NULL)
 	what_is_not_given_has_its_preset(NULL);
 	assert_null(target.word);
 	assert_int_equal(option_undo(&specs[LIST], &target), -EINVAL);
+}
+
+TEST_WITH(a_size_may_say_where_it_begins, set_up, NULL)
+{
+	assert_int_equal(set(SIZE, "256@4G"), 0);
+	assert_int_equal(target.size, 256 * MIB);
+	assert_int_equal(target.at, 4 * GIB);
+	assert_int_equal(set(SIZE, "1G@525312"), 0);
+	assert_int_equal(target.at, 513 * GIB);
+	assert_int_equal(set(SIZE, "1G"), 0);
+	assert_int_equal(target.at, 0);
+	assert_int_equal(set(SIZE, "1G@"), -EINVAL);
+	assert_int_equal(set(SIZE, "@2G"), -EINVAL);
+	assert_int_equal(set(SIZE, "1G@2G@3G"), -EINVAL);
+	assert_int_equal(set(SIZE, "000000000000000000000000000000000000001"), -EINVAL);
 }

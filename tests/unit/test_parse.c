@@ -81,3 +81,16 @@ TEST(nearest_word_is_a_slip_away)
 	assert_null(parse_nearest("--frobnicate", words));
 	assert_null(parse_nearest("rw", words));
 }
+
+TEST(lists_of_CPUs_are_as_linux_writes_them)
+{
+	static const char *const bad[] = { "", ",", "1,", "-1", "3-1", "1-", "a", "1 2", "0-3x" };
+	cpu_set_t set;
+
+	assert_int_equal(parse_cpus("0-2,5,7-8", &set), 0);
+	assert_int_equal(CPU_COUNT(&set), 6);
+	assert_true(CPU_ISSET(2, &set) && CPU_ISSET(5, &set) && CPU_ISSET(8, &set));
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(parse_cpus(bad[i], &set), -EINVAL);
+	assert_int_equal(parse_cpus("0-99999999999", &set), -ERANGE);
+}
