@@ -153,6 +153,7 @@ int machine_seal(struct machine *machine, struct error *err)
 	if (machine->initrd_fd >= 0)
 		close(machine->initrd_fd);
 	machine->initrd_fd = -1;
+	memory_file_close(&machine->ram_file);
 	vm_host_close(&machine->host);
 	note_stage(machine, "sealed");
 	return 0;
@@ -214,6 +215,7 @@ bool machine_destroy(struct machine *machine)
 	if (gave_up)
 		return false;
 	arch_image_close(machine->image);
+	memory_file_close(&machine->ram_file);
 	if (machine->initrd_fd >= 0)
 		close(machine->initrd_fd);
 	vm_host_close(&machine->host);

@@ -17,6 +17,7 @@
 
 #include "run_options.h"
 #include "util/error.h"
+#include "vmm/memory_file.h"
 #include "vmm/control.h"
 #include "vmm/vm.h"
 #include "vmm/windows.h"
@@ -30,6 +31,7 @@ struct machine {
 	struct vm_config config;
 	cpu_set_t affinity;
 	struct range ram[MEMORY_MAX_RANGES];
+	struct memory_file ram_file;
 	struct vm_host host;
 	char cmdline[ARCH_MAX_CMDLINE + 1];
 	struct arch_image *image;

@@ -116,6 +116,7 @@ static int prepare_devices(struct machine *machine, struct error *err)
 	plan->kernel = options->kernel;
 	plan->initrd = options->initrd;
 	plan->on_pci = machine->places.any == DEVICE_BUS_PCI;
+	plan->pinned = options->hugetlbfs;
 	plan->overlay = options->overlay;
 	plan->scratch = options->scratch;
 	ret = devices_prepare(&options->devices, plan, err);
@@ -159,6 +160,18 @@ static int check_host(struct machine *machine, struct error *err)
 		return error_set(err, -EINVAL, "--cpus %u: this host's KVM runs at most %u",
 				 machine->options->cpus, machine->host.max_cpus);
 	return 0;
+}
+
+/* Late: it takes time and the host's memory, and a mistake elsewhere is seen before. */
+static int take_memory(struct machine *machine, struct error *err)
+{
+	const char *folder = machine->options->hugetlbfs;
+
+	if (!folder)
+		return 0;
+	machine->config.ram_file = &machine->ram_file;
+	return memory_file_create(&machine->ram_file, folder, machine->ram,
+				  machine->config.ram_count, err);
 }
 
 /* Without making the file: that comes when there is something to write. */
@@ -217,6 +230,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	clock_gettime(CLOCK_MONOTONIC, &machine->started);
 	machine->options = options;
 	machine->initrd_fd = machine->host.kvm_fd = machine->statm = -1;
+	machine->ram_file.fd = -1;
 	machine->config.name = options->name;
 	machine->config.cpus = options->cpus;
 	machine->config.panic_timeout = options->panic_timeout;
@@ -250,6 +264,8 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 		ret = plan_kernel(machine, err);
 	if (!ret)
 		ret = check_host(machine, err);
+	if (!ret)
+		ret = take_memory(machine, err);
 	if (!ret)
 		ret = devices_claim(devices, &machine->plan, err);
 	/*

@@ -79,6 +79,12 @@ const struct option_spec run_option_specs[] = {
 	  "A "
 	  "run whose control socket cannot have this name is refused.",
 	  .set = set_name },
+	{ 0, "hugetlbfs", OPTION_FILE, "FOLDER", "have RAM in huge pages of this file system",
+	  "Have RAM in a file of this file system of huge pages (hugetlbfs). All of its pages are "
+	  "taken before the guest starts, and none is given back before the end. Without it, RAM "
+	  "is in "
+	  "transparent huge pages where the host has them.",
+	  FIELD(hugetlbfs) },
 	{ 0, "vcpu-affinity", OPTION_WORD, "CPUS", "the host's CPUs that run the guest: 0-3,5",
 	  FIELD(affinity) },
 	{ 0, "overlay", OPTION_CALL, "FOLDER",

@@ -25,9 +25,10 @@ struct run_options {
 	const char *initrd;
 	const char *params;
 	unsigned cpus;
-	u64 ram;	      /* bytes */
-	gpa_t ram_base;	      /* 0: where the architecture has it */
-	const char *affinity; /* CPUs of the host's: "0-3,5"; NULL: all */
+	u64 ram;	       /* bytes */
+	gpa_t ram_base;	       /* 0: where the architecture has it */
+	const char *hugetlbfs; /* the folder that has it; NULL: none */
+	const char *affinity;  /* CPUs of the host's: "0-3,5"; NULL: all */
 	enum run_transport transport;
 	enum run_packed packed;
 	struct arch_options arch;

@@ -134,7 +134,7 @@ static int claim(void *arg, struct device_plan *plan, struct error *err)
 	if (ret)
 		return ret;
 	/* All of it, or what the guest maps. */
-	plan->pinned = state->count > 0;
+	plan->pinned |= state->count > 0;
 	plan->windows->hosts = vfio_hosts(state->vfio);
 	plan->windows->host_count = vfio_count(state->vfio);
 	plan->windows->passed = state->limits;

@@ -50,8 +50,9 @@ static int balloon_class_create(void *arg, struct device_host *host, struct erro
 	if (ret)
 		return ret;
 	if (host->plan->pinned)
-		log_warning("--balloon: a passed device holds the guest's memory: the balloon "
-			    "gives nothing of it back to the host");
+		log_warning(
+			"--balloon: a passed device or --hugetlbfs holds the guest's memory: it "
+			"gives nothing back to the host");
 	return make_device(arg, host, &place, err);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/memory.h"
+#include "vmm/memory_file.h"
 
 struct memory_slot {
 	struct range range;
@@ -17,8 +18,9 @@ struct guest_memory {
 	u64 mapping_size;
 	char *base;
 	u64 size;
-	bool huge;  /* memory_use_huge_pages() */
-	bool small; /* memory_use_small_pages() */
+	bool is_file; /* of huge pages, which are all there */
+	bool huge;    /* memory_use_huge_pages() */
+	bool small;   /* memory_use_small_pages() */
 	unsigned count;
 	struct memory_slot slots[MEMORY_MAX_RANGES];
 };
@@ -29,7 +31,7 @@ struct guest_memory {
  * (transparent_hugepage/shmem_enabled is "never"), and with small ones a guest takes
  * 512 times the faults: a stock kernel's boot is 20% slower.
  */
-static int map_ram(struct guest_memory *memory, struct error *err)
+static int map_anonymous(struct guest_memory *memory, struct error *err)
 {
 	u64 room = memory->size + MEMORY_HUGE_PAGE;
 	char *base = mmap(NULL, room, PROT_READ | PROT_WRITE,
@@ -42,14 +44,37 @@ static int map_ram(struct guest_memory *memory, struct error *err)
 	memory->mapping_size = room;
 	/* A huge page is one in the guest's addresses and in ours. */
 	memory->base = (char *)align_up((uintptr_t)base, MEMORY_HUGE_PAGE);
+	return 0;
+}
+
+/* Shared: a private mapping takes a second page for each that is written. */
+static int map_file(struct guest_memory *memory, const struct memory_file *file, struct error *err)
+{
+	char *base = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
+
+	if (base == MAP_FAILED)
+		return error_set(err, -errno, "cannot map %llu MiB of huge pages: %s",
+				 (unsigned long long)(memory->size / MIB), strerror(errno));
+	memory->mapping = memory->base = base;
+	memory->mapping_size = memory->size;
+	memory->is_file = true;
+	return 0;
+}
+
+static int map_ram(struct guest_memory *memory, const struct memory_file *file, struct error *err)
+{
+	int ret = file ? map_file(memory, file, err) : map_anonymous(memory, err);
+
+	if (ret)
+		return ret;
 	/* A core dump of ours is about us; a fork must not copy the guest. */
 	madvise(memory->base, memory->size, MADV_DONTDUMP);
 	madvise(memory->base, memory->size, MADV_DONTFORK);
 	return 0;
 }
 
-int memory_create(struct guest_memory **out, const struct range *ranges, unsigned count,
-		  struct error *err)
+int memory_create(struct guest_memory **out, const struct memory_file *file,
+		  const struct range *ranges, unsigned count, struct error *err)
 {
 	struct guest_memory *memory;
 	u64 offset = 0;
@@ -63,7 +88,7 @@ int memory_create(struct guest_memory **out, const struct range *ranges, unsigne
 	memory->count = count;
 	for (unsigned i = 0; i < count; i++)
 		memory->size += ranges[i].last - ranges[i].start + 1;
-	ret = map_ram(memory, err);
+	ret = map_ram(memory, file, err);
 	if (ret) {
 		memory_destroy(memory);
 		return ret;
@@ -88,6 +113,8 @@ void memory_destroy(struct guest_memory *memory)
 
 void memory_use_huge_pages(struct guest_memory *memory)
 {
+	if (memory->is_file)
+		return;
 	/* It is advice: a host without huge pages goes on without. */
 	madvise(memory->base, memory->size, MADV_HUGEPAGE);
 	memory->huge = true;
@@ -117,7 +144,7 @@ u64 memory_give_back(const struct guest_memory *memory, gpa_t gpa, u64 len)
 	struct range range;
 	u64 total = 0;
 
-	if (!range_make(gpa, len, &range))
+	if (memory->is_file || !range_make(gpa, len, &range))
 		return 0;
 	for (unsigned i = 0; i < memory->count; i++) {
 		const struct range *ram = &memory->slots[i].range;

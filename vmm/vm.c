@@ -207,7 +207,8 @@ static int create_kvm_vm(struct vm *vm, struct error *err)
 
 static int vm_build(struct vm *vm, struct error *err)
 {
-	int ret = memory_create(&vm->memory, vm->config->ram, vm->config->ram_count, err);
+	int ret = memory_create(&vm->memory, vm->config->ram_file, vm->config->ram,
+				vm->config->ram_count, err);
 
 	if (!ret)
 		ret = create_kvm_vm(vm, err);

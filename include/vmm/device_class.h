@@ -77,7 +77,8 @@ struct device_plan {
 	const char *scratch;	/* the folder that has it; NULL: RAM of the host's */
 	/* Readable: the run is to end, and claim() waits for nothing any longer; -1: never. */
 	int give_up_fd;
-	bool pinned; /* a passed device holds the guest's memory */
+	bool pinned; /* the guest's memory stays where it is: a passed device or huge pages hold it
+		      */
 };
 
 /* The machine that is being made. */

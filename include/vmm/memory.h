@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Guest RAM: one anonymous mapping, shown to the guest as one or more ranges.
+ * Guest RAM: one mapping, anonymous as a rule, shown to the guest as one or more ranges.
  *
  * Devices do not use this header; they reach memory through their DMA space
  * (vmm/dma.h). It is for the loader, the firmware tables and the DMA spaces.
@@ -17,18 +17,20 @@
 #include "util/types.h"
 
 struct guest_memory;
+struct memory_file;
 
 #define MEMORY_MAX_RANGES 4
 /* What a huge page is on a host with pages of 4 KiB. */
 #define MEMORY_HUGE_PAGE (2 * MIB)
 
 /*
+ * @file: NULL, or what has the pages, of RAM's size (vmm/memory_file.h); it may be closed then.
  * @ranges: disjoint, ascending, page-aligned; at most MEMORY_MAX_RANGES. The
  * pages are not touched: they cost nothing until the guest uses them.
  * -ENOMEM, -EINVAL, or what mmap() said. Owner: the vm.
  */
-int memory_create(struct guest_memory **memory, const struct range *ranges, unsigned count,
-		  struct error *err);
+int memory_create(struct guest_memory **memory, const struct memory_file *file,
+		  const struct range *ranges, unsigned count, struct error *err);
 void memory_destroy(struct guest_memory *memory);
 
 /*
@@ -47,7 +49,7 @@ void memory_use_small_pages(struct guest_memory *memory, bool small);
 /*
  * Give the host back what of RAM is in [gpa, gpa + len), as far as whole pages of its own are: the
  * guest reads zeroes there, and what it writes takes memory again. Takes about a millisecond for
- * 32 MiB. Returns the bytes given back.
+ * 32 MiB. Returns the bytes given back: none of a file's, which keeps all of its pages.
  */
 u64 memory_give_back(const struct guest_memory *memory, gpa_t gpa, u64 len);
 

@@ -76,6 +76,7 @@ struct vm_config {
 	unsigned cpus; /* >= 1, within what vm_check_host() found */
 	const struct range *ram;
 	unsigned ram_count;
+	const struct memory_file *ram_file; /* what has its pages; NULL: none, they are anonymous */
 	unsigned panic_timeout; /* seconds, >= 1: how long a panicked guest may do nothing */
 	const char *console;	/* what the terminal is in the guest, for people; NULL: nothing */
 	const cpu_set_t *affinity; /* where the vCPUs' threads run; NULL: anywhere */

@@ -239,7 +239,7 @@ static struct guest_memory *make_memory(void)
 {
 	struct guest_memory *memory;
 
-	assert_int_equal(memory_create(&memory, &ram, 1, NULL), 0);
+	assert_int_equal(memory_create(&memory, NULL, &ram, 1, NULL), 0);
 	return memory;
 }
 

@@ -176,7 +176,7 @@ static struct guest_memory *load(struct arch_image **image, int *status)
 	struct guest_memory *memory;
 	struct error err = { "" };
 
-	assert_int_equal(memory_create(&memory, &ram, 1, NULL), 0);
+	assert_int_equal(memory_create(&memory, NULL, &ram, 1, NULL), 0);
 	memset(memory_host(memory, ram.start, RAM), UNTOUCHED, RAM);
 	*image = NULL;
 	*status = arch_image_open(image, path, &err);

@@ -25,7 +25,7 @@ static int setup(void **state)
 {
 	static const struct range ram = { RAM, RAM + 0xffffff };
 
-	return memory_create(&memory, &ram, 1, NULL);
+	return memory_create(&memory, NULL, &ram, 1, NULL);
 }
 
 static int teardown(void **state)

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "test.h"
 #include "vmm/dma.h"
 #include "vmm/memory.h"
+#include "vmm/memory_file.h"
 
 static const struct range ranges[] = { { 0, MIB - 1 }, { 4 * GIB, 4 * GIB + MIB - 1 } };
 
 static int setup(void **state)
 {
-	return memory_create((struct guest_memory **)state, ranges, 2, NULL);
+	return memory_create((struct guest_memory **)state, NULL, ranges, 2, NULL);
 }
 
 static int teardown(void **state)
@@ -100,4 +103,38 @@ TEST_WITH(holds_are_told_from_those_that_come_later, setup, teardown)
 	assert_true(dma_space_held_before(space, 3));
 	dma_drop(space, &holds[2]);
 	assert_false(dma_space_held_before(space, UINT64_MAX));
+}
+
+TEST(memory_of_a_file_keeps_all_of_its_pages)
+{
+	const struct range ram = { 0, 16 * MIB - 1 };
+	struct memory_file file = { .fd = memfd_create("ram", MFD_CLOEXEC) };
+	struct guest_memory *memory;
+	u32 value = 7;
+
+	assert_int_equal(ftruncate(file.fd, 16 * MIB), 0);
+	assert_int_equal(memory_create(&memory, &file, &ram, 1, NULL), 0);
+	memory_file_close(&file);
+	assert_int_equal(memory_write(memory, 8 * MIB, &value, sizeof(value)), 0);
+	memory_use_huge_pages(memory);
+	memory_use_small_pages(memory, true);
+	assert_int_equal(memory_give_back(memory, 0, 16 * MIB), 0);
+	value = 0;
+	assert_int_equal(memory_read(memory, 8 * MIB, &value, sizeof(value)), 0);
+	assert_int_equal(value, 7);
+	memory_destroy(memory);
+}
+
+TEST(a_folder_that_has_no_huge_pages_is_refused)
+{
+	const struct range ram = { 0, 16 * MIB - 1 };
+	struct error err = { "" };
+	struct memory_file file;
+
+	assert_int_equal(memory_file_create(&file, "/proc", &ram, 1, &err), -EINVAL);
+	assert_non_null(
+		strstr(err.text, "--hugetlbfs /proc: is not on a file system of huge pages"));
+	assert_int_equal(file.fd, -1);
+	err.text[0] = '\0';
+	assert_int_equal(memory_file_create(&file, "/nowhere", &ram, 1, &err), -ENOENT);
 }

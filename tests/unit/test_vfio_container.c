@@ -48,7 +48,7 @@ static int start(void **state)
 {
 	vfio_fake_init();
 	vfio_fake_device("0000:00:04.0", 4);
-	assert_int_equal(memory_create(&vm.memory, ram, ARRAY_SIZE(ram), NULL), 0);
+	assert_int_equal(memory_create(&vm.memory, NULL, ram, ARRAY_SIZE(ram), NULL), 0);
 	group = vfio_sys_open("/dev/vfio/4");
 	assert_true(group >= 0);
 	open_container();

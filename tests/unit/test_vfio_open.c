@@ -251,7 +251,7 @@ TEST_WITH(plugging_maps_all_ram_where_nothing_translates, start, stop)
 	static const struct range ram[] = { { 0, MIB - 1 }, { GIB, GIB + MIB - 1 } };
 	struct vm vm = { .fd = -1 };
 
-	assert_int_equal(memory_create(&vm.memory, ram, 2, NULL), 0);
+	assert_int_equal(memory_create(&vm.memory, NULL, ram, 2, NULL), 0);
 	assert_int_equal(open_wants(3, false, false), 0);
 	assert_int_equal(vfio_plug(vfio, &vm, &err), 0);
 	assert_int_equal(vfio_fake.containers[0].map_count, 2);
@@ -266,7 +266,7 @@ TEST_WITH(memory_that_cannot_be_locked_is_said_when_plugged, start, stop)
 	static const struct range ram[] = { { 0, MIB - 1 }, { GIB, GIB + MIB - 1 } };
 	struct vm vm = { .fd = -1 };
 
-	assert_int_equal(memory_create(&vm.memory, ram, 2, NULL), 0);
+	assert_int_equal(memory_create(&vm.memory, NULL, ram, 2, NULL), 0);
 	assert_int_equal(open_wants(1, false, false), 0);
 	vfio_fake.fail_map_at = 2;
 	vfio_fake.fail_map_error = -ENOMEM;

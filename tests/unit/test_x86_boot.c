@@ -85,7 +85,7 @@ static struct guest_memory *make_memory(u64 size)
 	struct range ram[2];
 	int n = arch_ram_layout(size, 0, ram, 2, NULL);
 
-	assert_int_equal(memory_create(&memory, ram, n, NULL), 0);
+	assert_int_equal(memory_create(&memory, NULL, ram, n, NULL), 0);
 	return memory;
 }
 

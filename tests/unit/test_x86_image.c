@@ -342,7 +342,7 @@ TEST(loading_copies_kernel_and_initrd_to_their_places)
 	image = opens(&file);
 	initrd = memfd_create("initrd", MFD_CLOEXEC);
 	assert_int_equal(write(initrd, "hello", 5), 5);
-	assert_int_equal(memory_create(&memory, &ram, 1, NULL), 0);
+	assert_int_equal(memory_create(&memory, NULL, &ram, 1, NULL), 0);
 	assert_int_equal(arch_image_plan(image, &ram, 1, 5, "", NULL), 0);
 	assert_int_equal(arch_image_load(image, memory, initrd, NULL), 0);
 	assert_memory_equal(memory_host(memory, image->initrd, 5), "hello", 5);
