@@ -199,12 +199,33 @@ static int image_find_size(struct arch_image *image, struct error *err)
 	return 0;
 }
 
+/* Where kvmtool has a flat binary, from the start of RAM. */
+#define IMAGE_FLAT_OFFSET 0x80000
+
+/* A file whose name says so, and that is nothing else. */
+static bool image_is_flat(const struct arch_image *image, const struct image_head *head)
+{
+	return file_has_suffix(image->path, ARCH_IMAGE_FLAT) && image->packed.pack == PACK_NONE &&
+	       !head_has(head, 0x38, "ARM\x64", 4) && !head_has(head, 0x202, "HdrS", 4) &&
+	       !head_has(head, 0, ELFMAG, SELFMAG);
+}
+
+static int image_take_flat(struct arch_image *image)
+{
+	image->is_flat = true;
+	image->text_offset = IMAGE_FLAT_OFFSET;
+	image->image_size = image->file_size;
+	return 0;
+}
+
 static int image_check_header(struct arch_image *image, const struct image_head *head,
 			      struct error *err)
 {
 	bool is_packed = image->packed.pack != PACK_NONE;
 	struct image_header header;
 
+	if (image_is_flat(image, head))
+		return image_take_flat(image);
 	if (!head_copy(head, 0, &header, sizeof(header)))
 		return head_has(head, 0, ELFMAG, SELFMAG)
 			       ? image_foreign(image, head, err)

@@ -19,6 +19,7 @@ struct arch_image {
 	u64 text_offset;
 	u64 image_size; /* in memory, .bss too; >= file_size */
 	u64 page_size;	/* 0: it may be any */
+	bool is_flat; /* it has no header, and image_size leaves out what it needs behind itself */
 	/* The plan's. */
 	gpa_t entry; /* and start of the kernel */
 	gpa_t dtb;

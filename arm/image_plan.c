@@ -8,6 +8,8 @@
 
 #define IMAGE_ALIGN	    (2 * MIB)
 #define IMAGE_INITRD_WINDOW (32 * GIB)
+/* Variables and stack of a flat binary, whose size it does not tell. */
+#define IMAGE_FLAT_BEHIND (8 * MIB)
 
 /* Place @size bytes at the first multiple of @align in *free, and take them from it. */
 static bool plan_take(struct range *free_ram, u64 size, u64 align, gpa_t *where)
@@ -34,6 +36,7 @@ int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned 
 		    u64 initrd_size, const char *cmdline, struct error *err)
 {
 	struct range left = ram[0];
+	u64 behind = image->is_flat ? IMAGE_FLAT_BEHIND : 0;
 	gpa_t base = align_up(left.start, IMAGE_ALIGN);
 	u64 kernel;
 
@@ -41,7 +44,7 @@ int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned 
 		return error_set(err, -EINVAL,
 				 "the kernel's command line has %zu characters, %d are possible",
 				 strlen(cmdline), ARCH_MAX_CMDLINE);
-	if (__builtin_add_overflow(image->text_offset, image->image_size, &kernel) ||
+	if (__builtin_add_overflow(image->text_offset, image->image_size + behind, &kernel) ||
 	    !plan_take(&left, kernel, IMAGE_ALIGN, &base) ||
 	    !plan_take(&left, IMAGE_DTB_SIZE, IMAGE_DTB_SIZE, &image->dtb))
 		return error_set(err, -EINVAL,

@@ -47,7 +47,11 @@ const struct option_spec run_option_specs[] = {
 	{ 'k', "kernel", OPTION_FILE, "FILE",
 	  "kernel: bzImage, ELF vmlinux, arm64 Image[.gz] or EFI zboot",
 	  "x86: bzImage, or ELF vmlinux with a PVH note or a 64-bit entry; arm64: Image, "
-	  "Image.gz, or an EFI zboot image of gzip or zstd. The option's name may be left out. "
+	  "Image.gz, or an EFI zboot image of gzip or zstd. A file whose name ends in .flat, and "
+	  "that "
+	  "is none of these, is started as it is: on x86 in real mode at 1000:0000, on arm64 512 "
+	  "KiB "
+	  "above the start of RAM. The option's name may be left out. "
 	  "Without it the first of these is taken that is there: ./bzImage, "
 	  "arch/ARCHITECTURE/boot/bzImage, ../../arch/ARCHITECTURE/boot/bzImage, the same two with "
 	  "Image, /boot/vmlinuz-RELEASE and /boot/bzImage-RELEASE of the host's kernel; a line "

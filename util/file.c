@@ -64,3 +64,10 @@ int file_open_storage(const char *what, const char *path, int flags, struct stat
 
 	return open_named(&named, flags, st, err);
 }
+
+bool file_has_suffix(const char *path, const char *suffix)
+{
+	size_t len = strlen(path), end = strlen(suffix);
+
+	return len > end && !strcmp(path + len - end, suffix);
+}

@@ -180,16 +180,27 @@ static int write_pvh(const struct arch_image *image, const struct guest_memory *
 	return write_gdt(memory);
 }
 
+static int hand_over(const struct arch_image *image, const struct guest_memory *memory,
+		     const struct range *ecam)
+{
+	int ret;
+
+	if (image->entry_kind == ENTRY_REAL)
+		return 0;
+	ret = memory_write(memory, LAYOUT_CMDLINE, image->cmdline, strlen(image->cmdline) + 1);
+	if (ret)
+		return ret;
+	return image->entry_kind == ENTRY_PVH ? write_pvh(image, memory, ecam)
+					      : write_long(image, memory, ecam);
+}
+
 int boot_write(const struct arch_image *image, const struct guest_memory *memory,
 	       const struct range *ecam, struct error *err)
 {
-	int ret = memory_write(memory, LAYOUT_CMDLINE, image->cmdline, strlen(image->cmdline) + 1);
+	int ret = write_reset_vector(memory);
 
 	if (!ret)
-		ret = write_reset_vector(memory);
-	if (!ret)
-		ret = image->entry_kind == ENTRY_PVH ? write_pvh(image, memory, ecam)
-						     : write_long(image, memory, ecam);
+		ret = hand_over(image, memory, ecam);
 	return ret ? error_set(err, ret, "cannot write the boot parameters: %s", strerror(-ret))
 		   : 0;
 }

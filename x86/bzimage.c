@@ -16,6 +16,11 @@
 #define XLF_KERNEL_64 0x0001
 
 /* The header and how much of it this kernel has; the rest of it reads as zero. */
+bool bzimage_is(const u8 *start)
+{
+	return !memcmp(start + BP_MAGIC, "HdrS", 4);
+}
+
 static int read_header(struct arch_image *image, struct error *err)
 {
 	u8 *header = image->header;

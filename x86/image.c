@@ -10,11 +10,27 @@
 #include "util/file.h"
 #include "vmm/memory.h"
 
-#define IMAGE_START 512
+#define IMAGE_START 1024 /* a boot sector, and the boot protocol's header behind it */
 
 static bool is_arm64_image(const u8 *start)
 {
 	return !memcmp(start + 0x38, "ARM\x64", 4);
+}
+
+static int flat_parse(struct arch_image *image, struct error *err)
+{
+	const u64 most = LAYOUT_EBDA - LAYOUT_FLAT;
+
+	if (image->file_size > most)
+		return error_set(err, -EINVAL,
+				 "%s: a flat binary has %llu KiB at most, in conventional memory",
+				 image->path, (unsigned long long)(most / KIB));
+	range_make(LAYOUT_FLAT, image->file_size, &image->segments[0].memory);
+	image->segments[0].file_size = image->file_size;
+	image->segment_count = 1;
+	image->entry_kind = ENTRY_REAL;
+	image->cmdline_max = ARCH_MAX_CMDLINE;
+	return 0;
 }
 
 static int parse(struct arch_image *image, const u8 *start, struct error *err)
@@ -30,6 +46,8 @@ static int parse(struct arch_image *image, const u8 *start, struct error *err)
 		return error_set(err, -EINVAL,
 				 "%s: this is a gzip file; unpack it, or give the bzImage",
 				 image->path);
+	if (!bzimage_is(start) && file_has_suffix(image->path, ARCH_IMAGE_FLAT))
+		return flat_parse(image, err);
 	return bzimage_parse(image, err);
 }
 
@@ -152,6 +170,10 @@ int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned 
 		end = MAX(end, memory->last + 1);
 	}
 	image->cmdline = cmdline;
+	if (initrd_size && image->entry_kind == ENTRY_REAL)
+		return error_set(
+			err, -EINVAL,
+			"--initrd: nothing tells a flat binary where one is: leave it out");
 	return initrd_size ? plan_initrd(image, ram, initrd_size, align_up(end, 4096), err) : 0;
 }
 

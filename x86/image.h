@@ -13,6 +13,7 @@
 /* How the first instruction runs. */
 enum image_entry {
 	ENTRY_LONG, /* 64-bit mode, boot_params in RSI (Linux/x86 boot protocol) */
+	ENTRY_REAL, /* real mode, at LAYOUT_FLAT; nothing is handed over */
 	ENTRY_PVH,  /* 32-bit protected mode, start info in EBX (x86/HVM direct boot ABI) */
 };
 
@@ -48,9 +49,11 @@ struct arch_image {
 int image_read(const struct arch_image *image, u64 offset, void *data, size_t count);
 
 /*
- * Read the headers of the file. -EINVAL with a line. image->fd, path and file_size are there.
- * @start: the file's first 512 bytes, zeros past its end.
+ * Whether it is one, and read the headers of the file. -EINVAL with a line. image->fd, path and
+ * file_size are there.
+ * @start: the file's first KiB, zeros past its end.
  */
+bool bzimage_is(const u8 *start);
 int bzimage_parse(struct arch_image *image, struct error *err);
 int elf_parse(struct arch_image *image, const u8 *start, struct error *err);
 

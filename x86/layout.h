@@ -23,6 +23,9 @@
 #define LAYOUT_PAGE_TABLES 0x9000  /* PML4, PDPT, four page directories */
 #define LAYOUT_START_INFO  0x10000 /* PVH: start info, modules, memory map */
 #define LAYOUT_CMDLINE	   0x20000
+/* In the place of all these: a binary that begins in real mode, at 1000:0000, and its stack. */
+#define LAYOUT_FLAT	  0x10000
+#define LAYOUT_FLAT_STACK 0x8000 /* in the same segment, downwards, as in kvmtool */
 
 /* The PC's hole under 1 MiB: conventional RAM ends, firmware area begins and ends. */
 #define LAYOUT_EBDA 0x9fc00

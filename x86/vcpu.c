@@ -83,12 +83,29 @@ static struct kvm_segment flat_segment(u16 selector, u8 type, bool long_mode)
 	};
 }
 
-static int set_sregs(struct vcpu *vcpu, bool long_mode)
+/* Otherwise as reset leaves the processor. */
+static void set_real_mode(struct kvm_sregs *sregs)
 {
+	struct kvm_segment *const segments[] = { &sregs->cs, &sregs->ds, &sregs->es,
+						 &sregs->fs, &sregs->gs, &sregs->ss };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(segments); i++) {
+		segments[i]->selector = LAYOUT_FLAT >> 4;
+		segments[i]->base = LAYOUT_FLAT;
+	}
+}
+
+static int set_sregs(struct vcpu *vcpu, enum image_entry kind)
+{
+	bool long_mode = kind == ENTRY_LONG;
 	struct kvm_sregs sregs;
 
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
 		return -errno;
+	if (kind == ENTRY_REAL) {
+		set_real_mode(&sregs);
+		return ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) ? -errno : 0;
+	}
 	sregs.cs = flat_segment(BOOT_CS, SEGMENT_CODE, long_mode);
 	sregs.ds = flat_segment(BOOT_DS, SEGMENT_DATA, false);
 	sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.ds;
@@ -107,19 +124,19 @@ static int set_sregs(struct vcpu *vcpu, bool long_mode)
 
 int arch_vcpu_boot(struct vcpu *vcpu, const struct arch_image *image)
 {
-	bool long_mode = image->entry_kind == ENTRY_LONG;
 	const struct kvm_regs regs = {
 		.rip = image->entry,
 		.rflags = RFLAGS_1,
-		.rsi = long_mode ? LAYOUT_BOOT_PARAMS : 0,
-		.rbx = long_mode ? 0 : LAYOUT_START_INFO,
+		.rsi = image->entry_kind == ENTRY_LONG ? LAYOUT_BOOT_PARAMS : 0,
+		.rbx = image->entry_kind == ENTRY_PVH ? LAYOUT_START_INFO : 0,
+		.rsp = image->entry_kind == ENTRY_REAL ? LAYOUT_FLAT_STACK : 0,
 	};
 	int ret = set_msrs(vcpu);
 
 	/* The others wait for INIT and SIPI, as KVM made them. */
 	if (ret || vcpu->index)
 		return ret;
-	ret = set_sregs(vcpu, long_mode);
+	ret = set_sregs(vcpu, image->entry_kind);
 	if (ret)
 		return ret;
 	return ioctl(vcpu->fd, KVM_SET_REGS, &regs) ? -errno : 0;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "util/error.h"
+#include "util/types.h"
 
 /*
  * @flags: as for open(2); O_CLOEXEC and O_NOCTTY are added. @st is filled in. Returns an fd,
@@ -21,5 +22,8 @@ int file_open_regular(const char *what, const char *path, int flags, struct stat
 /* The same, and block devices are fine, too. */
 int file_open_storage(const char *what, const char *path, int flags, struct stat *st,
 		      struct error *err);
+
+/* Whether the name @path ends in @suffix, and is longer. */
+bool file_has_suffix(const char *path, const char *suffix);
 
 #endif

@@ -63,6 +63,11 @@ int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, st
  * A file that cannot be opened is said in kvmtool's words: by them kvm-unit-tests' runner knows
  * that all options were understood, when it tries a command line without a kernel.
  */
+/*
+ * A file without any header is started as it is, if its name ends so: by its content alone, any
+ * file would be a kernel. kvm-unit-tests' programs are called so.
+ */
+#define ARCH_IMAGE_FLAT	    ".flat"
 #define ARCH_IMAGE_UNOPENED "Fatal: Unable to open kernel"
 int arch_image_open(struct arch_image **image, const char *path, struct error *err);
 void arch_image_close(struct arch_image *image);

@@ -18,6 +18,17 @@ $(TEST)/guest/%: tests/guest/%.S $(GUEST_DEPS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_C) -o $@ $<
 
+# A flat binary: no header, real mode.
+$(TEST)/guest/real.flat: tests/guest/flat/real.S $(GUEST_DEPS)
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -nostdlib -static -no-pie -Itests/include -Wl,-Ttext=0,--build-id=none,-z,noexecstack -o $@.elf $<
+	$(Q)$(CROSS)objcopy -O binary -j .text $@.elf $@
+	$(Q)rm $@.elf
+ifeq ($(ARCH),x86)
+GUESTS += $(TEST)/guest/real.flat
+endif
+
 # The conformance guest has a folder of its own, and both architectures: as an ELF file like the others and
 # as a flat firmware image for QEMU; as an arm64 Image.
 CONFORMANCE     := $(TEST)/guest/viommu_conformance

@@ -445,3 +445,60 @@ TEST(the_header_tells_the_size_of_pages)
 }
 
 TEST_PROGRAM(setup, teardown)
+
+/* A file of zeroes whose name says that it is a flat binary. */
+static struct arch_image *opens_flat(char *flat, size_t size)
+{
+	struct arch_image *image;
+	struct error err = { "" };
+
+	snprintf(flat, size, "%s.flat", path);
+	assert_int_equal(link(path, flat), 0);
+	if (arch_image_open(&image, flat, &err))
+		fail_msg("%s", err.text);
+	unlink(flat);
+	return image;
+}
+
+TEST(a_flat_binary_is_taken_by_its_name)
+{
+	const struct range large = { 2 * GIB, 2 * GIB + 256 * MIB - 1 };
+	static const u8 code[100000] = { 1, 2, 3 };
+	struct arch_image *image;
+	struct error err = { "" };
+	char flat[200];
+
+	write_file(code, sizeof(code));
+	assert_refused("not an arm64 Linux kernel");
+	image = opens_flat(flat, sizeof(flat));
+	assert_int_equal(arch_image_plan(image, &large, 1, 5 * MIB, "x", &err), 0);
+	assert_int_equal(image->entry, 2 * GIB + 0x80000);
+	/* Its variables are behind it, where nothing of ours may be. */
+	assert_true(image->dtb >= image->entry + sizeof(code) + 8 * MIB);
+	assert_true(image->initrd > image->dtb);
+	arch_image_close(image);
+}
+
+TEST(a_short_flat_binary_is_one_too)
+{
+	struct arch_image *image;
+	char flat[200];
+
+	write_file("\x00", 1);
+	image = opens_flat(flat, sizeof(flat));
+	assert_int_equal(image->image_size, 1);
+	arch_image_close(image);
+}
+
+TEST(a_kernel_is_no_flat_binary_whatever_its_name)
+{
+	char elf[64] = "\177ELF", flat[200];
+	struct arch_image *image;
+	struct error err = { "" };
+
+	write_file(elf, sizeof(elf));
+	snprintf(flat, sizeof(flat), "%s.flat", path);
+	assert_int_equal(link(path, flat), 0);
+	assert_int_equal(arch_image_open(&image, flat, &err), -EINVAL);
+	unlink(flat);
+}
