@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause
 # What lab.sh and vfio-lab.sh share: an emulated host, a stock Debian kernel in QEMU's TCG. It is sourced with the
-# arguments of either, x86|arm64 HOST_SCRIPT GUEST_SCRIPT, and reads KERNELS, LKVM, GIC, MEM, TIMEOUT, APPEND
+# arguments of either, x86|arm64 HOST_SCRIPT GUEST_SCRIPT, and reads KERNELS, LKVM, GIC, CPU, MTE, MEM, TIMEOUT, APPEND
 # and WATCH: each so many seconds, what the guest said last.
 set -euo pipefail
 me=$(basename "$0")
@@ -35,7 +35,7 @@ lab_machine() {
 		append+=" tsc_early_khz=$(python3 "$here/ticks.py")" ;;
 	# neoverse-n1 has VHE, which makes KVM in TCG fast.
 	arm64)	qemu=qemu-system-aarch64 tty=ttyAMA0 modules=
-		machine="-M virt,virtualization=on,gic-version=${GIC:-3} -cpu neoverse-n1"
+		machine="-M virt,virtualization=on,gic-version=${GIC:-3},mte=${MTE:-off} -cpu ${CPU:-neoverse-n1}"
 		append="audit=0 lsm=" ;;
 	*)	lab_refuse "$arch: x86 or arm64" ;;
 	esac
