@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The kernel of a run that names none: where kvmtool looks for one, in its order. */
-#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>

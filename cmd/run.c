@@ -169,6 +169,16 @@ static int prepare_build_run(struct run *run)
 	return status;
 }
 
+/* The last options, which are found and not given. A file system may not answer: --timeout is on.
+ */
+static void begin(struct run_options *options)
+{
+	run_options_find_kernel(options);
+	/* kvmtool's first line. */
+	log_info("# lkvm run -k %s -m %llu -c %u --name %s", options->kernel ? options->kernel : "",
+		 (unsigned long long)(options->ram / MIB), options->cpus, options->name);
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct run run = { .signals.fd = -1, .err = { "" } };
@@ -189,15 +199,13 @@ int cmd_run(int argc, char **argv)
 	options.is_named = options.name;
 	if (!options.is_named)
 		options.name = default_name;
-	run_options_find_kernel(&options);
-	/* kvmtool's first line. */
-	log_info("# lkvm run -k %s -m %llu -c %u --name %s", options.kernel ? options.kernel : "",
-		 (unsigned long long)(options.ram / MIB), options.cpus, options.name);
 	run.options = &options;
 	ret = watch_start(&run.watch, options.timeout);
 	if (ret)
 		log_error("cannot start a thread: %s%s", strerror(-ret),
 			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");
+	if (!ret)
+		begin(&options);
 	status = ret ? EXIT_HOST : prepare_build_run(&run);
 	devices_free(&options.devices);
 	return status;

@@ -48,15 +48,12 @@ const struct option_spec run_option_specs[] = {
 	  "kernel: bzImage, ELF vmlinux, arm64 Image[.gz] or EFI zboot",
 	  "x86: bzImage, or ELF vmlinux with a PVH note or a 64-bit entry; arm64: Image, "
 	  "Image.gz, or an EFI zboot image of gzip or zstd. A file whose name ends in .flat, and "
-	  "that "
-	  "is none of these, is started as it is: on x86 in real mode at 1000:0000, on arm64 512 "
-	  "KiB "
-	  "above the start of RAM. The option's name may be left out. "
-	  "Without it the first of these is taken that is there: ./bzImage, "
-	  "arch/ARCHITECTURE/boot/bzImage, ../../arch/ARCHITECTURE/boot/bzImage, the same two with "
-	  "Image, /boot/vmlinuz-RELEASE and /boot/bzImage-RELEASE of the host's kernel; a line "
-	  "says "
-	  "which.",
+	  "that is none of these, is started as it is: on x86 in real mode at 1000:0000, on arm64 "
+	  "512 KiB above the start of RAM. The option's name may be left out. Without it the first "
+	  "of these is taken that is there: ./bzImage, arch/ARCHITECTURE/boot/bzImage, "
+	  "../../arch/ARCHITECTURE/boot/bzImage, the same two with Image, /boot/vmlinuz-RELEASE "
+	  "and "
+	  "/boot/bzImage-RELEASE of the host's kernel; a line says which.",
 	  FIELD(kernel) },
 	{ 'i', "initrd", OPTION_FILE, "FILE", "initial RAM disk", FIELD(initrd) },
 	{ 'p', "params", OPTION_WORD, "TEXT", "kernel command line, after lkvm's own part",
@@ -71,9 +68,8 @@ const struct option_spec run_option_specs[] = {
 	{ 'c', "cpus", OPTION_NUMBER, "N", "virtual CPUs", FIELD(cpus), .min = 1,
 	  .max = ARCH_MAX_CPUS, .preset = 1 },
 	{ 'm', "mem", OPTION_SIZE, "SIZE[@ADDRESS]", "RAM in MiB, or with K, M, G, T",
-	  "RAM in MiB, or with K, M, G, T. arm64: @ADDRESS, written likewise, is where it begins, "
-	  "at "
-	  "2G or above, which is where it begins without.",
+	  "RAM in MiB, or with K, M, G, T. arm64: @ADDRESS, written likewise, is where it begins: "
+	  "2G, as without it, or above.",
 	  FIELD(ram), .unit = MIB, .preset = RUN_DEFAULT_RAM,
 	  .at = offsetof(struct run_options, ram_base) },
 	{ 0, "name", OPTION_CALL, "NAME", "the VM's name (guest-PID)",
@@ -86,8 +82,7 @@ const struct option_spec run_option_specs[] = {
 	{ 0, "hugetlbfs", OPTION_FILE, "FOLDER", "have RAM in huge pages of this file system",
 	  "Have RAM in a file of this file system of huge pages (hugetlbfs). All of its pages are "
 	  "taken before the guest starts, and none is given back before the end. Without it, RAM "
-	  "is in "
-	  "transparent huge pages where the host has them.",
+	  "is in transparent huge pages where the host has them.",
 	  FIELD(hugetlbfs) },
 	{ 0, "vcpu-affinity", OPTION_WORD, "CPUS", "the host's CPUs that run the guest: 0-3,5",
 	  FIELD(affinity) },
