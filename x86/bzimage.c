@@ -15,12 +15,12 @@
 #define VERSION_64    0x020c /* the first with xloadflags */
 #define XLF_KERNEL_64 0x0001
 
-/* The header and how much of it this kernel has; the rest of it reads as zero. */
 bool bzimage_is(const u8 *start)
 {
 	return !memcmp(start + BP_MAGIC, "HdrS", 4);
 }
 
+/* The header and how much of it this kernel has; the rest of it reads as zero. */
 static int read_header(struct arch_image *image, struct error *err)
 {
 	u8 *header = image->header;

@@ -56,19 +56,21 @@ int arch_irqchip_parse(const char *name, int *irqchip, struct error *err);
 int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, struct error *err);
 
 /*
- * Open the kernel at @path and read all of its headers. -EINVAL (empty,
- * truncated, no kernel, of another architecture: the line says which), -errno
- * of open(). The file stays open until arch_image_close(); no memory of its size.
- *
- * A file that cannot be opened is said in kvmtool's words: by them kvm-unit-tests' runner knows
- * that all options were understood, when it tries a command line without a kernel.
- */
-/*
  * A file without any header is started as it is, if its name ends so: by its content alone, any
  * file would be a kernel. kvm-unit-tests' programs are called so.
  */
-#define ARCH_IMAGE_FLAT	    ".flat"
+#define ARCH_IMAGE_FLAT ".flat"
+/*
+ * How a file that cannot be opened is said, which is kvmtool's way: kvm-unit-tests' runner tries a
+ * command line without a kernel, and knows by it that all options were understood.
+ */
 #define ARCH_IMAGE_UNOPENED "Fatal: Unable to open kernel"
+
+/*
+ * Open the kernel at @path and read all of its headers. -EINVAL (empty,
+ * truncated, no kernel, of another architecture: the line says which), -errno
+ * of open(). The file stays open until arch_image_close(); no memory of its size.
+ */
 int arch_image_open(struct arch_image **image, const char *path, struct error *err);
 void arch_image_close(struct arch_image *image);
 
