@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The whole device tree, read back with libfdt. */
+/*
+ * The whole device tree, read back with libfdt. One file, though long: all of it is of one machine.
+ */
 #include "test.h"
 
 #include <errno.h>
