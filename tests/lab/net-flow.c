@@ -9,7 +9,7 @@
  *                                         Says "KIND COUNT SECONDS", in bytes, answers, datagrams
  *   net-flow mix ADDRESS PORT MS          all four at once: status 0 if nothing was lost or wrong
  *   net-flow give ADDRESS PORT            standard input, to
- *   net-flow take PORT                    which writes it to standard output
+ *   net-flow take PORT                    which writes it to standard output, a file, for ever
  *
  * A stream's bytes are a function of their place in it. A datagram may be lost; a wrong one is
  * an error.
@@ -213,8 +213,14 @@ static int take(uint16_t port)
 		perror("net-flow: bind");
 		return 1;
 	}
-	fd = accept(listener, NULL, NULL);
-	return fd < 0 || copy(fd, STDOUT_FILENO);
+	/* Whoever has to give it again begins at its beginning. */
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		if (lseek(STDOUT_FILENO, 0, SEEK_SET) || ftruncate(STDOUT_FILENO, 0))
+			return 1;
+		copy(fd, STDOUT_FILENO);
+		close(fd);
+	}
+	return 1;
 }
 
 static int give(const struct sockaddr_in *to)
