@@ -68,7 +68,7 @@ static int write_piece(struct relay *relay, size_t count)
 static void copy(void *arg)
 {
 	struct relay *relay = arg;
-	ssize_t count;
+	ssize_t count = 0;
 	int ret = 0;
 
 	while (ret != -EPIPE && (count = read_piece(relay)) > 0) {
@@ -76,6 +76,9 @@ static void copy(void *arg)
 		if (ret && !relay->error)
 			relay->error = ret;
 	}
+	/* What it was given and has not read is lost, too. */
+	if (count < 0 && !relay->error)
+		relay->error = -errno;
 	close(relay->theirs);
 }
 

@@ -17,6 +17,7 @@
 #include "../net/user.h"
 #include "../virtio/vsock_socket.h"
 #include "test.h"
+#include "util/relay.h"
 #include "vmm/control.h"
 
 static int listen_error; /* of the next listen() */
@@ -38,6 +39,18 @@ int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 {
 	waited = true;
 	errno = ECHILD;
+	return -1;
+}
+
+static atomic_int read_error; /* of the next read() */
+
+ssize_t read(int fd, void *to, size_t count)
+{
+	int error = atomic_exchange(&read_error, 0);
+
+	if (!error)
+		return syscall(SYS_read, fd, to, count);
+	errno = error;
 	return -1;
 }
 
@@ -121,4 +134,17 @@ TEST(a_network_s_program_that_cannot_be_waited_for_is_ended_all_the_same)
 	assert_int_equal(poll(&ours, 1, 60000), 1);
 	assert_int_equal(read(fds[0], &c, 1), 0);
 	close(fds[0]);
+}
+
+TEST(a_relay_that_cannot_read_says_so)
+{
+	struct pollfd done = { .events = POLLIN };
+	struct relay *relay;
+
+	read_error = EIO;
+	assert_int_equal(relay_to(&relay, STDERR_FILENO), 0);
+	done.fd = relay_done_fd(relay);
+	assert_int_equal(poll(&done, 1, 60000), 1);
+	assert_int_equal(relay_error(relay), -EIO);
+	relay_destroy(relay);
 }
