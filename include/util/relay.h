@@ -23,7 +23,10 @@ void relay_end(struct relay *relay);
 bool relay_done(const struct relay *relay);
 /* Readable once it is done. */
 int relay_done_fd(const struct relay *relay);
-/* The first -errno that a write to @fd gave, 0 for none; and how many bytes were written. */
+/*
+ * The first -errno of a write, or of a read of what was given, 0 for none; and how many bytes were
+ * written.
+ */
 int relay_error(const struct relay *relay);
 u64 relay_written(const struct relay *relay);
 
