@@ -4,5 +4,5 @@ virtio-src := balloon.c balloon_class.c blk.c blk_class.c blk_limit.c blk_reques
 	   net_receive.c net_transmit.c net_vhost.c p9.c pci.c pci_registers.c place.c \
 	   poller.c queue.c queue_packed.c queue_split.c rng.c root.c share.c \
 	   transport.c vhost.c vsock.c vsock_buffer.c vsock_class.c vsock_connection.c \
-	   vsock_dial.c vsock_host.c vsock_receive.c vsock_socket.c vsock_transmit.c \
+	   vsock_dial.c vsock_host.c vsock_receive.c vsock_transmit.c \
 	   vsock_vhost.c

@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "util/listener.h"
 #include "virtio/place.h"
 #include "virtio/vsock.h"
 #include "vmm/control.h"
 #include "vmm/vm.h"
-#include "vsock_socket.h"
 
 #define VSOCK_SUFFIX ".vsock"
 
@@ -26,10 +26,10 @@ struct vsock_state {
 	u32 cid; /* 0: none is wanted */
 	bool vhost;
 	const char *path;
-	char room[PATH_MAX];		      /* of the default path */
-	struct vsock_socket stream, messages; /* fds: until the device owns them */
-	int vhost_fd;			      /* the same */
-	struct virtio_device *device;	      /* ours, the VM's; NULL: not made yet */
+	char room[PATH_MAX];		  /* of the default path */
+	struct listener stream, messages; /* fds: until the device owns them */
+	int vhost_fd;			  /* the same */
+	struct virtio_device *device;	  /* ours, the VM's; NULL: not made yet */
 };
 
 static unsigned most_connections(void)
@@ -164,9 +164,9 @@ static int vsock_class_claim(void *arg, struct device_plan *plan, struct error *
 	if (ret)
 		return ret;
 	snprintf(messages, sizeof(messages), "%s" VSOCK_MESSAGES, state->path);
-	ret = vsock_socket_listen(&state->stream, state->path, SOCK_STREAM, err);
+	ret = listener_open(&state->stream, "--vsock", state->path, SOCK_STREAM, err);
 	if (!ret)
-		ret = vsock_socket_listen(&state->messages, messages, SOCK_SEQPACKET, err);
+		ret = listener_open(&state->messages, "--vsock", messages, SOCK_SEQPACKET, err);
 	return ret;
 }
 
@@ -217,11 +217,11 @@ static void vsock_class_report(const void *arg, struct counters *counters)
 		virtio_vsock_count(state->device, counters);
 }
 
-static void give_back(struct vsock_socket *socket)
+static void give_back(struct listener *socket)
 {
 	if (socket->bound && socket->fd >= 0)
 		close(socket->fd);
-	vsock_socket_remove(socket);
+	listener_remove(socket);
 }
 
 static void vsock_class_release(void *arg)

@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sockets that listen at a path of the user's choice. */
-#ifndef VIRTIO_VSOCK_SOCKET_H
-#define VIRTIO_VSOCK_SOCKET_H
+#ifndef UTIL_LISTENER_H
+#define UTIL_LISTENER_H
 
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "util/error.h"
+#include "util/types.h"
 
 /* Zeroed: none. */
-struct vsock_socket {
+struct listener {
 	int fd; /* the caller's */
 	struct sockaddr_un address;
 	bool bound; /* the file is there, and was ours */
-	dev_t dev;
-	ino_t ino;
+	u64 dev, ino;
 };
 
 /*
  * Listen at @path, which a sockaddr_un has room for, in place of a socket at which nobody listens
  * any more. @type: SOCK_STREAM or SOCK_SEQPACKET. Waits while the file system is frozen, but the
- * process can end. -EADDRINUSE: somebody listens there, or it is no socket; all with a line.
+ * process can end. -EADDRINUSE: somebody listens there, or it is no socket; all with a line that
+ * begins with @option.
  */
-int vsock_socket_listen(struct vsock_socket *socket, const char *path, int type, struct error *err);
+int listener_open(struct listener *listener, const char *option, const char *path, int type,
+		  struct error *err);
 /*
  * Remove the file, unless it is another's by now; not for longer than a moment, should its file
  * system be frozen. The fd stays.
  */
-void vsock_socket_remove(struct vsock_socket *socket);
+void listener_remove(struct listener *listener);
 
 #endif

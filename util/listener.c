@@ -6,13 +6,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util/aside.h"
+#include "util/listener.h"
 #include "util/log.h"
 #include "util/types.h"
-#include "vsock_socket.h"
 
 #define BACKLOG	    128
 #define LOCK_TRIES  20
@@ -41,7 +42,7 @@ static int check_dead(const struct sockaddr_un *address, int type)
 	return ret;
 }
 
-static int bind_there(struct vsock_socket *sock, int type)
+static int bind_there(struct listener *sock, int type)
 {
 	const struct sockaddr *at = (const struct sockaddr *)&sock->address;
 	int ret;
@@ -58,7 +59,7 @@ static int bind_there(struct vsock_socket *sock, int type)
 	return bind(sock->fd, at, sizeof(sock->address)) ? -errno : 0;
 }
 
-static int listen_there(struct vsock_socket *sock, int type)
+static int listen_there(struct listener *sock, int type)
 {
 	struct stat st;
 	int ret = bind_there(sock, type);
@@ -96,7 +97,7 @@ static int lock_folder(const char *path)
 }
 
 struct listening {
-	struct vsock_socket *socket;
+	struct listener *socket;
 	int type;
 	int ret;
 };
@@ -116,7 +117,7 @@ static void listen_aside(void *arg)
 
 static void remove_aside(void *arg)
 {
-	const struct vsock_socket *sock = arg;
+	const struct listener *sock = arg;
 	struct stat st;
 
 	if (!lstat(sock->address.sun_path, &st) && st.st_dev == sock->dev && st.st_ino == sock->ino)
@@ -129,9 +130,9 @@ static const char *reason(int error)
 {
 	switch (error) {
 	case -EADDRINUSE:
-		return "is in use: choose another path=";
+		return "is in use: choose another path";
 	case -ENOTSOCK:
-		return "is there, and no socket: remove it, or choose another path=";
+		return "is there, and no socket: remove it, or choose another path";
 	case -EBUSY:
 		return "somebody else has its folder locked";
 	default:
@@ -139,26 +140,27 @@ static const char *reason(int error)
 	}
 }
 
-int vsock_socket_listen(struct vsock_socket *sock, const char *path, int type, struct error *err)
+int listener_open(struct listener *sock, const char *option, const char *path, int type,
+		  struct error *err)
 {
 	struct listening listening = { sock, type, -EIO };
 
-	*sock = (struct vsock_socket){ .address.sun_family = AF_UNIX };
+	*sock = (struct listener){ .address.sun_family = AF_UNIX };
 	snprintf(sock->address.sun_path, sizeof(sock->address.sun_path), "%s", path);
 	sock->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (sock->fd < 0)
-		return error_set(err, -errno, "--vsock: no socket: %s", strerror(errno));
-	aside_call("lkvm-vsock", listen_aside, &listening);
+		return error_set(err, -errno, "%s: no socket: %s", option, strerror(errno));
+	aside_call("lkvm-listen", listen_aside, &listening);
 	if (!listening.ret)
 		return 0;
 	close(sock->fd);
 	sock->fd = -1;
-	return error_set(err, listening.ret, "--vsock: %s: %s", path, reason(listening.ret));
+	return error_set(err, listening.ret, "%s: %s: %s", option, path, reason(listening.ret));
 }
 
-void vsock_socket_remove(struct vsock_socket *sock)
+void listener_remove(struct listener *sock)
 {
-	const struct aside_config config = { .name = "lkvm-vsock",
+	const struct aside_config config = { .name = "lkvm-listen",
 					     .main = remove_aside,
 					     .arg = sock };
 	struct aside *aside;
