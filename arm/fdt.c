@@ -42,6 +42,27 @@ static const char *node_name(const struct device_info *info)
 	}
 }
 
+/* By these Linux numbers them, whatever the order of the nodes. */
+static void add_aliases(struct fdt_writer *w, const struct fdt_machine *machine)
+{
+	const struct list_node *pos;
+	char name[16], path[64];
+	unsigned count = 0;
+
+	fdt_write_begin(w, "aliases");
+	list_for_each(pos, machine->devices) {
+		const struct device_info *info = device_info(pos);
+
+		if (info->kind != DEVICE_SERIAL)
+			continue;
+		snprintf(name, sizeof(name), "serial%u", count++);
+		snprintf(path, sizeof(path), "/%s@%llx", node_name(info),
+			 (unsigned long long)info->resource.base);
+		fdt_write_string(w, name, path);
+	}
+	fdt_write_end(w);
+}
+
 /* The path of the serial port that is the console. */
 static void put_stdout(struct fdt_writer *w, const struct fdt_machine *machine)
 {
@@ -391,6 +412,7 @@ static void add_root(struct fdt_writer *w, const struct fdt_machine *machine)
 	fdt_write_u32(w, "#address-cells", 2);
 	fdt_write_u32(w, "#size-cells", 2);
 	fdt_write_u32(w, "interrupt-parent", FDT_PHANDLE_GIC);
+	add_aliases(w, machine);
 	add_chosen(w, machine);
 	add_memory(w, machine);
 	add_cpus(w, machine);

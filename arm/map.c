@@ -92,12 +92,12 @@ int arch_virtio_resource(unsigned n, struct device_resource *resource)
 	return 0;
 }
 
-void arch_serial_resource(struct device_resource *resource)
+void arch_serial_resource(unsigned n, struct device_resource *resource)
 {
 	*resource = (struct device_resource){
-		.base = MAP_SERIAL,
+		.base = MAP_SERIAL + (u64)n * MAP_SERIAL_STEP,
 		.size = 8,
-		.gsi = MAP_SPI_SERIAL,
+		.gsi = n ? MAP_SPI_SERIAL_MORE + n - 1 : MAP_SPI_SERIAL,
 		.trigger = IRQ_LEVEL,
 	};
 }
@@ -146,7 +146,8 @@ static u64 obstacle(u64 start, u64 last, unsigned cpus, const struct range *ram,
 	const struct range fixed[] = {
 		{ MAP_GICD, MAP_V2M + 0xffff },
 		{ MAP_REDIST, MAP_REDIST + low * MAP_REDIST_SIZE - 1 },
-		{ MAP_SERIAL, MAP_GPIO + 0xffff },
+		{ MAP_SERIAL, MAP_SERIAL + ARCH_SERIAL_PORTS * MAP_SERIAL_STEP - 1 },
+		{ MAP_PVPANIC, MAP_WATCHDOG_REFRESH + 0xffff },
 		{ MAP_VIRTIO, MAP_VIRTIO + MAP_VIRTIO_SLOTS * MAP_VIRTIO_STEP - 1 },
 		{ MAP_STOLEN, MAP_STOLEN + MAP_STOLEN_SIZE - 1 },
 		{ MAP_REDIST_HIGH, MAP_REDIST_HIGH + ARCH_MAX_CPUS * MAP_REDIST_SIZE - 1 },

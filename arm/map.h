@@ -5,6 +5,8 @@
 
 #include "util/types.h"
 
+#define MAP_SERIAL	     0x01000000 /* ARCH_SERIAL_PORTS of them, where kvmtool has them */
+#define MAP_SERIAL_STEP	     0x1000
 #define MAP_GICD	     0x08000000
 #define MAP_GICD_SIZE	     0x10000
 #define MAP_GICC	     0x08010000 /* GICv2 */
@@ -16,7 +18,7 @@
 #define MAP_ITS_TRANSLATER   0x10000 /* the second page of 64 KiB has GITS_TRANSLATER alone */
 #define MAP_REDIST	     0x080a0000
 #define MAP_REDIST_SIZE	     0x20000ULL /* of one CPU */
-#define MAP_SERIAL	     0x09000000
+#define MAP_REDIST_END	     0x09000000
 #define MAP_PVPANIC	     0x09010000
 #define MAP_RTC		     0x09020000
 #define MAP_RTC_SIZE	     0x1000
@@ -32,7 +34,7 @@
 #define MAP_STOLEN	     0x0a800000 /* stolen time: memory beside RAM, MAP_STOLEN_CPU each */
 #define MAP_STOLEN_SIZE	     0x10000
 #define MAP_STOLEN_CPU	     64
-#define MAP_REDIST_HIGH	     0x10000000 /* of CPUs whose frames would reach the serial port */
+#define MAP_REDIST_HIGH	     0x10000000 /* of CPUs whose frames would reach MAP_REDIST_END */
 #define MAP_PCI_IO	     0x3eff0000 /* port 0 and what follows */
 #define MAP_PCI_IO_SIZE	     0x10000
 #define MAP_PCI_IO_FIRST     0x1000 /* guests leave those below to legacy devices */
@@ -44,21 +46,22 @@
 /* What a doorbell may be moved by, and what it takes up in a guest of the largest pages. */
 #define MAP_DOORBELL_ALIGN 0x10000
 
-/* Frames that fit between MAP_REDIST and MAP_SERIAL. */
-#define MAP_REDIST_LOW_CPUS ((MAP_SERIAL - MAP_REDIST) / MAP_REDIST_SIZE)
+/* Frames that fit between MAP_REDIST and MAP_REDIST_END. */
+#define MAP_REDIST_LOW_CPUS ((MAP_REDIST_END - MAP_REDIST) / MAP_REDIST_SIZE)
 
 /* SPIs are numbered from 0 here, as GSIs and device trees do; INTIDs are 32 more. */
-#define MAP_SPI_INTID	  32
-#define MAP_SPI_COUNT	  256
-#define MAP_SPI_SERIAL	  1
-#define MAP_SPI_RTC	  2
-#define MAP_SPI_GPIO	  3
-#define MAP_SPI_WATCHDOG  4
-#define MAP_SPI_VIRTIO	  16 /* MAP_VIRTIO_SLOTS of them */
-#define MAP_SPI_V2M	  64 /* MAP_SPI_V2M_COUNT of them */
-#define MAP_SPI_V2M_COUNT 64
-#define MAP_SPI_INTX	  128 /* MAP_INTX_PINS for each slot */
-#define MAP_INTX_PINS	  4
+#define MAP_SPI_INTID	    32
+#define MAP_SPI_COUNT	    256
+#define MAP_SPI_SERIAL	    1 /* and MAP_SPI_SERIAL_MORE for the ports after the first */
+#define MAP_SPI_RTC	    2
+#define MAP_SPI_GPIO	    3
+#define MAP_SPI_WATCHDOG    4
+#define MAP_SPI_SERIAL_MORE 5
+#define MAP_SPI_VIRTIO	    16 /* MAP_VIRTIO_SLOTS of them */
+#define MAP_SPI_V2M	    64 /* MAP_SPI_V2M_COUNT of them */
+#define MAP_SPI_V2M_COUNT   64
+#define MAP_SPI_INTX	    128 /* MAP_INTX_PINS for each slot */
+#define MAP_INTX_PINS	    4
 
 /* Best first. */
 enum gic_kind { GIC_BEST = 0, GIC_V3_ITS, GIC_V3, GIC_V2M, GIC_V2, GIC_KINDS };

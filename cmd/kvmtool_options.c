@@ -56,7 +56,6 @@ const struct option_spec kvmtool_option_specs[] = {
 	REFUSED("sdl", NO_SCREEN),
 	REFUSED("vidmode", NO_SCREEN),
 	REFUSED("virtio-legacy", "lkvm's devices are modern ones: leave it out"),
-	REFUSED("tty", "lkvm has one serial port, which is the terminal, or 'lkvm console'"),
 	{ 'f', "firmware", OPTION_REFUSED, .help = NO_FIRMWARE },
 	{ 'F', "flash", OPTION_REFUSED,
 	  .help = "lkvm has no flash, as it starts no firmware: leave it out" },

@@ -79,6 +79,24 @@ static void print_uptime(u64 seconds)
 	       (unsigned long long)(seconds / 60 % 60), (unsigned long long)(seconds % 60));
 }
 
+/* Those that somebody can open. Paths are others' choice, and the terminal is ours. */
+static void print_ports(const json_t *ports)
+{
+	const json_t *port;
+	size_t i;
+
+	json_array_foreach(ports, i, port)
+	{
+		const char *path = query_text(port, "path");
+
+		if (!strcmp(query_text(port, "kind"), "file"))
+			continue;
+		printf(" %s=", query_text(port, "name"));
+		for (; *path; path++)
+			putchar((u8)*path < ' ' || *path == 0x7f ? '?' : *path);
+	}
+}
+
 static void print_row(const struct asked *asked, const struct list_options *options)
 {
 	printf("%5d %-20s ", asked->vm->pid, asked->vm->name);
@@ -90,6 +108,7 @@ static void print_row(const struct asked *asked, const struct list_options *opti
 		       (unsigned long long)(query_number(asked->status, "memory") / MIB));
 		print_uptime(query_number(asked->status, "uptime"));
 		printf("   %s", query_text(asked->status, "console"));
+		print_ports(json_object_get(asked->status, "ports"));
 	}
 	printf("\n");
 }

@@ -33,13 +33,12 @@ static void on_restart(void *arg)
 
 static int add_terminal(struct machine *machine, struct error *err)
 {
-	struct terminal_events events = {
+	int ret;
+
+	machine->heard = (struct terminal_events){
 		.quit = on_quit, .panic = on_panic, .restart = on_restart, .arg = machine->vm
 	};
-	int ret = terminal_create(&machine->terminal, machine->vm->loop, &events);
-
-	if (!ret && machine->control)
-		control_add(machine->control, terminal_commands, machine->terminal);
+	ret = terminal_create(&machine->terminal, machine->vm->loop, &machine->heard);
 	return ret ? error_set(err, ret, "cannot use the terminal: %s", strerror(-ret)) : 0;
 }
 
@@ -72,7 +71,10 @@ static int add_devices(struct machine *machine, struct error *err)
 		return ret;
 	machine->places.vm = machine->vm;
 	machine->places.terminal = machine->terminal;
+	machine->places.heard = &machine->heard;
 	ret = devices_create(devices, &machine->places, err);
+	if (!ret && machine->control)
+		control_add(machine->control, terminal_commands, machine->places.console);
 	if (!ret && machine->vm->pci)
 		ret = pci_bus_place_bars(machine->vm->pci, err);
 	return ret;
@@ -204,6 +206,7 @@ bool machine_destroy(struct machine *machine)
 
 	control_destroy(machine->control);
 	vm_destroy_devices(machine->vm);
+	vm_destroy_terminals(machine->vm);
 	terminal_destroy(machine->terminal);
 	/* What the host still writes to is the guest's memory: it goes with the process. */
 	gave_up = machine->vm && loop_gave_up(machine->vm->loop);

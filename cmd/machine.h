@@ -19,10 +19,9 @@
 #include "util/error.h"
 #include "vmm/memory_file.h"
 #include "vmm/control.h"
+#include "vmm/terminal.h"
 #include "vmm/vm.h"
 #include "vmm/windows.h"
-
-struct terminal;
 
 struct machine {
 	const struct run_options
@@ -41,7 +40,8 @@ struct machine {
 	struct device_plan plan;
 	struct device_host places; /* what devices are made with */
 	struct vm *vm;
-	struct terminal *terminal;
+	struct terminal *terminal; /* standard input and output */
+	struct terminal_events heard;
 	struct control *control; /* NULL: it could not be made */
 	int statm;		 /* /proc/self/statm, owned; -1: none */
 };

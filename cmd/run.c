@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -93,17 +94,67 @@ static int worse_status(const struct run *run, int status)
 	}
 }
 
+/* What is left of all outputs' patience. */
+struct patience {
+	int give_up_fd;
+	int timeout_ms; /* -1: no end */
+	s64 began_ms;
+};
+
+static s64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+static int patience_left(const struct patience *patience)
+{
+	s64 spent = now_ms() - patience->began_ms;
+
+	return patience->timeout_ms < 0
+		       ? -1
+		       : patience->timeout_ms - MIN(spent, (s64)patience->timeout_ms);
+}
+
+/* False: some of it is lost. */
+static bool finish_terminal(struct terminal *terminal, const struct patience *patience,
+			    const char *whose)
+{
+	int errors[2];
+	u64 lost[] = {
+		terminal_finish(terminal, patience->give_up_fd, patience_left(patience),
+				&errors[0]),
+		terminal_finish_log(terminal, patience->give_up_fd, patience_left(patience),
+				    &errors[1]),
+	};
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (errors[i])
+			log_error("%llu bytes of %s%s are lost: %s", (unsigned long long)lost[i],
+				  whose, i ? " in the log" : "",
+				  errors[i] == -ETIMEDOUT ? "nobody took them in time"
+							  : strerror(-errors[i]));
+	}
+	return !errors[0] && !errors[1];
+}
+
 static int finish_output(struct run *run, enum vm_stop reason, int status)
 {
-	int error;
-	u64 lost = terminal_finish(run->machine.terminal, watch_give_up_fd(run->watch),
-				   watch_output_patience(reason), &error);
+	const struct patience patience = { watch_give_up_fd(run->watch),
+					   watch_output_patience(reason), now_ms() };
+	struct list_node *terminals = &run->machine.vm->terminals, *node;
+	bool whole = finish_terminal(run->machine.terminal, &patience, "the guest's output");
+	char whose[64];
 
-	if (!error)
-		return status;
-	log_error("%llu bytes of the guest's output are lost: %s", (unsigned long long)lost,
-		  error == -ETIMEDOUT ? "nobody took them in time" : strerror(-error));
-	return worse_status(run, status);
+	list_for_each(node, terminals) {
+		struct terminal *terminal = terminal_of_node(node);
+
+		snprintf(whose, sizeof(whose), "the output of %s", terminal_name(terminal));
+		whole &= finish_terminal(terminal, &patience, whose);
+	}
+	return whole ? status : worse_status(run, status);
 }
 
 /* Run and report; the machine is the caller's to destroy. */

@@ -6,6 +6,7 @@
 
 #include "control_private.h"
 #include "vmm/power.h"
+#include "vmm/terminal.h"
 #include "vmm/vm.h"
 
 static u64 memory_size(const struct vm_config *config)
@@ -25,6 +26,42 @@ static u64 uptime(const struct vm *vm)
 	return now.tv_sec - vm->born;
 }
 
+/* The rest of the answer has room in that. */
+#define PORTS_ROOM (CONTROL_LINE - 1024)
+
+static json_t *describe_port(const struct terminal *terminal)
+{
+	const struct terminal_target *target = terminal_target(terminal);
+	json_t *port = json_pack("{ss,ss}", "name", terminal_name(terminal), "kind",
+				 terminal_kind_name(target->kind));
+
+	/* A path that is not UTF-8 is left out. */
+	json_object_set_new(port, "path", json_string(target->path));
+	return port;
+}
+
+/* Where a guest's ports are on the host, those that are somewhere, and as many as a line holds. */
+static json_t *list_ports(const struct vm *vm)
+{
+	json_t *ports = json_array();
+	struct list_node *node;
+	size_t size = 0;
+
+	list_for_each(node, &vm->terminals) {
+		const struct terminal *terminal = terminal_of_node(node);
+		json_t *port;
+
+		if (!terminal_target(terminal)->path)
+			continue;
+		port = describe_port(terminal);
+		size += json_dumpb(port, NULL, 0, 0) + 2;
+		if (size < PORTS_ROOM)
+			json_array_append(ports, port);
+		json_decref(port);
+	}
+	return ports;
+}
+
 static int command_status(void *arg, struct control_client *client, json_t *request,
 			  struct error *err)
 {
@@ -32,12 +69,13 @@ static int command_status(void *arg, struct control_client *client, json_t *requ
 	const struct vm_config *config = vm->config;
 
 	control_send(client,
-		     json_pack("{ss,si,ss,sb,si,sI,sI,ss}", "name", config->name, "pid",
+		     json_pack("{ss,si,ss,sb,si,sI,sI,ss,so}", "name", config->name, "pid",
 			       (int)getpid(), "state", vm_is_paused(vm) ? "paused" : "running",
 			       "panicked", (int)atomic_load(&vm->panicked), "cpus",
 			       (int)config->cpus, "memory", (json_int_t)memory_size(config),
 			       "uptime", (json_int_t)uptime(vm), "console",
-			       config->console ? config->console : "none"));
+			       config->console ? config->console : "none", "ports",
+			       list_ports(vm)));
 	return 0;
 }
 

@@ -22,6 +22,7 @@ struct irq {
 	u32 pins;	     /* entries of the controllers' own at the head of the table */
 	u32 count;	     /* of all entries */
 	u32 used[IRQ_MAX_ROUTES / 32]; /* MSI GSIs, from IRQ_FIRST_ROUTE */
+	u8 asserted[IRQ_FIRST_ROUTE];  /* of each pin: lines that are set */
 	struct kvm_irq_routing *table; /* NULL until the first MSI route */
 	struct log_limit log;
 };
@@ -116,10 +117,15 @@ void irq_line_pulse(struct irq_line *line)
 
 void irq_line_set(struct irq_line *line, bool level)
 {
+	u8 *asserted = &line->irq->asserted[line->gsi % IRQ_FIRST_ROUTE];
+
 	if (line->level == level)
 		return;
 	line->level = level;
-	line_ioctl(line, level);
+	*asserted += level ? 1 : -1;
+	/* KVM keeps one level of ours for a pin: lines that share it are an OR here. */
+	if (*asserted == level)
+		line_ioctl(line, level);
 }
 
 /*

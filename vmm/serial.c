@@ -4,6 +4,7 @@
 #include <linux/serial_reg.h>
 #include <stdlib.h>
 
+#include "vmm/arch.h"
 #include "vmm/bus.h"
 #include "vmm/serial.h"
 #include "vmm/terminal.h"
@@ -274,8 +275,12 @@ static void serial_destroy(struct device *device)
 
 static const struct device_ops serial_ops = { .destroy = serial_destroy };
 
-int serial_create(struct vm *vm, const struct device_resource *resource, struct terminal *terminal)
+int serial_create(struct vm *vm, unsigned n, const struct device_resource *resource,
+		  struct terminal *terminal)
 {
+	/* firmware.console is the first one's. */
+	static const char *const names[ARCH_SERIAL_PORTS] = { "serial", "serial 1", "serial 2",
+							      "serial 3" };
 	struct serial *serial = calloc(1, sizeof(*serial));
 	int ret;
 
@@ -284,7 +289,7 @@ int serial_create(struct vm *vm, const struct device_resource *resource, struct 
 	serial->vm = vm;
 	serial->device.ops = &serial_ops;
 	serial->device.info = (struct device_info){
-		.name = "serial",
+		.name = names[n],
 		.kind = DEVICE_SERIAL,
 		.resource = *resource,
 		.endpoint = DEVICE_NO_ENDPOINT,

@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "terminal_private.h"
-#include "tty.h"
-#include "util/relay.h"
-
-#define OUTPUT_SIZE (64 * KIB)
-/* Output goes out at the end of a line, when there is a lot of it, or after this. */
-#define OUTPUT_LOT   1024
-#define OUTPUT_DELAY 4 /* ms */
 
 /* The first letter of each comes once in it: after a mismatch only that can match. */
 static const char *const words[TERMINAL_WORDS] = {
@@ -30,112 +16,14 @@ static const char *const words[TERMINAL_WORDS] = {
 
 /* ---- output ---- */
 
-/* What may block is written by a relay. Without a thread for it, it is worth the risk. */
-static void start_relay(struct terminal_end *end)
-{
-	end->may_block = false;
-	if (!relay_to(&end->relay, end->source.fd))
-		end->source.fd = relay_fd(end->relay);
-}
-
-static ssize_t write_some(struct terminal_end *end, const char *data, size_t len)
-{
-	if (end->is_socket)
-		return send(end->source.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (end->may_block)
-		start_relay(end);
-	return write(end->source.fd, data, len);
-}
-
-/* EPIPE: the reader wants no more. EIO, of a terminal: it was hung up. The rest is a loss. */
-static void refused(struct terminal_output *out, int error)
-{
-	out->gone = true;
-	out->lost += out->count;
-	if (error != -EPIPE && !(error == -EIO && out->end.is_tty))
-		out->error = error;
-	out->count = 0;
-}
-
-/* Write until the buffer is empty or the reader is full. */
-static void flush_output(struct terminal *terminal)
-{
-	struct terminal_output *out = &terminal->out;
-
-	while (out->count && !out->gone) {
-		unsigned run = MIN(out->count, OUTPUT_SIZE - out->start);
-		ssize_t count = write_some(&out->end, out->data + out->start, run);
-
-		if (count < 0 && errno == EINTR)
-			continue;
-		if (count < 0 && errno == EAGAIN)
-			return;
-		if (count < 0) {
-			refused(out, -errno);
-			return;
-		}
-		out->start = (out->start + count) % OUTPUT_SIZE;
-		out->count -= count;
-		out->sent += count;
-	}
-}
-
-static void stop_waiting(struct terminal *terminal)
-{
-	if (terminal->out.looped)
-		loop_remove(terminal->loop, &terminal->out.end.source);
-	terminal->out.looped = false;
-}
-
-/* Flush, and have the loop come back if that was not all. */
-static void push_output(struct terminal *terminal)
-{
-	flush_output(terminal);
-	if (!terminal->out.count)
-		stop_waiting(terminal);
-	else if (!terminal->out.looped)
-		terminal->out.looped = !loop_add(terminal->loop, &terminal->out.end.source);
-}
-
-static void feed_client(struct terminal *terminal)
-{
-	if (!terminal->out.starved || terminal->out.count > OUTPUT_SIZE / 2)
-		return;
-	terminal->out.starved = false;
-	if (terminal->client)
-		terminal->client->writable(terminal->client);
-}
-
-static void on_room(struct loop_source *source, u32 events)
-{
-	struct terminal *terminal = container_of(source, struct terminal, out.end.source);
-
-	if (events & (EPOLLERR | EPOLLHUP))
-		refused(&terminal->out, -EPIPE);
-	push_output(terminal);
-	feed_client(terminal);
-}
-
-static void on_delay(struct loop_timer *timer)
-{
-	struct terminal *terminal = container_of(timer, struct terminal, out.timer);
-
-	push_output(terminal);
-	feed_client(terminal);
-}
-
-static void arm_timer(struct terminal *terminal)
-{
-	if (!terminal->out.timer.armed)
-		loop_timer_arm(&terminal->out.timer, OUTPUT_DELAY * 1000000ULL);
-}
-
 static void word_said(struct terminal *terminal, unsigned word)
 {
-	if (word == WORD_PANIC)
-		terminal->events.panic(terminal->events.arg);
-	else
-		terminal->events.restart(terminal->events.arg);
+	const struct terminal_events *events = &terminal->events;
+
+	if (word == WORD_PANIC && events->panic)
+		events->panic(events->arg);
+	if (word == WORD_RESTART && events->restart)
+		events->restart(events->arg);
 }
 
 static void look_for_words(struct terminal *terminal, const char *data, size_t len)
@@ -153,40 +41,72 @@ static void look_for_words(struct terminal *terminal, const char *data, size_t l
 	}
 }
 
-static void buffer_output(struct terminal *terminal, const char *data, size_t len)
+static bool has_room(const struct terminal_output *out)
 {
-	unsigned end = (terminal->out.start + terminal->out.count) % OUTPUT_SIZE;
-	size_t first = MIN(len, OUTPUT_SIZE - end);
-
-	memcpy(terminal->out.data + end, data, first);
-	memcpy(terminal->out.data, data + first, len - first);
-	terminal->out.count += len;
+	return !out || terminal_output_room(out) >= TERMINAL_ROOM;
 }
 
+static void feed_client(struct terminal *terminal)
+{
+	if (!terminal->starved || !has_room(&terminal->out) || !has_room(terminal->log))
+		return;
+	terminal->starved = false;
+	if (terminal->client)
+		terminal->client->writable(terminal->client);
+}
+
+static void out_has_room(struct terminal_output *out)
+{
+	feed_client(container_of(out, struct terminal, out));
+}
+
+/* As much goes everywhere: the slowest of those who get it sets the pace. */
 size_t terminal_write(struct terminal *terminal, const void *data, size_t len)
 {
-	size_t taken;
+	size_t taken = MIN(len, terminal_output_room(&terminal->out));
 
-	if (!terminal->out.data)
-		terminal->out.data = malloc(OUTPUT_SIZE);
-	if (terminal->out.gone || !terminal->out.data) {
-		terminal->out.lost += len;
-		terminal_feed_taps(terminal, data, len);
-		look_for_words(terminal, data, len);
-		return len;
-	}
-	taken = MIN(len, OUTPUT_SIZE - terminal->out.count);
-	buffer_output(terminal, data, taken);
+	if (terminal->log)
+		taken = MIN(taken, terminal_output_room(terminal->log));
+	terminal->starved = taken < len;
+	terminal_output_put(&terminal->out, data, taken);
+	if (terminal->log)
+		terminal_output_put(terminal->log, data, taken);
 	terminal_feed_taps(terminal, data, taken);
 	look_for_words(terminal, data, taken);
-	terminal->out.starved = taken < len;
-	if (terminal->out.looped)
-		return taken; /* the reader is full already */
-	if (terminal->out.count >= OUTPUT_LOT || memrchr(data, '\n', taken))
-		push_output(terminal);
-	if (terminal->out.count)
-		arm_timer(terminal);
 	return taken;
+}
+
+/* ---- the log ---- */
+
+static void log_has_room(struct terminal_output *out)
+{
+	struct terminal_log *log = container_of(out, struct terminal_log, out);
+
+	feed_client(log->terminal);
+}
+
+int terminal_log_to(struct terminal *terminal, const struct terminal_target *target)
+{
+	struct terminal_log *log = calloc(1, sizeof(*log));
+	int ret;
+
+	if (!log)
+		return -ENOMEM;
+	log->terminal = terminal;
+	log->out.room = log_has_room;
+	terminal->log = &log->out;
+	ret = terminal_output_open(&log->out, terminal->loop, target->path);
+	if (!ret)
+		terminal_output_to_file(&log->out, target->fd);
+	return ret;
+}
+
+static void close_log(struct terminal *terminal)
+{
+	if (!terminal->log)
+		return;
+	terminal_output_close(terminal->log);
+	free(container_of(terminal->log, struct terminal_log, out));
 }
 
 /* ---- the window ---- */
@@ -196,7 +116,7 @@ void terminal_size(const struct terminal *terminal, u16 *columns, u16 *rows)
 	struct winsize size;
 
 	*columns = *rows = 0;
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+	if (!terminal->is_stdio || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
 		return;
 	*columns = size.ws_col;
 	*rows = size.ws_row;
@@ -217,133 +137,21 @@ void terminal_set_client(struct terminal *terminal, struct terminal_client *clie
 	terminal->client = client;
 }
 
-/* ---- the end ---- */
-
-static u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
-
-/* Wait for @events of @fd. False: @give_up is readable, or it is @end of now_ms(), 0 for never. */
-static bool wait_until(int fd, short events, int give_up, u64 end)
-{
-	struct pollfd fds[] = { { .fd = fd, .events = events },
-				{ .fd = give_up, .events = POLLIN } };
-	u64 now = now_ms();
-	int left = end ? (int)(end - MIN(now, end)) : -1;
-	int ret = poll(fds, 2, left);
-
-	if (ret < 0)
-		return errno == EINTR;
-	return ret > 0 && !fds[1].revents;
-}
-
-/* How much of what the relay was given has not been written. */
-static u64 finish_relay(struct terminal_output *out, int give_up, u64 end)
-{
-	struct relay *relay = out->end.relay;
-	u64 lost;
-	int error;
-
-	relay_end(relay);
-	out->end.source.fd = -1;
-	while (!relay_done(relay) && wait_until(relay_done_fd(relay), POLLIN, give_up, end))
-		;
-	error = relay_error(relay);
-	if (!out->error && error && error != -EPIPE)
-		out->error = error;
-	lost = out->sent - relay_written(relay);
-	/* Where all is written, a relay that has not ended yet is no loss. */
-	if (lost && !out->error && !error && !relay_done(relay))
-		out->error = -ETIMEDOUT;
-	return lost;
-}
+/* ---- life ---- */
 
 u64 terminal_finish(struct terminal *terminal, int give_up, int timeout_ms, int *error)
 {
-	struct terminal_output *out = &terminal->out;
-	u64 end = timeout_ms < 0 ? 0 : now_ms() + timeout_ms;
-
-	stop_waiting(terminal);
-	flush_output(terminal);
-	while (out->count && wait_until(out->end.source.fd, POLLOUT, give_up, end))
-		flush_output(terminal);
-	if (out->count && !out->error)
-		out->error = -ETIMEDOUT;
-	out->lost += out->count;
-	out->count = 0;
-	out->gone = true;
-	if (out->end.relay)
-		out->lost += finish_relay(out, give_up, end);
-	*error = out->error;
-	return out->error ? out->lost : 0;
+	return terminal_output_finish(&terminal->out, give_up, timeout_ms, error);
 }
 
-/* ---- life ---- */
-
-/*
- * O_NONBLOCK belongs to the open file, which a shell or another program shares
- * with us: open our own for terminals and pipes. A file would lose its offset, and its file
- * system may hang; a socket cannot be opened again.
- */
-void terminal_open_end(struct terminal_end *end, int fd, int flags)
+u64 terminal_finish_log(struct terminal *terminal, int give_up, int timeout_ms, int *error)
 {
-	char path[32];
-	struct stat st;
-	int own;
-
-	end->source.fd = fd;
-	if (fstat(fd, &st))
-		return;
-	end->is_tty = isatty(fd);
-	end->is_socket = S_ISSOCK(st.st_mode);
-	if (end->is_socket)
-		return;
-	end->may_block = true;
-	if (!S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode))
-		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (own < 0 && end->is_tty)
-		own = tty_open(fd, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (own < 0)
-		return;
-	end->source.fd = own;
-	end->owned = true;
-	end->may_block = false;
+	*error = 0;
+	return terminal->log ? terminal_output_finish(terminal->log, give_up, timeout_ms, error)
+			     : 0;
 }
 
-void terminal_close_end(struct terminal_end *end)
-{
-	relay_destroy(end->relay);
-	if (end->owned)
-		close(end->source.fd);
-}
-
-static int open_output(struct terminal *terminal)
-{
-	struct terminal_output *out = &terminal->out;
-
-	terminal_open_end(&out->end, STDOUT_FILENO, O_WRONLY);
-	out->end.source.events = EPOLLOUT;
-	out->end.source.handle = on_room;
-	return loop_timer_create(&out->timer, terminal->loop, on_delay);
-}
-
-static void close_output(struct terminal *terminal)
-{
-	struct terminal_output *out = &terminal->out;
-
-	stop_waiting(terminal);
-	loop_timer_destroy(&out->timer);
-	terminal_close_end(&out->end);
-	free(out->data);
-}
-
-int terminal_create(struct terminal **out, struct loop *loop, const struct terminal_events *events)
+static int make(struct terminal **out, struct loop *loop, const char *name)
 {
 	struct terminal *terminal = calloc(1, sizeof(*terminal));
 	int ret;
@@ -351,11 +159,66 @@ int terminal_create(struct terminal **out, struct loop *loop, const struct termi
 	if (!terminal)
 		return -ENOMEM;
 	terminal->loop = loop;
-	terminal->events = *events;
+	terminal->name = name;
+	terminal->out.end.source.fd = terminal->in.end.source.fd = -1;
+	terminal->out.room = out_has_room;
 	list_init(&terminal->taps);
-	ret = open_output(terminal);
+	ret = terminal_output_open(&terminal->out, loop, name);
 	if (!ret)
-		ret = terminal_input_open(terminal);
+		ret = terminal_input_init(terminal);
+	*out = terminal;
+	return ret;
+}
+
+static int open_stdio(struct terminal *terminal)
+{
+	terminal->is_stdio = true;
+	terminal_open_end(&terminal->out.end, STDOUT_FILENO, O_WRONLY);
+	return terminal_input_open(terminal);
+}
+
+int terminal_create(struct terminal **out, struct loop *loop, const struct terminal_events *events)
+{
+	struct terminal *terminal = NULL;
+	int ret = make(&terminal, loop, "standard output");
+
+	if (!ret)
+		ret = open_stdio(terminal);
+	if (ret) {
+		terminal_destroy(terminal);
+		return ret;
+	}
+	terminal->events = *events;
+	*out = terminal;
+	return 0;
+}
+
+static int open_target(struct terminal *terminal, const struct terminal_target *target)
+{
+	switch (target->kind) {
+	case TERMINAL_FILE:
+		terminal_output_to_file(&terminal->out, target->fd);
+		return 0;
+	case TERMINAL_PTY:
+	case TERMINAL_SOCKET:
+		return terminal_line_open(terminal);
+	default:
+		terminal->out.gone = true;
+		return 0;
+	}
+}
+
+int terminal_create_at(struct terminal **out, struct loop *loop, const char *name,
+		       const struct terminal_target *target)
+{
+	struct terminal *terminal = NULL;
+	int ret = make(&terminal, loop, name);
+
+	if (!ret) {
+		terminal->in.eof = true;
+		terminal->target = target;
+		ret = open_target(terminal, target);
+	}
 	if (ret) {
 		terminal_destroy(terminal);
 		return ret;
@@ -364,12 +227,42 @@ int terminal_create(struct terminal **out, struct loop *loop, const struct termi
 	return 0;
 }
 
+void terminal_hear(struct terminal *terminal, const struct terminal_events *events)
+{
+	terminal->events = *events;
+}
+
+const char *terminal_name(const struct terminal *terminal)
+{
+	return terminal->name;
+}
+
+const struct terminal_target *terminal_target(const struct terminal *terminal)
+{
+	return terminal->target;
+}
+
+struct list_node *terminal_node(struct terminal *terminal)
+{
+	return &terminal->node;
+}
+
+struct terminal *terminal_of_node(struct list_node *node)
+{
+	return container_of(node, struct terminal, node);
+}
+
 void terminal_destroy(struct terminal *terminal)
 {
 	if (!terminal)
 		return;
-	terminal_restore();
-	close_output(terminal);
+	if (terminal->is_stdio)
+		terminal_restore();
+	if (terminal->node.next)
+		list_del(&terminal->node);
+	terminal_line_close(terminal);
+	close_log(terminal);
+	terminal_output_close(&terminal->out);
 	terminal_input_close(terminal);
 	free(terminal);
 }

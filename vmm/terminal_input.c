@@ -177,6 +177,8 @@ static void on_input(struct loop_source *source, u32 events)
 
 	fill(terminal, events & (EPOLLHUP | EPOLLERR));
 	update_loop(terminal);
+	if (terminal->in.eof && terminal->in.over)
+		terminal->in.over(terminal);
 	if (terminal->in.count && terminal->client)
 		terminal->client->readable(terminal->client);
 }
@@ -229,17 +231,35 @@ static int try_loop(struct terminal *terminal)
 	return ret == -EPERM || ret == -EBADF ? 0 : ret;
 }
 
+int terminal_input_init(struct terminal *terminal)
+{
+	struct terminal_input *in = &terminal->in;
+
+	in->end.source.events = EPOLLIN;
+	in->end.source.handle = on_input;
+	in->size = INPUT_SIZE;
+	in->data = malloc(in->size);
+	return in->data ? 0 : -ENOMEM;
+}
+
+void terminal_input_arrive(struct terminal *terminal, int fd, bool is_socket)
+{
+	struct terminal_input *in = &terminal->in;
+
+	in->end.source.fd = fd;
+	in->end.is_socket = is_socket;
+	in->pollable = true;
+	in->eof = false;
+	update_loop(terminal);
+}
+
 int terminal_input_open(struct terminal *terminal)
 {
 	struct terminal_input *in = &terminal->in;
 	int ret;
 
 	terminal_open_end(&in->end, STDIN_FILENO, O_RDONLY);
-	in->end.source.events = EPOLLIN;
-	in->end.source.handle = on_input;
-	in->size = INPUT_SIZE;
-	in->data = malloc(in->size);
-	ret = in->data ? try_loop(terminal) : -ENOMEM;
+	ret = try_loop(terminal);
 	if (ret || !in->end.is_tty)
 		return ret;
 	ret = loop_timer_create(&in->timer, terminal->loop, on_timer);

@@ -24,24 +24,51 @@ struct terminal_input {
 	bool pollable;		 /* the loop can wait for it */
 	bool looped;		 /* it does */
 	bool eof;
-	bool keys;    /* a raw tty: some keys are for us */
-	bool escaped; /* the last key was Ctrl-A */
+	void (*over)(struct terminal *terminal); /* eof was set by an event; NULL: nobody cares */
+	bool keys;				 /* a raw tty: some keys are for us */
+	bool escaped;				 /* the last key was Ctrl-A */
 	bool said_full;
 	u8 *data; /* what waits is data[start..start + count), of @size bytes */
 	size_t start, count, size;
 };
 
+/* What is in the ring may be as much, and the device is called as soon as this much fits. */
+#define TERMINAL_ROOM (32 * KIB)
+
 struct terminal_output {
 	struct terminal_end end;
+	struct loop *loop;	 /* borrowed */
 	struct loop_timer timer; /* OUTPUT_DELAY is over */
-	bool looped;		 /* in the loop: waiting for room */
-	bool gone;		 /* the reader went away: output goes nowhere */
-	bool starved;		 /* the client was told that the buffer is full */
-	char *data;		 /* a ring; made with the first byte */
+	const char *name;	 /* for people; borrowed */
+	/* There is room, if there was none. */
+	void (*room)(struct terminal_output *out);
+	/* Of one whose readers come and go: this one has gone. From within any call. */
+	void (*left)(struct terminal_output *out);
+	bool comes;  /* readers come and go ... */
+	bool nobody; /* ... and there is none now */
+	bool is_pty;
+	bool looped; /* in the loop: waiting for room, or for the reader to leave */
+	bool gone;   /* the reader went away for good: output goes nowhere */
+	bool said;   /* of what is lost */
+	char *data;  /* a ring; owned */
 	unsigned start, count;
 	u64 sent;  /* bytes that end.source.fd has taken */
 	u64 lost;  /* bytes that it refused */
 	int error; /* the first -errno of those */
+};
+
+/* A file that gets all output, too. */
+struct terminal_log {
+	struct terminal_output out;
+	struct terminal *terminal; /* whose */
+};
+
+/* A pty or a socket, where somebody comes and goes. */
+struct terminal_line {
+	bool used;
+	struct loop_source source; /* a socket that listens; its target's */
+	bool listening;		   /* it is in the loop */
+	struct loop_timer timer;
 };
 
 /* What was typed elsewhere than at standard input. */
@@ -55,7 +82,14 @@ struct terminal_typed {
 enum { WORD_PANIC, WORD_RESTART, TERMINAL_WORDS };
 
 struct terminal {
-	struct loop *loop; /* borrowed */
+	struct list_node node;		      /* the owner's: terminal_node() */
+	struct loop *loop;		      /* borrowed */
+	const char *name;		      /* borrowed */
+	const struct terminal_target *target; /* borrowed; NULL: standard input and output */
+	bool is_stdio;
+	bool starved;		     /* the client was told that there is no room */
+	struct terminal_output *log; /* of a struct terminal_log, owned; NULL: none */
+	struct terminal_line line;
 	struct terminal_events events;
 	struct terminal_client *client; /* borrowed */
 	struct terminal_input in;
@@ -69,9 +103,38 @@ struct terminal {
 void terminal_open_end(struct terminal_end *end, int fd, int flags);
 void terminal_close_end(struct terminal_end *end);
 
-/* 0 or -errno. terminal_input_close() is for both. */
+/* ---- out ---- */
+
+/* Zeroed but for its calls and flags. @loop and @name: borrowed. -errno; close() in any case. */
+int terminal_output_open(struct terminal_output *out, struct loop *loop, const char *name);
+void terminal_output_close(struct terminal_output *out);
+/* It goes to @fd, which is borrowed, and may block. */
+void terminal_output_to_file(struct terminal_output *out, int fd);
+/* How much terminal_output_put() takes. */
+size_t terminal_output_room(const struct terminal_output *out);
+void terminal_output_put(struct terminal_output *out, const char *data, size_t len);
+/* A reader has come, at @fd, which becomes ours and is non-blocking. */
+void terminal_output_arrive(struct terminal_output *out, int fd, bool is_socket);
+/* As terminal_finish(). */
+u64 terminal_output_finish(struct terminal_output *out, int give_up, int timeout_ms, int *error);
+
+/* ---- in ---- */
+
+/* Memory alone. -ENOMEM. terminal_input_close() is for that and all that follow. */
+int terminal_input_init(struct terminal *terminal);
+/* Standard input. 0 or -errno. */
 int terminal_input_open(struct terminal *terminal);
+/* Somebody may write to @fd from now on, until in.eof: borrowed, non-blocking. */
+void terminal_input_arrive(struct terminal *terminal, int fd, bool is_socket);
 void terminal_input_close(struct terminal *terminal);
+
+/* ---- a pty or a socket ---- */
+
+/* terminal->target is one. 0 or -errno; close() in any case. */
+int terminal_line_open(struct terminal *terminal);
+void terminal_line_close(struct terminal *terminal);
+
+/* ---- others ---- */
 
 /* What the device wrote. */
 void terminal_feed_taps(struct terminal *terminal, const void *data, size_t len);

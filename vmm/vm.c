@@ -237,6 +237,7 @@ int vm_create(struct vm **out, const struct vm_host *host, const struct vm_confi
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	vm->born = now.tv_sec;
 	list_init(&vm->devices);
+	list_init(&vm->terminals);
 	list_init(&vm->page_slots);
 	pthread_mutex_init(&vm->lock, NULL);
 	ret = vm_build(vm, err);
@@ -369,6 +370,7 @@ void vm_destroy(struct vm *vm)
 		sem_post(&vm->setup->go);
 	stop_vcpus(vm);
 	vm_destroy_devices(vm);
+	vm_destroy_terminals(vm);
 	arch_vm_destroy(vm);
 	destroy_vcpus(vm);
 	irq_destroy(vm->irq);

@@ -234,12 +234,12 @@ void aml_resource_io(struct aml *aml, u16 base, u8 size)
 	put8(aml, size);
 }
 
-/* "Extended Interrupt Descriptor": consumer, edge, active high, exclusive. */
-void aml_resource_edge_interrupt(struct aml *aml, u32 gsi)
+/* "Extended Interrupt Descriptor": consumer, edge, active high, exclusive or shared. */
+void aml_resource_edge_interrupt(struct aml *aml, u32 gsi, bool shared)
 {
 	put8(aml, 0x89);
 	put_le(aml, 6, 2);
-	put8(aml, 0x03);
+	put8(aml, shared ? 0x0b : 0x03);
 	put8(aml, 1);
 	put_le(aml, gsi, 4);
 }

@@ -59,7 +59,7 @@ void aml_eisa_id(struct aml *aml, const char *id);
 size_t aml_begin_resources(struct aml *aml);
 void aml_resource_memory32(struct aml *aml, u32 base, u32 size);
 void aml_resource_io(struct aml *aml, u16 base, u8 size);
-void aml_resource_edge_interrupt(struct aml *aml, u32 gsi);
+void aml_resource_edge_interrupt(struct aml *aml, u32 gsi, bool shared);
 /* What a bridge passes on, in @bytes (2, 4, 8) each: "Address Space Resource Descriptors". */
 enum aml_space { AML_SPACE_MEMORY, AML_SPACE_IO, AML_SPACE_BUS };
 void aml_resource_window(struct aml *aml, enum aml_space space, unsigned bytes, u64 start,

@@ -37,7 +37,7 @@ static void add_resources(struct aml *aml, const struct device_resource *resourc
 	else
 		aml_resource_memory32(aml, resource->base, resource->size);
 	if (resource->gsi != DEVICE_NO_IRQ)
-		aml_resource_edge_interrupt(aml, resource->gsi);
+		aml_resource_edge_interrupt(aml, resource->gsi, resource->shared);
 	aml_end_resources(aml, mark);
 }
 
@@ -132,7 +132,7 @@ static void add_event_device(struct aml *aml)
 	add_hid(aml, "ACPI0013", 0);
 	aml_name(aml, "_CRS");
 	inner = aml_begin_resources(aml);
-	aml_resource_edge_interrupt(aml, GSI_SCI);
+	aml_resource_edge_interrupt(aml, GSI_SCI, false);
 	aml_end_resources(aml, inner);
 	inner = aml_begin_method(aml, "_EVT", 1);
 	aml_op(aml, AML_NOTIFY);

@@ -68,14 +68,21 @@ int arch_virtio_resource(unsigned n, struct device_resource *resource)
 	return 0;
 }
 
-void arch_serial_resource(struct device_resource *resource)
+/*
+ * COM1 to COM4 of every PC, which Linux finds without ACPI as well. Two share an interrupt: its
+ * driver asks all ports of one until none has anything left, so an edge for their OR is enough.
+ */
+void arch_serial_resource(unsigned n, struct device_resource *resource)
 {
+	static const u16 ports[ARCH_SERIAL_PORTS] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
+
 	*resource = (struct device_resource){
 		.port = true,
-		.base = PORT_SERIAL,
+		.base = ports[n],
 		.size = 8,
-		.gsi = GSI_SERIAL,
+		.gsi = n % 2 ? GSI_SERIAL_EVEN : GSI_SERIAL_ODD,
 		.trigger = IRQ_EDGE,
+		.shared = true,
 	};
 }
 

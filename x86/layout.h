@@ -52,7 +52,6 @@
 
 #define PORT_I8042   0x60
 #define PORT_RTC     0x70
-#define PORT_SERIAL  0x3f8
 #define PORT_PVPANIC 0x505
 #define PORT_SLEEP   0x600 /* ACPI sleep control; + 1: sleep status */
 #define PORT_PM1     0x604 /* ACPI's PM1 status, enable and control: 16 bits each */
@@ -61,11 +60,12 @@
 #define PORT_PCI     0x1000
 #define PORT_LAST    0xffff
 
-#define GSI_SERIAL     4
-#define GSI_RTC	       8
-#define GSI_SCI	       9  /* the power button: an event of PM1, or of the event device */
-#define GSI_INTX       16 /* GSI_INTX_LINES of them */
-#define GSI_INTX_LINES 4
+#define GSI_SERIAL_EVEN 3 /* COM2, COM4 */
+#define GSI_SERIAL_ODD	4 /* COM1, COM3 */
+#define GSI_RTC		8
+#define GSI_SCI		9  /* the power button: an event of PM1, or of the event device */
+#define GSI_INTX	16 /* GSI_INTX_LINES of them */
+#define GSI_INTX_LINES	4
 
 /* Values of the reset and sleep registers that the ACPI tables name. */
 #define RESET_VALUE	 0x06

@@ -86,7 +86,12 @@ int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned 
 
 /* Of the @n-th place for a virtio-mmio device; -ENOSPC after the last. Lower ones probe first. */
 int arch_virtio_resource(unsigned n, struct device_resource *resource);
-void arch_serial_resource(struct device_resource *resource);
+/*
+ * Of serial port @n, below ARCH_SERIAL_PORTS: the addresses and interrupts that guests know without
+ * being told (PC), or that kvmtool has (arm64).
+ */
+#define ARCH_SERIAL_PORTS 4
+void arch_serial_resource(unsigned n, struct device_resource *resource);
 void arch_pvpanic_resource(struct device_resource *resource);
 
 struct pci_layout;

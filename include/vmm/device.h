@@ -33,6 +33,7 @@ struct device_resource {
 	u64 size;
 	u32 gsi; /* ~0: no interrupt */
 	enum irq_trigger trigger;
+	bool shared; /* others may have the same interrupt */
 };
 
 #define DEVICE_NO_IRQ	   (~0u)

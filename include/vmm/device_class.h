@@ -41,6 +41,7 @@ struct dma_windows;
 struct firmware;
 struct share;
 struct terminal;
+struct terminal_events;
 struct vm;
 
 /* What a device sits on. */
@@ -83,8 +84,11 @@ struct device_plan {
 
 /* The machine that is being made. */
 struct device_host {
-	struct vm *vm; /* with its loop and its lock: vmm/loop.h */
-	struct terminal *terminal;
+	struct vm *vm;		   /* with its loop and its lock: vmm/loop.h */
+	struct terminal *terminal; /* standard input and output */
+	/* The guest's console: that, or what the first serial port has. Set by the serial ports. */
+	struct terminal *console;
+	const struct terminal_events *heard; /* what a console's words are for */
 	const struct device_plan *plan;
 	enum device_bus bus; /* of the instance that is being created: never ANY */
 	unsigned instance;   /* and its number in its class, from 0 */

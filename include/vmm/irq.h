@@ -42,7 +42,10 @@ void irq_line_destroy(struct irq_line *line);
 
 /* Signal an edge. VM lock held (the irqfd is made at the first call). */
 void irq_line_pulse(struct irq_line *line);
-/* Drive a level line. VM lock held. Setting what is set costs nothing. */
+/*
+ * Drive a line by its level. VM lock held. Setting what is set costs nothing. A pin is high while
+ * one of its lines is.
+ */
 void irq_line_set(struct irq_line *line, bool level);
 
 /*

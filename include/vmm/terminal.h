@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The user's end of the guest's console: standard input and output, be they a
- * terminal, a pipe, a file or nothing. One device at a time is its other end.
+ * The user's end of a guest's console or port: standard input and output, be they a
+ * terminal, a pipe, a file or nothing; or a file, a pty or a socket that the user
+ * named. One device at a time is its other end.
  *
  * Output never blocks the VM: what a slow reader has not taken waits in a
  * buffer of fixed size; when that is full the device is told to hold back, and
@@ -17,8 +18,10 @@
 #define VMM_TERMINAL_H
 
 #include "util/list.h"
+#include "util/listener.h"
 #include "util/types.h"
 
+struct error;
 struct loop;
 struct terminal;
 
@@ -50,6 +53,60 @@ struct terminal_events {
  */
 int terminal_create(struct terminal **terminal, struct loop *loop,
 		    const struct terminal_events *events);
+
+/* ---- what the user named ---- */
+
+enum terminal_kind {
+	TERMINAL_STDIO,
+	TERMINAL_NONE,	 /* output goes nowhere, and there is no input */
+	TERMINAL_FILE,	 /* output is appended to it, and there is no input */
+	TERMINAL_PTY,	 /* a new one; who opens it comes and goes */
+	TERMINAL_SOCKET, /* a Unix socket that listens; one client at a time */
+};
+
+/* Filled by terminal_target_set(), opened before the VM is made. */
+struct terminal_target {
+	enum terminal_kind kind;
+	const char *path; /* what it is found by; of a pty: once it is open. NULL: STDIO, NONE */
+	int fd;		  /* owned: the file, the pty's master */
+	struct listener listener;
+	char pty[32];
+};
+
+/* "pty", "stdio", "none", "socket:PATH", or the name of a file; kept. -EINVAL with a line. */
+int terminal_target_set(struct terminal_target *target, const char *value, const char *option,
+			struct error *err);
+/* -errno with a line that begins with @option. */
+int terminal_target_open(struct terminal_target *target, const char *option, struct error *err);
+/* Whatever was opened. Legal on one that is zeroed or set. */
+void terminal_target_close(struct terminal_target *target);
+/* "pty", "file" ...: for programs. */
+const char *terminal_kind_name(enum terminal_kind kind);
+
+/*
+ * At @target, which is open and not STDIO, and outlives it, as @name does. -errno. While nobody has
+ * a pty open or is connected to a socket, output is taken and the last 64 KiB of it are kept for
+ * who comes; otherwise a reader that stops holds the device back, and nobody else.
+ */
+int terminal_create_at(struct terminal **terminal, struct loop *loop, const char *name,
+		       const struct terminal_target *target);
+/* What it tells of: "ttyS1". */
+const char *terminal_name(const struct terminal *terminal);
+/* NULL: standard input and output. */
+const struct terminal_target *terminal_target(const struct terminal *terminal);
+/* It is the guest's console: its words are listened to. Copied. */
+void terminal_hear(struct terminal *terminal, const struct terminal_events *events);
+/*
+ * All output goes to @file, too, an open TERMINAL_FILE that outlives it; how fast that is written
+ * holds the device back as a reader does. Once. -errno.
+ */
+int terminal_log_to(struct terminal *terminal, const struct terminal_target *file);
+/* For a list of the owner's, which terminal_destroy() takes it from. */
+struct list_node *terminal_node(struct terminal *terminal);
+struct terminal *terminal_of_node(struct list_node *node);
+
+/* ---- the end ---- */
+
 /*
  * The VM has stopped: write what is left, and nothing later. Waits for a reader as long as it
  * lives, but no longer than @timeout_ms (-1: for ever), nor once @give_up is readable. Returns
@@ -57,6 +114,8 @@ int terminal_create(struct terminal **terminal, struct loop *loop,
  * them); what a reader that went away does not want is no loss. Without the lock.
  */
 u64 terminal_finish(struct terminal *terminal, int give_up, int timeout_ms, int *error);
+/* The same of its log. */
+u64 terminal_finish_log(struct terminal *terminal, int give_up, int timeout_ms, int *error);
 /* Restores the tty. What was not written by then is lost. */
 void terminal_destroy(struct terminal *terminal);
 

@@ -105,9 +105,10 @@ struct vm {
 	struct arch_vm *arch;
 	pthread_mutex_t lock; /* THE lock: see vmm/loop.h */
 	struct list_node devices;
-	struct vm_events *events;	   /* NULL: nobody remembers */
-	struct list_node page_slots;	   /* page_slot.node: vmm/slot.h */
-	struct pci_bus *pci;		   /* NULL: none. In devices, too */
+	struct list_node terminals;  /* terminal_node(): those that vm_add_terminal() made; owned */
+	struct vm_events *events;    /* NULL: nobody remembers */
+	struct list_node page_slots; /* page_slot.node: vmm/slot.h */
+	struct pci_bus *pci;	     /* NULL: none. In devices, too */
 	struct power_button *power_button; /* vmm/power.h; borrowed; NULL: none */
 	struct vcpu **vcpus;		   /* config->cpus of them */
 	_Atomic int stop;		   /* enum vm_stop */
@@ -179,6 +180,14 @@ int vm_seal(struct vm *vm, struct error *err);
 
 /* The vm owns @device from here on. */
 void vm_add_device(struct vm *vm, struct device *device);
+
+struct terminal;
+struct terminal_target;
+/* terminal_create_at() with the VM's loop; the vm owns it. For a device that borrows it. */
+int vm_add_terminal(struct vm *vm, const char *name, const struct terminal_target *target,
+		    struct terminal **terminal);
+/* The devices are gone. NULL is fine. */
+void vm_destroy_terminals(struct vm *vm);
 
 /*
  * Boot @image on the first vCPU and serve until somebody calls vm_stop(). When

@@ -12,6 +12,7 @@ void fake_vm_create(struct vm *vm, struct irq *irq, const struct range *ram, uns
 	vm->irq = irq;
 	pthread_mutex_init(&vm->lock, NULL);
 	list_init(&vm->devices);
+	list_init(&vm->terminals);
 	list_init(&vm->page_slots);
 	assert_int_equal(memory_create(&vm->memory, NULL, ram, count, NULL), 0);
 	assert_int_equal(loop_create(&vm->loop, &vm->lock), 0);

@@ -15,9 +15,9 @@
 #include "vmm/firmware.h"
 #include "vmm/pci.h"
 
-#define DEVICES 11
+#define DEVICES 12
 
-enum { SERIAL, PVPANIC, RTC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME, GPIO, WATCHDOG };
+enum { SERIAL, PVPANIC, RTC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME, GPIO, WATCHDOG, SERIAL4 };
 
 /* A machine with one device of each kind. */
 struct machine {
@@ -65,7 +65,9 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 
 	list_init(&m->list);
 	add_device(m, SERIAL, "serial", DEVICE_SERIAL);
-	arch_serial_resource(&m->devices[SERIAL].info.resource);
+	arch_serial_resource(0, &m->devices[SERIAL].info.resource);
+	add_device(m, SERIAL4, "serial 3", DEVICE_SERIAL);
+	arch_serial_resource(3, &m->devices[SERIAL4].info.resource);
 	add_device(m, PVPANIC, "pvpanic", DEVICE_PVPANIC);
 	arch_pvpanic_resource(&m->devices[PVPANIC].info.resource);
 	add_device(m, RTC, "rtc", DEVICE_RTC);
@@ -186,7 +188,7 @@ TEST(the_kernel_is_told_its_command_line_and_initrd)
 	assert_string(m, "/chosen", "bootargs", "quiet panic=-1");
 	assert_int_equal(cell64(m, "/chosen", "linux,initrd-start", 0, 1), 0x84000000);
 	assert_int_equal(cell64(m, "/chosen", "linux,initrd-end", 0, 1), 0x84000000 + 12345);
-	assert_string(m, "/chosen", "stdout-path", "/serial@9000000");
+	assert_string(m, "/chosen", "stdout-path", "/serial@1000000");
 	machine_destroy(m);
 }
 
@@ -275,7 +277,7 @@ TEST(a_gicv3_may_go_without_its)
 	machine_destroy(m);
 }
 
-TEST(redistributors_of_many_cpus_leave_the_serial_port_alone)
+TEST(redistributors_of_many_cpus_leave_other_devices_alone)
 {
 	const char *gic = "/interrupt-controller@8000000";
 	struct machine *m = machine_create(GIC_V3, ARCH_MAX_CPUS);
@@ -328,9 +330,12 @@ TEST(devices_are_where_their_slots_are)
 	struct machine *m = machine_create(GIC_V3_ITS, 1);
 
 	machine_build(m);
-	assert_string(m, "/serial@9000000", "compatible", "ns16550a");
-	assert_int_equal(cell(m, "/serial@9000000", "reg-shift"), 0);
-	assert_interrupt(m, "/serial@9000000", 1, 4);
+	assert_string(m, "/serial@1000000", "compatible", "ns16550a");
+	assert_int_equal(cell(m, "/serial@1000000", "reg-shift"), 0);
+	assert_interrupt(m, "/serial@1000000", 1, 4);
+	assert_interrupt(m, "/serial@1003000", 7, 4);
+	assert_string(m, "/aliases", "serial0", "/serial@1000000");
+	assert_string(m, "/aliases", "serial1", "/serial@1003000");
 	assert_string(m, "/pvpanic@9010000", "compatible", "qemu,pvpanic-mmio");
 	assert_false(has(m, "/pvpanic@9010000", "interrupts"));
 	assert_string(m, "/rtc@9020000", "compatible", "arm,pl031");

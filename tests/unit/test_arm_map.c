@@ -196,7 +196,9 @@ TEST(the_doorbell_moves_into_the_hosts_window)
 		assert_true(map_msi_window(kind, base, &window));
 		assert_true(range_contains(host->start, host->last, window.start, window.last));
 		assert_int_equal(map_msi_base_of(kind, &window), base);
-		assert_false(range_overlaps(base, window.last, MAP_SERIAL, MAP_SERIAL + 0xffff));
+		assert_false(range_overlaps(base, window.last, MAP_SERIAL, MAP_SERIAL + 0x3fff));
+		assert_false(range_overlaps(base, window.last, MAP_PVPANIC,
+					    MAP_WATCHDOG_REFRESH + 0xffff));
 		assert_false(range_overlaps(base, window.last, MAP_VIRTIO, MAP_VIRTIO + 0x1ffff));
 		assert_false(range_overlaps(base, window.last, MAP_STOLEN,
 					    MAP_STOLEN + MAP_STOLEN_SIZE - 1));

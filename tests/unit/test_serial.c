@@ -58,7 +58,7 @@ static int setup(void **state)
 	vm.irq = &irq;
 	list_init(&vm.devices);
 	assert_int_equal(bus_create(&vm.ports), 0);
-	return serial_create(&vm, &slot, &terminal);
+	return serial_create(&vm, 0, &slot, &terminal);
 }
 
 static int teardown(void **state)

@@ -34,7 +34,8 @@ static void setup(struct bench *bench)
 
 	memset(bench, 0, sizeof(*bench));
 	list_init(&bench->devices);
-	arch_serial_resource(&add(bench, DEVICE_SERIAL)->info.resource);
+	for (unsigned n = 0; n < ARCH_SERIAL_PORTS; n++)
+		arch_serial_resource(n, &add(bench, DEVICE_SERIAL)->info.resource);
 	arch_pvpanic_resource(&add(bench, DEVICE_PVPANIC)->info.resource);
 	add(bench, DEVICE_LEGACY);
 	for (unsigned n = 0; !arch_virtio_resource(n, &slot); n++)
@@ -216,7 +217,7 @@ TEST(each_virtio_device_has_its_registers_first_and_an_edge_interrupt)
 	setup(&bench);
 	build(&bench, 1);
 	dsdt = at(&bench, bp_get64(find_table(&bench, "FACP"), 140));
-	for (unsigned i = 3; i < bench.count; i++) {
+	for (unsigned i = ARCH_SERIAL_PORTS + 2; i < bench.count; i++) {
 		const struct device_resource *slot = &bench.device[i].info.resource;
 		u8 crs[21] = { 0x86, 9, 0, 1, [12] = 0x89, 6, 0, 3, 1 };
 
@@ -229,6 +230,30 @@ TEST(each_virtio_device_has_its_registers_first_and_an_edge_interrupt)
 	assert_non_null(find_bytes(dsdt, "VR00", 4));
 	assert_non_null(find_bytes(dsdt, "VR0C", 4));
 	assert_non_null(find_bytes(dsdt, "QEMU0001", 9));
+}
+
+/* Found without ACPI, too, they are where every PC has them. */
+TEST(serial_ports_are_com1_to_com4_and_two_share_an_interrupt)
+{
+	static const u16 ports[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
+	static const u8 gsis[] = { 4, 3, 4, 3 };
+	static struct bench bench;
+	const u8 *dsdt;
+
+	setup(&bench);
+	build(&bench, 1);
+	dsdt = at(&bench, bp_get64(find_table(&bench, "FACP"), 140));
+	for (unsigned i = 0; i < ARCH_SERIAL_PORTS; i++) {
+		/* "I/O Port Descriptor", and an interrupt: a consumer's, edge, high, shared. */
+		u8 crs[17] = { 0x47, 1, [6] = 1, 8, 0x89, 6, 0, 0x0b, 1, gsis[i] };
+		char name[] = "COM1";
+
+		bp_put16(crs, 2, ports[i]);
+		bp_put16(crs, 4, ports[i]);
+		assert_non_null(find_bytes(dsdt, crs, sizeof(crs)));
+		name[3] += i;
+		assert_non_null(find_bytes(dsdt, name, 4));
+	}
 }
 
 TEST(tables_of_others_are_listed)

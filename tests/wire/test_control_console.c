@@ -37,7 +37,7 @@ static int setup(void **state)
 	bench.terminal.in.data = nothing;
 	bench.terminal.in.eof = true;
 	bench.terminal.out.gone = true;
-	assert_int_equal(serial_create(bench.vm, &slot, &bench.terminal), 0);
+	assert_int_equal(serial_create(bench.vm, 0, &slot, &bench.terminal), 0);
 	control_rig_create(&bench.rig, bench.vm->loop);
 	control_rig_listen(&bench.rig, terminal_commands, &bench.terminal);
 	control_rig_wait(&bench.rig);

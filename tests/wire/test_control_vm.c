@@ -112,7 +112,7 @@ TEST_WITH(status_tells_what_the_vm_is, setup, teardown)
 		 "\"cpus\":3,\"memory\":2097152,\"uptime\":",
 		 getpid());
 	assert_ptr_equal(strstr(ask("{\"command\":\"status\"}\n"), want), text);
-	assert_non_null(strstr(text, "\"console\":\"serial\"}\n" CONTROL_OK));
+	assert_non_null(strstr(text, "\"console\":\"serial\",\"ports\":[]}\n" CONTROL_OK));
 	ask("{\"command\":\"pause\"}\n");
 	assert_non_null(strstr(ask("{\"command\":\"status\"}\n"), "\"state\":\"paused\""));
 }
