@@ -14,6 +14,7 @@
 	DEVICE(viommu_class)                                                                       \
 	DEVICE(virtio_blk_class)                                                                   \
 	DEVICE(virtio_console_class)                                                               \
+	DEVICE(virtio_ports_class)                                                                 \
 	DEVICE(virtio_rng_class)                                                                   \
 	DEVICE(virtio_balloon_class)                                                               \
 	DEVICE(virtio_net_class)                                                                   \

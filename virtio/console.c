@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* virtio 1.4, "Console Device": one port, no control queues. */
+/*
+ * virtio 1.4, "Console Device": one port; or ports with names, and the two control queues by which
+ * the driver learns of them (console_control.c).
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,40 +11,27 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 
-#include "virtio/console.h"
+#include "console_private.h"
 #include "virtio/endian.h"
-#include "virtio/place.h"
 #include "vmm/terminal.h"
 
-#define CONSOLE_QUEUE_SIZE 64
-#define CONSOLE_COPY	   4096 /* bytes moved in one go */
-#define CONSOLE_GOES	   8	/* and goes under one hold of the lock */
-
-enum { RECEIVE, TRANSMIT, QUEUES }; /* "Virtqueues" of the console: port 0's */
-
-/* A chain that is taken and not given back yet. */
-struct console_chain {
-	bool taken;
-	u64 done; /* bytes of it that were transmitted */
-	struct virtq_chain chain;
-};
-
-struct console {
-	struct virtio_device device;
-	struct virtq queues[QUEUES];
-	struct terminal *terminal; /* borrowed */
-	struct terminal_client client;
-	struct console_chain current[QUEUES];
-};
+#define CONSOLE_COPY 4096 /* bytes moved in one go */
+#define CONSOLE_GOES 8	  /* and goes under one hold of the lock */
 
 static struct console *console_of(struct virtio_device *device)
 {
 	return container_of(device, struct console, device);
 }
 
+/* "Virtqueues": port 0's, the control queues, and then two of each further port. */
+static struct console_port *port_of(struct console *console, unsigned index)
+{
+	return &console->ports[index < CONSOLE_CONTROL_RECEIVE ? 0 : index / 2 - 1];
+}
+
 static bool take(struct console *console, unsigned index)
 {
-	struct console_chain *current = &console->current[index];
+	struct console_chain *current = &port_of(console, index)->current[index % 2];
 
 	if (virtio_device_is_inert(&console->device))
 		return false;
@@ -54,8 +44,10 @@ static bool take(struct console *console, unsigned index)
 
 static void give_back(struct console *console, unsigned index, u32 written)
 {
-	console->current[index].taken = false;
-	virtio_device_push(&console->device, index, &console->current[index].chain, written);
+	struct console_chain *current = &port_of(console, index)->current[index % 2];
+
+	current->taken = false;
+	virtio_device_push(&console->device, index, &current->chain, written);
 }
 
 /* One go of output. If the terminal is full, it calls us when it has room: the rest waits for that.
@@ -63,7 +55,8 @@ static void give_back(struct console *console, unsigned index, u32 written)
 static enum virtio_step transmit_some(struct virtio_device *device, unsigned index)
 {
 	struct console *console = console_of(device);
-	struct console_chain *current = &console->current[index];
+	struct console_port *port = port_of(console, index);
+	struct console_chain *current = &port->current[TRANSMIT];
 	char data[CONSOLE_COPY];
 	size_t wrote = 0;
 	s64 len;
@@ -72,7 +65,7 @@ static enum virtio_step transmit_some(struct virtio_device *device, unsigned ind
 		return VIRTIO_IDLE;
 	len = virtq_chain_read(&current->chain, current->done, data, sizeof(data));
 	if (len > 0) {
-		wrote = terminal_write(console->terminal, data, len);
+		wrote = port->terminal ? terminal_write(port->terminal, data, len) : (size_t)len;
 		current->done += wrote;
 		if (wrote < (size_t)len)
 			return VIRTIO_IDLE;
@@ -88,15 +81,16 @@ static enum virtio_step transmit_some(struct virtio_device *device, unsigned ind
 static enum virtio_step receive_some(struct virtio_device *device, unsigned index)
 {
 	struct console *console = console_of(device);
-	struct console_chain *current = &console->current[index];
+	struct console_port *port = port_of(console, index);
+	struct console_chain *current = &port->current[RECEIVE];
 	char data[CONSOLE_COPY];
 	size_t len = 0;
 	s64 written;
 
-	if (!take(console, index))
+	if (!port->terminal || !port->open || !take(console, index))
 		return VIRTIO_IDLE;
 	if (current->chain.writable_len) {
-		len = terminal_read(console->terminal, data,
+		len = terminal_read(port->terminal, data,
 				    MIN(sizeof(data), current->chain.writable_len));
 		if (!len)
 			return VIRTIO_IDLE;
@@ -108,25 +102,39 @@ static enum virtio_step receive_some(struct virtio_device *device, unsigned inde
 
 static void console_kick(struct virtio_device *device, unsigned index)
 {
-	virtio_device_serve(device, index, CONSOLE_GOES,
-			    index == RECEIVE ? receive_some : transmit_some);
+	struct console *console = console_of(device);
+	bool multiport = virtio_has_feature(device, VIRTIO_CONSOLE_F_MULTIPORT);
+
+	/* A driver that does without ports has queues for the first one alone. */
+	if (index >= CONSOLE_CONTROL_RECEIVE && !multiport)
+		return;
+	if (index == CONSOLE_CONTROL_RECEIVE || index == CONSOLE_CONTROL_TRANSMIT)
+		console_control_kick(console, index);
+	else
+		virtio_device_serve(device, index, CONSOLE_GOES,
+				    index % 2 == RECEIVE ? receive_some : transmit_some);
 }
 
 /* ---- the terminal's side ---- */
 
+static void kick_port(const struct console_port *port, unsigned which)
+{
+	console_kick(&port->console->device, console_queue(port, which));
+}
+
 static void terminal_readable(struct terminal_client *client)
 {
-	console_kick(&container_of(client, struct console, client)->device, RECEIVE);
+	kick_port(container_of(client, struct console_port, client), RECEIVE);
 }
 
 static void terminal_writable(struct terminal_client *client)
 {
-	console_kick(&container_of(client, struct console, client)->device, TRANSMIT);
+	kick_port(container_of(client, struct console_port, client), TRANSMIT);
 }
 
 static void terminal_resized(struct terminal_client *client, u16 columns, u16 rows)
 {
-	struct console *console = container_of(client, struct console, client);
+	struct console *console = container_of(client, struct console_port, client)->console;
 
 	if (virtio_has_feature(&console->device, VIRTIO_CONSOLE_F_SIZE))
 		virtio_device_config_changed(&console->device);
@@ -134,23 +142,41 @@ static void terminal_resized(struct terminal_client *client, u16 columns, u16 ro
 
 /* ---- the driver's side ---- */
 
-static void console_queue_reset(struct virtio_device *device, unsigned index)
+static bool is_single(const struct console *console)
 {
-	console_of(device)->current[index].taken = false;
+	return console->port_count == 1;
 }
 
+static void console_queue_reset(struct virtio_device *device, unsigned index)
+{
+	if (index != CONSOLE_CONTROL_RECEIVE && index != CONSOLE_CONTROL_TRANSMIT)
+		port_of(console_of(device), index)->current[index % 2].taken = false;
+}
+
+/* What the driver had opened it opens again. */
 static void console_reset(struct virtio_device *device)
 {
-	console_queue_reset(device, RECEIVE);
-	console_queue_reset(device, TRANSMIT);
+	struct console *console = console_of(device);
+
+	for (unsigned n = 0; n < console->port_count; n++) {
+		struct console_port *port = &console->ports[n];
+
+		port->current[RECEIVE].taken = port->current[TRANSMIT].taken = false;
+		port->open = is_single(console);
+		port->tell = 0;
+	}
 }
 
 static void console_config_read(struct virtio_device *device, u32 offset, void *data, u32 len)
 {
 	struct virtio_console_config config = { 0 };
-	u16 columns, rows;
+	struct console *console = console_of(device);
+	u16 columns = 0, rows = 0;
 
-	terminal_size(console_of(device)->terminal, &columns, &rows);
+	if (is_single(console))
+		terminal_size(console->ports[0].terminal, &columns, &rows);
+	else
+		config.max_nr_ports = cpu_to_virtio32(console->port_count);
 	config.cols = cpu_to_virtio16(columns);
 	config.rows = cpu_to_virtio16(rows);
 	memcpy(data, (const char *)&config + offset, len);
@@ -160,7 +186,10 @@ static void console_destroy(struct virtio_device *device)
 {
 	struct console *console = console_of(device);
 
-	terminal_set_client(console->terminal, NULL);
+	for (unsigned n = 0; n < console->port_count; n++) {
+		if (console->ports[n].terminal)
+			terminal_set_client(console->ports[n].terminal, NULL);
+	}
 	free(console);
 }
 
@@ -172,109 +201,75 @@ static const struct virtio_device_ops console_ops = {
 	.destroy = console_destroy,
 };
 
+static void init_port(struct console *console, unsigned n, const struct virtio_console_port *port)
+{
+	console->ports[n] = (struct console_port){
+		.console = console,
+		.name = port->name,
+		.terminal = port->terminal,
+		.client = { .readable = terminal_readable,
+			    .writable = terminal_writable,
+			    .resized = terminal_resized },
+		.open = is_single(console),
+	};
+	if (port->terminal)
+		terminal_set_client(port->terminal, &console->ports[n].client);
+}
+
+/* Port 0 is that of drivers that do without ports; with ports it is nowhere. */
+static struct console *make(const char *name, unsigned port_count, struct dma_space *space)
+{
+	struct console *console = calloc(1, sizeof(*console));
+
+	if (!console)
+		return NULL;
+	console->port_count = port_count;
+	console->device = (struct virtio_device){
+		.ops = &console_ops,
+		.name = name,
+		.id = VIRTIO_ID_CONSOLE,
+		.features = 1ULL << VIRTIO_F_IN_ORDER,
+		.config_size = sizeof(struct virtio_console_config),
+		.queue_count = is_single(console) ? 2 : 2 * (port_count + 1),
+		.queues = console->queues,
+		.space = space,
+	};
+	for (unsigned i = 0; i < console->device.queue_count; i++)
+		virtq_init(&console->queues[i], CONSOLE_QUEUE_SIZE);
+	return console;
+}
+
 int virtio_console_create(struct virtio_device **device, struct terminal *terminal,
 			  struct dma_space *space)
 {
-	struct console *console = calloc(1, sizeof(*console));
+	const struct virtio_console_port port = { .terminal = terminal };
+	struct console *console = make("virtio-console", 1, space);
 	u16 columns, rows;
 
 	if (!console)
 		return -ENOMEM;
-	console->terminal = terminal;
-	console->client = (struct terminal_client){
-		.readable = terminal_readable,
-		.writable = terminal_writable,
-		.resized = terminal_resized,
-	};
-	virtq_init(&console->queues[RECEIVE], CONSOLE_QUEUE_SIZE);
-	virtq_init(&console->queues[TRANSMIT], CONSOLE_QUEUE_SIZE);
+	init_port(console, 0, &port);
 	terminal_size(terminal, &columns, &rows);
-	console->device = (struct virtio_device){
-		.ops = &console_ops,
-		.name = "virtio-console",
-		.id = VIRTIO_ID_CONSOLE,
-		/* A pipe has no size to speak of. */
-		.features = (columns && rows ? 1ULL << VIRTIO_CONSOLE_F_SIZE : 0) |
-			    1ULL << VIRTIO_F_IN_ORDER,
-		.config_size = sizeof(struct virtio_console_config),
-		.queue_count = QUEUES,
-		.queues = console->queues,
-		.space = space,
-	};
-	terminal_set_client(terminal, &console->client);
+	/* A pipe has no size to speak of. */
+	if (columns && rows)
+		console->device.features |= 1ULL << VIRTIO_CONSOLE_F_SIZE;
 	*device = &console->device;
 	return 0;
 }
 
-/* ---- on the command line ---- */
-
-/* What the terminal is to the guest. */
-enum console_kind { CONSOLE_SERIAL, CONSOLE_VIRTIO };
-
-struct console_options {
-	enum console_kind kind;
-};
-
-static bool console_is_asked(const void *state)
+int virtio_console_create_ports(struct virtio_device **device,
+				const struct virtio_console_port *ports, unsigned count,
+				struct dma_space *space)
 {
-	return ((const struct console_options *)state)->kind == CONSOLE_VIRTIO;
-}
+	const struct virtio_console_port nowhere = { .name = "" };
+	struct console *console = make("virtio-serial", count + 1, space);
 
-static unsigned console_class_slots(const void *state)
-{
-	return console_is_asked(state);
-}
-
-static const char *console_class_words(const void *state)
-{
-	return console_is_asked(state) ? "console=hvc0" : "console=ttyS0";
-}
-
-static int console_class_prepare(void *state, struct device_plan *plan, struct error *err)
-{
-	plan->console_taken = console_is_asked(state);
+	if (!console)
+		return -ENOMEM;
+	console->device.features |= 1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
+	init_port(console, 0, &nowhere);
+	for (unsigned n = 0; n < count; n++)
+		init_port(console, n + 1, &ports[n]);
+	*device = &console->device;
 	return 0;
 }
-
-static int console_class_create(void *state, struct device_host *host, struct error *err)
-{
-	const struct device_want want = { .name = "virtio-console" };
-	struct virtio_device *device;
-	struct device_place place;
-	int ret;
-
-	if (!console_is_asked(state))
-		return 0;
-	ret = device_place(host, &want, &place, err);
-	if (ret)
-		return ret;
-	ret = virtio_console_create(&device, host->terminal, place.space);
-	if (ret)
-		return error_set(err, ret, "cannot make virtio-console: %s", strerror(-ret));
-	return virtio_device_put(device, &place, err);
-}
-
-static const char *const console_kinds[] = {
-	[CONSOLE_SERIAL] = "serial",
-	[CONSOLE_VIRTIO] = "virtio",
-	NULL,
-};
-
-static const struct option_spec console_options[] = {
-	{ 0, "console", OPTION_CHOICE, .help = "what this terminal is to the guest",
-	  .manual = "What this terminal is to the guest: ttyS0 or hvc0", .choices = console_kinds,
-	  OPTION_FIELD(struct console_options, kind) },
-	{ 0 },
-};
-
-const struct device_class virtio_console_class = {
-	.name = "virtio-console",
-	.options = console_options,
-	.count = DEVICE_ALWAYS,
-	.bus = DEVICE_BUS_ANY,
-	.state_size = sizeof(struct console_options),
-	.slots = console_class_slots,
-	.kernel_words = console_class_words,
-	.prepare = console_class_prepare,
-	.create = console_class_create,
-};

@@ -12,6 +12,7 @@
 
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_console.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
@@ -90,7 +91,7 @@ struct cell {
 	struct rig rig;
 	struct dma_space *space; /* the device's */
 	struct pci_driver driver;
-	struct wire_queue queues[3];
+	struct wire_queue queues[6];
 	/* Ends of the devices that have some. */
 	struct disk *disk;
 	struct fake_net *net;
@@ -240,6 +241,46 @@ static void try_console(struct cell *cell)
 		memcpy(terminal.in, line, len);
 		terminal.in_len = len;
 		assert_int_equal(ask(cell, 0, NULL, 0, sizeof(got)), len);
+		wire_read(cell->vm, FROM, got, len);
+		assert_memory_equal(got, line, len);
+	}
+}
+
+/* The driver is ready (0), is told of a port (1) and opens it (6); "Multiport Device Operation". */
+static void open_port(struct cell *cell)
+{
+	const u16 ready[] = { 0, 0, htole16(0), htole16(1) };
+	const u16 open[] = { htole16(1), 0, htole16(6), htole16(1) };
+	u16 told[4];
+
+	ask(cell, 3, ready, sizeof(ready), 0);
+	assert_int_equal(ask(cell, 2, NULL, 0, 64), sizeof(told));
+	wire_read(cell->vm, FROM, told, sizeof(told));
+	assert_int_equal(told[0], htole16(1));
+	assert_int_equal(told[2], htole16(1));
+	ask(cell, 3, open, sizeof(open), 0);
+}
+
+static void try_ports(struct cell *cell)
+{
+	const struct virtio_console_port port = { "port", &terminal };
+	struct virtio_device *device;
+	char line[16], got[16];
+
+	memset(&terminal, 0, sizeof(terminal));
+	assert_int_equal(virtio_console_create_ports(&device, &port, 1, cell->space), 0);
+	bring_up(cell, device, F(VIRTIO_CONSOLE_F_MULTIPORT), 6);
+	open_port(cell);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		const unsigned len = 1 + snprintf(line, sizeof(line), "line %u", i);
+
+		terminal.out_len = 0;
+		ask(cell, 5, line, len, 0);
+		assert_int_equal(terminal.out_len, len);
+		assert_memory_equal(terminal.out, line, len);
+		memcpy(terminal.in, line, len);
+		terminal.in_len = len;
+		assert_int_equal(ask(cell, 4, NULL, 0, sizeof(got)), len);
 		wire_read(cell->vm, FROM, got, len);
 		assert_memory_equal(got, line, len);
 	}
@@ -435,6 +476,11 @@ TEST(data_gets_through_virtio_rng_in_every_cell)
 TEST(data_gets_through_virtio_console_in_every_cell)
 {
 	passes_everywhere("virtio-console", try_console);
+}
+
+TEST(data_gets_through_a_port_of_virtio_console_in_every_cell)
+{
+	passes_everywhere("virtio-console with ports", try_ports);
 }
 
 TEST(data_gets_through_virtio_blk_in_every_cell)
