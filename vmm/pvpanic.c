@@ -16,17 +16,25 @@ struct pvpanic {
 	struct vm *vm;
 };
 
-static u64 pvpanic_read(struct bus_region *region, u64 offset, unsigned len)
+u64 pvpanic_register_read(u64 offset)
 {
 	return offset ? 0 : PVPANIC_PANICKED | PVPANIC_CRASH_LOADED;
 }
 
+void pvpanic_register_write(struct vm *vm, u64 offset, u64 value)
+{
+	if (!offset && (value & (PVPANIC_PANICKED | PVPANIC_CRASH_LOADED)))
+		vm_panicked(vm, !(value & PVPANIC_PANICKED));
+}
+
+static u64 pvpanic_read(struct bus_region *region, u64 offset, unsigned len)
+{
+	return pvpanic_register_read(offset);
+}
+
 static void pvpanic_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
 {
-	struct pvpanic *pvpanic = container_of(region, struct pvpanic, region);
-
-	if (!offset && (value & (PVPANIC_PANICKED | PVPANIC_CRASH_LOADED)))
-		vm_panicked(pvpanic->vm, !(value & PVPANIC_PANICKED));
+	pvpanic_register_write(container_of(region, struct pvpanic, region)->vm, offset, value);
 }
 
 static const struct bus_ops pvpanic_bus_ops = {
