@@ -57,11 +57,12 @@ static const struct device_translator viommu_translator = { .add = translator_ad
 
 static int viommu_class_create(void *arg, struct device_host *host, struct error *err)
 {
+	struct viommu_state *state = arg;
 	const struct device_want want = {
 		.name = "virtio-iommu",
 		.is_iommu = true,
+		.old_rings = state->config.old_rings,
 	};
-	struct viommu_state *state = arg;
 	struct device_place place;
 	struct viommu *viommu;
 	int ret = device_place(host, &want, &place, err);

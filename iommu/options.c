@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "iommu/viommu.h"
+#include "virtio/place.h"
 
 /* A guest that asks for nothing for so long is quiet. */
 #define LONGEST_POLL_US 10000
@@ -37,6 +38,7 @@ static const struct option_spec items[] = {
 		    "earlier where requests come faster",
 	  OPTION_FIELD(struct viommu_config, poll_us), .min = 1, .max = LONGEST_POLL_US,
 	  .preset = VIOMMU_POLL_US },
+	VIRTIO_PACKED_ITEM(struct viommu_config, old_rings),
 	{ 0 },
 };
 

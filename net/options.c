@@ -125,6 +125,8 @@ static const char *const modes[] = {
 };
 static const char *const no_yes[] = { "0", "1", NULL };
 
+static const char *const packed_words[] = { "on", "off", NULL };
+
 #define ITEM(member) OPTION_FIELD(struct net_options, member)
 
 const struct option_spec net_option_items[] = {
@@ -179,6 +181,8 @@ const struct option_spec net_option_items[] = {
 	{ 0, "offloads", OPTION_CHOICE,
 	  .help = "whether checksums and segmentation may be left to it", .choices = option_off_on,
 	  ITEM(offloads), .preset = true },
+	{ 0, "packed", OPTION_CHOICE, .help = "whether it offers packed rings, as --packed",
+	  .choices = packed_words, ITEM(old_rings) },
 	{ 0, "trans", OPTION_WORD, "WORD", "kvmtool's; devices sit where --transport says",
 	  ITEM(trans) },
 	{ 0, "virtio", OPTION_FLAG, .help = "kvmtool's; means nothing" },

@@ -15,7 +15,7 @@
 #include "vmm/vm.h"
 
 struct balloon_state {
-	bool reporting, deflate_on_oom;
+	bool reporting, deflate_on_oom, old_rings;
 	struct virtio_device *device; /* the VM's; NULL: not made yet */
 };
 
@@ -43,7 +43,10 @@ static int make_device(struct balloon_state *state, struct device_host *host,
 
 static int balloon_class_create(void *arg, struct device_host *host, struct error *err)
 {
-	const struct device_want want = { .name = "virtio-balloon", .physical = true };
+	const struct balloon_state *state = arg;
+	const struct device_want want = { .name = "virtio-balloon",
+					  .physical = true,
+					  .old_rings = state->old_rings };
 	struct device_place place;
 	int ret = device_place(host, &want, &place, err);
 
@@ -212,6 +215,7 @@ static const struct option_spec balloon_items[] = {
 	{ 0, "deflate-on-oom", OPTION_CHOICE,
 	  .help = "the guest takes memory back when it has none left", .choices = option_off_on,
 	  .preset = true, OPTION_FIELD(struct balloon_state, deflate_on_oom) },
+	VIRTIO_PACKED_ITEM(struct balloon_state, old_rings),
 	{ 0 },
 };
 

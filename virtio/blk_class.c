@@ -224,7 +224,7 @@ static int blk_class_create(void *arg, struct device_host *host, struct error *e
 	struct device_place place;
 	struct disk *disk = state->disk;
 	char name[32];
-	struct device_want want = { .name = name };
+	struct device_want want = { .name = name, .old_rings = state->root.share.old_rings };
 	int ret;
 
 	if (state->root.share.folder)
@@ -376,6 +376,7 @@ static const struct option_spec blk_items[] = {
 	  OPTION_FIELD(struct blk_state, device_options.on_write_error) },
 	{ 0, "rerror", OPTION_CHOICE, .help = "the same of a read", .choices = read_policies,
 	  OPTION_FIELD(struct blk_state, device_options.on_read_error) },
+	VIRTIO_PACKED_ITEM(struct blk_state, root.share.old_rings),
 	{ 0 },
 };
 

@@ -170,7 +170,7 @@ static int net_class_create(void *arg, struct device_host *host, struct error *e
 	const char *is = host->bus == DEVICE_BUS_PCI ? "pci" : "mmio";
 	struct device_place place;
 	char name[32];
-	struct device_want want = { .name = name };
+	struct device_want want = { .name = name, .old_rings = state->options.old_rings };
 	int ret;
 
 	if (state->options.mode == NET_NONE)

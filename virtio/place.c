@@ -6,6 +6,8 @@
 #include "virtio/place.h"
 #include "vmm/vm.h"
 
+const char *const virtio_packed_words[] = { "on", "off", NULL };
+
 int virtio_device_put(struct virtio_device *device, const struct device_place *place,
 		      struct error *err)
 {

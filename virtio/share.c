@@ -124,7 +124,7 @@ int share_create(struct share *share, struct device_host *host, struct error *er
 	struct virtio_device *device;
 	struct device_place place;
 	char name[32];
-	struct device_want want = { .name = name };
+	struct device_want want = { .name = name, .old_rings = share->old_rings };
 	int ret;
 
 	snprintf(name, sizeof(name), "%s %u", kind, host->instance);
@@ -204,6 +204,7 @@ static const struct option_spec fs_items[] = {
 	  .choices = share_maps, OPTION_FIELD(struct share, map) },
 	{ 0, "writeback", OPTION_FLAG, .help = "the guest collects its writes",
 	  OPTION_FIELD(struct share, writeback) },
+	VIRTIO_PACKED_ITEM(struct share, old_rings),
 	{ 0 },
 };
 

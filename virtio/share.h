@@ -19,7 +19,8 @@ struct share {
 	bool read_only, writeback;
 	enum fuse_cache cache;
 	enum share_map map;
-	bool overlay; /* as of struct folder_options */
+	bool old_rings; /* packed=off */
+	bool overlay;	/* as of struct folder_options */
 	const char *scratch;
 	u64 scratch_size;
 	struct folder *folder;	      /* until the device owns it */

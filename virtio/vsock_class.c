@@ -26,6 +26,7 @@ struct vsock_state {
 	u32 cid; /* 0: none is wanted */
 	bool vhost;
 	const char *path;
+	bool old_rings;
 	char room[PATH_MAX];		  /* of the default path */
 	struct listener stream, messages; /* fds: until the device owns them */
 	int vhost_fd;			  /* the same */
@@ -195,8 +196,8 @@ static int make_device(struct vsock_state *state, struct device_host *host,
 
 static int vsock_class_create(void *arg, struct device_host *host, struct error *err)
 {
-	const struct device_want want = { .name = "virtio-vsock" };
 	struct vsock_state *state = arg;
+	const struct device_want want = { .name = "virtio-vsock", .old_rings = state->old_rings };
 	struct device_place place;
 	int ret;
 
@@ -248,6 +249,7 @@ static const struct option_spec vsock_items[] = {
 		    "of the host's use AF_VSOCK sockets and CID. Not with --viommu, as the kernel "
 		    "does not ask the guest's IOMMU",
 	  .choices = no_yes, OPTION_FIELD(struct vsock_state, vhost) },
+	VIRTIO_PACKED_ITEM(struct vsock_state, old_rings),
 	{ 0 },
 };
 

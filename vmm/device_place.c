@@ -65,7 +65,7 @@ int device_place(struct device_host *host, const struct device_want *want,
 		.vm = host->vm,
 		.bus = host->bus,
 		.is_iommu = want->is_iommu,
-		.old_rings = host->old_rings,
+		.old_rings = host->old_rings || want->old_rings,
 		.space = &host->vm->identity.space,
 	};
 	ret = place->bus == DEVICE_BUS_PCI ? take_function(host, want, place)

@@ -25,7 +25,8 @@ struct viommu_config {
 	bool msi_map;	       /* no MSI property (arm64): vmm/windows.h's, not the IOMMU's */
 	unsigned address_bits; /* of a guest physical address */
 	enum virtio_poll_mode poll;
-	u64 poll_us; /* the longest wait for the next request while polling; 0: VIOMMU_POLL_US */
+	bool old_rings; /* packed=off: the device's place's, not the IOMMU's */
+	u64 poll_us;	/* the longest wait for the next request while polling; 0: VIOMMU_POLL_US */
 };
 
 /* As long as KVM itself polls for a halted vCPU. */

@@ -33,6 +33,7 @@ struct net_options {
 	u32 pairs;	   /* 1..NET_MAX_PAIRS */
 	u32 mtu;	   /* 0: as the network is */
 	bool vhost, offloads, has_mac, has_fd;
+	bool old_rings;			/* packed=off: the device's */
 	bool has_host_ip, has_guest_ip; /* they were said */
 	bool on_demand;			/* what it costs comes when the guest's driver does */
 	struct in_addr host_ip, guest_ip;

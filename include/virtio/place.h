@@ -4,6 +4,7 @@
 #define VIRTIO_PLACE_H
 
 #include "util/error.h"
+#include "util/option.h"
 #include "virtio/device.h"
 #include "vmm/device_class.h"
 
@@ -13,5 +14,14 @@
  */
 int virtio_device_put(struct virtio_device *device, const struct device_place *place,
 		      struct error *err);
+
+/* For the lists of devices: packed=off sets a bool of the target, device_want.old_rings. */
+extern const char *const virtio_packed_words[];
+#define VIRTIO_PACKED_ITEM(type, field)                                                            \
+	{                                                                                          \
+		0, "packed", OPTION_CHOICE, .help = "whether it offers packed rings, as --packed", \
+					    .choices = virtio_packed_words,                        \
+					    OPTION_FIELD(type, field)                              \
+	}
 
 #endif

@@ -169,6 +169,7 @@ struct device_want {
 	const char *name; /* the endpoint's, for people; copied */
 	bool is_iommu;	  /* it translates, and is not translated */
 	bool physical;	  /* it uses the guest's physical addresses, whatever the IOMMU says */
+	bool old_rings;	  /* as host->old_rings, for this device alone */
 	/* PCI: the next function of the slot that was given out last, and not a slot of its own. */
 	bool same_slot;
 	/* Of a passed device: what can be translated for it, and who follows its domain. */
@@ -184,7 +185,7 @@ struct device_place {
 	unsigned pci_slot, pci_function;
 	u32 endpoint; /* DEVICE_NO_ENDPOINT: not translated */
 	bool is_iommu;
-	bool old_rings;		 /* as host->old_rings */
+	bool old_rings;		 /* as of the host or of what was wanted */
 	struct dma_space *space; /* borrowed; lives as long as the VM */
 };
 
