@@ -148,7 +148,7 @@ static unsigned ports_class_fds(const void *arg)
 {
 	const struct ports_state *state = arg;
 
-	return 8 + 2 * 2 * (state->count + 2) + 4 * state->count;
+	return 8 + 2 * 2 * (state->count + 2) + 5 * state->count;
 }
 
 static int ports_class_claim(void *arg, struct device_plan *plan, struct error *err)

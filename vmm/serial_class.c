@@ -108,6 +108,19 @@ static const struct option_spec serial_options[] = {
 	{ 0 },
 };
 
+/* Of each port: what was named, somebody's two ends, or a relay's pipe and its end. */
+#define FDS_PORT 5
+
+static unsigned serial_class_fds(const void *arg)
+{
+	const struct serial_state *state = arg;
+	unsigned count = !!state->log_path;
+
+	for (unsigned n = 0; n < ARCH_SERIAL_PORTS; n++)
+		count += state->given[n] && state->ports[n].kind > TERMINAL_NONE;
+	return count * FDS_PORT;
+}
+
 /* ---- opening ---- */
 
 static int check_stdio(const struct serial_state *state, const struct device_plan *plan,
@@ -224,6 +237,7 @@ const struct device_class serial_class = {
 	.options = serial_options,
 	.count = DEVICE_ALWAYS,
 	.state_size = sizeof(struct serial_state),
+	.fds = serial_class_fds,
 	.claim = serial_class_claim,
 	.create = serial_class_create,
 	.release = serial_class_release,
