@@ -43,7 +43,8 @@ static void on_client(struct loop_source *source, u32 events)
 	copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	stop_listening(terminal);
 	if (copy < 0) {
-		log_warning("%s: no client: %s", terminal->name, strerror(errno));
+		log_limited(&terminal->line.complaints, LOG_WARNING, "%s: no client: %s",
+			    terminal->name, strerror(errno));
 		if (fd >= 0)
 			close(fd);
 		loop_timer_arm(&terminal->line.timer, LOOK_DELAY);

@@ -2,6 +2,7 @@
 #ifndef VMM_TERMINAL_PRIVATE_H
 #define VMM_TERMINAL_PRIVATE_H
 
+#include "util/log.h"
 #include "vmm/loop.h"
 #include "vmm/terminal.h"
 
@@ -69,6 +70,7 @@ struct terminal_line {
 	struct loop_source source; /* a socket that listens; its target's */
 	bool listening;		   /* it is in the loop */
 	struct loop_timer timer;
+	struct log_limit complaints;
 };
 
 /* What was typed elsewhere than at standard input. */
