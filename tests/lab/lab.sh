@@ -24,7 +24,7 @@ guest() {	# guest DIR FETCHED: a kernel and its initrd
 	mkdir -p "$1"
 	cp "$2/kernel" "$1/kernel"
 	# shellcheck disable=SC2086
-	"$here/initrd" "$1/initrd" "$2" "$guest" "${GUEST_ADD:-}" virtio_mmio virtio_pci? virtio_iommu? virtio_blk virtio_rng pvpanic_mmio? i6300esb? sbsa_gwdt? ${GUEST_MODULES:-}
+	"$here/initrd" "$1/initrd" "$2" "$guest" "${GUEST_ADD:-}" virtio_mmio virtio_pci? virtio_iommu? virtio_blk virtio_rng pvpanic_mmio? pvpanic_pci? i6300esb? sbsa_gwdt? ${GUEST_MODULES:-}
 }
 
 guest "$out/add/guest" "$new"
