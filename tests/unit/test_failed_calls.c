@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "../net/user.h"
-#include "../virtio/vsock_socket.h"
 #include "test.h"
+#include "util/listener.h"
 #include "util/relay.h"
 #include "vmm/control.h"
 
@@ -100,18 +100,18 @@ TEST_WITH(a_control_socket_that_cannot_listen_leaves_no_file, begin, end)
 	free(socket);
 }
 
-TEST_WITH(a_vsock_path_that_cannot_listen_leaves_no_file, begin, end)
+TEST_WITH(a_path_that_cannot_listen_leaves_no_file, begin, end)
 {
-	struct vsock_socket sock;
+	struct listener sock = { 0 };
 	struct error err = { 0 };
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s/vs", folder);
-	assert_int_equal(vsock_socket_listen(&sock, path, SOCK_STREAM, &err), -ENOBUFS);
+	assert_int_equal(listener_open(&sock, "--vsock", path, SOCK_STREAM, &err), -ENOBUFS);
 	assert_false(is_there("vs"));
-	assert_int_equal(vsock_socket_listen(&sock, path, SOCK_STREAM, &err), 0);
+	assert_int_equal(listener_open(&sock, "--vsock", path, SOCK_STREAM, &err), 0);
 	assert_true(is_there("vs"));
-	vsock_socket_remove(&sock);
+	listener_remove(&sock);
 	assert_false(is_there("vs"));
 	close(sock.fd);
 }
