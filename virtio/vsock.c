@@ -100,6 +100,18 @@ static const struct virtio_device_ops vsock_ops = {
 	.destroy = vsock_destroy,
 };
 
+static void take_given(struct vsock *vsock, const struct virtio_vsock_options *options)
+{
+	vsock->given_port = options->given ? options->given_port : 0;
+	for (unsigned i = 0; i < VSOCK_MAX_GIVEN; i++) {
+		vsock->given[i] = -1;
+		if (!options->given || i >= options->given_count)
+			continue;
+		vsock->given[i] = options->given[i];
+		options->given[i] = -1;
+	}
+}
+
 static void init(struct vsock *vsock, const struct virtio_vsock_options *options)
 {
 	vsock->cid = options->cid;
@@ -108,7 +120,9 @@ static void init(struct vsock *vsock, const struct virtio_vsock_options *options
 	vsock->listeners[0].source.fd = options->stream_fd;
 	vsock->listeners[1].source.fd = options->seqpacket_fd;
 	vsock->address.sun_family = AF_UNIX;
-	snprintf(vsock->address.sun_path, sizeof(vsock->address.sun_path), "%s", options->path);
+	snprintf(vsock->address.sun_path, sizeof(vsock->address.sun_path), "%s",
+		 options->path ? options->path : "");
+	take_given(vsock, options);
 	list_init(&vsock->connections);
 	list_init(&vsock->greeters);
 	list_init(&vsock->ready);

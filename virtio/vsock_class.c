@@ -30,6 +30,7 @@ struct vsock_state {
 	char room[PATH_MAX];		  /* of the default path */
 	struct listener stream, messages; /* fds: until the device owns them */
 	int vhost_fd;			  /* the same */
+	const struct device_plan *plan;	  /* its channels are for the device */
 	struct virtio_device *device;	  /* ours, the VM's; NULL: not made yet */
 };
 
@@ -128,6 +129,11 @@ static int vsock_class_prepare(void *arg, struct device_plan *plan, struct error
 	struct vsock_state *state = arg;
 
 	state->vhost_fd = -1;
+	state->plan = plan;
+	if (plan->channels && (!state->cid || state->vhost))
+		return error_set(err, -EINVAL,
+				 "--vsock: a command's streams go by lkvm's own vsock: leave it "
+				 "out, or vhost=1");
 	if (!state->cid || !state->vhost)
 		return 0;
 	if (plan->translated)
@@ -157,7 +163,8 @@ static int vsock_class_claim(void *arg, struct device_plan *plan, struct error *
 	char messages[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	int ret;
 
-	if (!state->cid || state->vhost)
+	state->stream.fd = state->messages.fd = -1;
+	if (!state->cid || state->vhost || plan->channels_alone)
 		return 0;
 	ret = choose_path(state, plan->name, err);
 	if (!ret)
@@ -180,6 +187,9 @@ static int make_device(struct vsock_state *state, struct device_host *host,
 		.path = state->path,
 		.stream_fd = state->stream.fd,
 		.seqpacket_fd = state->messages.fd,
+		.given = state->plan->channels,
+		.given_count = state->plan->channel_count,
+		.given_port = state->plan->channel_port,
 	};
 	struct virtio_device *device;
 	int ret;

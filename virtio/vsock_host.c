@@ -192,6 +192,21 @@ void vsock_host_dialed(struct vsock_connection *connection, int fd)
 	vsock_receive(vsock);
 }
 
+/* ---- sockets that are there before the guest is ---- */
+
+bool vsock_host_is_given(const struct vsock *vsock, u32 port)
+{
+	return vsock->given_port && port - vsock->given_port < VSOCK_MAX_GIVEN;
+}
+
+int vsock_host_take_given(struct vsock *vsock, u32 port)
+{
+	int *given = &vsock->given[port - vsock->given_port], fd = *given;
+
+	*given = -1;
+	return fd;
+}
+
 /* ---- life ---- */
 
 static int listen_at(struct vsock *vsock, unsigned n, u16 type, int fd)
@@ -199,6 +214,8 @@ static int listen_at(struct vsock *vsock, unsigned n, u16 type, int fd)
 	struct vsock_listener *listener = &vsock->listeners[n];
 	int ret;
 
+	if (fd < 0)
+		return 0;
 	listener->vsock = vsock;
 	listener->type = type;
 	listener->source = (struct loop_source){ .fd = fd, EPOLLIN, on_listener };
@@ -225,6 +242,10 @@ void vsock_host_destroy(struct vsock *vsock)
 	for (unsigned i = 0; i < ARRAY_SIZE(vsock->listeners); i++) {
 		if (vsock->listeners[i].watched)
 			loop_remove(vsock->loop, &vsock->listeners[i].source);
+	}
+	for (unsigned i = 0; i < VSOCK_MAX_GIVEN; i++) {
+		if (vsock->given[i] >= 0)
+			close(vsock->given[i]);
 	}
 	loop_timer_destroy(&vsock->accept_timer);
 }

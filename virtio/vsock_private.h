@@ -135,7 +135,9 @@ struct vsock {
 	struct worker *dialer;
 	unsigned dials;	 /* jobs under way */
 	int dial_fds[2]; /* connected sockets come by it: ours, and the worker's; owned */
-	struct sockaddr_un address; /* of the path */
+	struct sockaddr_un address; /* of the path; "": there is none */
+	int given[VSOCK_MAX_GIVEN]; /* owned; -1: none, or it has gone to a connection */
+	u32 given_port;
 	/* For people. */
 	u64 from_guest, from_host, broken;
 };
@@ -200,6 +202,9 @@ int vsock_host_create(struct vsock *vsock, const struct virtio_vsock_options *op
 void vsock_host_destroy(struct vsock *vsock);
 /* What came of vsock_dial(): a socket, or -errno. */
 void vsock_host_dialed(struct vsock_connection *connection, int fd);
+/* The socket that was given for @port, the caller's now; -1: none, or it has been taken. */
+int vsock_host_take_given(struct vsock *vsock, u32 port);
+bool vsock_host_is_given(const struct vsock *vsock, u32 port);
 
 /* ---- vsock_dial.c ---- */
 

@@ -91,9 +91,22 @@ static bool knows_type(const struct vsock *vsock, u16 type)
 		!virtio_has_feature(device, VSOCK_F_NO_IMPLIED_STREAM));
 }
 
+/* -1: nobody is there, as behind a port that was given and is taken. */
+static int connect_given(struct vsock_connection *connection, const struct packet *packet)
+{
+	int fd = packet->type == VIRTIO_VSOCK_TYPE_STREAM
+			 ? vsock_host_take_given(connection->vsock, packet->host_port)
+			 : -1;
+
+	if (fd >= 0)
+		vsock_host_dialed(connection, fd);
+	return fd;
+}
+
 static void op_request(struct vsock *vsock, const struct packet *packet)
 {
 	struct vsock_connection *connection;
+	int ret;
 
 	connection = vsock_connection_create(vsock, VSOCK_DIALING, packet->type, -1);
 	if (!connection) {
@@ -102,7 +115,11 @@ static void op_request(struct vsock *vsock, const struct packet *packet)
 	}
 	vsock_connection_name(connection, packet->guest_port, packet->host_port);
 	take_credit(connection, packet);
-	if (vsock_dial(connection))
+	if (vsock_host_is_given(vsock, packet->host_port))
+		ret = connect_given(connection, packet);
+	else
+		ret = *vsock->address.sun_path ? vsock_dial(connection) : -ECONNREFUSED;
+	if (ret < 0)
 		vsock_connection_reset(connection);
 }
 

@@ -25,11 +25,22 @@
 struct virtio_vsock_options {
 	u32 cid;	      /* VSOCK_MIN_CID to VSOCK_MAX_CID */
 	unsigned connections; /* the most, 1 to VSOCK_MAX_CONNECTIONS */
-	const char *path;     /* a sockaddr_un has room for it and VSOCK_MAX_AFTER more; copied */
+	const char *path; /* a sockaddr_un has room for it and VSOCK_MAX_AFTER more; copied; NULL:
+			     no program of the host's can be reached */
 	/* Sockets that listen, for programs of the host's: not blocking, the device's from here on,
-	 * also when it is not made. */
+	 * also when it is not made; -1: none. */
 	int stream_fd, seqpacket_fd;
+	/*
+	 * Sockets that the guest's first stream to each port from @given_port on gets, @given_count
+	 * of them, and no other connection. Each that is taken is set to -1 and the device's from
+	 * here on, also when it is not made; the rest, -1, is for nobody. NULL: none.
+	 */
+	int *given;
+	unsigned given_count;
+	u32 given_port;
 };
+
+#define VSOCK_MAX_GIVEN 4
 
 struct counters;
 struct loop;

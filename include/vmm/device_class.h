@@ -78,6 +78,15 @@ struct device_plan {
 	const char *scratch;	/* the folder that has it; NULL: RAM of the host's */
 	/* Readable: the run is to end, and claim() waits for nothing any longer; -1: never. */
 	int give_up_fd;
+	/*
+	 * Sockets for the guest's connections to ports of the host's, channel_count from
+	 * channel_port on, for the device that serves these; each that is taken is set to -1. NULL:
+	 * none. @channels_alone: nobody asked for that device otherwise.
+	 */
+	int *channels;
+	unsigned channel_count;
+	u32 channel_port;
+	bool channels_alone;
 	bool pinned; /* the guest's memory stays where it is: a passed device or huge pages hold it
 		      */
 };
