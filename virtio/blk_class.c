@@ -202,8 +202,9 @@ static int blk_class_prepare(void *arg, struct device_plan *plan, struct error *
 
 	if (is_folder(state))
 		return prepare_root(state, plan, err);
-	if (state->root.fs || state->root.share.map)
-		return error_set(err, -EINVAL, "--disk %s: no folder: fs and map are for folders",
+	if (state->root.fs || state->root.share.map || state->root.share.cross_mounts)
+		return error_set(err, -EINVAL,
+				 "--disk %s: no folder: mounts, fs and map are for folders",
 				 state->path);
 	/*
 	 * Linux names virtio's disks in the order in which it finds them. A driver that waits for
@@ -324,6 +325,8 @@ static const struct option_spec blk_items[] = {
 	  .choices = root_filesystems, OPTION_FIELD(struct blk_state, root.fs) },
 	{ 0, "map", OPTION_CHOICE, .help = "whose the files in a folder are, as with --fs",
 	  .choices = share_maps, OPTION_FIELD(struct blk_state, root.share.map) },
+	{ 0, "mounts", OPTION_FLAG, .help = "a folder: file systems mounted in it are entered",
+	  OPTION_FIELD(struct blk_state, root.share.cross_mounts) },
 	{ 0, "snapshot", OPTION_CHOICE, .help = "whether changes are forgotten at the end",
 	  .manual = "Whether changes are forgotten at the end. They go to a file without a name in "
 		    "TMPDIR, or in /var/tmp; the disk's own file is only read, and others may read "

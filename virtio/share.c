@@ -81,6 +81,7 @@ static int check_tag(const struct share *share, const struct device_plan *plan, 
 int share_prepare(struct share *share, struct device_plan *plan, struct error *err)
 {
 	const struct folder_options options = { .read_only = share->read_only,
+						.cross_mounts = share->cross_mounts,
 						.map = map_of(share),
 						.overlay = share->overlay,
 						.scratch = share->scratch,
@@ -202,6 +203,8 @@ static const struct option_spec fs_items[] = {
 	  .choices = share_caches, .preset = FUSE_CACHE_AUTO, OPTION_FIELD(struct share, cache) },
 	{ 0, "map", OPTION_CHOICE, .help = "whose the guest's files are", .manual = MAP_MANUAL,
 	  .choices = share_maps, OPTION_FIELD(struct share, map) },
+	{ 0, "mounts", OPTION_FLAG, .help = "file systems that are mounted in it are entered",
+	  OPTION_FIELD(struct share, cross_mounts) },
 	{ 0, "writeback", OPTION_FLAG, .help = "the guest collects its writes",
 	  OPTION_FIELD(struct share, writeback) },
 	VIRTIO_PACKED_ITEM(struct share, old_rings),

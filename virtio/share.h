@@ -20,7 +20,8 @@ struct share {
 	enum fuse_cache cache;
 	enum share_map map;
 	bool old_rings; /* packed=off */
-	bool overlay;	/* as of struct folder_options */
+	bool cross_mounts;
+	bool overlay; /* as of struct folder_options */
 	const char *scratch;
 	u64 scratch_size;
 	struct folder *folder;	      /* until the device owns it */
