@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kvm_absent.h"
 #include "vmm/vm.h"
 
 /* The name of group @gid, or its number. Not getgrgid(): it drags NSS into a static binary. */
@@ -52,9 +53,7 @@ static int say_missing(const char *path, struct error *err)
 {
 	if (strcmp(path, VM_KVM_FILE))
 		return error_set(err, -ENOENT, "--dev %s: there is no such file", path);
-	return error_set(err, -ENOENT,
-			 "/dev/kvm does not exist: load KVM's module (kvm_intel, kvm_amd), or "
-			 "enable virtualization in the firmware or nesting in the host above");
+	return error_set(err, -ENOENT, "/dev/kvm does not exist: %s", kvm_absent_remedy(""));
 }
 
 /* Looked at first: a FIFO would keep us waiting, and other devices do something when opened. */
@@ -72,6 +71,10 @@ static int open_kvm(const char *path, struct error *err)
 	switch (errno) {
 	case ENOENT:
 		return say_missing(path, err);
+	case ENODEV:
+	case ENXIO: /* the node is there, and no module behind it */
+		return error_set(err, -errno, "%s: %s: %s", path, strerror(errno),
+				 kvm_absent_remedy(""));
 	case EACCES:
 	case EPERM:
 		return say_no_permission(path, err);
