@@ -11,6 +11,18 @@ enum exit_status {
 	EXIT_PANIC = 3,	   /* the guest's kernel panicked or a vCPU died */
 	EXIT_TIMEOUT = 4,  /* --timeout */
 	EXIT_WATCHDOG = 5, /* the guest's watchdog ran out */
+	/*
+	 * Of a run for a command (cmd/oneshot.h), where the small numbers are the command's own.
+	 * The last four are as of timeout(1) and the shell.
+	 */
+	EXIT_COMMAND_NO_KVM = 120,   /* this host has no KVM, or none for this user */
+	EXIT_COMMAND_NO_END = 121,   /* the guest ended, or could not go on, before the command */
+	EXIT_COMMAND_WATCHDOG = 122, /* as the ordinary ones */
+	EXIT_COMMAND_PANIC = 123,
+	EXIT_COMMAND_TIMEOUT = 124,
+	EXIT_COMMAND_HOST = 125,
+	EXIT_COMMAND_NO_PROGRAM = 126, /* the command is there and cannot be run */
+	EXIT_COMMAND_NOT_FOUND = 127,
 	EXIT_SIGNAL = 128, /* plus the signal's number; Ctrl-A x counts as SIGINT */
 };
 

@@ -115,6 +115,15 @@ void devices_free(struct devices *devices)
 	*devices = (struct devices){ 0 };
 }
 
+bool devices_asked_for(const struct devices *devices, const char *option)
+{
+	for_each_device(device, devices) {
+		if (device->asked && !strcmp(device->class->options->name, option))
+			return true;
+	}
+	return false;
+}
+
 /* ---- options ---- */
 
 static const struct device_class *class_of(const struct option_group *group)

@@ -34,6 +34,8 @@ unsigned devices_option_groups(struct devices *devices, struct option_group *gro
  */
 int devices_complete(struct devices *devices, struct error *err);
 void devices_free(struct devices *devices);
+/* Whether the user gave @option, the first one of its class. */
+bool devices_asked_for(const struct devices *devices, const char *option);
 
 /* ---- the steps of vmm/device_class.h, for all of them. -errno with a line ---- */
 

@@ -17,11 +17,25 @@
 #include "vmm/arch.h"
 #include "vmm/control.h"
 
+/* One that was made for this run. */
+static int take_initrd(struct machine *machine, struct error *err)
+{
+	struct stat st;
+
+	machine->initrd_fd = fcntl(machine->options->initrd_fd, F_DUPFD_CLOEXEC, 0);
+	if (machine->initrd_fd < 0 || fstat(machine->initrd_fd, &st))
+		return error_set(err, -errno, "initrd: %s", strerror(errno));
+	machine->initrd_size = st.st_size;
+	return 0;
+}
+
 static int open_initrd(struct machine *machine, struct error *err)
 {
 	const char *path = machine->options->initrd;
 	struct stat st;
 
+	if (machine->options->initrd_fd)
+		return take_initrd(machine, err);
 	if (!path)
 		return 0;
 	machine->initrd_fd = file_open_regular("initrd", path, O_RDONLY, &st, err);
@@ -54,6 +68,7 @@ static int write_cmdline(struct machine *machine, struct error *err)
 {
 	const struct run_options *options = machine->options;
 	const char *theirs = options->params ? options->params : "";
+	const char *more = options->more_words ? options->more_words : "";
 	char words[ARCH_MAX_CMDLINE + 1] = "";
 	const char *root = root_words(machine);
 	int len;
@@ -63,8 +78,9 @@ static int write_cmdline(struct machine *machine, struct error *err)
 	} else {
 		/* Words that do not fit are cut, and so too long for the command line as well. */
 		devices_kernel_words(&options->devices, words, sizeof(words));
-		len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s%spanic=-1%s%s%s%s",
-			       words, *words ? " " : "", *root ? " " : "", root, *theirs ? " " : "",
+		len = snprintf(machine->cmdline, sizeof(machine->cmdline),
+			       "%s%s%s%spanic=-1%s%s%s%s", words, *words ? " " : "", more,
+			       *more ? " " : "", *root ? " " : "", root, *theirs ? " " : "",
 			       theirs);
 	}
 	if (len >= (int)sizeof(machine->cmdline))
@@ -114,7 +130,11 @@ static int prepare_devices(struct machine *machine, struct error *err)
 	plan->ram_count = machine->config.ram_count;
 	plan->page_size = arch_image_page_size(machine->image);
 	plan->kernel = options->kernel;
-	plan->initrd = options->initrd;
+	plan->initrd = options->initrd || options->initrd_fd;
+	plan->channels = options->channels;
+	plan->channel_count = ONESHOT_CHANNELS;
+	plan->channel_port = ONESHOT_PORT;
+	plan->channels_alone = options->channels_alone;
 	plan->on_pci = machine->places.any == DEVICE_BUS_PCI;
 	plan->pinned = options->hugetlbfs;
 	plan->overlay = options->overlay;

@@ -27,8 +27,8 @@ const struct command commands[] = {
 	{ "image", "Make, see, check and convert disk images", .family = &image_family },
 	{ "setup", .refusal = "setup: lkvm keeps no root file systems; make a folder, and give it "
 			      "with 'lkvm run -d FOLDER'" },
-	{ "sandbox", .refusal = "sandbox: lkvm runs no script by itself; give a folder with the "
-				"program in it: 'lkvm run -d FOLDER -p init=/PROGRAM'" },
+	{ "sandbox", .refusal = "sandbox: a command in a folder is 'lkvm run FOLDER -- COMMAND', "
+				"and a program as init 'lkvm run -d FOLDER -p init=/PROGRAM'" },
 	{ "completion", "Print the shell's completion", .run = cmd_completion,
 	  .help = cmd_completion_help },
 	{ "version", "Print the version", .run = cmd_version, .help = cmd_version_help },

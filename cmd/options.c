@@ -238,7 +238,7 @@ static int parse_short(struct parser *parser, struct error *err)
 }
 
 int options_parse(const struct option_group *groups, int argc, char **argv,
-		  int (*word)(void *arg, char *word, struct error *err), void *arg,
+		  int (*word)(void *arg, char *word, struct error *err), void *arg, int *rest,
 		  struct error *err)
 {
 	struct parser parser = { .groups = groups, .argc = argc, .argv = argv };
@@ -250,6 +250,8 @@ int options_parse(const struct option_group *groups, int argc, char **argv,
 
 		if (words_only || given[0] != '-' || !given[1])
 			ret = word(arg, given, err);
+		else if (!strcmp(given, "--") && rest)
+			break;
 		else if (!strcmp(given, "--"))
 			words_only = true;
 		else if (given[1] == '-')
@@ -257,5 +259,19 @@ int options_parse(const struct option_group *groups, int argc, char **argv,
 		else
 			ret = parse_short(&parser, err);
 	}
+	/* It stopped at the "--". */
+	if (!ret && rest)
+		*rest = parser.index < argc ? parser.index + 1 : 0;
 	return ret;
+}
+
+int options_give(const struct option_group *groups, const char *name, char *value,
+		 struct error *err)
+{
+	struct parser parser = { .groups = groups };
+	struct given given = { name, strlen(name) };
+	struct found found;
+
+	find_long(groups, &given, &found);
+	return set(&parser, &found, value, err);
 }

@@ -21,9 +21,13 @@ struct option_group {
  * as far as they stay unique, and "--no-X" undoes what X did before it, as in kvmtool. Words that
  * are no options, and all words after "--", go to @word with @arg. 0, or -errno with a line in
  * @err.
+ * @rest: NULL, or what follows "--" is the caller's: its index in argv, 0 if there is no "--".
  */
 int options_parse(const struct option_group *groups, int argc, char **argv,
-		  int (*word)(void *arg, char *word, struct error *err), void *arg,
+		  int (*word)(void *arg, char *word, struct error *err), void *arg, int *rest,
 		  struct error *err);
+/* The option @name of @groups as though it had been given with @value, which may be changed. */
+int options_give(const struct option_group *groups, const char *name, char *value,
+		 struct error *err);
 
 #endif

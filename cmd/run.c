@@ -19,6 +19,8 @@
 /* What the process itself adds to the loop: the signals that end nothing. */
 struct run {
 	const struct run_options *options;
+	struct oneshot *oneshot; /* NULL: none */
+	bool ran;
 	struct machine machine;
 	struct watch *watch;
 	struct loop_source signals;
@@ -163,6 +165,7 @@ static int run_machine(struct run *run)
 	enum vm_stop reason;
 	int status;
 
+	run->ran = true;
 	watch_run(run->watch, run->machine.vm);
 	reason = vm_run(run->machine.vm, run->machine.image, &run->err);
 	/* Whatever is still to be waited for, the user has the terminal. */
@@ -176,7 +179,10 @@ static int run_machine(struct run *run)
 	status = exit_status(run, reason);
 	loop_set_patience(run->machine.vm->loop, watch_give_up_fd(run->watch),
 			  watch_disk_patience(reason));
-	return finish_output(run, reason, status);
+	status = finish_output(run, reason, status);
+	return run->oneshot
+		       ? oneshot_finish(run->oneshot, reason, status, watch_give_up_fd(run->watch))
+		       : status;
 }
 
 static int build_machine(struct run *run)
@@ -185,6 +191,8 @@ static int build_machine(struct run *run)
 
 	if (!ret)
 		ret = watch_window(run);
+	if (!ret && run->oneshot)
+		ret = oneshot_start(run->oneshot, &run->machine, &run->err);
 	if (!ret)
 		ret = machine_seal(&run->machine, &run->err);
 	if (!ret)
@@ -210,6 +218,8 @@ static int prepare_build_run(struct run *run)
 	/* What was given up because an end was asked for is nobody's mistake. */
 	if (run->err.text[0] && watch_reason(run->watch, &signal) != VM_RUNNING)
 		status = worse_status(run, EXIT_OK);
+	if (run->oneshot)
+		oneshot_free(run->oneshot);
 	gone = machine_destroy(&run->machine);
 	if (run->err.text[0])
 		log_error("%s", run->err.text);
@@ -230,10 +240,55 @@ static void begin(struct run_options *options)
 		 (unsigned long long)(options->ram / MIB), options->cpus, options->name);
 }
 
+/* A plan that was asked for is all; or KVM is there, and what the run needs is made. */
+static int prepare_oneshot(struct run *run, struct run_options *options, int *status)
+{
+	struct vm_host host = { -1 };
+
+	*status = EXIT_USAGE;
+	if (run_options_plan(options, run->oneshot, &run->err))
+		return -EINVAL;
+	if (options->oneshot.dry_run) {
+		oneshot_print(run->oneshot);
+		*status = EXIT_OK;
+		return 1;
+	}
+	*status = EXIT_COMMAND_NO_KVM;
+	if (vm_check_host(&host, options->kvm ? options->kvm : VM_KVM_FILE, &run->err))
+		return -ENODEV;
+	vm_host_close(&host);
+	*status = EXIT_USAGE;
+	if (oneshot_prepare(run->oneshot, options, &run->err))
+		return -EINVAL;
+	watch_pass(run->watch, oneshot_signal_fd(run->oneshot), EXIT_COMMAND_TIMEOUT);
+	return 0;
+}
+
+static int start(struct run *run, struct run_options *options)
+{
+	int status = EXIT_OK;
+
+	if (!run->oneshot)
+		begin(options);
+	if (run->oneshot && prepare_oneshot(run, options, &status)) {
+		if (run->err.text[0])
+			log_error("%s", run->err.text);
+		return status;
+	}
+	status = prepare_build_run(run);
+	if (run->ran || !run->oneshot)
+		return status;
+	/* The small numbers are the command's. */
+	return status == EXIT_HOST	? EXIT_COMMAND_HOST
+	       : status == EXIT_TIMEOUT ? EXIT_COMMAND_TIMEOUT
+					: status;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct run run = { .signals.fd = -1, .err = { "" } };
 	struct run_options options;
+	struct oneshot oneshot = { .run = NULL };
 	char default_name[32];
 	int ret = run_options_parse(&options, argc, argv, &run.err), status;
 
@@ -251,20 +306,21 @@ int cmd_run(int argc, char **argv)
 	if (!options.is_named)
 		options.name = default_name;
 	run.options = &options;
+	run.oneshot = options.oneshot.command ? &oneshot : NULL;
 	ret = watch_start(&run.watch, options.timeout);
 	if (ret)
 		log_error("cannot start a thread: %s%s", strerror(-ret),
 			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");
-	if (!ret)
-		begin(&options);
-	status = ret ? EXIT_HOST : prepare_build_run(&run);
+	status = ret ? EXIT_HOST : start(&run, &options);
+	oneshot_free(&oneshot);
 	devices_free(&options.devices);
 	return status;
 }
 
 void cmd_run_help(void)
 {
-	printf("usage: lkvm run [OPTIONS] [KERNEL]\n\n");
+	printf("usage: lkvm run [OPTIONS] [KERNEL]\n"
+	       "       lkvm run [OPTIONS] [DIR] -- COMMAND [ARG...]\n\n");
 	options_print_help(run_option_specs);
 	printf("\narm64:\n");
 	options_print_help(arm64_option_specs);
@@ -276,5 +332,7 @@ void cmd_run_help(void)
 	printf("\nCtrl-A x ends the guest, Ctrl-A Ctrl-A types one Ctrl-A.\n"
 	       "Exit status: 0 the guest powered off or rebooted, 1 the host failed,\n"
 	       "2 wrong usage, 3 the guest panicked, 4 --timeout, 5 --watchdog,\n"
-	       "128+n signal n.\n");
+	       "128+n signal n. Of a run for a command: its own, 128+n if signal n killed it;\n"
+	       "120 no KVM, 121 the guest ended before it, 122 --watchdog, 123 panic,\n"
+	       "124 --timeout, 125 the host, 126 it cannot be run, 127 it is not there.\n");
 }

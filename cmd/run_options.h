@@ -4,11 +4,14 @@
 #define CMD_RUN_OPTIONS_H
 
 #include "devices.h"
+#include "oneshot.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "vmm/arch.h"
 
 #define RUN_DEFAULT_RAM (256 * MIB)
+/* Of a run for a command: what changes in its folders is in the guest's memory. */
+#define RUN_COMMAND_RAM (1024 * MIB)
 
 /* What the virtio devices other than the IOMMU sit on. */
 enum run_transport { TRANSPORT_MMIO, TRANSPORT_PCI };
@@ -41,6 +44,12 @@ struct run_options {
 	unsigned timeout;	/* seconds; 0: none */
 	unsigned panic_timeout; /* seconds */
 	bool help;
+	struct oneshot_options oneshot;
+	/* Filled for a one-shot run. */
+	int initrd_fd;		/* borrowed; 0: none */
+	int *channels;		/* as of struct device_plan */
+	bool channels_alone;	/* the same */
+	const char *more_words; /* of our part of the kernel's command line; NULL */
 	struct devices devices;
 };
 
@@ -49,6 +58,11 @@ struct run_options {
  * devices_free() in any case.
  */
 int run_options_parse(struct run_options *options, int argc, char **argv, struct error *err);
+/*
+ * Of the run of a command: plan it, which reads files, and add the devices that it needs. @oneshot:
+ * zeroed; oneshot_free() in any case. -errno with a line.
+ */
+int run_options_plan(struct run_options *options, struct oneshot *oneshot, struct error *err);
 
 /* If no kernel is named, look for one and say which it is. Without one, @options do not change. */
 void run_options_find_kernel(struct run_options *options);

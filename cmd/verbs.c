@@ -109,7 +109,7 @@ static int run(const struct verb_family *family, const struct verb *verb, int ar
 	if (verb->specs)
 		groups[1].specs = verb->specs;
 	option_preset(groups[1].specs, call.options);
-	if (options_parse(groups, argc, argv, take_word, &call, &err)) {
+	if (options_parse(groups, argc, argv, take_word, &call, NULL, &err)) {
 		log_error("%s", err.text);
 		return EXIT_USAGE;
 	}

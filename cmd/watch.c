@@ -36,6 +36,8 @@ struct watch {
 	/* Under the lock. */
 	enum phase phase;
 	bool careful;
+	int pass_fd; /* where the first SIGINT goes; -1: nowhere */
+	int timeout_status;
 	struct vm *vm; /* borrowed, while it runs */
 	unsigned asked;
 	enum vm_stop reason; /* the first one that was asked for */
@@ -153,7 +155,8 @@ static void leave(struct watch *watch)
 		log_warning("the guest had not started after %u seconds", watch->timeout);
 	else if (watch->phase != STARTING)
 		log_warning("the host does not answer: what it still does is left behind");
-	watch_leave(watch->reason == VM_TIMEOUT ? EXIT_TIMEOUT : EXIT_SIGNAL + watch->signal);
+	watch_leave(watch->reason == VM_TIMEOUT ? watch->timeout_status
+						: EXIT_SIGNAL + watch->signal);
 }
 
 static void give_up(struct watch *watch)
@@ -181,6 +184,17 @@ static void ask(struct watch *watch, enum vm_stop reason, int signal)
 		if (watch->vm)
 			vm_stop(watch->vm, reason);
 	}
+}
+
+/* Whether the signal is the guest's, and was told. */
+static bool pass(struct watch *watch, int signal)
+{
+	int fd = watch->pass_fd;
+
+	if (signal != SIGINT || fd < 0 || watch->phase != RUNNING)
+		return false;
+	watch->pass_fd = -1;
+	return !eventfd_write(fd, 1);
 }
 
 static void look_at_clock(struct watch *watch)
@@ -221,7 +235,7 @@ static void *watch_main(void *arg)
 		if (signal == SIGTSTP)
 			stop_for_a_while();
 		pthread_mutex_lock(&watch->lock);
-		if (signal && signal != SIGTSTP)
+		if (signal && signal != SIGTSTP && !pass(watch, signal))
 			ask(watch, VM_USER, signal);
 		look_at_clock(watch);
 	}
@@ -253,6 +267,8 @@ int watch_start(struct watch **out, unsigned timeout)
 		return -ENOMEM;
 	pthread_mutex_init(&watch->lock, NULL);
 	watch->timeout = timeout;
+	watch->pass_fd = -1;
+	watch->timeout_status = EXIT_TIMEOUT;
 	watch->timeout_at = timeout ? now_ms() + timeout * 1000ULL : 0;
 	choose_signals(&watch->signals);
 	block_signals(watch);
@@ -263,6 +279,14 @@ int watch_start(struct watch **out, unsigned timeout)
 	if (!ret)
 		*out = watch;
 	return ret;
+}
+
+void watch_pass(struct watch *watch, int fd, int timeout_status)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->pass_fd = fd;
+	watch->timeout_status = timeout_status;
+	pthread_mutex_unlock(&watch->lock);
 }
 
 void watch_be_careful(struct watch *watch)

@@ -25,6 +25,11 @@ struct watch;
 int watch_start(struct watch **watch, unsigned timeout);
 /* There will be something to give back or undo: main must have its chance when it ends early. */
 void watch_be_careful(struct watch *watch);
+/*
+ * SIGINT ends nothing the first time, but is counted at @fd, an eventfd that is borrowed for good.
+ * And the status of a process that --timeout ends without main is @timeout_status.
+ */
+void watch_pass(struct watch *watch, int fd, int timeout_status);
 /* From now on it is @vm that is stopped; at once, if the end was asked for meanwhile. */
 void watch_run(struct watch *watch, struct vm *vm);
 /* The VM has stopped, and its struct is left alone from now on. */

@@ -5,7 +5,7 @@
 TEST      := $(BUILD)/test
 TEST_CPP  := $(CPPFLAGS) -Itests/include
 TEST_C    := $(CFLAGS) $(SANITIZE)
-TEST_LIBS := $(LDFLAGS) -lcmocka -laio -ljansson -lfdt -lz -lzstd
+TEST_LIBS := $(LDFLAGS) -lcmocka -laio -ljansson -lfdt -lz -lzstd -llzma
 
 test_objects   = $(patsubst %.c,$(TEST)/obj/%.o,$(1))
 TEST_CORE     := $(TEST)/libcore.a

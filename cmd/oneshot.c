@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "machine.h"
+#include "oneshot.h"
+#include "oneshot_result.h"
+#include "run_options.h"
+#include "util/aside.h"
+#include "util/log.h"
+#include "watch.h"
+
+static u64 now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+/* ---- before there is a machine ---- */
+
+struct opening {
+	const char *path;
+	int fd;
+};
+
+/* Making or cutting a file may wait for its file system. */
+static void open_file(void *arg)
+{
+	struct opening *opening = arg;
+	int fd = open(opening->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+
+	opening->fd = fd < 0 ? -errno : fd;
+}
+
+static int open_output(const char *option, const char *path, struct error *err)
+{
+	struct opening opening = { .path = path };
+
+	aside_call("lkvm-open", open_file, &opening);
+	if (opening.fd < 0)
+		return error_set(err, opening.fd, "%s %s: %s", option, path, strerror(-opening.fd));
+	return opening.fd;
+}
+
+/*
+ * The command has our standard streams. What the machine takes for its terminal is the guest's
+ * console: nothing comes in, and what comes out goes to the console's file.
+ */
+static int take_standard(struct oneshot *oneshot, struct error *err)
+{
+	const char *path = oneshot->run->oneshot.console_log;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), console = null;
+
+	for (int i = 0; i < 3; i++)
+		oneshot->standard[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
+	if (path)
+		console = open_output("--console-log", path, err);
+	if (null >= 0 && console >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(console, STDOUT_FILENO);
+	}
+	if (console >= 0 && console != null)
+		close(console);
+	if (null >= 0)
+		close(null);
+	return null < 0 ? error_set(err, -EIO, "/dev/null cannot be opened") : MIN(console, 0);
+}
+
+static void on_over(void *arg)
+{
+	struct oneshot *oneshot = arg;
+
+	vm_stop(oneshot->vm, VM_POWEROFF);
+}
+
+static int make_session(struct oneshot *oneshot, struct error *err)
+{
+	const struct session_options options = {
+		.standard = { [ONESHOT_STDIN] = oneshot->standard[0],
+			      [ONESHOT_STDOUT] = oneshot->standard[1],
+			      [ONESHOT_STDERR] = oneshot->standard[2] },
+		.over = on_over,
+		.arg = oneshot,
+	};
+	int ret = session_create(&oneshot->session, &options);
+
+	return ret ? error_set(err, ret, "cannot make the command's streams: %s", strerror(-ret))
+		   : 0;
+}
+
+int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct error *err)
+{
+	int ret;
+
+	oneshot->started_ns = now_ns();
+	oneshot->initrd_fd = initrd_build(oneshot_init, oneshot_init_end - oneshot_init,
+					  oneshot->modules, &oneshot->config, err);
+	if (oneshot->initrd_fd < 0)
+		return oneshot->initrd_fd;
+	if (options->oneshot.result) {
+		oneshot->result_fd = open_output("--result", options->oneshot.result, err);
+		if (oneshot->result_fd < 0)
+			return oneshot->result_fd;
+	}
+	oneshot->signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = oneshot->signal_fd < 0 ? error_set(err, -errno, "%s", strerror(errno)) : 0;
+	if (!ret)
+		ret = take_standard(oneshot, err);
+	if (!ret)
+		ret = make_session(oneshot, err);
+	if (ret)
+		return ret;
+	options->initrd_fd = oneshot->initrd_fd;
+	options->channels = session_guest_ends(oneshot->session);
+	options->more_words = "quiet";
+	return 0;
+}
+
+int oneshot_signal_fd(const struct oneshot *oneshot)
+{
+	return oneshot->signal_fd;
+}
+
+/* ---- while it runs ---- */
+
+static void on_console(struct terminal_tap *tap, const void *data, size_t len)
+{
+	struct oneshot *oneshot = container_of(tap, struct oneshot, tap);
+	const char *at = data;
+
+	for (size_t i = 0; i < len; i++)
+		oneshot->console[oneshot->console_len++ % ONESHOT_CONSOLE] = at[i];
+}
+
+/* Ctrl-C is the command's; before there is one it ends the run. */
+static void on_signal(struct loop_source *source, u32 events)
+{
+	struct oneshot *oneshot = container_of(source, struct oneshot, signals);
+	eventfd_t count;
+
+	if (!eventfd_read(source->fd, &count) && !session_signal(oneshot->session, SIGINT))
+		vm_stop(oneshot->vm, VM_USER);
+}
+
+int oneshot_start(struct oneshot *oneshot, struct machine *machine, struct error *err)
+{
+	int ret;
+
+	close(oneshot->initrd_fd);
+	oneshot->initrd_fd = -1;
+	oneshot->terminal = machine->terminal;
+	oneshot->tap.output = on_console;
+	terminal_add_tap(machine->terminal, &oneshot->tap);
+	oneshot->signals = (struct loop_source){ oneshot->signal_fd, EPOLLIN, on_signal };
+	ret = loop_add(machine->vm->loop, &oneshot->signals);
+	oneshot->vm = ret ? NULL : machine->vm;
+	if (!ret)
+		ret = session_start(oneshot->session, machine->vm->loop);
+	return ret ? error_set(err, ret, "cannot serve the command's streams: %s", strerror(-ret))
+		   : 0;
+}
+
+/* ---- the end ---- */
+
+static int ordinary_status(const struct verdict *verdict)
+{
+	switch (verdict->stage) {
+	case VERDICT_EXITED:
+		return verdict->value;
+	case VERDICT_KILLED:
+		return EXIT_SIGNAL + verdict->value;
+	case VERDICT_NO_COMMAND:
+		return verdict->value == ENOENT ? EXIT_COMMAND_NOT_FOUND : EXIT_COMMAND_NO_PROGRAM;
+	default:
+		return EXIT_COMMAND_NO_END;
+	}
+}
+
+/* @said: of an ordinary run. */
+static int status_of(const struct oneshot *oneshot, enum vm_stop reason, int said)
+{
+	switch (reason) {
+	case VM_POWEROFF:
+	case VM_REBOOT:
+		return ordinary_status(session_verdict(oneshot->session));
+	case VM_PANIC:
+		return EXIT_COMMAND_PANIC;
+	case VM_WATCHDOG:
+		return EXIT_COMMAND_WATCHDOG;
+	case VM_TIMEOUT:
+		return EXIT_COMMAND_TIMEOUT;
+	case VM_USER:
+		return said;
+	default:
+		return EXIT_COMMAND_HOST;
+	}
+}
+
+static void remove_tap(struct oneshot *oneshot)
+{
+	if (oneshot->terminal)
+		terminal_remove_tap(&oneshot->tap);
+	oneshot->terminal = NULL;
+}
+
+static void finish_output(struct oneshot *oneshot, enum vm_stop reason, int give_up_fd, int *status)
+{
+	int error;
+	u64 lost = session_finish(oneshot->session, give_up_fd, watch_output_patience(reason),
+				  &error);
+
+	if (!error)
+		return;
+	log_error("%llu bytes of the command's output are lost: %s", (unsigned long long)lost,
+		  error == -ETIMEDOUT ? "nobody took them in time" : strerror(-error));
+	*status = *status == EXIT_OK ? EXIT_COMMAND_HOST : *status;
+}
+
+int oneshot_finish(struct oneshot *oneshot, enum vm_stop reason, int said, int give_up_fd)
+{
+	struct oneshot_result result = { .reason = reason };
+
+	result.status = status_of(oneshot, reason, said);
+	finish_output(oneshot, reason, give_up_fd, &result.status);
+	result.ended_ns = now_ns();
+	oneshot_result_describe(oneshot, &result);
+	oneshot_result_say(oneshot, &result);
+	oneshot_result_write(oneshot, &result, give_up_fd, watch_disk_patience(reason));
+	return result.status;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void oneshot_free(struct oneshot *oneshot)
+{
+	if (!oneshot->run)
+		return;
+	remove_tap(oneshot);
+	if (oneshot->vm)
+		loop_remove(oneshot->vm->loop, &oneshot->signals);
+	session_destroy(oneshot->session);
+	modules_close(oneshot->modules);
+	initrd_config_free(&oneshot->config);
+	for (unsigned i = 0; i < oneshot->given_count; i++)
+		free(oneshot->given[i]);
+	for (unsigned i = 0; i < ARRAY_SIZE(oneshot->standard); i++)
+		close_fd(oneshot->standard[i]);
+	close_fd(oneshot->initrd_fd);
+	close_fd(oneshot->result_fd);
+	close_fd(oneshot->signal_fd);
+	oneshot->run = NULL;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lkvm run [DIR] -- COMMAND: a run for one command, whose status is the run's.
+ *
+ *   oneshot_plan()     what the options come to: the kernel, its modules, the folders; and the
+ *                      devices for them, as though the user had named them
+ *   oneshot_prepare()  the initrd and the channels are made, the result's file is opened
+ *   oneshot_start()    the machine is there
+ *   (the guest runs)
+ *   oneshot_finish()   output, verdict, result
+ *   oneshot_free()
+ */
+#ifndef CMD_ONESHOT_H
+#define CMD_ONESHOT_H
+
+#include <limits.h>
+
+#include "oneshot/initrd.h"
+#include "oneshot/kernel.h"
+#include "oneshot/modules.h"
+#include "oneshot/session.h"
+#include "options.h"
+#include "util/error.h"
+#include "vmm/terminal.h"
+#include "vmm/vm.h"
+
+struct machine;
+struct run_options;
+
+/* Options that can be given again. */
+#define ONESHOT_LIST_MAX 32
+struct oneshot_list {
+	char *items[ONESHOT_LIST_MAX];
+	unsigned count;
+};
+
+struct oneshot_options {
+	char **command;	  /* of argv, ended by NULL; NULL: this is no one-shot run */
+	const char *root; /* NULL: the host's own */
+	const char *modules, *user, *pwd, *result, *console_log;
+	bool rw, dry_run;
+	struct oneshot_list env, folders, tmpfs;
+};
+
+#define ONESHOT_CONSOLE (16 * 1024)
+
+struct oneshot {
+	const struct run_options *run;			/* the caller's */
+	char kernel[PATH_MAX], module_folder[PATH_MAX]; /* "": none */
+	struct modules *modules;			/* owned; NULL: none */
+	bool is_9p, scratch;
+	char *given[ONESHOT_LIST_MAX + 4]; /* owned: values of options that nobody gave */
+	unsigned given_count;
+	unsigned uid, gid;
+	struct initrd_config config;
+	int initrd_fd, result_fd, standard[3], signal_fd; /* owned; -1: none */
+	struct session *session;
+	struct vm *vm; /* the machine's, while there is one */
+	struct loop_source signals;
+	/* What was on the console last. */
+	struct terminal_tap tap;
+	struct terminal *terminal; /* the machine's; NULL: no tap is there */
+	char console[ONESHOT_CONSOLE];
+	u64 console_len; /* bytes in all; the last are at its rest by the size */
+	u64 started_ns;
+};
+
+/* init's program, cmd/oneshot_init.c. */
+extern const char oneshot_init[], oneshot_init_end[];
+
+/* @oneshot: zeroed. -EINVAL with a line; oneshot_free() in any case. Changes options->kernel. */
+int oneshot_plan(struct oneshot *oneshot, struct run_options *options,
+		 const struct option_group *groups, struct error *err);
+/* What will be done, on standard output. */
+void oneshot_print(const struct oneshot *oneshot);
+/* -errno with a line. Standard input and output are kept for the command from now on. */
+int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct error *err);
+int oneshot_start(struct oneshot *oneshot, struct machine *machine, struct error *err);
+/*
+ * Where SIGINT goes (watch_pass()): an eventfd.
+ */
+int oneshot_signal_fd(const struct oneshot *oneshot);
+/*
+ * The VM stopped for @reason, or never ran; @said is the status that an ordinary run would have.
+ * Write what is left of the output, the result, and a line for people if the command did not end
+ * by itself. Returns the exit status.
+ */
+int oneshot_finish(struct oneshot *oneshot, enum vm_stop reason, int said, int give_up_fd);
+/* Before the machine is destroyed. */
+void oneshot_free(struct oneshot *oneshot);
+
+#endif

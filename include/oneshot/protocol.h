@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a one-shot run (lkvm run -- COMMAND) and the init in its guest say to each other, over
+ * connections of the guest's to consecutive ports of the host's (virtio-vsock, streams):
+ *
+ *   ONESHOT_CONTROL  messages, of struct oneshot_message
+ *   ONESHOT_STDIN    bytes to the command; the end of the connection is the end of its input
+ *   ONESHOT_STDOUT   bytes of the command's; and ONESHOT_STDERR. The guest ends each when there is
+ *                    no more; the host closes one whose reader went away
+ *
+ * The guest connects all of them, control last, says READY, and then STARTED, or why not. When the
+ * command has ended it says so, and powers off once the host has answered BYE, which it does when
+ * it has all of the output. After that, and for what breaks these rules, the host takes no more.
+ *
+ * Compiles without a C library, as init does.
+ */
+#ifndef ONESHOT_PROTOCOL_H
+#define ONESHOT_PROTOCOL_H
+
+#define ONESHOT_VERSION 1
+
+enum oneshot_channel {
+	ONESHOT_CONTROL,
+	ONESHOT_STDIN,
+	ONESHOT_STDOUT,
+	ONESHOT_STDERR,
+	ONESHOT_CHANNELS,
+};
+
+/* Of ONESHOT_CONTROL; the others follow. */
+#define ONESHOT_PORT 0x10000000u
+/* The guest's address where nobody chose one. */
+#define ONESHOT_CID "3"
+
+enum oneshot_type {
+	/* From the guest. */
+	ONESHOT_READY = 1,  /* value: ONESHOT_VERSION */
+	ONESHOT_STARTED,    /* the command runs */
+	ONESHOT_FAILED,	    /* init cannot go on; value: errno; text: with what */
+	ONESHOT_NO_COMMAND, /* the command cannot be run; value: errno; text: as FAILED */
+	ONESHOT_EXITED,	    /* value: its exit status, 0 to 255 */
+	ONESHOT_KILLED,	    /* value: the signal that ended it, 1 to 64 */
+	/* From the host. */
+	ONESHOT_SIGNAL, /* value: a signal for the command */
+	ONESHOT_BYE,
+};
+
+#define ONESHOT_TEXT 128
+
+/* Little endian, which both architectures are. */
+struct oneshot_message {
+	unsigned int type;
+	unsigned int value;
+	char text[ONESHOT_TEXT]; /* terminated */
+};
+
+/*
+ * What init is to do is in a file of the initial RAM disk: strings, each with its NUL, of which the
+ * first character says what the rest is.
+ */
+#define ONESHOT_CONFIG "/lkvm/config"
+
+enum oneshot_config {
+	ONESHOT_MODULE = 'M',  /* the path of one to load */
+	ONESHOT_ROOT = 'R',    /* the type of the root file system: virtiofs or 9p */
+	ONESHOT_SCRATCH = 'O', /* the root stays as it is: a layer in memory is over it */
+	ONESHOT_FOLDER = 'F',  /* TAG:PATH of a folder that is mounted there, too */
+	ONESHOT_TMPFS = 'T',   /* a path where there is an empty file system in memory */
+	ONESHOT_HOST_NAME = 'N',
+	ONESHOT_UID = 'U', /* of the command: a number; and its group */
+	ONESHOT_GID = 'G',
+	ONESHOT_PWD = 'W',
+	ONESHOT_VARIABLE = 'E', /* NAME=VALUE */
+	ONESHOT_WORD = 'A',	/* of the command line */
+};
+
+/* Tags of the root folder: those of --disk FOLDER. */
+#define ONESHOT_FS_TAG "lkvm_root"
+#define ONESHOT_9P_TAG "/dev/root"
+
+#endif

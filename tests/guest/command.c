@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Plays the init of a one-shot run and its command (oneshot/protocol.h) without Linux. What it does
+ * is in the command line, behind "do=", a letter for each step:
+ *
+ *   o e   a line to standard output, to standard error
+ *   c     all of standard input to standard output
+ *   f     LINES lines of PIECE bytes to standard output, each with its number
+ *   y     lines to standard output until nobody wants more
+ *   s     wait for a signal, and end with its number as the status; d: and take no notice of it
+ *   0-9   the command ends with this status; k: signal 9 killed it
+ *   N F   it cannot be run; init cannot go on
+ *   x     a message that means nothing
+ *   w     go on for ever; q: switch off without a word more
+ *   p t   say that the kernel panicked, and wait; a triple fault
+ */
+#include <linux/virtio_vsock.h>
+
+#include "../../include/oneshot/protocol.h"
+#include "virtio.h"
+
+#define VIRTIO_VSOCK 19
+#define RX	     0
+#define TX	     1
+#define RINGS(n)     (0x800000UL + (n)*0x10000)
+#define BUFFERS	     0x900000UL /* VIRTIO_SIZE of a page */
+#define PACKETS	     0x980000UL
+#define INPUT	     0xa00000UL /* what of standard input waits, a ring */
+#define ROOM	     0x10000u	/* of it, and of each of our buffers */
+#define PIECE	     4000
+#define LINES	     500
+#define PORT_OF(n)   (1000 + (n))
+
+struct stream {
+	u32 sent, peer_room, peer_took; /* to the host */
+	u32 received, took;		/* from it */
+	u8 is_open, is_over, is_reset;
+};
+
+static struct stream streams[ONESHOT_CHANNELS];
+static struct oneshot_message heard;
+static u32 heard_len;
+static u64 slot;
+static u16 sent, seen;
+
+void *memset(void *to, int value, unsigned long len);
+void *memcpy(void *to, const void *from, unsigned long len);
+
+void *memset(void *to, int value, unsigned long len)
+{
+	for (unsigned long i = 0; i < len; i++)
+		((volatile u8 *)to)[i] = value;
+	return to;
+}
+
+void *memcpy(void *to, const void *from, unsigned long len)
+{
+	void *at = to;
+
+	asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(len) : : "memory");
+	return to;
+}
+
+/* ---- the device ---- */
+
+static volatile u16 *used(u32 queue)
+{
+	return (volatile u16 *)(RINGS(queue) + 0x2000);
+}
+
+static void offer(u32 queue, u16 n, u64 address, u32 len, u16 flags)
+{
+	volatile u64 *descriptor = (volatile u64 *)RINGS(queue);
+	volatile u16 *avail = (volatile u16 *)(RINGS(queue) + 0x1000);
+	u16 at = n % VIRTIO_SIZE;
+
+	descriptor[2 * at] = address;
+	descriptor[2 * at + 1] = len | (u64)flags << 32;
+	avail[2 + at] = at;
+	avail[1] = n + 1;
+	write32(slot + 0x50, queue);
+}
+
+static void set_up_queue(u32 queue)
+{
+	write32(slot + 0x30, queue);
+	write32(slot + 0x38, VIRTIO_SIZE);
+	for (u32 i = 0; i < 3; i++) {
+		write32(slot + 0x80 + i * 0x10, RINGS(queue) + i * 0x1000);
+		write32(slot + 0x84 + i * 0x10, 0);
+	}
+	write32(slot + 0x44, 1);
+}
+
+static void start(void)
+{
+	write32(slot + 0x70, 0);
+	write32(slot + 0x70, 3);
+	write32(slot + 0x24, 1);
+	write32(slot + 0x20, 1); /* VERSION_1 */
+	write32(slot + 0x24, 0);
+	write32(slot + 0x20, 0);
+	write32(slot + 0x70, 11);
+	for (u32 queue = 0; queue < 3; queue++)
+		set_up_queue(queue);
+	write32(slot + 0x70, 15);
+	for (u16 i = 0; i < VIRTIO_SIZE; i++)
+		offer(RX, i, BUFFERS + i * 0x1000, 0x1000, VIRTIO_WRITABLE);
+}
+
+static void send(u32 channel, u16 op, u32 flags, const void *data, u32 len)
+{
+	struct virtio_vsock_hdr *header = (struct virtio_vsock_hdr *)(PACKETS +
+								      sent % VIRTIO_SIZE * 0x2000);
+	struct stream *stream = &streams[channel];
+
+	while ((u16)(sent - used(TX)[1]) == VIRTIO_SIZE)
+		asm volatile("pause" : : : "memory");
+	*header = (struct virtio_vsock_hdr){
+		.src_cid = read32(slot + 0x100),
+		.dst_cid = 2,
+		.src_port = PORT_OF(channel),
+		.dst_port = ONESHOT_PORT + channel,
+		.len = len,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
+		.op = op,
+		.flags = flags,
+		.buf_alloc = ROOM,
+		.fwd_cnt = stream->took,
+	};
+	memcpy(header + 1, data, len);
+	stream->sent += len;
+	offer(TX, sent++, (u64)header, sizeof(*header) + len, 0);
+}
+
+/* ---- what comes ---- */
+
+static void take_data(u32 channel, const u8 *data, u32 len)
+{
+	struct stream *stream = &streams[channel];
+	u32 at = stream->received % ROOM, first = at + len > ROOM ? ROOM - at : len;
+
+	if (channel == ONESHOT_STDIN) {
+		memcpy((u8 *)INPUT + at, data, first);
+		memcpy((u8 *)INPUT, data + first, len - first);
+		stream->received += len;
+		return;
+	}
+	if (channel == ONESHOT_CONTROL && heard_len + len <= sizeof(heard)) {
+		memcpy((u8 *)&heard + heard_len, data, len);
+		heard_len += len;
+	}
+	stream->took += len;
+	send(channel, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0, "", 0);
+}
+
+static void take_packet(const struct virtio_vsock_hdr *header)
+{
+	u32 channel = header->src_port - ONESHOT_PORT;
+	struct stream *stream = &streams[channel];
+
+	if (channel >= ONESHOT_CHANNELS)
+		return;
+	stream->peer_room = header->buf_alloc;
+	stream->peer_took = header->fwd_cnt;
+	if (header->op == VIRTIO_VSOCK_OP_RESPONSE)
+		stream->is_open = 1;
+	else if (header->op == VIRTIO_VSOCK_OP_RW)
+		take_data(channel, (const u8 *)(header + 1), header->len);
+	else if (header->op == VIRTIO_VSOCK_OP_SHUTDOWN)
+		stream->is_over = 1, stream->is_reset |= header->flags == 3;
+	else if (header->op == VIRTIO_VSOCK_OP_RST)
+		stream->is_over = stream->is_reset = 1;
+	else if (header->op == VIRTIO_VSOCK_OP_CREDIT_REQUEST)
+		send(channel, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0, "", 0);
+}
+
+static void poll(void)
+{
+	if (used(RX)[1] == seen) {
+		asm volatile("pause" : : : "memory");
+		return;
+	}
+	take_packet((const void *)(BUFFERS + seen % VIRTIO_SIZE * 0x1000));
+	offer(RX, VIRTIO_SIZE + seen, BUFFERS + seen % VIRTIO_SIZE * 0x1000, 0x1000,
+	      VIRTIO_WRITABLE);
+	seen++;
+}
+
+/* ---- what init does ---- */
+
+static void connect(u32 channel)
+{
+	send(channel, VIRTIO_VSOCK_OP_REQUEST, 0, "", 0);
+	while (!streams[channel].is_open && !streams[channel].is_reset)
+		poll();
+}
+
+/* Whether the host takes it. */
+static int write(u32 channel, const char *data, u32 len)
+{
+	struct stream *stream = &streams[channel];
+
+	while (!stream->is_reset && stream->peer_room - (stream->sent - stream->peer_took) < len)
+		poll();
+	if (!stream->is_reset)
+		send(channel, VIRTIO_VSOCK_OP_RW, 0, data, len);
+	return !stream->is_reset;
+}
+
+static void tell(u32 type, u32 value, const char *text)
+{
+	struct oneshot_message message = { .type = type, .value = value };
+
+	for (u32 i = 0; text[i]; i++)
+		message.text[i] = text[i];
+	write(ONESHOT_CONTROL, (const char *)&message, sizeof(message));
+}
+
+/* The output ends, and the command has: wait for the host's last word. */
+static void end(u32 type, u32 value, const char *text)
+{
+	send(ONESHOT_STDOUT, VIRTIO_VSOCK_OP_SHUTDOWN, 3, "", 0);
+	send(ONESHOT_STDERR, VIRTIO_VSOCK_OP_SHUTDOWN, 3, "", 0);
+	tell(type, value, text);
+	while (heard.type != ONESHOT_BYE)
+		poll();
+}
+
+static void copy_input(void)
+{
+	struct stream *stream = &streams[ONESHOT_STDIN];
+
+	while (!stream->is_over || stream->took != stream->received) {
+		u32 at = stream->took % ROOM, len = stream->received - stream->took;
+
+		len = len < PIECE ? len : PIECE;
+		len = at + len > ROOM ? ROOM - at : len;
+		if (len) {
+			write(ONESHOT_STDOUT, (const char *)INPUT + at, len);
+			stream->took += len;
+			send(ONESHOT_STDIN, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0, "", 0);
+		}
+		poll();
+	}
+}
+
+/* One line, of which the first eight characters are the number @n. */
+static int write_line(u32 n)
+{
+	static char line[PIECE];
+
+	for (u32 i = 0; !line[PIECE - 1] && i < PIECE - 1; i++)
+		line[i] = '.';
+	line[PIECE - 1] = '\n';
+	for (u32 i = 0; i < 8; i++)
+		line[i] = "0123456789abcdef"[n >> 4 * (7 - i) & 15];
+	return write(ONESHOT_STDOUT, line, PIECE);
+}
+
+static void panic(void)
+{
+	put("Kernel panic - not syncing: a test\n");
+	outb(PORT_PVPANIC, 1);
+	halt();
+}
+
+static void triple_fault(void)
+{
+	static const struct {
+		u16 limit;
+		u64 base;
+	} __attribute__((packed)) none;
+
+	asm volatile("lidt %0; ud2" : : "m"(none));
+}
+
+static void do_step(char step)
+{
+	switch (step) {
+	case 'o':
+		write(ONESHOT_STDOUT, "o\n", 2);
+		return;
+	case 'e':
+		write(ONESHOT_STDERR, "e\n", 2);
+		return;
+	case 'c':
+		copy_input();
+		return;
+	case 'f':
+		for (u32 i = 0; i < LINES; i++)
+			write_line(i);
+		return;
+	case 'y':
+		for (u32 i = 0; write_line(i); i++)
+			;
+		return;
+	case 's':
+		put("waits\n");
+		while (heard_len < sizeof(heard) || heard.type != ONESHOT_SIGNAL)
+			poll();
+		heard_len = 0;
+		end(ONESHOT_EXITED, heard.value, "");
+		return;
+	case 'd':
+		put("waits\n");
+		for (;;)
+			poll();
+	case 'k':
+		end(ONESHOT_KILLED, 9, "");
+		return;
+	case 'x':
+		tell(77, 77, "");
+		return;
+	case 'w':
+		for (;;)
+			poll();
+	case 'p':
+		panic();
+		return;
+	case 't':
+		triple_fault();
+		return;
+	}
+	if (step >= '0' && step <= '9')
+		end(ONESHOT_EXITED, step - '0', "");
+}
+
+static const char *find_steps(const char *text)
+{
+	for (; *text; text++) {
+		if (text[0] == 'd' && text[1] == 'o' && text[2] == '=')
+			return text + 3;
+	}
+	return text;
+}
+
+void guest_main(const u8 *boot_params)
+{
+	const char *steps = find_steps((const char *)(u64) * (const u32 *)(boot_params + 0x228));
+
+	slot = virtio_find(VIRTIO_VSOCK);
+	if (!slot) {
+		put("no vsock\n");
+		return;
+	}
+	start();
+	for (u32 i = 1; i <= ONESHOT_CHANNELS; i++)
+		connect(i % ONESHOT_CHANNELS);
+	tell(ONESHOT_READY, ONESHOT_VERSION, "");
+	if (*steps == 'F') {
+		end(ONESHOT_FAILED, 19, "no root");
+		return;
+	}
+	if (*steps == 'N') {
+		end(ONESHOT_NO_COMMAND, 2, "cannot run it");
+		return;
+	}
+	tell(ONESHOT_STARTED, 0, "");
+	for (; *steps && *steps != ' ' && *steps != 'q'; steps++)
+		do_step(*steps);
+}
