@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""modules.py MODULES OUT NAME...: copy the named kernel modules from the folder
+"""modules.py [--packed] MODULES OUT NAME...: copy the named kernel modules from the folder
 MODULES, and all that they depend on, to OUT, decompressed; list them in
 OUT/order, each after what it needs. What is built in, or (with a "?" behind its
-name) does not exist in this kernel, is left out. Does depmod's work, since
+name) does not exist in this kernel, is left out. With --packed the files stay
+as they are, in their folders, and OUT has a modules.dep and modules.builtin. Does depmod's work, since
 Debian's packages leave that to their installation."""
 import lzma
 import pathlib
@@ -34,7 +35,8 @@ def modinfo(image, key):
 
 
 class Collection:
-    def __init__(self, source, target):
+    def __init__(self, source, target, packed):
+        self.source, self.packed, self.needs = source, packed, {}
         self.files = {canonical(p.name.split(".ko")[0]): p for p in source.rglob("*.ko*")}
         listed = (source / "modules.builtin").read_text().split()
         self.builtin = {canonical(pathlib.PurePath(line).stem) for line in listed}
@@ -57,18 +59,48 @@ class Collection:
                 return
             sys.exit(f"modules.py: this kernel has no module {name}")
         image = load(self.files[name])
-        for requirement in self.requirements(image):
+        self.needs[name] = [r for r in map(str.strip, self.requirements(image))]
+        for requirement in self.needs[name]:
             self.add(requirement)
-        (self.target / (name + ".ko")).write_bytes(image)
+        if self.packed:
+            self.copy(self.files[name])
+        else:
+            (self.target / (name + ".ko")).write_bytes(image)
         self.order.append(name)
+
+    def copy(self, path):
+        target = self.target / path.relative_to(self.source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+
+    def everything_needed(self, name):
+        """As depmod lists it: what is to be loaded last comes first."""
+        found = []
+        for need in reversed(self.needs.get(name, [])):
+            need = canonical(need.rstrip("?"))
+            if need in self.order:
+                found += [need] + self.everything_needed(need)
+        return found
+
+    def write_lists(self):
+        def place(name):
+            return str(self.files[name].relative_to(self.source))
+        lines = (place(n) + ": " + " ".join(map(place, self.everything_needed(n))) for n in self.order)
+        (self.target / "modules.dep").write_text("".join(line.rstrip() + "\n" for line in lines))
+        (self.target / "modules.builtin").write_text((self.source / "modules.builtin").read_text())
 
 
 def main():
-    source, target = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2])
+    packed = sys.argv[1] == "--packed"
+    source, target, *names = sys.argv[2 if packed else 1:]
+    source, target = pathlib.Path(source).resolve(), pathlib.Path(target)
     target.mkdir(parents=True, exist_ok=True)
-    collection = Collection(source, target)
-    for name in sys.argv[3:]:
+    collection = Collection(source, target, packed)
+    for name in names:
         collection.add(name)
+    if packed:
+        collection.write_lists()
+        return
     (target / "order").write_text("".join(name + "\n" for name in collection.order))
 
 
