@@ -13,8 +13,8 @@
 #include "oneshot/stream.h"
 #include "util/relay.h"
 
-#define STREAM_SIZE (64 * KIB)
-#define STREAM_GOES 4 /* under one hold of the lock */
+#define STREAM_SIZE  (64 * KIB)
+#define STREAM_READS 2 /* under one hold of the lock */
 
 /* One of its two: a channel, or a standard stream. */
 struct end {
@@ -128,18 +128,22 @@ static void finish(struct stream *stream)
 	end_stream(stream);
 }
 
-/* What can be done at once, and not for too long. */
+/*
+ * What can be done at once, and not for too long. What was read is written, or waits for its
+ * writer: an end that came with the last read is not left to an event, for there is none any more.
+ */
 static void move(struct stream *stream)
 {
+	unsigned reads = 0;
 	bool more = true;
 
-	for (unsigned i = 0; i < STREAM_GOES && more && !stream->ended; i++) {
+	while (more && !stream->ended) {
 		if (stream->count)
 			more = write_some(stream);
 		else if (stream->from_over)
 			finish(stream);
 		else
-			more = read_some(stream);
+			more = reads++ < STREAM_READS && read_some(stream);
 	}
 }
 

@@ -137,6 +137,46 @@ static void reads(int fd, const char *text)
 	assert_memory_equal(data, text, strlen(text));
 }
 
+/* How many bytes of the input can be had now. */
+static size_t drain_input(struct play *play, size_t most)
+{
+	static char data[1 << 16];
+	size_t total = 0;
+	ssize_t got;
+
+	while (total < most && (got = recv(play->guest[ONESHOT_STDIN], data,
+					   MIN(sizeof(data), most - total), MSG_DONTWAIT)) > 0)
+		total += got;
+	return total;
+}
+
+/* The last bytes and the end come in the turn that also writes what had to wait. */
+TEST_WITH(the_end_of_input_is_told_after_any_wait, set_up, tear_down)
+{
+	static char data[1 << 16];
+	struct play *play = *state;
+	size_t written = 0;
+	ssize_t done;
+	char byte;
+
+	say(play, ONESHOT_READY, ONESHOT_VERSION);
+	say(play, ONESHOT_STARTED, 0);
+	fcntl(play->input, F_SETFL, O_NONBLOCK);
+	do {
+		done = write(play->input, data, sizeof(data));
+		written += MAX(done, 0);
+		settle(play);
+	} while (done == sizeof(data));
+	close(play->input);
+	play->input = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	for (unsigned i = 0; i < 100 && written; i++) {
+		written -= drain_input(play, written);
+		settle(play);
+	}
+	assert_int_equal(written, 0);
+	assert_int_equal(recv(play->guest[ONESHOT_STDIN], &byte, 1, MSG_DONTWAIT), 0);
+}
+
 TEST_WITH(the_guest_may_go_when_the_host_has_all_of_the_output, set_up, tear_down)
 {
 	struct play *play = *state;
