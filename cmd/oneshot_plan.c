@@ -19,15 +19,15 @@
 
 enum part_use { PART_NEEDED, PART_EITHER, PART_OPTIONAL };
 
-/* In the order in which they are loaded. The IOMMU is there before what it translates. */
+/* What leads to all devices, and the command's channels; in the order in which they are loaded. */
 static const struct part {
 	const char *module;
 	enum part_use use;
 } parts[] = {
-	{ "virtio_iommu", PART_OPTIONAL }, { "pci-host-generic", PART_OPTIONAL },
-	{ "virtio_mmio", PART_EITHER },	   { "virtio_pci", PART_EITHER },
-	{ "virtio_blk", PART_OPTIONAL },   { "virtio_net", PART_OPTIONAL },
-	{ "virtio_rng", PART_OPTIONAL },   { "vmw_vsock_virtio_transport", PART_NEEDED },
+	{ "pci-host-generic", PART_OPTIONAL },
+	{ "virtio_mmio", PART_EITHER },
+	{ "virtio_pci", PART_EITHER },
+	{ "vmw_vsock_virtio_transport", PART_NEEDED },
 };
 
 static enum modules_has has(const struct oneshot *oneshot, const char *name)
@@ -60,9 +60,25 @@ static void choose_protocol(struct oneshot *oneshot)
 			 config.has[KERNEL_9P] == KERNEL_BUILT_IN;
 }
 
-static int want_modules(struct oneshot *oneshot, struct error *err)
+/* Before their buses are there: so the IOMMU, an earlier row, is there before what it translates.
+ */
+static int want_drivers(struct oneshot *oneshot, struct error *err)
 {
 	int ret = 0;
+
+	for (unsigned row = 0; !ret && device_classes[row]; row++) {
+		const struct device_class *class = device_classes[row];
+
+		if (class->module &&
+		    devices_asked_for(&oneshot->run->devices, class->options->name))
+			ret = want(oneshot, class->module, PART_OPTIONAL, err);
+	}
+	return ret;
+}
+
+static int want_modules(struct oneshot *oneshot, struct error *err)
+{
+	int ret = want_drivers(oneshot, err);
 
 	for (unsigned i = 0; !ret && i < ARRAY_SIZE(parts); i++)
 		ret = want(oneshot, parts[i].module, parts[i].use, err);

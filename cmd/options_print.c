@@ -93,7 +93,7 @@ static void print_roff(const char *text)
 	}
 }
 
-/* "virtio-rng: ...", "x86: ...", "auto: ...", "kvmtool's". */
+/* "virtio-net: ...", "x86: ...", "auto: ...", "kvmtool's". */
 static bool begins_with_name(const char *text)
 {
 	size_t len = strcspn(text, " ");

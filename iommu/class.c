@@ -181,6 +181,7 @@ static void viommu_class_release(void *arg)
 
 const struct device_class viommu_class = {
 	.name = "virtio-iommu",
+	.module = "virtio_iommu",
 	.options = viommu_options,
 	.bus = DEVICE_BUS_MMIO,
 	.state_size = sizeof(struct viommu_state),

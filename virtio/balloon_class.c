@@ -231,6 +231,7 @@ static const struct option_spec balloon_options[] = {
 
 const struct device_class virtio_balloon_class = {
 	.name = "virtio-balloon",
+	.module = "virtio_balloon",
 	.options = balloon_options,
 	.bus = DEVICE_BUS_ANY,
 	.state_size = sizeof(struct balloon_state),

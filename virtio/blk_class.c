@@ -399,6 +399,7 @@ static const struct option_spec blk_options[] = {
 
 const struct device_class virtio_blk_class = {
 	.name = "virtio-blk",
+	.module = "virtio_blk",
 	.options = blk_options,
 	.count = DEVICE_EACH,
 	.bus = DEVICE_BUS_ANY,

@@ -71,6 +71,7 @@ static const struct option_spec console_options[] = {
 
 const struct device_class virtio_console_class = {
 	.name = "virtio-console",
+	.module = "virtio_console",
 	.options = console_options,
 	.count = DEVICE_ALWAYS,
 	.bus = DEVICE_BUS_ANY,
@@ -213,6 +214,7 @@ static const struct option_spec ports_options[] = {
 
 const struct device_class virtio_ports_class = {
 	.name = "virtio-serial",
+	.module = "virtio_console",
 	.options = ports_options,
 	.bus = DEVICE_BUS_ANY,
 	.state_size = sizeof(struct ports_state),

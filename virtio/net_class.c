@@ -219,6 +219,7 @@ static const struct option_spec net_class_options[] = {
 
 const struct device_class virtio_net_class = {
 	.name = "virtio-net",
+	.module = "virtio_net",
 	.options = net_class_options,
 	.count = DEVICE_EACH,
 	.bus = DEVICE_BUS_ANY,

@@ -106,6 +106,7 @@ static const struct option_spec rng_options[] = {
 
 const struct device_class virtio_rng_class = {
 	.name = "virtio-rng",
+	.module = "virtio_rng",
 	.options = rng_options,
 	.bus = DEVICE_BUS_ANY,
 	.create = rng_class_create,

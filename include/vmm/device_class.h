@@ -119,6 +119,7 @@ struct device_host {
 
 struct device_class {
 	const char *name;		   /* for people: "virtio-blk" */
+	const char *module;		   /* Linux's driver, which may be a module; NULL: none */
 	const struct option_spec *options; /* ended by an entry without a name */
 	enum device_count count;
 	enum device_bus bus;
