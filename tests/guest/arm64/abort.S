@@ -4,7 +4,7 @@
  * simple load, which is all ones, and with loads that KVM cannot decode, which abort and no more. The
  * MMU stays off.
  */
-#define SERIAL	   0x0900
+#define SERIAL	   0x0100
 #define NO_DEVICE  0x0b00
 #define SYSTEM_OFF 0x84000008	/* PSCI */
 #define ESR_ABORT  0x25		/* "Data Abort taken without a change in Exception level" */
