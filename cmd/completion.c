@@ -42,6 +42,7 @@ static void print_run(void)
 	printf("\trun)\n\t\tcase $prev in\n");
 	options_print_cases(run_option_specs);
 	options_print_cases(arm64_option_specs);
+	options_print_cases(oneshot_option_specs);
 	for (row = 0; device_classes[row]; row++) {
 		if (device_classes[row]->options)
 			options_print_cases(device_classes[row]->options);
@@ -49,6 +50,7 @@ static void print_run(void)
 	printf("\t\tesac\n\t\tcase $cur in\n\t\t-*) _lkvm_words \"");
 	options_print_words(run_option_specs);
 	options_print_words(arm64_option_specs);
+	options_print_words(oneshot_option_specs);
 	for (row = 0; device_classes[row]; row++) {
 		if (device_classes[row]->options)
 			options_print_words(device_classes[row]->options);

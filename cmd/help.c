@@ -13,6 +13,8 @@ static void print_manual(void)
 	options_print_manual(run_option_specs);
 	printf(".SS arm64\n");
 	options_print_manual(arm64_option_specs);
+	printf(".SS Runs of a command\n");
+	options_print_manual(oneshot_option_specs);
 	printf(".SS Devices\n");
 	for (unsigned row = 0; device_classes[row]; row++) {
 		if (device_classes[row]->options)

@@ -16,6 +16,7 @@
 #include "oneshot_result.h"
 #include "run_options.h"
 #include "util/aside.h"
+#include "util/file.h"
 #include "util/log.h"
 #include "watch.h"
 
@@ -31,50 +32,57 @@ static u64 now_ns(void)
 
 struct opening {
 	const char *path;
+	struct error *err;
 	int fd;
 };
 
-/* Making or cutting a file may wait for its file system. */
-static void open_file(void *arg)
+/* How a result of ours begins. */
+static bool is_result(int fd)
 {
-	struct opening *opening = arg;
-	int fd = open(opening->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	static const char start[] = "{\n \"verdict\"";
+	char found[sizeof(start) - 1];
 
-	opening->fd = fd < 0 ? -errno : fd;
+	return pread(fd, found, sizeof(found), 0) == sizeof(found) &&
+	       !memcmp(found, start, sizeof(found));
 }
 
-static int open_output(const char *option, const char *path, struct error *err)
+/* Nobody's data is overwritten by a slip of the finger. All of it may wait for the file system. */
+static void open_result(void *arg)
 {
-	struct opening opening = { .path = path };
+	struct opening *opening = arg;
+	struct stat st;
+	int fd = file_open_regular("--result", opening->path, O_RDWR | O_CREAT, &st, opening->err);
+	int ret = MIN(fd, 0);
 
-	aside_call("lkvm-open", open_file, &opening);
-	if (opening.fd < 0)
-		return error_set(err, opening.fd, "%s %s: %s", option, path, strerror(-opening.fd));
-	return opening.fd;
+	if (!ret && st.st_size && !is_result(fd))
+		ret = error_set(opening->err, -EEXIST,
+				"--result %s: is there, and is not a result: remove it, or choose "
+				"another name",
+				opening->path);
+	if (!ret && ftruncate(fd, 0))
+		ret = error_set(opening->err, -errno, "--result %s: %s", opening->path,
+				strerror(errno));
+	if (ret && fd >= 0)
+		close(fd);
+	opening->fd = ret ? ret : fd;
 }
 
 /*
  * The command has our standard streams. What the machine takes for its terminal is the guest's
- * console: nothing comes in, and what comes out goes to the console's file.
+ * console: nothing comes in, and what comes out is for --log-file and the result.
  */
 static int take_standard(struct oneshot *oneshot, struct error *err)
 {
-	const char *path = oneshot->run->oneshot.console_log;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC), console = null;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	if (null < 0)
+		return error_set(err, -errno, "/dev/null: %s", strerror(errno));
 	for (int i = 0; i < 3; i++)
 		oneshot->standard[i] = fcntl(i, F_DUPFD_CLOEXEC, 3);
-	if (path)
-		console = open_output("--console-log", path, err);
-	if (null >= 0 && console >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(console, STDOUT_FILENO);
-	}
-	if (console >= 0 && console != null)
-		close(console);
-	if (null >= 0)
-		close(null);
-	return null < 0 ? error_set(err, -EIO, "/dev/null cannot be opened") : MIN(console, 0);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	close(null);
+	return 0;
 }
 
 static void on_over(void *arg)
@@ -109,7 +117,10 @@ int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct
 	if (oneshot->initrd_fd < 0)
 		return oneshot->initrd_fd;
 	if (options->oneshot.result) {
-		oneshot->result_fd = open_output("--result", options->oneshot.result, err);
+		struct opening opening = { options->oneshot.result, err, -EIO };
+
+		aside_call("lkvm-open", open_result, &opening);
+		oneshot->result_fd = opening.fd;
 		if (oneshot->result_fd < 0)
 			return oneshot->result_fd;
 	}

@@ -37,7 +37,7 @@ struct oneshot_list {
 struct oneshot_options {
 	char **command;	  /* of argv, ended by NULL; NULL: this is no one-shot run */
 	const char *root; /* NULL: the host's own */
-	const char *modules, *user, *pwd, *result, *console_log;
+	const char *modules, *user, *pwd, *result;
 	bool rw, dry_run;
 	struct oneshot_list env, folders, tmpfs;
 };

@@ -324,6 +324,8 @@ void cmd_run_help(void)
 	options_print_help(run_option_specs);
 	printf("\narm64:\n");
 	options_print_help(arm64_option_specs);
+	printf("\nRuns of a command:\n");
+	options_print_help(oneshot_option_specs);
 	printf("\nDevices:\n");
 	for (unsigned row = 0; device_classes[row]; row++) {
 		if (device_classes[row]->options)

@@ -30,31 +30,6 @@ static int set_overlay(void *target, char *value, struct error *err)
 	return value && !*value ? error_set(err, -EINVAL, "--overlay=: the folder is missing") : 0;
 }
 
-static int add_item(struct oneshot_list *list, const char *option, char *value, struct error *err)
-{
-	if (list->count == ONESHOT_LIST_MAX)
-		return error_set(err, -EINVAL, "--%s: at most %d times", option, ONESHOT_LIST_MAX);
-	list->items[list->count++] = value;
-	return 0;
-}
-
-static int set_env(void *target, char *value, struct error *err)
-{
-	return add_item(&((struct run_options *)target)->oneshot.env, "env", value, err);
-}
-
-static int set_rwdir(void *target, char *value, struct error *err)
-{
-	return add_item(&((struct run_options *)target)->oneshot.folders, "rwdir", value, err);
-}
-
-static int set_tmp(void *target, char *value, struct error *err)
-{
-	if (*value != '/')
-		return error_set(err, -EINVAL, "--tmp %s: an absolute path, please", value);
-	return add_item(&((struct run_options *)target)->oneshot.tmpfs, "tmp", value, err);
-}
-
 static const char *const transports[] = {
 	[TRANSPORT_MMIO] = "mmio",
 	[TRANSPORT_PCI] = "pci",
@@ -150,38 +125,6 @@ const struct option_spec run_option_specs[] = {
 	  "end a guest that panicked and does nothing for so long",
 	  "End a guest whose kernel panicked and that has touched no device for this long",
 	  FIELD(panic_timeout), .min = 1, .max = 1000000, .preset = VM_PANIC_TIMEOUT },
-	{ 0, "modules", OPTION_FILE, "DIR", "a command's run: where the kernel's modules are",
-	  "For the run of a command: the folder of the kernel's modules, with its modules.dep. "
-	  "Without it, what is beside the kernel, or /lib/modules/VERSION.",
-	  FIELD(oneshot.modules) },
-	{ 0, "env", OPTION_CALL, "NAME[=VALUE]", "a command's run: a variable; again for more",
-	  "For the run of a command, which has the caller's environment: a variable more, or with "
-	  "NAME alone one less. Can be given again.",
-	  .set = set_env, .many = true },
-	{ 0, "user", OPTION_WORD, "USER", "a command's run: whose it is (root's)",
-	  "For the run of a command: whose it is: a name of the guest's passwd, UID, or UID:GID. "
-	  "Without it root's, who is the caller where folders are concerned.",
-	  FIELD(oneshot.user) },
-	{ 0, "pwd", OPTION_FILE, "DIR", "a command's run: where it begins",
-	  "For the run of a command: where it begins. Without it the caller's folder, or / of a "
-	  "root that was named.",
-	  FIELD(oneshot.pwd) },
-	{ 0, "rw", OPTION_FLAG, .help = "a command's run: changes of the root folder are kept",
-	  FIELD(oneshot.rw) },
-	{ 0, "rwdir", OPTION_CALL, "DIR", "a command's run: changes in it are kept; again for more",
-	  "For the run of a command: a folder of the host's that the guest has at the same place, "
-	  "where changes are kept. Can be given again.",
-	  .set = set_rwdir, .many = true },
-	{ 0, "tmp", OPTION_CALL, "DIR", "a command's run: an empty folder; again for more",
-	  "For the run of a command: a folder that is empty, in the guest's memory. Can be given "
-	  "again. /run is one anyway.",
-	  .set = set_tmp, .many = true },
-	{ 0, "result", OPTION_FILE, "FILE", "a command's run: write how it ended, as JSON",
-	  FIELD(oneshot.result) },
-	{ 0, "console-log", OPTION_FILE, "FILE", "a command's run: write the guest's console",
-	  FIELD(oneshot.console_log) },
-	{ 0, "dry-run", OPTION_FLAG, .help = "a command's run: say what would be done",
-	  FIELD(oneshot.dry_run) },
 	{ 'h', "help", OPTION_FLAG, .help = "this text", FIELD(help) },
 	{ 0 },
 };
@@ -220,28 +163,8 @@ static bool has_command(int argc, char **argv)
 	return false;
 }
 
-static int refuse_oneshot(const struct oneshot_options *oneshot, struct error *err)
-{
-	const char *given = oneshot->modules	     ? "modules"
-			    : oneshot->env.count     ? "env"
-			    : oneshot->user	     ? "user"
-			    : oneshot->pwd	     ? "pwd"
-			    : oneshot->rw	     ? "rw"
-			    : oneshot->folders.count ? "rwdir"
-			    : oneshot->tmpfs.count   ? "tmp"
-			    : oneshot->result	     ? "result"
-			    : oneshot->console_log   ? "console-log"
-			    : oneshot->dry_run	     ? "dry-run"
-						     : NULL;
-
-	return given ? error_set(err, -EINVAL,
-				 "--%s is for the run of a command: lkvm run [DIR] ... -- COMMAND",
-				 given)
-		     : 0;
-}
-
-/* @groups: DEVICE_CLASSES_MAX + 4, zeroed. */
-static void make_groups(struct run_options *options, struct option_group *groups)
+/* @groups: DEVICE_CLASSES_MAX + 5, zeroed. @command: there is one. */
+static void make_groups(struct run_options *options, bool command, struct option_group *groups)
 {
 	groups[0] = (struct option_group){ run_option_specs, options };
 	groups[1] = (struct option_group){ kvmtool_option_specs, options };
@@ -249,28 +172,32 @@ static void make_groups(struct run_options *options, struct option_group *groups
 		arm64_option_specs, options,
 		.refusal = arch_has_device_tree ? NULL : "only arm64 guests have it: leave it out"
 	};
-	devices_option_groups(&options->devices, groups + 3);
+	groups[3] = (struct option_group){
+		oneshot_option_specs, options,
+		.refusal = command ? NULL
+				   : "it is for the run of a command: lkvm run [DIR] ... -- COMMAND"
+	};
+	devices_option_groups(&options->devices, groups + 4);
 }
 
 int run_options_parse(struct run_options *options, int argc, char **argv, struct error *err)
 {
-	struct option_group groups[DEVICE_CLASSES_MAX + 4] = { { NULL } };
+	struct option_group groups[DEVICE_CLASSES_MAX + 5] = { { NULL } };
+	bool command = has_command(argc, argv);
 	int ret, rest = 0;
 
 	memset(options, 0, sizeof(*options));
 	option_preset(run_option_specs, options);
-	if (has_command(argc, argv)) {
+	if (command) {
 		options->oneshot.command = argv + argc;
 		options->ram = RUN_COMMAND_RAM;
 	}
 	ret = devices_init(&options->devices, err);
 	if (ret)
 		return ret;
-	make_groups(options, groups);
+	make_groups(options, command, groups);
 	ret = options_parse(groups, argc, argv, set_word, options, &rest, err);
 	options->oneshot.command = rest ? argv + rest : NULL;
-	if (!ret && !options->help && !rest)
-		ret = refuse_oneshot(&options->oneshot, err);
 	if (!ret && !rest)
 		ret = devices_complete(&options->devices, err);
 	if (options->debug)
@@ -280,10 +207,10 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 
 int run_options_plan(struct run_options *options, struct oneshot *oneshot, struct error *err)
 {
-	struct option_group groups[DEVICE_CLASSES_MAX + 4] = { { NULL } };
+	struct option_group groups[DEVICE_CLASSES_MAX + 5] = { { NULL } };
 	int ret;
 
-	make_groups(options, groups);
+	make_groups(options, true, groups);
 	ret = oneshot_plan(oneshot, options, groups, err);
 	return ret ? ret : devices_complete(&options->devices, err);
 }

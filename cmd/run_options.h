@@ -72,6 +72,8 @@ void run_options_find_kernel(struct run_options *options);
 extern const struct option_spec run_option_specs[];
 /* What arm64 alone has: known everywhere, so that help and manual are the same. */
 extern const struct option_spec arm64_option_specs[];
+/* What runs of a command alone have. */
+extern const struct option_spec oneshot_option_specs[];
 /* kvmtool's words for what is ours, or is refused: the same target. */
 extern const struct option_spec kvmtool_option_specs[];
 
