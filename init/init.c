@@ -5,6 +5,9 @@
  * switches the machine off. Order and words: oneshot/protocol.h.
  *
  * Its memory is static and its errors end the run: there is nobody else to turn to in here.
+ *
+ * One file, though long: it is one program that runs once from top to bottom, and small because the
+ * compiler sees all of it.
  */
 #include "oneshot/protocol.h"
 #include "sys.h"

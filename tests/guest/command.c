@@ -81,29 +81,12 @@ static void offer(u32 queue, u16 n, u64 address, u32 len, u16 flags)
 	write32(slot + 0x50, queue);
 }
 
-static void set_up_queue(u32 queue)
-{
-	write32(slot + 0x30, queue);
-	write32(slot + 0x38, VIRTIO_SIZE);
-	for (u32 i = 0; i < 3; i++) {
-		write32(slot + 0x80 + i * 0x10, RINGS(queue) + i * 0x1000);
-		write32(slot + 0x84 + i * 0x10, 0);
-	}
-	write32(slot + 0x44, 1);
-}
-
 static void start(void)
 {
-	write32(slot + 0x70, 0);
-	write32(slot + 0x70, 3);
-	write32(slot + 0x24, 1);
-	write32(slot + 0x20, 1); /* VERSION_1 */
-	write32(slot + 0x24, 0);
-	write32(slot + 0x20, 0);
-	write32(slot + 0x70, 11);
+	virtio_negotiate(slot, 0);
 	for (u32 queue = 0; queue < 3; queue++)
-		set_up_queue(queue);
-	write32(slot + 0x70, 15);
+		virtio_set_queue(slot, queue, VIRTIO_SIZE, RINGS(queue));
+	virtio_go(slot);
 	for (u16 i = 0; i < VIRTIO_SIZE; i++)
 		offer(RX, i, BUFFERS + i * 0x1000, 0x1000, VIRTIO_WRITABLE);
 }

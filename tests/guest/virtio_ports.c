@@ -28,29 +28,12 @@ enum {
 static u64 slot;
 static u16 offered[QUEUES];
 
-static void set_up_queue(u32 queue)
-{
-	write32(slot + 0x30, queue);
-	write32(slot + 0x38, VIRTIO_SIZE);
-	for (u32 i = 0; i < 3; i++) {
-		write32(slot + 0x80 + i * 0x10, RINGS(queue) + i * 0x1000);
-		write32(slot + 0x84 + i * 0x10, 0);
-	}
-	write32(slot + 0x44, 1);
-}
-
 static void start(void)
 {
-	write32(slot + 0x70, 0);
-	write32(slot + 0x70, 3);
-	write32(slot + 0x24, 1);
-	write32(slot + 0x20, 1); /* VERSION_1 */
-	write32(slot + 0x24, 0);
-	write32(slot + 0x20, MULTIPORT);
-	write32(slot + 0x70, 11);
+	virtio_negotiate(slot, MULTIPORT);
 	for (u32 queue = 0; queue < QUEUES; queue++)
-		set_up_queue(queue);
-	write32(slot + 0x70, 15);
+		virtio_set_queue(slot, queue, VIRTIO_SIZE, RINGS(queue));
+	virtio_go(slot);
 }
 
 /* The buffer of the queue, of @len bytes, there and back: how many were written. */

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a user names as the other end of a port: files, ptys and sockets that somebody comes to. */
+/*
+ * What a user names as the other end of a port: files, ptys and sockets that somebody comes to.
+ *
+ * One file, though long: the three are judged by the same words of the guest's and the same
+ * readers, who come, stop, go and come back.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
