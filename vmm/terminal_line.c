@@ -8,13 +8,14 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "terminal_private.h"
 #include "util/log.h"
 
-/* No event tells that a pty is opened. */
+/* How soon is looked once more, for a pty without an inotify and a socket without descriptors. */
 #define LOOK_DELAY 200000000ULL /* ns */
 
 static void listen_for_clients(struct terminal *terminal)
@@ -80,8 +81,18 @@ static void on_timer(struct loop_timer *timer)
 		return;
 	}
 	look_at_pty(terminal);
-	if (terminal->in.eof || terminal->out.nobody)
+	if (!terminal->line.listening && (terminal->in.eof || terminal->out.nobody))
 		loop_timer_arm(timer, LOOK_DELAY);
+}
+
+/* Whoever opened it may have closed it again by now, and have written. */
+static void on_opened(struct loop_source *source, u32 events)
+{
+	char told[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+
+	while (read(source->fd, told, sizeof(told)) > 0)
+		;
+	look_at_pty(container_of(source, struct terminal, line.source));
 }
 
 static void on_input_over(struct terminal *terminal)
@@ -103,6 +114,16 @@ static void on_left(struct terminal_output *out)
 		       terminal->target->kind == TERMINAL_SOCKET ? 0 : LOOK_DELAY);
 }
 
+static void watch_openings(struct terminal *terminal)
+{
+	struct terminal_line *line = &terminal->line;
+
+	line->source = (struct loop_source){ .fd = terminal->target->opens,
+					     .events = EPOLLIN,
+					     .handle = on_opened };
+	line->listening = line->source.fd >= 0 && !loop_add(terminal->loop, &line->source);
+}
+
 int terminal_line_open(struct terminal *terminal)
 {
 	struct terminal_line *line = &terminal->line;
@@ -111,9 +132,12 @@ int terminal_line_open(struct terminal *terminal)
 	if (ret)
 		return ret;
 	line->used = true;
-	line->source = (struct loop_source){ .fd = terminal->target->listener.fd,
-					     .events = EPOLLIN,
-					     .handle = on_client };
+	if (terminal->target->kind == TERMINAL_PTY)
+		watch_openings(terminal);
+	else
+		line->source = (struct loop_source){ .fd = terminal->target->listener.fd,
+						     .events = EPOLLIN,
+						     .handle = on_client };
 	terminal->out.comes = terminal->out.nobody = true;
 	terminal->out.is_pty = terminal->target->kind == TERMINAL_PTY;
 	terminal->out.left = on_left;

@@ -67,7 +67,7 @@ struct terminal_log {
 /* A pty or a socket, where somebody comes and goes. */
 struct terminal_line {
 	bool used;
-	struct loop_source source; /* a socket that listens; its target's */
+	struct loop_source source; /* a socket that listens, a pty's inotify; their target's */
 	bool listening;		   /* it is in the loop */
 	struct loop_timer timer;
 	struct log_limit complaints;

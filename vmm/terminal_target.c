@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -125,6 +126,11 @@ static int set_up_pty(struct terminal_target *target)
 	tcsetattr(theirs, TCSANOW, &raw);
 	close(theirs);
 	target->path = target->pty;
+	target->opens = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (target->opens >= 0 && inotify_add_watch(target->opens, target->pty, IN_OPEN) < 0) {
+		close(target->opens);
+		target->opens = -1;
+	}
 	return 0;
 }
 
@@ -132,6 +138,7 @@ static int open_pty(struct terminal_target *target, const char *option, struct e
 {
 	int ret;
 
+	target->opens = -1;
 	target->fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	ret = target->fd < 0 ? -errno : set_up_pty(target);
 	return ret ? error_set(err, ret, "%s pty: there is none to be had: %s", option,
@@ -163,6 +170,8 @@ void terminal_target_close(struct terminal_target *target)
 		listener_remove(&target->listener);
 	} else if (target->kind != TERMINAL_STDIO && target->fd >= 0) {
 		close(target->fd);
+		if (target->kind == TERMINAL_PTY && target->opens >= 0)
+			close(target->opens);
 	}
 	target->fd = -1;
 }

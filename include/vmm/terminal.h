@@ -69,6 +69,7 @@ struct terminal_target {
 	enum terminal_kind kind;
 	const char *path; /* what it is found by; of a pty: once it is open. NULL: STDIO, NONE */
 	int fd;		  /* owned: the file, the pty's master */
+	int opens; /* owned: an inotify that tells when the pty is opened; -1: none to be had */
 	struct listener listener;
 	char pty[32];
 };

@@ -195,6 +195,32 @@ TEST_WITH(a_pty_that_nobody_has_open_takes_everything_and_keeps_the_last_64_kib,
 	close(fd);
 }
 
+TEST_WITH(a_pty_that_nobody_has_open_never_wakes_the_loop, setup, teardown)
+{
+	struct bench *bench = *state;
+
+	open_end(bench, "pty");
+	serve(bench, 0);
+	/* Three times as long as it is looked for where there is no inotify. */
+	assert_int_equal(loop_poll(bench->loop, 600), 0);
+}
+
+TEST_WITH(whoever_opens_a_pty_again_is_served_again, setup, teardown)
+{
+	struct bench *bench = *state;
+
+	open_end(bench, "pty");
+	for (unsigned turn = 0; turn < 3; turn++) {
+		int fd = open_pty_end(bench);
+
+		serve(bench, 0);
+		put(bench, 1000);
+		expect_from(bench, fd, turn * 1000, 1000);
+		close(fd);
+		SERVE_UNTIL(bench, loop_poll(bench->loop, 300) == 0);
+	}
+}
+
 TEST_WITH(a_socket_without_a_client_does_the_same, setup, teardown)
 {
 	struct bench *bench = *state;
