@@ -19,6 +19,14 @@ bench-start:
 	@echo "the start-up benchmark's guest and its peers are x86 programs: skipped here"
 endif
 
+# make bench-many            100 tiny guests started at once: time, and memory of each
+.PHONY: bench-many
+ifeq ($(HOST_ARCH),x86)
+bench: bench-many
+bench-many: lkvm $(BENCH)/halt.elf
+	@tests/bench/many $(BENCH) ./lkvm
+endif
+
 # make bench-store           the IOMMU's store beside GLib's GTree and a red-black tree
 $(BENCH)/store: tests/bench/store.c iommu/store.c iommu/store_pool.c iommu/store_remove.c \
 		$(wildcard iommu/store*.h)
@@ -97,6 +105,19 @@ bench: bench-qcow2
 bench-qcow2: $(BENCH)/qcow2
 	@$<
 -include $(BENCH)/obj/tests/bench/qcow2.d
+
+# make bench-figures         a stock guest's start, disk and exits on each transport, by the emulated host's instructions
+.PHONY: bench-figures bench-figures-programs
+$(BUILD)/lab-marks $(BUILD)/lab-reads: $(BUILD)/%: tests/bench/%.c Makefile
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -static -o $@ $<
+bench-figures-programs: lab-programs
+	@for arch in x86 arm64; do \
+		$(MAKE) --no-print-directory ARCH=$$arch build/$$arch/lab-marks build/$$arch/lab-reads || exit; done
+bench-figures: bench-figures-programs lab-net-programs
+	@tests/bench/lab-figures x86
+	@tests/bench/lab-figures arm64
 
 # make bench-lab             a stock guest's disk with the IOMMU and without, in emulated hosts
 .PHONY: bench-lab
