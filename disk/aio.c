@@ -175,6 +175,14 @@ static void aio_ask(struct aio *aio, struct request_list *finished)
 	} while (count == (int)ARRAY_SIZE(events) || count == -EINTR);
 }
 
+bool aio_is_ready(const struct aio *aio)
+{
+	const struct aio_ring *ring = aio->ring;
+
+	return ring && atomic_load_explicit(&ring->head, memory_order_relaxed) % ring->size !=
+			       atomic_load_explicit(&ring->tail, memory_order_relaxed) % ring->size;
+}
+
 /* As io_getevents() does it, without the call. Nobody else takes any. */
 void aio_reap(struct aio *aio, struct request_list *finished)
 {

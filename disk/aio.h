@@ -46,6 +46,8 @@ void aio_submit(struct aio *aio, struct aio_batch *batch);
 /* The next request that the kernel refused, for another way; NULL: the batch is empty again. */
 struct disk_request *aio_take_refused(struct aio *aio, struct aio_batch *batch);
 
+/* Whether something is complete, as far as that is seen without a call. */
+bool aio_is_ready(const struct aio *aio);
 /*
  * Append what is complete to @finished; result is 0, -errno, or -EAGAIN where only
  * request->moved bytes were transferred, as the rest, or all, would have waited.

@@ -57,6 +57,7 @@ struct disk {
 	struct aio_batch batch;
 	struct write_batch write_batches[DISK_BATCHES];
 	struct request_list finished;
+	bool completing;		 /* done() is called, or settled() */
 	unsigned under_way;		 /* submitted, done() not called */
 	struct disk_request last;	 /* disk_drain()'s own flush */
 	unsigned lasts;			 /* how often there was one */
@@ -69,6 +70,8 @@ struct disk {
 
 /* submit.c: the kernel's context and the worker. -errno: no worker. */
 int disk_make_ready(struct disk *disk);
+/* submit.c: what waits goes to the kernel, or to a thread. */
+void disk_send_queue(struct disk *disk);
 /* submit.c: append what is complete to disk->finished; a transfer that was cut short goes on. */
 void disk_reap(struct disk *disk);
 /* For driver->work(), on a thread. */

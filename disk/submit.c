@@ -301,7 +301,7 @@ static void disk_flush_others(struct disk *disk)
 	}
 }
 
-void disk_flush_queue(struct disk *disk)
+void disk_send_queue(struct disk *disk)
 {
 	do {
 		disk_flush_others(disk);

@@ -129,7 +129,10 @@ int disk_start(struct disk *disk, struct loop *loop, void (*settled)(void *conte
  * depth waits inside.
  */
 void disk_submit(struct disk *disk, struct disk_request *request);
-/* Hand what is queued to the kernel, many requests in one call. */
+/*
+ * Hand what is queued to the kernel, many requests in one call. What it answers within the call is
+ * done() before this returns, but for a call from within done() or settled().
+ */
 void disk_flush_queue(struct disk *disk);
 
 /*
