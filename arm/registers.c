@@ -21,6 +21,9 @@
 #define REG_VBAR_EL1  ARM64_SYS_REG(3, 0, 12, 0, 0)
 #define SCTLR_M	      1
 #define MODE_EL0      PSR_MODE_EL0t
+#define WFI	      0xd503207f
+#define WFIT	      0xd5031020
+#define WFIT_REGISTER 0x1f
 
 const char *const arch_anchor = "vectors";
 
@@ -58,6 +61,45 @@ int arch_vcpu_registers(const struct vcpu *vcpu, struct registers *to)
 	to->frame = get(vcpu, REG_X(29));
 	to->link = get(vcpu, REG_X(30));
 	to->anchor = get(vcpu, REG_VBAR_EL1);
+	return 0;
+}
+
+/* The instruction at @address is WFI or WFIT: Arm ARM, "WFI", "WFIT". */
+static bool waits_at(const struct vcpu *vcpu, u64 address)
+{
+	gpa_t gpa;
+	le32 raw;
+	u32 code;
+
+	if (address % 4 || arch_vcpu_translate(vcpu, address, &gpa) ||
+	    memory_read(vcpu->vm->memory, gpa, &raw, sizeof(raw)))
+		return false;
+	code = le32_to_cpu(raw);
+	return code == WFI || (code & ~WFIT_REGISTER) == WFIT;
+}
+
+/*
+ * KVM does not say that a processor waits: WFI is behind it when KVM_RUN was left meanwhile. It
+ * ends with interrupts masked as well, which is how Linux idles.
+ */
+int arch_vcpu_state(const struct vcpu *vcpu, struct vcpu_state *state)
+{
+	u64 pstate = get(vcpu, CORE_REG(regs.pstate)), pc = get(vcpu, CORE_REG(regs.pc));
+	struct kvm_mp_state mp;
+
+	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp))
+		return -errno;
+	*state = (struct vcpu_state){
+		.pc = pc,
+		.digest = get(vcpu, CORE_REG(sp_el1)),
+		.user = (pstate & PSR_MODE_MASK) == MODE_EL0,
+		.masked = pstate & PSR_I_BIT,
+		.high = pc >> 63,
+		.off = mp.mp_state == KVM_MP_STATE_STOPPED,
+	};
+	for (unsigned n = 0; n < 31; n++)
+		state->digest = registers_digest(state->digest, get(vcpu, REG_X(n)));
+	state->waiting = !state->off && !state->user && waits_at(vcpu, pc - 4);
 	return 0;
 }
 

@@ -39,6 +39,7 @@ static void say_dead(struct transport *transport, unsigned index)
 bool transport_serve(struct transport *transport, unsigned index)
 {
 	transport->vm->activity++;
+	transport->vm->progress++;
 	if (!transport_live(transport) || transport->paused)
 		return false;
 	/* A queue that is not enabled means: no access to the queue. */

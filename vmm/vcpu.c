@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <linux/kvm.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -50,6 +51,7 @@ static void handle_mmio(struct vcpu *vcpu)
 
 	vm_lock(vcpu->vm);
 	vcpu->vm->activity++;
+	vcpu->vm->progress += run->mmio.is_write;
 	if (run->mmio.is_write)
 		bus_write(vcpu->vm->mmio, run->mmio.phys_addr, run->mmio.data, run->mmio.len);
 	else
@@ -65,6 +67,7 @@ static void handle_port(struct vcpu *vcpu)
 
 	vm_lock(vcpu->vm);
 	vcpu->vm->activity++;
+	vcpu->vm->progress += run->io.direction == KVM_EXIT_IO_OUT;
 	for (u32 i = 0; i < run->io.count; i++, data += run->io.size) {
 		if (run->io.direction == KVM_EXIT_IO_OUT)
 			bus_write(vcpu->vm->ports, run->io.port, data, run->io.size);
@@ -99,6 +102,10 @@ static void vcpu_died(struct vcpu *vcpu, enum vm_stop reason, const char *why)
 	log_error("vCPU %u: %s; %s", vcpu->index, why, where);
 	if (log_get_level() >= LOG_DEBUG)
 		arch_vcpu_dump(vcpu);
+	vm_lock(vcpu->vm);
+	if (!*vcpu->vm->died)
+		snprintf(vcpu->vm->died, sizeof(vcpu->vm->died), "vCPU %u: %s", vcpu->index, why);
+	vm_unlock(vcpu->vm);
 	vm_stop(vcpu->vm, reason);
 }
 
@@ -232,6 +239,23 @@ static void count_exit(struct vcpu *vcpu, enum vcpu_exit kind)
 	__atomic_store_n(&vcpu->exits[kind], vcpu->exits[kind] + 1, __ATOMIC_RELAXED);
 }
 
+static void remember_exit(struct vcpu *vcpu)
+{
+	struct vcpu_last_exit *last = &vcpu->last_exits[vcpu->last_count++ % VCPU_LAST_EXITS];
+	const struct kvm_run *run = vcpu->run;
+
+	*last = (struct vcpu_last_exit){ .reason = run->exit_reason };
+	if (run->exit_reason == KVM_EXIT_MMIO) {
+		last->address = run->mmio.phys_addr;
+		last->len = run->mmio.len;
+		last->is_write = run->mmio.is_write;
+	} else if (run->exit_reason == KVM_EXIT_IO) {
+		last->address = run->io.port;
+		last->len = run->io.size;
+		last->is_write = run->io.direction == KVM_EXIT_IO_OUT;
+	}
+}
+
 static void run_guest(struct vcpu *vcpu)
 {
 	unsigned failures = 0;
@@ -245,6 +269,7 @@ static void run_guest(struct vcpu *vcpu)
 		}
 		failures = 0;
 		count_exit(vcpu, exit_kind(vcpu->run->exit_reason));
+		remember_exit(vcpu);
 		handle_exit(vcpu);
 	}
 }

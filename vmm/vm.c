@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hang.h"
 #include "panic.h"
 #include "pause.h"
 #include "util/log.h"
@@ -178,6 +179,8 @@ static int create_structs(struct vm *vm)
 	if (!ret)
 		ret = pause_create(vm);
 	if (!ret)
+		ret = hang_create(vm);
+	if (!ret)
 		ret = bus_create(&vm->mmio);
 	if (!ret)
 		ret = bus_create(&vm->ports);
@@ -318,6 +321,7 @@ enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error 
 		vm_stop(vm, VM_HOST_ERROR);
 	vm_lock(vm);
 	vm_event(vm, "started", NULL, "%s", "");
+	hang_begin(vm);
 	vm_unlock(vm);
 	sem_post(&vm->setup->go);
 	ret = loop_run(vm->loop);
@@ -376,6 +380,7 @@ void vm_destroy(struct vm *vm)
 	irq_destroy(vm->irq);
 	bus_destroy(vm->ports);
 	bus_destroy(vm->mmio);
+	hang_destroy(vm);
 	pause_destroy(vm);
 	panic_destroy(vm);
 	vm_events_destroy(vm);

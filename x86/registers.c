@@ -7,6 +7,7 @@
 #include "vmm/vcpu.h"
 
 #define MSR_LSTAR 0xc0000082
+#define RFLAGS_IF (1u << 9)
 
 const char *const arch_anchor = "entry_SYSCALL_64";
 
@@ -79,6 +80,39 @@ int arch_vcpu_registers(const struct vcpu *vcpu, struct registers *registers)
 	registers->sp = regs.rsp;
 	registers->frame = regs.rbp;
 	registers->anchor = read_msr(vcpu, MSR_LSTAR);
+	return 0;
+}
+
+static u64 digest_of(const struct kvm_regs *r)
+{
+	const u64 values[] = { r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi, r->rsp, r->rbp,
+			       r->r8,  r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15 };
+	u64 digest = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(values); i++)
+		digest = registers_digest(digest, values[i]);
+	return digest;
+}
+
+int arch_vcpu_state(const struct vcpu *vcpu, struct vcpu_state *state)
+{
+	struct kvm_mp_state mp;
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) || ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) ||
+	    ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp))
+		return -errno;
+	*state = (struct vcpu_state){
+		.pc = regs.rip,
+		.digest = digest_of(&regs),
+		.user = sregs.ss.dpl == 3,
+		.masked = !(regs.rflags & RFLAGS_IF),
+		.high = regs.rip >> 63,
+	};
+	/* HLT with interrupts off: Linux's way of a processor that goes off line. */
+	state->waiting = mp.mp_state == KVM_MP_STATE_HALTED && !state->masked;
+	state->off = mp.mp_state != KVM_MP_STATE_RUNNABLE && !state->waiting;
 	return 0;
 }
 

@@ -25,6 +25,15 @@ enum vcpu_exit {
 	VCPU_EXITS,
 };
 
+/* What a vCPU came out of the guest for, of those that are its guest's doing. */
+#define VCPU_LAST_EXITS 16
+struct vcpu_last_exit {
+	u64 address; /* a guest-physical one, or a port */
+	u32 reason;  /* KVM_EXIT_* */
+	u8 len;	     /* of an access; 0: it is none */
+	bool is_write;
+};
+
 struct vcpu {
 	struct vm *vm;
 	unsigned index;	     /* 0 boots */
@@ -32,9 +41,12 @@ struct vcpu {
 	struct kvm_run *run; /* shared with the kernel; owned */
 	size_t run_size;
 	pthread_t thread;
-	bool started;		 /* thread is to be joined */
-	_Atomic bool visited;	 /* somebody wants to visit it: vmm/visit.h */
-	u64 exits[VCPU_EXITS];	 /* by kind; written by its own thread alone, atomically */
+	bool started;	       /* thread is to be joined */
+	_Atomic bool visited;  /* somebody wants to visit it: vmm/visit.h */
+	u64 exits[VCPU_EXITS]; /* by kind; written by its own thread alone, atomically */
+	/* A ring; on its own thread, or when that has ended. */
+	struct vcpu_last_exit last_exits[VCPU_LAST_EXITS];
+	u64 last_count;
 	struct log_limit aborts; /* its own thread's: accesses that the architecture aborted */
 };
 

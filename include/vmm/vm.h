@@ -45,6 +45,7 @@ enum vm_stop {
 	VM_REBOOT,     /* the guest asked for a reset: for us an end like the other */
 	VM_PANIC,      /* the guest said that it is dead, or a vCPU cannot go on */
 	VM_WATCHDOG,   /* its watchdog ran out */
+	VM_HANG,       /* it does nothing any more: vmm/hang.h */
 	VM_TIMEOUT,    /* --timeout */
 	VM_USER,       /* Ctrl-A x, SIGINT, SIGTERM */
 	VM_HOST_ERROR, /* KVM or the host failed us */
@@ -78,6 +79,8 @@ struct vm_config {
 	unsigned ram_count;
 	const struct memory_file *ram_file; /* what has its pages; NULL: none, they are anonymous */
 	unsigned panic_timeout; /* seconds, >= 1: how long a panicked guest may do nothing */
+	unsigned hang_timeout;	/* seconds; 0: it may hang for ever */
+	bool hang_idle;		/* one that only waits for interrupts hangs, too */
 	const char *console;	/* what the terminal is in the guest, for people; NULL: nothing */
 	const cpu_set_t *affinity; /* where the vCPUs' threads run; NULL: anywhere */
 	struct arch_options arch;
@@ -115,6 +118,9 @@ struct vm {
 	s64 born;			   /* when it was made: seconds of CLOCK_MONOTONIC */
 	_Atomic bool panicked; /* vm_panicked() was called: whatever ends the VM, it is a panic */
 	u64 activity;	       /* accesses to devices and kicks of queues; VM lock */
+	u64 progress;	       /* those of them that are no reads; VM lock */
+	struct hang *hang;     /* hang.c's own; NULL: nobody looks */
+	char died[96];	       /* why a vCPU could not go on, the first one; ""; VM lock */
 	/* panic.c's own: it looks whether a panicked guest still does something. */
 	struct loop_timer panic_timer;
 	u64 panic_activity;   /* what activity was at the last look */
