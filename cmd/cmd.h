@@ -11,11 +11,20 @@ enum exit_status {
 	EXIT_PANIC = 3,	   /* the guest's kernel panicked or a vCPU died */
 	EXIT_TIMEOUT = 4,  /* --timeout */
 	EXIT_WATCHDOG = 5, /* the guest's watchdog ran out */
+	EXIT_HANG = 6,	   /* --hang */
 	/*
 	 * Of a run for a command (cmd/oneshot.h), where the small numbers are the command's own.
 	 * The last four are as of timeout(1) and the shell.
 	 */
-	EXIT_COMMAND_NO_KVM = 120,   /* this host has no KVM, or none for this user */
+	EXIT_COMMAND_REBOOT = 112,	  /* the guest reset the machine before the command ended */
+	EXIT_COMMAND_OUT_OF_MEMORY = 113, /* a panic, as there was no memory */
+	EXIT_COMMAND_INIT_DIED = 114,	  /* a panic, as there was no init any more */
+	EXIT_COMMAND_OOPS = 115,	  /* a panic after an oops */
+	EXIT_COMMAND_CRASH = 116,	  /* a vCPU cannot go on: a triple fault and the like */
+	EXIT_COMMAND_HANG = 117,
+	EXIT_COMMAND_RUN_TIMEOUT = 118,	 /* --timeout run= */
+	EXIT_COMMAND_BOOT_TIMEOUT = 119, /* --timeout boot= */
+	EXIT_COMMAND_NO_KVM = 120,	 /* this host has no KVM, or none for this user */
 	EXIT_COMMAND_NO_END = 121,   /* the guest ended, or could not go on, before the command */
 	EXIT_COMMAND_WATCHDOG = 122, /* as the ordinary ones */
 	EXIT_COMMAND_PANIC = 123,

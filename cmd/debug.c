@@ -6,6 +6,7 @@
 
 #include "cmd.h"
 #include "control.h"
+#include "kernel_names.h"
 #include "util/log.h"
 #include "util/symbols.h"
 
@@ -16,32 +17,10 @@ static u64 hex_of(const json_t *json)
 	return text ? strtoull(text, NULL, 16) : 0;
 }
 
-/* ---- where the guest's kernel is ---- */
-
-struct names {
-	struct symbols *symbols; /* owned; NULL: none were given */
-	u64 moved;		 /* by how much the kernel is not where they say */
-};
-
-static void find_kernel(struct names *names, const json_t *report)
-{
-	u64 anchor = hex_of(json_object_get(report, "anchor"));
-	u64 known = symbols_address(names->symbols, query_text(report, "anchor_symbol"));
-
-	/* A CPU that has not started knows nothing: another one does. */
-	if (known && anchor)
-		names->moved = anchor - known;
-}
-
-static const char *name_of(const struct names *names, u64 address, u64 *offset)
-{
-	return names->symbols ? symbols_name(names->symbols, address - names->moved, offset) : NULL;
-}
-
-static void print_place(const struct names *names, const char *mark, u64 address)
+static void print_place(const struct kernel_names *names, const char *mark, u64 address)
 {
 	u64 offset;
-	const char *name = name_of(names, address, &offset);
+	const char *name = kernel_names_find(names, address, &offset);
 
 	printf("  %s 0x%016llx", mark, (unsigned long long)address);
 	if (name)
@@ -68,7 +47,7 @@ static void print_registers(const json_t *registers)
  * Kernels without frame pointers have their ways back somewhere on the stack: each word that points
  * into a function may be one, as in Linux's own traces, which mark such with '?'.
  */
-static void print_guesses(const struct names *names, const json_t *stack)
+static void print_guesses(const struct kernel_names *names, const json_t *stack)
 {
 	size_t index;
 	json_t *word;
@@ -77,12 +56,12 @@ static void print_guesses(const struct names *names, const json_t *stack)
 	{
 		u64 offset;
 
-		if (name_of(names, hex_of(word), &offset) && offset)
+		if (kernel_names_find(names, hex_of(word), &offset) && offset)
 			print_place(names, "?", hex_of(word));
 	}
 }
 
-static void print_backtrace(const struct names *names, const json_t *report)
+static void print_backtrace(const struct kernel_names *names, const json_t *report)
 {
 	const json_t *frames = json_object_get(report, "frames");
 	size_t index;
@@ -107,7 +86,7 @@ static void print_stack(const json_t *stack)
 		printf("\n");
 }
 
-static void print_report(const struct names *names, const json_t *report)
+static void print_report(const struct kernel_names *names, const json_t *report)
 {
 	printf("vCPU %llu:\n", (unsigned long long)query_number(report, "vcpu"));
 	print_registers(json_object_get(report, "registers"));
@@ -133,22 +112,22 @@ static int ask_registers(const char *name, json_t **reports)
 	return query.status;
 }
 
-static void print_reports(struct names *names, const json_t *reports)
+static void print_reports(struct kernel_names *names, const json_t *reports)
 {
 	size_t index;
 	json_t *report;
 
 	json_array_foreach((json_t *)reports, index, report)
 	{
-		if (names->symbols)
-			find_kernel(names, report);
+		kernel_names_place(names, query_text(report, "anchor_symbol"),
+				   hex_of(json_object_get(report, "anchor")));
 	}
 	json_array_foreach((json_t *)reports, index, report) print_report(names, report);
 }
 
 static int show_registers(const struct control_options *options)
 {
-	struct names names = { NULL };
+	struct kernel_names names = { NULL, 0 };
 	struct error err = { "" };
 	json_t *reports = NULL;
 	int status;

@@ -164,9 +164,10 @@ int machine_seal(struct machine *machine, struct error *err)
 /* ---- afterwards ---- */
 
 static const char *const reasons[] = {
-	[VM_POWEROFF] = "power-off",	[VM_REBOOT] = "reset",	  [VM_PANIC] = "panic",
-	[VM_WATCHDOG] = "watchdog",	[VM_TIMEOUT] = "timeout", [VM_USER] = "signal",
-	[VM_HOST_ERROR] = "host error",
+	[VM_POWEROFF] = "power-off", [VM_REBOOT] = "reset",
+	[VM_PANIC] = "panic",	     [VM_WATCHDOG] = "watchdog",
+	[VM_HANG] = "hang",	     [VM_TIMEOUT] = "timeout",
+	[VM_USER] = "signal",	     [VM_HOST_ERROR] = "host error",
 };
 
 void machine_finish(struct machine *machine, enum vm_stop reason)

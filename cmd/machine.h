@@ -68,6 +68,8 @@ struct counters;
 void machine_count(const struct machine *machine, struct counters *counters);
 /* The control socket's commands that need no device: those of the VM, "stat", and those below. */
 void machine_add_commands(struct machine *machine);
+/* The same as "stat" answers it: a list, of an object for each part and queue. The caller's. */
+json_t *machine_stat_json(const struct machine *machine);
 /* "registers" and "nmi", called with the struct vm *. */
 extern const struct control_command debug_commands[];
 /* After the run: tell those who follow the VM that it has ended, and why. */

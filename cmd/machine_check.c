@@ -254,6 +254,8 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->config.name = options->name;
 	machine->config.cpus = options->cpus;
 	machine->config.panic_timeout = options->panic_timeout;
+	machine->config.hang_timeout = options->hang;
+	machine->config.hang_idle = options->hang_idle;
 	machine->config.console = "serial";
 	machine->config.arch = options->arch;
 	machine->config.windows = machine->plan.windows = &machine->windows;

@@ -116,6 +116,21 @@ static void stat_end(void *state)
 
 static const struct control_stream stat_stream = { .more = stat_more, .end = stat_end };
 
+static void begin_stat(struct stat *stat, const struct machine *machine)
+{
+	stat->counters = (struct counters){ .begin = begin, .number = number, .text = text };
+	stat->lines = json_array();
+	machine_count(machine, &stat->counters);
+}
+
+json_t *machine_stat_json(const struct machine *machine)
+{
+	struct stat stat = { .told = 0 };
+
+	begin_stat(&stat, machine);
+	return stat.lines;
+}
+
 static int command_stat(void *arg, struct control_client *client, json_t *request,
 			struct error *err)
 {
@@ -124,9 +139,7 @@ static int command_stat(void *arg, struct control_client *client, json_t *reques
 
 	if (!stat)
 		return -ENOMEM;
-	stat->counters = (struct counters){ .begin = begin, .number = number, .text = text };
-	stat->lines = json_array();
-	machine_count(arg, &stat->counters);
+	begin_stat(stat, arg);
 	ret = control_stream(client, &stat_stream, stat, err);
 	if (ret)
 		stat_end(stat);

@@ -92,6 +92,13 @@ static void on_over(void *arg)
 	vm_stop(oneshot->vm, VM_POWEROFF);
 }
 
+static void on_started(void *arg)
+{
+	struct oneshot *oneshot = arg;
+
+	watch_started(oneshot->watch);
+}
+
 static int make_session(struct oneshot *oneshot, struct error *err)
 {
 	const struct session_options options = {
@@ -99,6 +106,7 @@ static int make_session(struct oneshot *oneshot, struct error *err)
 			      [ONESHOT_STDOUT] = oneshot->standard[1],
 			      [ONESHOT_STDERR] = oneshot->standard[2] },
 		.over = on_over,
+		.started = on_started,
 		.arg = oneshot,
 	};
 	int ret = session_create(&oneshot->session, &options);
@@ -107,11 +115,13 @@ static int make_session(struct oneshot *oneshot, struct error *err)
 		   : 0;
 }
 
-int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct error *err)
+int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct watch *watch,
+		    struct error *err)
 {
 	int ret;
 
 	oneshot->started_ns = now_ns();
+	oneshot->watch = watch;
 	oneshot->initrd_fd = initrd_build(oneshot_init, oneshot_init_end - oneshot_init,
 					  oneshot->modules, &oneshot->config, err);
 	if (oneshot->initrd_fd < 0)
@@ -150,6 +160,7 @@ static void on_console(struct terminal_tap *tap, const void *data, size_t len)
 	struct oneshot *oneshot = container_of(tap, struct oneshot, tap);
 	const char *at = data;
 
+	findings_take(&oneshot->findings, data, len);
 	for (size_t i = 0; i < len; i++)
 		oneshot->console[oneshot->console_len++ % ONESHOT_CONSOLE] = at[i];
 }
@@ -170,6 +181,7 @@ int oneshot_start(struct oneshot *oneshot, struct machine *machine, struct error
 
 	close(oneshot->initrd_fd);
 	oneshot->initrd_fd = -1;
+	oneshot->machine = machine;
 	oneshot->terminal = machine->terminal;
 	oneshot->tap.output = on_console;
 	terminal_add_tap(machine->terminal, &oneshot->tap);
@@ -184,40 +196,6 @@ int oneshot_start(struct oneshot *oneshot, struct machine *machine, struct error
 
 /* ---- the end ---- */
 
-static int ordinary_status(const struct verdict *verdict)
-{
-	switch (verdict->stage) {
-	case VERDICT_EXITED:
-		return verdict->value;
-	case VERDICT_KILLED:
-		return EXIT_SIGNAL + verdict->value;
-	case VERDICT_NO_COMMAND:
-		return verdict->value == ENOENT ? EXIT_COMMAND_NOT_FOUND : EXIT_COMMAND_NO_PROGRAM;
-	default:
-		return EXIT_COMMAND_NO_END;
-	}
-}
-
-/* @said: of an ordinary run. */
-static int status_of(const struct oneshot *oneshot, enum vm_stop reason, int said)
-{
-	switch (reason) {
-	case VM_POWEROFF:
-	case VM_REBOOT:
-		return ordinary_status(session_verdict(oneshot->session));
-	case VM_PANIC:
-		return EXIT_COMMAND_PANIC;
-	case VM_WATCHDOG:
-		return EXIT_COMMAND_WATCHDOG;
-	case VM_TIMEOUT:
-		return EXIT_COMMAND_TIMEOUT;
-	case VM_USER:
-		return said;
-	default:
-		return EXIT_COMMAND_HOST;
-	}
-}
-
 static void remove_tap(struct oneshot *oneshot)
 {
 	if (oneshot->terminal)
@@ -225,27 +203,31 @@ static void remove_tap(struct oneshot *oneshot)
 	oneshot->terminal = NULL;
 }
 
-static void finish_output(struct oneshot *oneshot, enum vm_stop reason, int give_up_fd, int *status)
+/* False: some of it is lost. */
+static bool finish_output(struct oneshot *oneshot, enum vm_stop reason, int give_up_fd)
 {
 	int error;
 	u64 lost = session_finish(oneshot->session, give_up_fd, watch_output_patience(reason),
 				  &error);
 
 	if (!error)
-		return;
+		return true;
 	log_error("%llu bytes of the command's output are lost: %s", (unsigned long long)lost,
 		  error == -ETIMEDOUT ? "nobody took them in time" : strerror(-error));
-	*status = *status == EXIT_OK ? EXIT_COMMAND_HOST : *status;
+	return false;
 }
 
-int oneshot_finish(struct oneshot *oneshot, enum vm_stop reason, int said, int give_up_fd)
+int oneshot_finish(struct oneshot *oneshot, enum vm_stop reason, int said,
+		   const struct diagnosis *diagnosis)
 {
-	struct oneshot_result result = { .reason = reason };
+	struct oneshot_result result = { .diagnosis = diagnosis };
+	int give_up_fd = watch_give_up_fd(oneshot->watch);
 
-	result.status = status_of(oneshot, reason, said);
-	finish_output(oneshot, reason, give_up_fd, &result.status);
+	findings_end(&oneshot->findings);
+	oneshot_result_judge(oneshot, reason, said, &result);
+	if (!finish_output(oneshot, reason, give_up_fd) && result.status == EXIT_OK)
+		oneshot_result_host_failed(&result);
 	result.ended_ns = now_ns();
-	oneshot_result_describe(oneshot, &result);
 	oneshot_result_say(oneshot, &result);
 	oneshot_result_write(oneshot, &result, give_up_fd, watch_disk_patience(reason));
 	return result.status;

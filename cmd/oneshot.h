@@ -15,6 +15,7 @@
 
 #include <limits.h>
 
+#include "oneshot/findings.h"
 #include "oneshot/initrd.h"
 #include "oneshot/kernel.h"
 #include "oneshot/modules.h"
@@ -24,7 +25,9 @@
 #include "vmm/terminal.h"
 #include "vmm/vm.h"
 
+struct diagnosis;
 struct machine;
+struct watch;
 struct run_options;
 
 /* Options that can be given again. */
@@ -62,8 +65,14 @@ struct oneshot {
 	struct terminal *terminal; /* the machine's; NULL: no tap is there */
 	char console[ONESHOT_CONSOLE];
 	u64 console_len; /* bytes in all; the last are at its rest by the size */
+	struct findings findings;
+	struct machine *machine; /* while there is one */
+	struct watch *watch;	 /* the caller's */
 	u64 started_ns;
 };
+
+/* Exit statuses of --timeout, in the order of enum watch_limit. */
+extern const int oneshot_timeout_statuses[];
 
 /* init's program, cmd/oneshot_init.c. */
 extern const char oneshot_init[], oneshot_init_end[];
@@ -73,19 +82,25 @@ int oneshot_plan(struct oneshot *oneshot, struct run_options *options,
 		 const struct option_group *groups, struct error *err);
 /* What will be done, on standard output. */
 void oneshot_print(const struct oneshot *oneshot);
-/* -errno with a line. Standard input and output are kept for the command from now on. */
-int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct error *err);
+/*
+ * -errno with a line. Standard input and output are kept for the command from now on. @watch is
+ * told when the command starts.
+ */
+int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct watch *watch,
+		    struct error *err);
 int oneshot_start(struct oneshot *oneshot, struct machine *machine, struct error *err);
 /*
  * Where SIGINT goes (watch_pass()): an eventfd.
  */
 int oneshot_signal_fd(const struct oneshot *oneshot);
 /*
- * The VM stopped for @reason, or never ran; @said is the status that an ordinary run would have.
+ * The VM stopped for @reason, or never ran; @said is the status that an ordinary run would have,
+ * @diagnosis NULL or what the vCPUs were at.
  * Write what is left of the output, the result, and a line for people if the command did not end
  * by itself. Returns the exit status.
  */
-int oneshot_finish(struct oneshot *oneshot, enum vm_stop reason, int said, int give_up_fd);
+int oneshot_finish(struct oneshot *oneshot, enum vm_stop reason, int said,
+		   const struct diagnosis *diagnosis);
 /* Before the machine is destroyed. */
 void oneshot_free(struct oneshot *oneshot);
 

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "diagnosis.h"
+#include "machine.h"
+#include "oneshot_github.h"
 #include "oneshot_result.h"
 #include "run_options.h"
 #include "util/log.h"
@@ -16,62 +21,6 @@
 #define LAST_LINES 20 /* of the console, for people */
 /* In ms: a disk that works has a few KiB by then, even if the run is to end at once. */
 #define WRITE_PATIENCE 50
-
-/* ---- the words ---- */
-
-static void describe_end(const struct verdict *verdict, struct oneshot_result *result)
-{
-	switch (verdict->stage) {
-	case VERDICT_EXITED:
-		result->verdict = "exited";
-		break;
-	case VERDICT_KILLED:
-		result->verdict = "killed";
-		break;
-	case VERDICT_NO_COMMAND:
-		result->verdict = "no-command";
-		snprintf(result->text, sizeof(result->text), "%s: %s", verdict->text,
-			 strerror(verdict->value));
-		break;
-	case VERDICT_FAILED:
-		result->verdict = "init-failed";
-		snprintf(result->text, sizeof(result->text), "in the guest: %s: %s", verdict->text,
-			 strerror(verdict->value));
-		break;
-	case VERDICT_NONSENSE:
-		result->verdict = "protocol";
-		snprintf(result->text, sizeof(result->text),
-			 "the guest's init did not keep to lkvm's protocol");
-		break;
-	case VERDICT_BOOTING:
-		result->verdict = "no-init";
-		snprintf(result->text, sizeof(result->text),
-			 "the guest ended before lkvm's init spoke: it had no /init, or no vsock");
-		break;
-	default:
-		result->verdict = "gone";
-		snprintf(result->text, sizeof(result->text),
-			 "the guest ended before the command did");
-	}
-}
-
-void oneshot_result_describe(const struct oneshot *oneshot, struct oneshot_result *result)
-{
-	static const char *const others[] = {
-		[VM_PANIC] = "panic", [VM_WATCHDOG] = "watchdog", [VM_TIMEOUT] = "timeout",
-		[VM_USER] = "signal", [VM_HOST_ERROR] = "host",
-	};
-
-	if (result->reason == VM_POWEROFF || result->reason == VM_REBOOT)
-		describe_end(session_verdict(oneshot->session), result);
-	else
-		result->verdict = result->reason < ARRAY_SIZE(others) && others[result->reason]
-					  ? others[result->reason]
-					  : "host";
-	/* What the run says by itself of these is enough. */
-	if (result->status == EXIT_COMMAND_HOST)
-		result->verdict = "host";
-}
 
 /* ---- the console ---- */
 
@@ -106,25 +55,22 @@ static void make_printable(char *text)
 	*to = '\0';
 }
 
-static bool console_says_why(const struct oneshot_result *result)
-{
-	return strcmp(result->verdict, "exited") && strcmp(result->verdict, "killed") &&
-	       strcmp(result->verdict, "no-command") && strcmp(result->verdict, "signal");
-}
-
 void oneshot_result_say(const struct oneshot *oneshot, const struct oneshot_result *result)
 {
+	bool github = github_is_there();
 	char *console, *line, *rest;
 
-	if (*result->text)
+	if (*result->text && !result->said && !github)
 		log_error("%s", result->text);
-	if (!console_says_why(result))
+	if (!result->console_says_why && !github)
 		return;
-	console = rest = last_console(oneshot, LAST_LINES);
+	console = rest = last_console(oneshot, github ? UINT32_MAX : LAST_LINES);
 	if (!console)
 		return;
 	make_printable(console);
-	while ((line = strsep(&rest, "\n"))) {
+	if (github)
+		github_say(console, result);
+	while (!github && (line = strsep(&rest, "\n"))) {
 		if (*line)
 			log_warning("console: %s", line);
 	}
@@ -132,6 +78,53 @@ void oneshot_result_say(const struct oneshot *oneshot, const struct oneshot_resu
 }
 
 /* ---- --result ---- */
+
+/* Exits of all vCPUs by kind, out of what "lkvm stat" has of each. */
+static json_t *sum_exits(const json_t *lines)
+{
+	json_t *sums = json_object(), *line, *count;
+	const char *key;
+	size_t i;
+
+	json_array_foreach((json_t *)lines, i, line)
+	{
+		const char *part = json_string_value(json_object_get(line, "part"));
+
+		if (!part || strncmp(part, "vCPU ", 5))
+			continue;
+		json_object_foreach(json_object_get(line, "counters"), key, count)
+		{
+			json_int_t sum = json_integer_value(json_object_get(sums, key));
+
+			json_object_set_new(sums, key,
+					    json_integer(sum + json_integer_value(count)));
+		}
+	}
+	return sums;
+}
+
+static json_t *make_findings(const struct findings *findings)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < findings->count; i++)
+		json_array_append_new(list, json_pack("{ss,ss}", "kind", findings->list[i].kind,
+						      "line", findings->list[i].line));
+	return list;
+}
+
+/* Of this process: the guest's memory as far as it was used, and ours. */
+static json_t *make_memory(const struct oneshot *oneshot, const json_t *lines)
+{
+	/* "memory" is the first of the parts. The peak is counted late. */
+	const json_t *now = json_object_get(json_array_get(lines, 0), "counters");
+	json_int_t resident = json_integer_value(json_object_get(now, "resident"));
+	struct rusage usage = { .ru_maxrss = 0 };
+
+	getrusage(RUSAGE_SELF, &usage);
+	return json_pack("{sI,sI}", "guest", (json_int_t)oneshot->run->ram, "peak",
+			 MAX(resident, (json_int_t)usage.ru_maxrss * 1024));
+}
 
 static json_t *milliseconds(u64 from, u64 to)
 {
@@ -143,8 +136,9 @@ static json_t *make_times(const struct oneshot *oneshot, const struct oneshot_re
 	struct session_times times = session_times(oneshot->session);
 
 	return json_pack("{so so so}", "boot", milliseconds(oneshot->started_ns, times.ready),
-			 "command", milliseconds(times.started, times.ended), "total",
-			 milliseconds(oneshot->started_ns, result->ended_ns));
+			 "command",
+			 milliseconds(times.started, times.ended ? times.ended : result->ended_ns),
+			 "total", milliseconds(oneshot->started_ns, result->ended_ns));
 }
 
 static char *make_json(const struct oneshot *oneshot, const struct oneshot_result *result)
@@ -153,7 +147,7 @@ static char *make_json(const struct oneshot *oneshot, const struct oneshot_resul
 	bool exited = !strcmp(result->verdict, "exited"),
 	     killed = !strcmp(result->verdict, "killed");
 	char *console = last_console(oneshot, UINT32_MAX), *text;
-	json_t *all;
+	json_t *all, *counters;
 
 	if (console)
 		make_printable(console);
@@ -164,33 +158,66 @@ static char *make_json(const struct oneshot *oneshot, const struct oneshot_resul
 			"kernel", oneshot->kernel, "milliseconds", make_times(oneshot, result),
 			"console", console ? console : "");
 	free(console);
+	counters = machine_stat_json(oneshot->machine);
+	json_object_set_new(all, "panic",
+			    *oneshot->findings.panic_words
+				    ? json_string(oneshot->findings.panic_words)
+				    : json_null());
+	json_object_set_new(all, "findings", make_findings(&oneshot->findings));
+	json_object_set_new(all, "findings_total", json_integer(oneshot->findings.total));
+	json_object_set_new(all, "memory", make_memory(oneshot, counters));
+	json_object_set_new(all, "exits", sum_exits(counters));
+	json_object_set_new(all, "counters", counters);
+	json_object_set_new(all, "vcpus",
+			    result->diagnosis ? diagnosis_json(result->diagnosis) : json_array());
 	text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
 	json_decref(all);
 	return text;
 }
 
+static s64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Wait for @fd, but not past @until, nor once @give_up_fd is readable: then false. */
+static bool wait_for(int fd, short events, int give_up_fd, s64 until)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = events },
+				{ .fd = give_up_fd, .events = POLLIN } };
+	s64 left = until - now_ms();
+
+	/* What works answers at once, even if the run is to end. */
+	if (poll(fds, 1, WRITE_PATIENCE) > 0)
+		return true;
+	return left > 0 && poll(fds, 2, MIN(left, (s64)INT_MAX)) > 0 && fds[0].revents;
+}
+
 /* A disk may be full or gone: a relay waits for it, and we only so long. */
 static int write_file(int fd, const char *text, int give_up_fd, int patience)
 {
-	size_t len = strlen(text);
+	s64 until = now_ms() + patience;
+	size_t left = strlen(text);
 	struct relay *relay;
 	int ret = relay_to(&relay, fd);
-	ssize_t done = 0;
 
 	if (ret)
 		return ret;
-	/* A pipe holds 64 KiB, and this is half of it at most. */
-	done = write(relay_fd(relay), text, len);
-	relay_end(relay);
-	if (!relay_done(relay)) {
-		struct pollfd fds[] = { { .fd = relay_done_fd(relay), .events = POLLIN },
-					{ .fd = give_up_fd, .events = POLLIN } };
+	while (left && wait_for(relay_fd(relay), POLLOUT, give_up_fd, until)) {
+		ssize_t done = write(relay_fd(relay), text, left);
 
-		if (!poll(fds, 1, WRITE_PATIENCE))
-			poll(fds, 2, patience);
+		if (done < 0 && errno != EAGAIN && errno != EINTR)
+			break;
+		text += MAX(done, 0);
+		left -= MAX(done, 0);
 	}
+	relay_end(relay);
+	wait_for(relay_done_fd(relay), POLLIN, give_up_fd, until);
 	ret = relay_error(relay);
-	if (!ret && (done != (ssize_t)len || !relay_done(relay)))
+	if (!ret && (left || !relay_done(relay)))
 		ret = -ETIMEDOUT;
 	relay_destroy(relay);
 	return ret;

@@ -6,15 +6,21 @@
 #include "oneshot.h"
 
 struct oneshot_result {
-	enum vm_stop reason;
-	int status; /* the exit status */
-	u64 ended_ns;
-	/* Filled by oneshot_result_describe(). */
+	/* Filled by oneshot_result_judge(). */
+	int status;	     /* the exit status */
 	const char *verdict; /* one word, for programs */
-	char text[256];	     /* a line for people; "": the command ended by itself */
+	bool console_says_why;
+	bool said;	/* the run has said as much already */
+	char text[384]; /* a line for people; "": there is nothing to say */
+	u64 ended_ns;
+	const struct diagnosis *diagnosis; /* NULL: none */
 };
 
-void oneshot_result_describe(const struct oneshot *oneshot, struct oneshot_result *result);
+/* @reason, @said: as of oneshot_finish(). */
+void oneshot_result_judge(const struct oneshot *oneshot, enum vm_stop reason, int said,
+			  struct oneshot_result *result);
+/* What the host did not do is the verdict instead. */
+void oneshot_result_host_failed(struct oneshot_result *result);
 /* On standard error, with the last lines of the console where these say why. */
 void oneshot_result_say(const struct oneshot *oneshot, const struct oneshot_result *result);
 /* To --result's file. @give_up_fd, @patience: as of terminal_finish(). */

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "diagnosis.h"
 #include "machine.h"
+#include "oneshot_github.h"
 #include "options_print.h"
 #include "util/log.h"
 #include "vmm/terminal.h"
@@ -58,18 +60,24 @@ static int watch_window(struct run *run)
 static int exit_status(const struct run *run, enum vm_stop reason)
 {
 	int signal = SIGINT; /* Ctrl-A x */
+	char words[128];
 
 	switch (reason) {
 	case VM_POWEROFF:
 	case VM_REBOOT:
 		return EXIT_OK;
 	case VM_PANIC:
-		log_warning("the guest's kernel panicked or crashed");
+		/* The run of a command says of what. */
+		if (!run->oneshot)
+			log_warning("the guest's kernel panicked or crashed");
 		return EXIT_PANIC;
 	case VM_WATCHDOG:
 		return EXIT_WATCHDOG;
+	case VM_HANG:
+		return EXIT_HANG;
 	case VM_TIMEOUT:
-		log_warning("the guest still ran after %u seconds", run->options->timeout);
+		watch_describe(run->watch, words, sizeof(words));
+		log_warning("%s", words);
 		return EXIT_TIMEOUT;
 	case VM_USER:
 		watch_reason(run->watch, &signal);
@@ -159,9 +167,24 @@ static int finish_output(struct run *run, enum vm_stop reason, int status)
 	return whole ? status : worse_status(run, status);
 }
 
+/* What the vCPUs were at, where that tells why. NULL: it does not. */
+static struct diagnosis *diagnose(const struct run *run, enum vm_stop reason)
+{
+	bool hung = reason == VM_TIMEOUT || reason == VM_HANG || reason == VM_WATCHDOG;
+	struct diagnosis *diagnosis;
+
+	if (!hung && !(reason == VM_PANIC && run->oneshot))
+		return NULL;
+	diagnosis = diagnosis_make(&run->machine);
+	if (diagnosis && hung)
+		diagnosis_say(diagnosis);
+	return diagnosis;
+}
+
 /* Run and report; the machine is the caller's to destroy. */
 static int run_machine(struct run *run)
 {
+	struct diagnosis *diagnosis;
 	enum vm_stop reason;
 	int status;
 
@@ -177,12 +200,14 @@ static int run_machine(struct run *run)
 	if (run->options->debug)
 		machine_report(&run->machine);
 	status = exit_status(run, reason);
+	diagnosis = diagnose(run, reason);
 	loop_set_patience(run->machine.vm->loop, watch_give_up_fd(run->watch),
 			  watch_disk_patience(reason));
 	status = finish_output(run, reason, status);
-	return run->oneshot
-		       ? oneshot_finish(run->oneshot, reason, status, watch_give_up_fd(run->watch))
-		       : status;
+	if (run->oneshot)
+		status = oneshot_finish(run->oneshot, reason, status, diagnosis);
+	diagnosis_free(diagnosis);
+	return status;
 }
 
 static int build_machine(struct run *run)
@@ -258,9 +283,9 @@ static int prepare_oneshot(struct run *run, struct run_options *options, int *st
 		return -ENODEV;
 	vm_host_close(&host);
 	*status = EXIT_USAGE;
-	if (oneshot_prepare(run->oneshot, options, &run->err))
+	if (oneshot_prepare(run->oneshot, options, run->watch, &run->err))
 		return -EINVAL;
-	watch_pass(run->watch, oneshot_signal_fd(run->oneshot), EXIT_COMMAND_TIMEOUT);
+	watch_pass(run->watch, oneshot_signal_fd(run->oneshot), oneshot_timeout_statuses);
 	return 0;
 }
 
@@ -280,7 +305,7 @@ static int start(struct run *run, struct run_options *options)
 		return status;
 	/* The small numbers are the command's. */
 	return status == EXIT_HOST	? EXIT_COMMAND_HOST
-	       : status == EXIT_TIMEOUT ? EXIT_COMMAND_TIMEOUT
+	       : status == EXIT_TIMEOUT ? oneshot_timeout_statuses[watch_limit(run->watch)]
 					: status;
 }
 
@@ -301,13 +326,15 @@ int cmd_run(int argc, char **argv)
 		return ret ? EXIT_USAGE : EXIT_OK;
 	}
 	log_set_level(options.log_level);
+	if (github_is_there())
+		log_break_commands();
 	snprintf(default_name, sizeof(default_name), "guest-%d", getpid());
 	options.is_named = options.name;
 	if (!options.is_named)
 		options.name = default_name;
 	run.options = &options;
 	run.oneshot = options.oneshot.command ? &oneshot : NULL;
-	ret = watch_start(&run.watch, options.timeout);
+	ret = watch_start(&run.watch, options.limits);
 	if (ret)
 		log_error("cannot start a thread: %s%s", strerror(-ret),
 			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");
@@ -333,8 +360,10 @@ void cmd_run_help(void)
 	}
 	printf("\nCtrl-A x ends the guest, Ctrl-A Ctrl-A types one Ctrl-A.\n"
 	       "Exit status: 0 the guest powered off or rebooted, 1 the host failed,\n"
-	       "2 wrong usage, 3 the guest panicked, 4 --timeout, 5 --watchdog,\n"
+	       "2 wrong usage, 3 the guest panicked, 4 --timeout, 5 --watchdog, 6 --hang,\n"
 	       "128+n signal n. Of a run for a command: its own, 128+n if signal n killed it;\n"
+	       "112 the guest reset itself, 113 a panic without memory, 114 init died,\n"
+	       "115 an oops, 116 a crash, 117 --hang, 118 --timeout run=, 119 --timeout boot=,\n"
 	       "120 no KVM, 121 the guest ended before it, 122 --watchdog, 123 panic,\n"
 	       "124 --timeout, 125 the host, 126 it cannot be run, 127 it is not there.\n");
 }

@@ -4,8 +4,11 @@
 #include <sys/stat.h>
 
 #include "run_options.h"
+#include "util/parse.h"
 #include "vmm/control.h"
 #include "vmm/vm.h"
+
+#define TIMEOUT_MAX 1000000 /* seconds */
 
 static int set_name(void *target, char *value, struct error *err)
 {
@@ -30,6 +33,42 @@ static int set_overlay(void *target, char *value, struct error *err)
 	return value && !*value ? error_set(err, -EINVAL, "--overlay=: the folder is missing") : 0;
 }
 
+/* "30", or "boot=30,run=600". */
+static int set_timeout(void *target, char *value, struct error *err)
+{
+	static const char *const names[WATCH_LIMITS] = {
+		[WATCH_TOTAL] = "total", [WATCH_BOOT] = "boot", [WATCH_RUN] = "run"
+	};
+	unsigned *limits = ((struct run_options *)target)->limits;
+	char *item;
+
+	while ((item = strsep(&value, ","))) {
+		char *number = strchr(item, '=');
+		unsigned limit = WATCH_TOTAL;
+		u64 seconds;
+
+		if (number) {
+			*number++ = '\0';
+			for (limit = 0; limit < WATCH_LIMITS && strcmp(item, names[limit]); limit++)
+				;
+		}
+		number = number ? number : item;
+		if (limit == WATCH_LIMITS)
+			return error_set(err, -EINVAL,
+					 "--timeout %s=%s: there are total=, boot= and run=", item,
+					 number);
+		if (parse_u64(number, TIMEOUT_MAX, &seconds) || !seconds)
+			return error_set(err, -EINVAL,
+					 "--timeout %s: seconds, at least 1 and at most %u", number,
+					 TIMEOUT_MAX);
+		if (limits[limit])
+			return error_set(err, -EINVAL, "--timeout: %s is given twice",
+					 names[limit]);
+		limits[limit] = seconds;
+	}
+	return 0;
+}
+
 static const char *const transports[] = {
 	[TRANSPORT_MMIO] = "mmio",
 	[TRANSPORT_PCI] = "pci",
@@ -43,6 +82,14 @@ static const char *const packed_words[] = {
 };
 
 #define FIELD(field) OPTION_FIELD(struct run_options, field)
+
+static const struct option_spec hang_items[] = {
+	{ 0, "seconds", OPTION_NUMBER, "SECONDS", "for how long", FIELD(hang), .min = 1,
+	  .max = TIMEOUT_MAX, .first = true },
+	{ 0, "idle", OPTION_FLAG, .help = "a guest that only waits for interrupts hangs, too",
+	  FIELD(hang_idle) },
+	{ 0 },
+};
 
 const struct option_spec run_option_specs[] = {
 	{ 'k', "kernel", OPTION_FILE, "FILE",
@@ -116,15 +163,31 @@ const struct option_spec run_option_specs[] = {
 	  .choices = log_level_names, .preset = LOG_WARNING, FIELD(log_level) },
 	{ 0, "debug", OPTION_FLAG, .help = "--loglevel debug, and counters at the end",
 	  FIELD(debug) },
-	{ 0, "timeout", OPTION_NUMBER, "SECONDS", "end the guest after this long, with status 4",
+	{ 0, "timeout", OPTION_CALL, "SECONDS|boot=SECONDS,run=SECONDS",
+	  "end the guest after this long, with status 4",
 	  "End a guest that still runs after this long, counted from lkvm's start. lkvm is gone "
-	  "within "
-	  "a second of it, whatever the host does.",
-	  FIELD(timeout), .min = 1, .max = 1000000 },
+	  "within a second of it, whatever the host does. Of a run for a command boot= bounds the "
+	  "time until the command starts, run= that of the command, and total= is all of it.",
+	  .set = set_timeout },
 	{ 0, "panic-timeout", OPTION_NUMBER, "SECONDS",
 	  "end a guest that panicked and does nothing for so long",
 	  "End a guest whose kernel panicked and that has touched no device for this long",
 	  FIELD(panic_timeout), .min = 1, .max = 1000000, .preset = VM_PANIC_TIMEOUT },
+	{ 0, "hang", OPTION_LIST, .help = "end a guest that hangs for so long, with status 6",
+	  .manual =
+		  "End a guest that hangs for SECONDS: it had no output, wrote to no device, gave "
+		  "none a request, and no processor got on. A processor gets on if it runs a "
+		  "program, or if its registers change from look to look; one whose kernel had "
+		  "interrupts on before, and has them off at each look, does not. A guest that "
+		  "waits for interrupts is idle and does not hang, unless idle says so. No "
+		  "program that computes is taken for a hang, nor a guest whose host is busy",
+	  .items = hang_items },
+	{ 0, "symbols", OPTION_FILE, "FILE", "System.map or vmlinux of the kernel, for a hang",
+	  "System.map or vmlinux of the guest's kernel: names for where a guest was that "
+	  "--timeout, "
+	  "--hang or --watchdog ended. Without it, what is in the kernel, beside it, or where it "
+	  "was built.",
+	  FIELD(symbols) },
 	{ 'h', "help", OPTION_FLAG, .help = "this text", FIELD(help) },
 	{ 0 },
 };
@@ -180,6 +243,22 @@ static void make_groups(struct run_options *options, bool command, struct option
 	devices_option_groups(&options->devices, groups + 4);
 }
 
+static int check_ends(const struct run_options *options, struct error *err)
+{
+	const char *params = options->params ? options->params : "";
+
+	if (!options->oneshot.command &&
+	    (options->limits[WATCH_BOOT] || options->limits[WATCH_RUN]))
+		return error_set(err, -EINVAL,
+				 "--timeout: boot= and run= are for the run of a command: lkvm run "
+				 "[DIR] ... -- COMMAND");
+	if (options->hang && strstr(params, "idle=poll"))
+		return error_set(err, -EINVAL,
+				 "--hang: with idle=poll a kernel never looks idle: leave out one "
+				 "of them");
+	return 0;
+}
+
 int run_options_parse(struct run_options *options, int argc, char **argv, struct error *err)
 {
 	struct option_group groups[DEVICE_CLASSES_MAX + 5] = { { NULL } };
@@ -200,6 +279,8 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 	options->oneshot.command = rest ? argv + rest : NULL;
 	if (!ret && !rest)
 		ret = devices_complete(&options->devices, err);
+	if (!ret)
+		ret = check_ends(options, err);
 	if (options->debug)
 		options->log_level = LOG_DEBUG;
 	return ret;

@@ -8,6 +8,7 @@
 #include "util/error.h"
 #include "util/log.h"
 #include "vmm/arch.h"
+#include "watch.h"
 
 #define RUN_DEFAULT_RAM (256 * MIB)
 /* Of a run for a command: what changes in its folders is in the guest's memory. */
@@ -41,8 +42,11 @@ struct run_options {
 	bool no_defaults;
 	enum log_level log_level;
 	bool debug;
-	unsigned timeout;	/* seconds; 0: none */
-	unsigned panic_timeout; /* seconds */
+	unsigned limits[WATCH_LIMITS]; /* of --timeout: seconds; 0: none */
+	unsigned panic_timeout;	       /* seconds */
+	unsigned hang;		       /* seconds; 0: nobody looks */
+	bool hang_idle;
+	const char *symbols; /* of the guest's kernel; NULL: what is beside it */
 	bool help;
 	struct oneshot_options oneshot;
 	/* Filled for a one-shot run. */

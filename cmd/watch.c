@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -26,23 +27,28 @@
 #define GIVE_UP_DEADLINE 300
 #define LEAVE_FLUSH	 100
 
+/* Has the thread look at the clock. From elsewhere it means nothing, as by default. */
+#define WAKE SIGURG
+
 enum phase { STARTING, RUNNING, ENDING };
 
 struct watch {
-	sigset_t signals; /* what is waited for */
-	int give_up;	  /* an eventfd, owned */
-	unsigned timeout; /* seconds; 0: none */
+	sigset_t signals;		/* what is waited for */
+	int give_up;			/* an eventfd, owned */
+	unsigned seconds[WATCH_LIMITS]; /* 0: no limit */
+	pthread_t thread;
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	enum phase phase;
 	bool careful;
-	int pass_fd; /* where the first SIGINT goes; -1: nowhere */
-	int timeout_status;
-	struct vm *vm; /* borrowed, while it runs */
+	int pass_fd;	     /* where the first SIGINT goes; -1: nowhere */
+	const int *statuses; /* of the limits */
+	struct vm *vm;	     /* borrowed, while it runs */
 	unsigned asked;
 	enum vm_stop reason; /* the first one that was asked for */
 	int signal;
-	u64 timeout_at, deadline; /* ms of CLOCK_MONOTONIC; 0: none */
+	enum watch_limit limit;		      /* of VM_TIMEOUT */
+	u64 limit_at[WATCH_LIMITS], deadline; /* ms of CLOCK_MONOTONIC; 0: none */
 };
 
 static u64 now_ms(void)
@@ -88,6 +94,7 @@ static void choose_signals(sigset_t *set)
 		if (!is_not_ours(signal) && !is_ignored(signal))
 			sigaddset(set, signal);
 	}
+	sigaddset(set, WAKE);
 }
 
 static void block_signals(const struct watch *watch)
@@ -152,10 +159,11 @@ static void leave(struct watch *watch)
 {
 	terminal_restore();
 	if (watch->phase == STARTING && watch->reason == VM_TIMEOUT)
-		log_warning("the guest had not started after %u seconds", watch->timeout);
+		log_warning("the guest had not started after %u seconds",
+			    watch->seconds[watch->limit]);
 	else if (watch->phase != STARTING)
 		log_warning("the host does not answer: what it still does is left behind");
-	watch_leave(watch->reason == VM_TIMEOUT ? watch->timeout_status
+	watch_leave(watch->reason == VM_TIMEOUT ? watch->statuses[watch->limit]
 						: EXIT_SIGNAL + watch->signal);
 }
 
@@ -203,10 +211,26 @@ static void look_at_clock(struct watch *watch)
 
 	if (watch->deadline && now >= watch->deadline)
 		leave(watch);
-	if (watch->timeout_at && now >= watch->timeout_at) {
-		watch->timeout_at = 0;
+	for (unsigned i = 0; i < WATCH_LIMITS; i++) {
+		if (!watch->limit_at[i] || now < watch->limit_at[i])
+			continue;
+		watch->limit_at[i] = 0;
+		if (!watch->asked)
+			watch->limit = i;
 		ask(watch, VM_TIMEOUT, 0);
 	}
+}
+
+/* When there is something to do though no signal came: ms of CLOCK_MONOTONIC; 0: never. */
+static u64 next_time(const struct watch *watch)
+{
+	u64 until = watch->deadline;
+
+	for (unsigned i = 0; i < WATCH_LIMITS; i++) {
+		if (!until || (watch->limit_at[i] && watch->limit_at[i] < until))
+			until = watch->limit_at[i];
+	}
+	return until;
 }
 
 /* A signal, or 0: it is time to look at the clock. */
@@ -225,17 +249,15 @@ static void *watch_main(void *arg)
 
 	pthread_mutex_lock(&watch->lock);
 	for (;;) {
-		u64 until = watch->deadline;
+		u64 until = next_time(watch);
 		int signal;
 
-		if (!until || (watch->timeout_at && watch->timeout_at < until))
-			until = watch->timeout_at;
 		pthread_mutex_unlock(&watch->lock);
 		signal = wait_for_signal(watch, until);
 		if (signal == SIGTSTP)
 			stop_for_a_while();
 		pthread_mutex_lock(&watch->lock);
-		if (signal && signal != SIGTSTP && !pass(watch, signal))
+		if (signal && signal != SIGTSTP && signal != WAKE && !pass(watch, signal))
 			ask(watch, VM_USER, signal);
 		look_at_clock(watch);
 	}
@@ -247,29 +269,37 @@ static void *watch_main(void *arg)
 static int start_thread(struct watch *watch)
 {
 	pthread_attr_t attr;
-	pthread_t thread;
 	int ret;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	ret = -pthread_create(&thread, &attr, watch_main, watch);
+	ret = -pthread_create(&watch->thread, &attr, watch_main, watch);
 	pthread_attr_destroy(&attr);
 	return ret;
 }
 
-int watch_start(struct watch **out, unsigned timeout)
+/* @seconds from now; 0 stays so. */
+static u64 after(unsigned seconds)
 {
+	return seconds ? now_ms() + seconds * 1000ULL : 0;
+}
+
+int watch_start(struct watch **out, const unsigned limits[WATCH_LIMITS])
+{
+	static const int statuses[WATCH_LIMITS] = { EXIT_TIMEOUT, EXIT_TIMEOUT, EXIT_TIMEOUT };
 	struct watch *watch = calloc(1, sizeof(*watch));
 	int ret;
 
 	if (!watch)
 		return -ENOMEM;
 	pthread_mutex_init(&watch->lock, NULL);
-	watch->timeout = timeout;
+	for (unsigned i = 0; i < WATCH_LIMITS; i++)
+		watch->seconds[i] = limits[i];
 	watch->pass_fd = -1;
-	watch->timeout_status = EXIT_TIMEOUT;
-	watch->timeout_at = timeout ? now_ms() + timeout * 1000ULL : 0;
+	watch->statuses = statuses;
+	watch->limit_at[WATCH_TOTAL] = after(limits[WATCH_TOTAL]);
+	watch->limit_at[WATCH_BOOT] = after(limits[WATCH_BOOT]);
 	choose_signals(&watch->signals);
 	block_signals(watch);
 	catch_crashes();
@@ -281,12 +311,22 @@ int watch_start(struct watch **out, unsigned timeout)
 	return ret;
 }
 
-void watch_pass(struct watch *watch, int fd, int timeout_status)
+void watch_pass(struct watch *watch, int fd, const int statuses[WATCH_LIMITS])
 {
 	pthread_mutex_lock(&watch->lock);
 	watch->pass_fd = fd;
-	watch->timeout_status = timeout_status;
+	watch->statuses = statuses;
 	pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_started(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->limit_at[WATCH_BOOT] = 0;
+	watch->limit_at[WATCH_RUN] = after(watch->seconds[WATCH_RUN]);
+	pthread_mutex_unlock(&watch->lock);
+	/* It may sleep until a later time. */
+	pthread_kill(watch->thread, WAKE);
 }
 
 void watch_be_careful(struct watch *watch)
@@ -341,4 +381,26 @@ enum vm_stop watch_reason(struct watch *watch, int *signal)
 		*signal = watch->signal;
 	pthread_mutex_unlock(&watch->lock);
 	return reason;
+}
+
+enum watch_limit watch_limit(struct watch *watch)
+{
+	enum watch_limit limit;
+
+	pthread_mutex_lock(&watch->lock);
+	limit = watch->limit;
+	pthread_mutex_unlock(&watch->lock);
+	return limit;
+}
+
+void watch_describe(struct watch *watch, char *words, size_t size)
+{
+	static const char *const formats[] = {
+		[WATCH_TOTAL] = "the guest still ran after %u seconds",
+		[WATCH_BOOT] = "the command had not started after %u seconds (--timeout boot=)",
+		[WATCH_RUN] = "the command still ran after %u seconds (--timeout run=)",
+	};
+	enum watch_limit limit = watch_limit(watch);
+
+	snprintf(words, size, formats[limit], watch->seconds[limit]);
 }

@@ -18,18 +18,28 @@
 
 struct watch;
 
+/* What --timeout bounds, each from its own beginning. */
+enum watch_limit {
+	WATCH_TOTAL, /* the run, from lkvm's start */
+	WATCH_BOOT,  /* from lkvm's start until watch_started() */
+	WATCH_RUN,   /* from watch_started() */
+	WATCH_LIMITS,
+};
+
 /*
  * First of all: signals are blocked in all threads from now on, for this one to take them. But
- * for those that are ignored: they stay so. @timeout: seconds from now, 0 for none. -errno.
+ * for those that are ignored: they stay so. @limits: in seconds, 0 for none. -errno.
  */
-int watch_start(struct watch **watch, unsigned timeout);
+int watch_start(struct watch **watch, const unsigned limits[WATCH_LIMITS]);
 /* There will be something to give back or undo: main must have its chance when it ends early. */
 void watch_be_careful(struct watch *watch);
 /*
  * SIGINT ends nothing the first time, but is counted at @fd, an eventfd that is borrowed for good.
- * And the status of a process that --timeout ends without main is @timeout_status.
+ * And the status of a process that a limit ends without main is the one of @statuses, borrowed.
  */
-void watch_pass(struct watch *watch, int fd, int timeout_status);
+void watch_pass(struct watch *watch, int fd, const int statuses[WATCH_LIMITS]);
+/* WATCH_BOOT is over and WATCH_RUN begins. Once; any thread. */
+void watch_started(struct watch *watch);
 /* From now on it is @vm that is stopped; at once, if the end was asked for meanwhile. */
 void watch_run(struct watch *watch, struct vm *vm);
 /* The VM has stopped, and its struct is left alone from now on. */
@@ -46,6 +56,9 @@ int watch_output_patience(enum vm_stop reason);
 
 /* Why an end was asked for from outside, with the signal's number for VM_USER; else VM_RUNNING. */
 enum vm_stop watch_reason(struct watch *watch, int *signal);
+/* For VM_TIMEOUT: the limit that was reached, and what that is in words. */
+enum watch_limit watch_limit(struct watch *watch);
+void watch_describe(struct watch *watch, char *words, size_t size);
 
 /*
  * The process ends now, with I/O that the host does not finish under way: nothing may be

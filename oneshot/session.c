@@ -96,6 +96,8 @@ static void note_stage(struct session *session)
 		if (session->times.started)
 			break;
 		session->times.started = now_ns();
+		if (session->options.started)
+			session->options.started(session->options.arg);
 		/* Nobody's input is read for a command that never ran. */
 		if (stream_start(session->streams[ONESHOT_STDIN], session->loop))
 			log_warning("standard input cannot be read");

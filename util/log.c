@@ -19,6 +19,7 @@
 
 /* The one setting of the process: written before threads start. */
 static enum log_level log_level = LOG_WARNING;
+static bool breaks_commands;
 
 /* The way out is the process's, too: its standard error. */
 static struct {
@@ -238,6 +239,12 @@ static void hide_controls(char *text)
 	}
 }
 
+static void break_commands(char *text)
+{
+	while ((text = strstr(text, "##[")))
+		text[2] = '(';
+}
+
 static void log_vprint(enum log_level level, const char *format, va_list args)
 {
 	char line[1024];
@@ -247,6 +254,8 @@ static void log_vprint(enum log_level level, const char *format, va_list args)
 	len += vsnprintf(line + len, sizeof(line) - len, format, args);
 	len = MIN(len, (int)sizeof(line) - 2);
 	hide_controls(line);
+	if (breaks_commands)
+		break_commands(line);
 	line[len++] = '\n';
 	write_line(line, len);
 	errno = saved;
@@ -261,6 +270,16 @@ void log_print(enum log_level level, const char *format, ...)
 	va_start(args, format);
 	log_vprint(level, format, args);
 	va_end(args);
+}
+
+void log_block(const char *text, size_t len)
+{
+	write_line(text, len);
+}
+
+void log_break_commands(void)
+{
+	breaks_commands = true;
 }
 
 void log_limited(struct log_limit *limit, enum log_level level, const char *format, ...)

@@ -19,6 +19,7 @@ struct session_options {
 	 * In the loop, VM lock held.
 	 */
 	void (*over)(void *arg);
+	void (*started)(void *arg); /* the command runs. Likewise; NULL: nobody wants to know */
 	void *arg;
 };
 

@@ -29,6 +29,14 @@ extern const char *const log_level_names[];
 void log_print(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
+ * Before any thread starts: GitHub's runner reads our lines, and takes "##[" anywhere in one for a
+ * command: it becomes "##(".
+ */
+void log_break_commands(void);
+/* Whole lines as they are, together: what is lost of them is the rest. Any thread. */
+void log_block(const char *text, size_t len);
+
+/*
  * Open now what later lines need, where that is more than standard error itself. Any thread.
  * Without it the first line does.
  */

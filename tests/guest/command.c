@@ -13,6 +13,11 @@
  *   x     a message that means nothing
  *   w     go on for ever; q: switch off without a word more
  *   p t   say that the kernel panicked, and wait; a triple fault
+ *   O K M the same words as p, of an oops, of an init that died, of no memory, and a reset
+ *   r     a reset; j: run on where no memory is; h: spin with interrupts off, for ever
+ *   B     the same as w, before anything is said to the host; R: a reset there
+ *   W     the words of a warning and an oops on the console
+ *   G     words on the console that mean something to terminals, to GitHub, to JSON and to XML
  */
 #include <linux/virtio_vsock.h>
 
@@ -29,6 +34,7 @@
 #define ROOM	     0x10000u	/* of it, and of each of our buffers */
 #define PIECE	     4000
 #define LINES	     500
+#define NO_MEMORY    0xfe800000UL
 #define PORT_OF(n)   (1000 + (n))
 
 struct stream {
@@ -241,11 +247,36 @@ static int write_line(u32 n)
 	return write(ONESHOT_STDOUT, line, PIECE);
 }
 
+static void say_panic(const char *words)
+{
+	put("Kernel panic - not syncing: ");
+	put(words);
+	put("\n");
+	outb(PORT_PVPANIC, 1);
+}
+
 static void panic(void)
 {
-	put("Kernel panic - not syncing: a test\n");
-	outb(PORT_PVPANIC, 1);
+	say_panic("a test");
 	halt();
+}
+
+static void reset(void)
+{
+	outb(PORT_RESET, 6);
+	halt();
+}
+
+static void run_nowhere(void)
+{
+	asm volatile("jmp *%0" : : "r"(NO_MEMORY));
+}
+
+static void say_hostile_words(void)
+{
+	put("::error::mine\n  ::set-env name=A::b\n##[add-mask]c\n::endgroup::\n");
+	put("\x1b]0;title\a\xff\xfe\"quoted\\\" %0A <b>&amp;]]>\n");
+	put("Kernel panic - not syncing: ::error::<x>&\"\x01%\n");
 }
 
 static void triple_fault(void)
@@ -301,6 +332,34 @@ static void do_step(char step)
 	case 'p':
 		panic();
 		return;
+	case 'O':
+		put("Oops: 0002 [#1] PREEMPT SMP NOPTI\n");
+		say_panic("Fatal exception");
+		reset();
+		return;
+	case 'K':
+		say_panic("Attempted to kill init! exitcode=0x00000100");
+		reset();
+		return;
+	case 'M':
+		say_panic("Out of memory: system-wide panic_on_oom is enabled");
+		reset();
+		return;
+	case 'W':
+		put("WARNING: CPU: 0 PID: 1 at a/test.c:1\nBUG: of a test\n");
+		return;
+	case 'G':
+		say_hostile_words();
+		return;
+	case 'r':
+		reset();
+		return;
+	case 'j':
+		run_nowhere();
+		return;
+	case 'h':
+		for (;;)
+			asm volatile("pause");
 	case 't':
 		triple_fault();
 		return;
@@ -322,6 +381,10 @@ void guest_main(const u8 *boot_params)
 {
 	const char *steps = find_steps((const char *)(u64) * (const u32 *)(boot_params + 0x228));
 
+	while (*steps == 'B')
+		asm volatile("pause");
+	if (*steps == 'R')
+		reset();
 	slot = virtio_find(VIRTIO_VSOCK);
 	if (!slot) {
 		put("no vsock\n");
