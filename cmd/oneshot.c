@@ -99,12 +99,21 @@ static void on_started(void *arg)
 	watch_started(oneshot->watch);
 }
 
+static void on_quit(void *arg)
+{
+	struct oneshot *oneshot = arg;
+
+	vm_stop(oneshot->vm, VM_USER);
+}
+
 static int make_session(struct oneshot *oneshot, struct error *err)
 {
 	const struct session_options options = {
 		.standard = { [ONESHOT_STDIN] = oneshot->standard[0],
 			      [ONESHOT_STDOUT] = oneshot->standard[1],
 			      [ONESHOT_STDERR] = oneshot->standard[2] },
+		.is_terminal = oneshot->is_terminal,
+		.quit = on_quit,
 		.over = on_over,
 		.started = on_started,
 		.arg = oneshot,
@@ -173,6 +182,11 @@ static void on_signal(struct loop_source *source, u32 events)
 
 	if (!eventfd_read(source->fd, &count) && !session_signal(oneshot->session, SIGINT))
 		vm_stop(oneshot->vm, VM_USER);
+}
+
+void oneshot_look(struct oneshot *oneshot, bool continued)
+{
+	session_look(oneshot->session, continued);
 }
 
 int oneshot_start(struct oneshot *oneshot, struct machine *machine, struct error *err)

@@ -41,7 +41,8 @@ struct oneshot_options {
 	char **command;	  /* of argv, ended by NULL; NULL: this is no one-shot run */
 	const char *root; /* NULL: the host's own */
 	const char *modules, *user, *pwd, *result;
-	bool rw, dry_run;
+	bool rw, dry_run, shell;
+	char *shell_words[2]; /* the command, where it is a shell */
 	struct oneshot_list env, folders, tmpfs;
 };
 
@@ -52,6 +53,7 @@ struct oneshot {
 	char kernel[PATH_MAX], module_folder[PATH_MAX]; /* "": none */
 	struct modules *modules;			/* owned; NULL: none */
 	bool is_9p, scratch;
+	bool is_terminal;		   /* the command has one */
 	char *given[ONESHOT_LIST_MAX + 4]; /* owned: values of options that nobody gave */
 	unsigned given_count;
 	unsigned uid, gid;
@@ -89,6 +91,8 @@ void oneshot_print(const struct oneshot *oneshot);
 int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct watch *watch,
 		    struct error *err);
 int oneshot_start(struct oneshot *oneshot, struct machine *machine, struct error *err);
+/* The terminal's window may have another size; @continued: we were stopped, too. VM lock held. */
+void oneshot_look(struct oneshot *oneshot, bool continued);
 /*
  * Where SIGINT goes (watch_pass()): an eventfd.
  */

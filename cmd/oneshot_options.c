@@ -57,6 +57,10 @@ const struct option_spec oneshot_option_specs[] = {
 	  "A folder that is empty, in the guest's memory. Can be given "
 	  "again. /run is one anyway.",
 	  .set = set_tmp, .many = true },
+	{ 0, "shell", OPTION_FLAG, .help = "run a shell in place of a COMMAND",
+	  .manual = "Run a shell in place of a COMMAND: SHELL of the environment, if the root has "
+		    "it, else /bin/sh",
+	  FIELD(shell) },
 	{ 0, "result", OPTION_FILE, "FILE", "write how it ended, as JSON", FIELD(result) },
 	{ 0, "dry-run", OPTION_FLAG, .help = "say what would be done", FIELD(dry_run) },
 	{ 0 },

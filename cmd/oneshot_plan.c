@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "oneshot.h"
@@ -272,6 +274,20 @@ static void add_folder(struct oneshot *oneshot)
 		initrd_config_add(&oneshot->config, ONESHOT_PWD, here);
 }
 
+/* Where standard error goes elsewhere, it does so from the guest as well. */
+static void add_terminal(struct oneshot *oneshot)
+{
+	struct winsize size = { 0 };
+
+	oneshot->is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	if (!oneshot->is_terminal)
+		return;
+	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	add_number(oneshot, ONESHOT_TERMINAL, ONESHOT_WINDOW_SIZE(size.ws_col, size.ws_row));
+	if (!isatty(STDERR_FILENO))
+		initrd_config_add(&oneshot->config, ONESHOT_APART, "");
+}
+
 static int plan_command(struct oneshot *oneshot, struct error *err)
 {
 	const struct oneshot_options *options = &oneshot->run->oneshot;
@@ -292,6 +308,7 @@ static int plan_command(struct oneshot *oneshot, struct error *err)
 		add_number(oneshot, ONESHOT_GID, oneshot->gid);
 	}
 	add_folder(oneshot);
+	add_terminal(oneshot);
 	ret = add_environment(oneshot, err);
 	for (char **word = options->command; *word; word++)
 		initrd_config_add(config, ONESHOT_WORD, *word);
@@ -306,8 +323,24 @@ static int plan_command(struct oneshot *oneshot, struct error *err)
 
 /* ---- all of it ---- */
 
+/* Links in the root may lead out of it, seen from here: it is enough that there is a name. */
+static void choose_shell(struct oneshot_options *options)
+{
+	char *shell = getenv("SHELL"), path[2 * PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s%s", options->root ? options->root : "",
+		 shell ? shell : "");
+	options->shell_words[0] = shell && *shell == '/' && !lstat(path, &st) ? shell
+									      : (char *)"/bin/sh";
+	options->command = options->shell_words;
+}
+
 static int check(const struct run_options *options, struct error *err)
 {
+	if (*options->oneshot.command && options->oneshot.shell &&
+	    options->oneshot.command != options->oneshot.shell_words)
+		return error_set(err, -EINVAL, "--shell and a command: one of them");
 	if (!*options->oneshot.command)
 		return error_set(err, -EINVAL, "no command behind '--': lkvm run [DIR] -- COMMAND");
 	if (options->initrd)
@@ -328,8 +361,11 @@ static int check(const struct run_options *options, struct error *err)
 int oneshot_plan(struct oneshot *oneshot, struct run_options *options,
 		 const struct option_group *groups, struct error *err)
 {
-	int ret = check(options, err);
+	int ret;
 
+	if (options->oneshot.shell && !*options->oneshot.command)
+		choose_shell(&options->oneshot);
+	ret = check(options, err);
 	oneshot->run = options;
 	oneshot->initrd_fd = oneshot->result_fd = oneshot->signal_fd = -1;
 	for (unsigned i = 0; i < ARRAY_SIZE(oneshot->standard); i++)

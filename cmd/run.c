@@ -39,6 +39,8 @@ static void on_signal(struct loop_source *source, u32 events)
 	if (info.ssi_signo == SIGCONT)
 		terminal_continue(run->machine.terminal);
 	terminal_resize(run->machine.terminal);
+	if (run->oneshot)
+		oneshot_look(run->oneshot, info.ssi_signo == SIGCONT);
 }
 
 /* SIGCONT, too: the window may have another size, and the terminal be somebody else's. */

@@ -216,11 +216,12 @@ static int set_word(void *target, char *word, struct error *err)
 	return 0;
 }
 
-/* Whether there is a "--" is known at the end, and what the words before it mean goes by it. */
+/* Whether there is a "--", or a --shell, is known at the end, and what the words before it mean
+ * goes by it. */
 static bool has_command(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--"))
+		if (!strcmp(argv[i], "--") || !strcmp(argv[i], "--shell"))
 			return true;
 	}
 	return false;
@@ -276,8 +277,8 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 		return ret;
 	make_groups(options, command, groups);
 	ret = options_parse(groups, argc, argv, set_word, options, &rest, err);
-	options->oneshot.command = rest ? argv + rest : NULL;
-	if (!ret && !rest)
+	options->oneshot.command = rest ? argv + rest : options->oneshot.shell ? argv + argc : NULL;
+	if (!ret && !options->oneshot.command)
 		ret = devices_complete(&options->devices, err);
 	if (!ret)
 		ret = check_ends(options, err);

@@ -33,6 +33,7 @@ static const char *words[WORDS + 1], *variables[WORDS + 1];
 static unsigned word_count, variable_count;
 static int channels[ONESHOT_CHANNELS] = { -1, -1, -1, -1 };
 static struct stream streams[ONESHOT_CHANNELS]; /* but of ONESHOT_CONTROL */
+static int terminal = -1;			/* the command's, our end; -1: it has none */
 
 /* ---- what a C library would have; the compiler calls the first two ---- */
 
@@ -133,14 +134,35 @@ static void power_off(void)
 	}
 }
 
+static struct {
+	struct oneshot_message message;
+	size_t len; /* of what has come of it */
+} heard;
+
+/* Waits for some more of a message: 1, it is whole; 0, not yet; -1, nothing comes any more. */
+static int hear_some(void)
+{
+	long got;
+
+	heard.len %= sizeof(heard.message);
+	got = sys_read(channels[ONESHOT_CONTROL], (char *)&heard.message + heard.len,
+		       sizeof(heard.message) - heard.len);
+	if (got == -EINTR || got == -EAGAIN)
+		return 0;
+	if (got <= 0)
+		return -1;
+	heard.len += got;
+	return heard.len == sizeof(heard.message);
+}
+
 /* Wait until the host has heard everything, and end the machine. */
 static void leave(void) __attribute__((noreturn));
 static void leave(void)
 {
-	struct oneshot_message message;
+	int ret;
 
-	while (sys_read(channels[ONESHOT_CONTROL], &message, sizeof(message)) > 0) {
-		if (message.type == ONESHOT_BYE)
+	while ((ret = hear_some()) >= 0) {
+		if (ret && heard.message.type == ONESHOT_BYE)
 			break;
 	}
 	power_off();
@@ -429,6 +451,8 @@ static void run_command(int report)
 
 	sys_setsid();
 	sys_block_signals(0);
+	if (terminal >= 0)
+		sys_control(0, TIOCSCTTY, NULL);
 	ret = pwd ? sys_chdir(pwd) : 0;
 	if (ret)
 		child_fails(report, "cannot change to ", pwd, ret);
@@ -457,9 +481,71 @@ static void collect_words(void)
 		fail("no command in the configuration", -EINVAL);
 }
 
-/* The command's PID, with its ends of @pipes in its hands; what it says of a failure is in @report.
- */
-static int start_command(int pipes[ONESHOT_CHANNELS][2], int *report)
+/* Of its streams: the command's ends, and ours; -1: there is none. */
+struct ends {
+	int theirs[ONESHOT_CHANNELS], ours[ONESHOT_CHANNELS];
+};
+
+static void make_pipe(struct ends *ends, unsigned n)
+{
+	bool is_input = n == ONESHOT_STDIN;
+	int fds[2];
+
+	if (sys_pipe(fds, O_CLOEXEC))
+		fail("no pipes", -EMFILE);
+	ends->theirs[n] = fds[!is_input];
+	ends->ours[n] = fds[is_input];
+}
+
+static void set_window(unsigned size)
+{
+	struct winsize window = { .ws_col = ONESHOT_WINDOW_COLUMNS(size),
+				  .ws_row = ONESHOT_WINDOW_ROWS(size) };
+
+	sys_control(terminal, TIOCSWINSZ, &window);
+}
+
+/* Like a terminal at which the command's user has logged in. */
+static int make_terminal(unsigned size)
+{
+	const char *uid = next_value(ONESHOT_UID, NULL), *gid = next_value(ONESHOT_GID, NULL);
+	int locked = 0, theirs;
+
+	terminal = sys_open("/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+	if (terminal < 0)
+		fail("no terminal: the kernel needs UNIX98_PTYS, or give the command a pipe",
+		     terminal);
+	sys_control(terminal, TIOCSPTLCK, &locked);
+	theirs = syscall6(__NR_ioctl, terminal, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC, 0, 0,
+			  0);
+	if (theirs < 0)
+		fail("no terminal", theirs);
+	if (uid)
+		sys_change_owner(theirs, number(uid), gid ? number(gid) : 0);
+	set_window(size);
+	return theirs;
+}
+
+static void make_ends(struct ends *ends)
+{
+	const char *size = next_value(ONESHOT_TERMINAL, NULL);
+	int theirs = size ? make_terminal(number(size)) : -1;
+
+	for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++) {
+		bool apart = i == ONESHOT_STDERR && next_value(ONESHOT_APART, NULL);
+
+		if (theirs < 0 || apart) {
+			make_pipe(ends, i);
+			continue;
+		}
+		ends->theirs[i] = sys_copy(theirs);
+		ends->ours[i] = i == ONESHOT_STDERR ? -1 : sys_copy(terminal);
+	}
+	sys_close(theirs);
+}
+
+/* The command's PID, with its ends in its hands; what it says of a failure is in @report. */
+static int start_command(const struct ends *ends, int *report)
 {
 	int reports[2], pid;
 
@@ -469,51 +555,14 @@ static int start_command(int pipes[ONESHOT_CHANNELS][2], int *report)
 	if (pid < 0)
 		fail("cannot make a process", pid);
 	if (!pid) {
-		sys_dup(pipes[ONESHOT_STDIN][0], 0);
-		sys_dup(pipes[ONESHOT_STDOUT][1], 1);
-		sys_dup(pipes[ONESHOT_STDERR][1], 2);
+		for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++)
+			sys_dup(ends->theirs[i], i - ONESHOT_STDIN);
 		run_command(reports[1]);
 	}
 	sys_close(reports[1]);
 	*report = reports[0];
 	return pid;
 }
-
-static void begin_stream(unsigned n, int from, int to, int theirs)
-{
-	sys_close(theirs);
-	sys_set_flags(from, O_NONBLOCK);
-	sys_set_flags(to, O_NONBLOCK);
-	streams[n].from = from;
-	streams[n].to = to;
-}
-
-static int begin(void)
-{
-	int pipes[ONESHOT_CHANNELS][2], report, pid;
-	struct failure failure;
-
-	for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++) {
-		if (sys_pipe(pipes[i], O_CLOEXEC))
-			fail("no pipes", -EMFILE);
-	}
-	pid = start_command(pipes, &report);
-	begin_stream(ONESHOT_STDIN, channels[ONESHOT_STDIN], pipes[ONESHOT_STDIN][1],
-		     pipes[ONESHOT_STDIN][0]);
-	for (unsigned i = ONESHOT_STDOUT; i < ONESHOT_CHANNELS; i++)
-		begin_stream(i, pipes[i][0], channels[i], pipes[i][1]);
-	if (sys_read(report, &failure, sizeof(failure)) == sizeof(failure)) {
-		for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++)
-			sys_close(channels[i]);
-		tell(ONESHOT_NO_COMMAND, -failure.error, failure.text);
-		leave();
-	}
-	sys_close(report);
-	tell(ONESHOT_STARTED, 0, "");
-	return pid;
-}
-
-/* ---- its streams ---- */
 
 static void close_end(int *fd)
 {
@@ -529,6 +578,44 @@ static void end_stream(struct stream *stream)
 	close_end(&stream->to);
 	stream->count = 0;
 }
+
+static void begin_stream(unsigned n, const struct ends *ends)
+{
+	int ours = ends->ours[n], channel = channels[n];
+
+	sys_close(ends->theirs[n]);
+	if (ours < 0) {
+		sys_close(channel);
+		channel = -1;
+	}
+	sys_set_flags(ours, O_NONBLOCK);
+	sys_set_flags(channel, O_NONBLOCK);
+	streams[n].from = n == ONESHOT_STDIN ? channel : ours;
+	streams[n].to = n == ONESHOT_STDIN ? ours : channel;
+}
+
+static int begin(void)
+{
+	struct ends ends;
+	struct failure failure;
+	int report, pid;
+
+	make_ends(&ends);
+	pid = start_command(&ends, &report);
+	for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++)
+		begin_stream(i, &ends);
+	if (sys_read(report, &failure, sizeof(failure)) == sizeof(failure)) {
+		for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++)
+			end_stream(&streams[i]);
+		tell(ONESHOT_NO_COMMAND, -failure.error, failure.text);
+		leave();
+	}
+	sys_close(report);
+	tell(ONESHOT_STARTED, 0, "");
+	return pid;
+}
+
+/* ---- its streams ---- */
 
 static void fill_stream(struct stream *stream)
 {
@@ -597,11 +684,14 @@ static int collect(int command)
 
 static void hear(int command)
 {
-	struct oneshot_message message;
+	const struct oneshot_message *message = &heard.message;
 
-	if (sys_read(channels[ONESHOT_CONTROL], &message, sizeof(message)) == sizeof(message) &&
-	    message.type == ONESHOT_SIGNAL)
-		sys_kill(-command, message.value);
+	if (hear_some() != 1)
+		return;
+	if (message->type == ONESHOT_SIGNAL)
+		sys_kill(-command, message->value);
+	else if (message->type == ONESHOT_WINDOW && terminal >= 0)
+		set_window(message->value);
 }
 
 /* Its wait status. */

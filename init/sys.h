@@ -10,10 +10,11 @@
 #include <stddef.h>
 
 #include <asm/errno.h>
-#include <asm/fcntl.h>
 #include <asm/poll.h>
 #include <asm/signal.h>
+#include <asm/termios.h>
 #include <asm/unistd.h>
+#include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/mount.h>
 #include <linux/reboot.h>
@@ -123,6 +124,11 @@ static inline int sys_connect(int fd, const void *address, size_t len)
 	return syscall6(__NR_connect, fd, LONG(address), len, 0, 0, 0);
 }
 
+static inline int sys_change_owner(int fd, unsigned uid, unsigned gid)
+{
+	return syscall6(__NR_fchown, fd, uid, gid, 0, 0, 0);
+}
+
 static inline int sys_pipe(int fds[2], int flags)
 {
 	return syscall6(__NR_pipe2, LONG(fds), flags, 0, 0, 0, 0);
@@ -131,6 +137,12 @@ static inline int sys_pipe(int fds[2], int flags)
 static inline int sys_dup(int from, int to)
 {
 	return syscall6(__NR_dup3, from, to, 0, 0, 0, 0);
+}
+
+/* Another one for the same file. */
+static inline int sys_copy(int fd)
+{
+	return syscall6(__NR_fcntl, fd, F_DUPFD_CLOEXEC, 0, 0, 0, 0);
 }
 
 static inline int sys_set_flags(int fd, int flags)

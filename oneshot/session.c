@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -7,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "oneshot/screen.h"
 #include "oneshot/session.h"
 #include "oneshot/stream.h"
 #include "util/log.h"
@@ -21,12 +23,20 @@ struct session {
 	int guest_ends[ONESHOT_CHANNELS]; /* owned, until they are taken; -1: none */
 	struct loop_source control;	  /* owned fd */
 	bool control_looped;
-	struct stream *streams[ONESHOT_CHANNELS]; /* owned; but of the control channel */
+	struct stream *streams[ONESHOT_CHANNELS]; /* owned; NULL: of the control channel ... */
+	struct screen *screen;			  /* ... and what this has; owned; NULL: none */
+	u32 window, window_told;		  /* ONESHOT_WINDOW_SIZE()s; 0: none */
 	struct loop_timer timer;
 	struct verdict verdict;
 	struct session_times times;
 	bool said_bye;
 };
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
 
 static u64 now_ns(void)
 {
@@ -38,7 +48,7 @@ static u64 now_ns(void)
 
 /* ---- messages ---- */
 
-/* It cannot be full: the guest is told a few words in all. */
+/* It cannot be full: the guest is told a few words in all, and windows when there is much room. */
 static void tell(struct session *session, enum oneshot_type type, u32 value)
 {
 	const struct oneshot_message message = { .type = type, .value = value };
@@ -47,9 +57,36 @@ static void tell(struct session *session, enum oneshot_type type, u32 value)
 		log_debug("one-shot: the guest is not told %d: %s", type, strerror(errno));
 }
 
+/*
+ * A guest may not read for long: then it gets the last size when it does. A socket counts as
+ * writable while little waits in it, which leaves room for the other words.
+ */
+static void tell_window(struct session *session)
+{
+	struct pollfd control = { .fd = session->control.fd, .events = POLLOUT };
+	bool room = poll(&control, 1, 0) == 1 && control.revents == POLLOUT;
+
+	if (session->window != session->window_told && room) {
+		tell(session, ONESHOT_WINDOW, session->window);
+		session->window_told = session->window;
+	}
+	if (session->control_looped)
+		loop_modify(session->loop, &session->control,
+			    session->window == session->window_told ? EPOLLIN : EPOLLIN | EPOLLOUT);
+}
+
+static void on_resized(void *arg, u16 columns, u16 rows)
+{
+	struct session *session = arg;
+
+	session->window = ONESHOT_WINDOW_SIZE(columns, rows);
+	tell_window(session);
+}
+
 static bool has_output(const struct session *session)
 {
-	return stream_has_ended(session->streams[ONESHOT_STDOUT]) &&
+	return (session->screen ? screen_has_ended(session->screen)
+				: stream_has_ended(session->streams[ONESHOT_STDOUT])) &&
 	       stream_has_ended(session->streams[ONESHOT_STDERR]);
 }
 
@@ -76,6 +113,13 @@ static void stream_ended(void *arg)
 	look_for_end(arg);
 }
 
+static void on_quit(void *arg)
+{
+	struct session *session = arg;
+
+	session->options.quit(session->options.arg);
+}
+
 static void on_timer(struct loop_timer *timer)
 {
 	struct session *session = container_of(timer, struct session, timer);
@@ -99,7 +143,9 @@ static void note_stage(struct session *session)
 		if (session->options.started)
 			session->options.started(session->options.arg);
 		/* Nobody's input is read for a command that never ran. */
-		if (stream_start(session->streams[ONESHOT_STDIN], session->loop))
+		if (session->screen)
+			screen_begin(session->screen);
+		else if (stream_start(session->streams[ONESHOT_STDIN], session->loop))
 			log_warning("standard input cannot be read");
 		break;
 	default:
@@ -120,8 +166,11 @@ static void on_control(struct loop_source *source, u32 events)
 {
 	struct session *session = container_of(source, struct session, control);
 	char data[1024];
-	ssize_t got = recv(source->fd, data, sizeof(data), MSG_DONTWAIT);
+	ssize_t got;
 
+	if (events & EPOLLOUT)
+		tell_window(session);
+	got = recv(source->fd, data, sizeof(data), MSG_DONTWAIT);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
@@ -142,28 +191,64 @@ bool session_signal(struct session *session, int signal)
 	return true;
 }
 
+void session_look(struct session *session, bool continued)
+{
+	if (session->screen)
+		screen_look(session->screen, continued);
+}
+
 /* ---- life ---- */
 
-static int make_channel(struct session *session, unsigned n)
+static int make_screen(struct session *session, const int *ours)
 {
-	int ends[2], ret;
+	const struct screen_options options = {
+		.in = session->options.standard[ONESHOT_STDIN],
+		.out = session->options.standard[ONESHOT_STDOUT],
+		.typed = ours[ONESHOT_STDIN],
+		.shown = ours[ONESHOT_STDOUT],
+		.quit = on_quit,
+		.ended = stream_ended,
+		.resized = on_resized,
+		.arg = session,
+	};
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends))
-		return -errno;
-	session->guest_ends[n] = ends[1];
-	if (n == ONESHOT_CONTROL) {
-		session->control = (struct loop_source){ ends[0], EPOLLIN, on_control };
-		return 0;
+	return screen_create(&session->screen, &options);
+}
+
+/* All of @ours find an owner, also if it fails. */
+static int serve_channels(struct session *session, const int *ours)
+{
+	bool has_screen = session->options.is_terminal;
+	int ret = has_screen ? make_screen(session, ours) : 0;
+
+	session->control = (struct loop_source){ ours[ONESHOT_CONTROL], EPOLLIN, on_control };
+	for (unsigned i = has_screen ? ONESHOT_STDERR : ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++) {
+		int one = stream_create(&session->streams[i], session->options.standard[i],
+					i == ONESHOT_STDIN, ours[i],
+					i == ONESHOT_STDIN ? NULL : stream_ended, session);
+
+		ret = ret ? ret : one;
 	}
-	ret = stream_create(&session->streams[n], session->options.standard[n], n == ONESHOT_STDIN,
-			    ends[0], n == ONESHOT_STDIN ? NULL : stream_ended, session);
 	return ret;
+}
+
+static int make_channels(struct session *session, int *ours)
+{
+	for (unsigned i = 0; i < ONESHOT_CHANNELS; i++) {
+		int ends[2];
+
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends))
+			return -errno;
+		ours[i] = ends[0];
+		session->guest_ends[i] = ends[1];
+	}
+	return 0;
 }
 
 int session_create(struct session **out, const struct session_options *options)
 {
 	struct session *session = calloc(1, sizeof(*session));
-	int ret = 0;
+	int ours[ONESHOT_CHANNELS] = { -1, -1, -1, -1 }, ret;
 
 	if (!session)
 		return -ENOMEM;
@@ -171,8 +256,12 @@ int session_create(struct session **out, const struct session_options *options)
 	session->control.fd = -1;
 	for (unsigned i = 0; i < ONESHOT_CHANNELS; i++)
 		session->guest_ends[i] = -1;
-	for (unsigned i = 0; !ret && i < ONESHOT_CHANNELS; i++)
-		ret = make_channel(session, i);
+	ret = make_channels(session, ours);
+	if (!ret)
+		ret = serve_channels(session, ours);
+	else
+		for (unsigned i = 0; i < ONESHOT_CHANNELS; i++)
+			close_fd(ours[i]);
 	if (ret) {
 		session_destroy(session);
 		return ret;
@@ -194,8 +283,12 @@ int session_start(struct session *session, struct loop *loop)
 	if (!ret)
 		ret = loop_add(loop, &session->control);
 	session->control_looped = !ret;
-	for (unsigned i = ONESHOT_STDOUT; !ret && i < ONESHOT_CHANNELS; i++)
-		ret = stream_start(session->streams[i], loop);
+	if (!ret && session->screen)
+		ret = screen_start(session->screen, loop);
+	for (unsigned i = ONESHOT_STDOUT; !ret && i < ONESHOT_CHANNELS; i++) {
+		if (session->streams[i])
+			ret = stream_start(session->streams[i], loop);
+	}
 	return ret;
 }
 
@@ -217,7 +310,9 @@ u64 session_finish(struct session *session, int give_up, int timeout_ms, int *er
 	for (unsigned i = ONESHOT_STDOUT; i < ONESHOT_CHANNELS; i++) {
 		int one;
 
-		lost += stream_finish(session->streams[i], give_up, timeout_ms, &one);
+		lost += session->streams[i]
+				? stream_finish(session->streams[i], give_up, timeout_ms, &one)
+				: screen_finish(session->screen, give_up, timeout_ms, &one);
 		*error = *error ? *error : one;
 	}
 	return lost;
@@ -229,14 +324,13 @@ void session_destroy(struct session *session)
 		return;
 	for (unsigned i = 0; i < ONESHOT_CHANNELS; i++) {
 		stream_destroy(session->streams[i]);
-		if (session->guest_ends[i] >= 0)
-			close(session->guest_ends[i]);
+		close_fd(session->guest_ends[i]);
 	}
+	screen_destroy(session->screen);
 	if (session->loop) {
 		stop_hearing(session);
 		loop_timer_destroy(&session->timer);
 	}
-	if (session->control.fd >= 0)
-		close(session->control.fd);
+	close_fd(session->control.fd);
 	free(session);
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,10 @@
 /* The one setting of the process: written before threads start. */
 static enum log_level log_level = LOG_WARNING;
 static bool breaks_commands;
+
+/* Standard error is a terminal whose lines must begin with a carriage return. A signal handler ends
+ * it. */
+static volatile sig_atomic_t is_raw;
 
 /* The way out is the process's, too: its standard error. */
 static struct {
@@ -49,6 +54,11 @@ void log_set_level(enum log_level level)
 enum log_level log_get_level(void)
 {
 	return log_level;
+}
+
+void log_set_raw(bool raw)
+{
+	is_raw = raw;
 }
 
 /* ---- the way out ---- */
@@ -252,10 +262,13 @@ static void log_vprint(enum log_level level, const char *format, va_list args)
 	int len = snprintf(line, sizeof(line), "lkvm: %s: ", log_level_names[level]);
 
 	len += vsnprintf(line + len, sizeof(line) - len, format, args);
-	len = MIN(len, (int)sizeof(line) - 2);
+	len = MIN(len, (int)sizeof(line) - 3);
+	line[len] = '\0';
 	hide_controls(line);
 	if (breaks_commands)
 		break_commands(line);
+	if (is_raw)
+		line[len++] = '\r';
 	line[len++] = '\n';
 	write_line(line, len);
 	errno = saved;

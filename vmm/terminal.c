@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "terminal_private.h"
+#include "tty.h"
 
 /* The first letter of each comes once in it: after a mismatch only that can match. */
 static const char *const words[TERMINAL_WORDS] = {
@@ -116,7 +117,7 @@ void terminal_size(const struct terminal *terminal, u16 *columns, u16 *rows)
 	struct winsize size;
 
 	*columns = *rows = 0;
-	if (!terminal->is_stdio || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+	if (!terminal->is_stdio || ioctl(terminal->window_fd, TIOCGWINSZ, &size))
 		return;
 	*columns = size.ws_col;
 	*rows = size.ws_row;
@@ -138,6 +139,11 @@ void terminal_set_client(struct terminal *terminal, struct terminal_client *clie
 }
 
 /* ---- life ---- */
+
+bool terminal_flush(struct terminal *terminal, int give_up, int timeout_ms)
+{
+	return terminal_output_flush(&terminal->out, give_up, timeout_ms);
+}
 
 u64 terminal_finish(struct terminal *terminal, int give_up, int timeout_ms, int *error)
 {
@@ -170,20 +176,22 @@ static int make(struct terminal **out, struct loop *loop, const char *name)
 	return ret;
 }
 
-static int open_stdio(struct terminal *terminal)
+static int open_stdio(struct terminal *terminal, int in, int out)
 {
 	terminal->is_stdio = true;
-	terminal_open_end(&terminal->out.end, STDOUT_FILENO, O_WRONLY);
-	return terminal_input_open(terminal);
+	terminal->window_fd = out;
+	terminal_open_end(&terminal->out.end, out, O_WRONLY);
+	return terminal_input_open(terminal, in);
 }
 
-int terminal_create(struct terminal **out, struct loop *loop, const struct terminal_events *events)
+static int create_on(struct terminal **out, struct loop *loop, const struct terminal_events *events,
+		     int in_fd, int out_fd)
 {
 	struct terminal *terminal = NULL;
 	int ret = make(&terminal, loop, "standard output");
 
 	if (!ret)
-		ret = open_stdio(terminal);
+		ret = open_stdio(terminal, in_fd, out_fd);
 	if (ret) {
 		terminal_destroy(terminal);
 		return ret;
@@ -191,6 +199,19 @@ int terminal_create(struct terminal **out, struct loop *loop, const struct termi
 	terminal->events = *events;
 	*out = terminal;
 	return 0;
+}
+
+int terminal_create(struct terminal **terminal, struct loop *loop,
+		    const struct terminal_events *events)
+{
+	return create_on(terminal, loop, events, STDIN_FILENO, STDOUT_FILENO);
+}
+
+int terminal_create_raw(struct terminal **terminal, struct loop *loop,
+			const struct terminal_events *events, int in, int out)
+{
+	tty_use(in);
+	return create_on(terminal, loop, events, in, out);
 }
 
 static int open_target(struct terminal *terminal, const struct terminal_target *target)

@@ -253,12 +253,12 @@ void terminal_input_arrive(struct terminal *terminal, int fd, bool is_socket)
 	update_loop(terminal);
 }
 
-int terminal_input_open(struct terminal *terminal)
+int terminal_input_open(struct terminal *terminal, int fd)
 {
 	struct terminal_input *in = &terminal->in;
 	int ret;
 
-	terminal_open_end(&in->end, STDIN_FILENO, O_RDONLY);
+	terminal_open_end(&in->end, fd, O_RDONLY);
 	ret = try_loop(terminal);
 	if (ret || !in->end.is_tty)
 		return ret;

@@ -299,15 +299,26 @@ static void drain_pty(struct terminal_output *out, int give_up, u64 end)
 	}
 }
 
+static void write_all(struct terminal_output *out, int give_up, u64 end)
+{
+	flush_output(out);
+	while (out->count && !out->nobody &&
+	       wait_until(out->end.source.fd, POLLOUT, give_up, end, -1))
+		flush_output(out);
+}
+
+bool terminal_output_flush(struct terminal_output *out, int give_up, int timeout_ms)
+{
+	write_all(out, give_up, timeout_ms < 0 ? 0 : now_ms() + timeout_ms);
+	return !out->count;
+}
+
 u64 terminal_output_finish(struct terminal_output *out, int give_up, int timeout_ms, int *error)
 {
 	u64 end = timeout_ms < 0 ? 0 : now_ms() + timeout_ms;
 
 	stop_waiting(out);
-	flush_output(out);
-	while (out->count && !out->nobody &&
-	       wait_until(out->end.source.fd, POLLOUT, give_up, end, -1))
-		flush_output(out);
+	write_all(out, give_up, end);
 	if (out->count && !out->nobody && !out->error)
 		out->error = -ETIMEDOUT;
 	if (out->is_pty && !out->nobody && !out->count)

@@ -88,9 +88,10 @@ struct terminal {
 	struct loop *loop;		      /* borrowed */
 	const char *name;		      /* borrowed */
 	const struct terminal_target *target; /* borrowed; NULL: standard input and output */
-	bool is_stdio;
-	bool starved;		     /* the client was told that there is no room */
-	struct terminal_output *log; /* of a struct terminal_log, owned; NULL: none */
+	bool is_stdio;			      /* or what stands for it */
+	int window_fd;			      /* of which it has the size; borrowed */
+	bool starved;			      /* the client was told that there is no room */
+	struct terminal_output *log;	      /* of a struct terminal_log, owned; NULL: none */
 	struct terminal_line line;
 	struct terminal_events events;
 	struct terminal_client *client; /* borrowed */
@@ -117,6 +118,8 @@ size_t terminal_output_room(const struct terminal_output *out);
 void terminal_output_put(struct terminal_output *out, const char *data, size_t len);
 /* A reader has come, at @fd, which becomes ours and is non-blocking. */
 void terminal_output_arrive(struct terminal_output *out, int fd, bool is_socket);
+/* As terminal_flush(). */
+bool terminal_output_flush(struct terminal_output *out, int give_up, int timeout_ms);
 /* As terminal_finish(). */
 u64 terminal_output_finish(struct terminal_output *out, int give_up, int timeout_ms, int *error);
 
@@ -124,8 +127,8 @@ u64 terminal_output_finish(struct terminal_output *out, int give_up, int timeout
 
 /* Memory alone. -ENOMEM. terminal_input_close() is for that and all that follow. */
 int terminal_input_init(struct terminal *terminal);
-/* Standard input. 0 or -errno. */
-int terminal_input_open(struct terminal *terminal);
+/* Standard input, or what stands for it: borrowed. 0 or -errno. */
+int terminal_input_open(struct terminal *terminal, int fd);
 /* Somebody may write to @fd from now on, until in.eof: borrowed, non-blocking. */
 void terminal_input_arrive(struct terminal *terminal, int fd, bool is_socket);
 void terminal_input_close(struct terminal *terminal);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "tty.h"
+#include "util/log.h"
 #include "vmm/terminal.h"
 
 /*
@@ -13,17 +14,25 @@
  * find it; written while raw_mode is not set.
  */
 static struct termios cooked;
+static int tty_fd = STDIN_FILENO; /* borrowed */
+static bool raw_output;
 static volatile sig_atomic_t raw_mode;
 static volatile sig_atomic_t over; /* terminal_restore() was called */
 
+void tty_use(int fd)
+{
+	tty_fd = fd;
+	raw_output = true;
+}
+
 static bool in_foreground(void)
 {
-	return tcgetpgrp(STDIN_FILENO) == getpgrp();
+	return tcgetpgrp(tty_fd) == getpgrp();
 }
 
 bool tty_is_ours(void)
 {
-	pid_t group = tcgetpgrp(STDIN_FILENO);
+	pid_t group = tcgetpgrp(tty_fd);
 
 	return group < 0 || group == getpgrp();
 }
@@ -39,8 +48,9 @@ void terminal_lend(void)
 	if (!raw_mode)
 		return;
 	raw_mode = 0;
+	log_set_raw(false);
 	if (in_foreground())
-		tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
+		tcsetattr(tty_fd, TCSANOW, &cooked);
 }
 
 void terminal_restore(void)
@@ -58,20 +68,25 @@ bool tty_make_raw(void)
 		return false;
 	if (!in_foreground()) {
 		raw_mode = 0;
+		log_set_raw(false);
 		return false;
 	}
-	if (!raw_mode && tcgetattr(STDIN_FILENO, &cooked))
+	if (!raw_mode && tcgetattr(tty_fd, &cooked))
 		return false;
 	raw = cooked;
 	cfmakeraw(&raw);
-	raw.c_oflag |= OPOST; /* our own messages end in a bare newline */
+	if (!raw_output)
+		raw.c_oflag |= OPOST; /* our own messages end in a bare newline */
 	if (!at_exit)
 		atexit(terminal_restore);
 	at_exit = true;
 	raw_mode = 1;
-	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	log_set_raw(raw_output && isatty(STDERR_FILENO));
+	tcsetattr(tty_fd, TCSANOW, &raw);
 	/* Another thread, or a signal handler, may have put it back a moment ago. */
-	if (over)
-		tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
+	if (over) {
+		log_set_raw(false);
+		tcsetattr(tty_fd, TCSANOW, &cooked);
+	}
 	return true;
 }

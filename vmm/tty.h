@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Standard input as a terminal: raw while it is ours. It is ours as long as we are in its
- * foreground; the shell decides that, and takes it back as it likes.
+ * Standard input, or what stands for it, as a terminal: raw while it is ours. It is ours as long as
+ * we are in its foreground; the shell decides that, and takes it back as it likes.
  *
  * Any thread. terminal_restore() and terminal_lend() (vmm/terminal.h) put it back.
  */
@@ -10,6 +10,11 @@
 
 #include "util/types.h"
 
+/*
+ * The terminal is @fd, borrowed for good, and not standard input; when it is raw so is its output.
+ * Before all other calls.
+ */
+void tty_use(int fd);
 /* Whether it may be read. One that is not our session's has no foreground: it may. */
 bool tty_is_ours(void);
 /*

@@ -8,6 +8,9 @@
  *   ONESHOT_STDOUT   bytes of the command's; and ONESHOT_STDERR. The guest ends each when there is
  *                    no more; the host closes one whose reader went away
  *
+ * Where the command has a terminal, ONESHOT_STDIN and ONESHOT_STDOUT are what is typed there and
+ * what is shown; ONESHOT_STDERR ends at once unless it is to be apart.
+ *
  * The guest connects all of them, control last, says READY, and then STARTED, or why not. When the
  * command has ended it says so, and powers off once the host has answered BYE, which it does when
  * it has all of the output. After that, and for what breaks these rules, the host takes no more.
@@ -17,7 +20,7 @@
 #ifndef ONESHOT_PROTOCOL_H
 #define ONESHOT_PROTOCOL_H
 
-#define ONESHOT_VERSION 1
+#define ONESHOT_VERSION 2
 
 enum oneshot_channel {
 	ONESHOT_CONTROL,
@@ -43,7 +46,12 @@ enum oneshot_type {
 	/* From the host. */
 	ONESHOT_SIGNAL, /* value: a signal for the command */
 	ONESHOT_BYE,
+	ONESHOT_WINDOW, /* value: ONESHOT_WINDOW_SIZE(), of the command's terminal */
 };
+
+#define ONESHOT_WINDOW_SIZE(columns, rows) ((unsigned)(rows) << 16 | (columns))
+#define ONESHOT_WINDOW_COLUMNS(value)	   ((value)&0xffff)
+#define ONESHOT_WINDOW_ROWS(value)	   ((value) >> 16)
 
 #define ONESHOT_TEXT 128
 
@@ -72,6 +80,8 @@ enum oneshot_config {
 	ONESHOT_PWD = 'W',
 	ONESHOT_VARIABLE = 'E', /* NAME=VALUE */
 	ONESHOT_WORD = 'A',	/* of the command line */
+	ONESHOT_TERMINAL = 'P', /* it has one, of this ONESHOT_WINDOW_SIZE(), decimal */
+	ONESHOT_APART = 'S',	/* and standard error is not that */
 };
 
 /* Tags of the root folder: those of --disk FOLDER. */

@@ -15,6 +15,12 @@ struct session;
 struct session_options {
 	int standard[ONESHOT_CHANNELS]; /* fds of the streams, borrowed; [ONESHOT_CONTROL]: none */
 	/*
+	 * ONESHOT_STDIN and ONESHOT_STDOUT are a terminal, which the command has as its own
+	 * (oneshot/screen.h). @quit: the user ends the run there; as @over.
+	 */
+	bool is_terminal;
+	void (*quit)(void *arg);
+	/*
 	 * The run can end: the guest said how it went and should have switched itself off by now.
 	 * In the loop, VM lock held.
 	 */
@@ -39,6 +45,9 @@ int *session_guest_ends(struct session *session);
 int session_start(struct session *session, struct loop *loop);
 /* A signal for the command: false, there is none yet or any more. VM lock held. */
 bool session_signal(struct session *session, int signal);
+
+/* The window may have another size; @continued: we were stopped, too. VM lock held. */
+void session_look(struct session *session, bool continued);
 
 const struct verdict *session_verdict(const struct session *session);
 struct session_times session_times(const struct session *session);

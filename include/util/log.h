@@ -18,6 +18,11 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 /* Before any thread starts. The default is LOG_WARNING. */
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+/*
+ * Whether lines end in a carriage return, too: standard error is a terminal that is raw in its
+ * output as well. Any thread, and a signal handler.
+ */
+void log_set_raw(bool raw);
 
 /* By level, ended by NULL: for the choices of an option. */
 extern const char *const log_level_names[];

@@ -54,6 +54,13 @@ struct terminal_events {
 int terminal_create(struct terminal **terminal, struct loop *loop,
 		    const struct terminal_events *events);
 
+/*
+ * The same on @in and @out, which are borrowed for good and stand for fds 0 and 1. Output that is a
+ * terminal gets the bytes as they are; messages of ours (util/log.h) know it.
+ */
+int terminal_create_raw(struct terminal **terminal, struct loop *loop,
+			const struct terminal_events *events, int in, int out);
+
 /* ---- what the user named ---- */
 
 enum terminal_kind {
@@ -117,6 +124,11 @@ struct terminal *terminal_of_node(struct list_node *node);
 u64 terminal_finish(struct terminal *terminal, int give_up, int timeout_ms, int *error);
 /* The same of its log. */
 u64 terminal_finish_log(struct terminal *terminal, int give_up, int timeout_ms, int *error);
+/*
+ * The VM has stopped: wait as terminal_finish() does until all output is written; more may follow.
+ * False: some is left. Without the lock.
+ */
+bool terminal_flush(struct terminal *terminal, int give_up, int timeout_ms);
 /* Restores the tty. What was not written by then is lost. */
 void terminal_destroy(struct terminal *terminal);
 

@@ -8,6 +8,8 @@
  *   f     LINES lines of PIECE bytes to standard output, each with its number
  *   y     lines to standard output until nobody wants more
  *   s     wait for a signal, and end with its number as the status; d: and take no notice of it
+ *   i     what is typed to standard output, until it is a 'q'
+ *   r     wait for the terminal's size, and say it: 80x25, and a line feed
  *   0-9   the command ends with this status; k: signal 9 killed it
  *   N F   it cannot be run; init cannot go on
  *   x     a message that means nothing
@@ -46,6 +48,8 @@ struct stream {
 static struct stream streams[ONESHOT_CHANNELS];
 static struct oneshot_message heard;
 static u32 heard_len;
+static u32 heard_signal, heard_window; /* values; 0: none */
+static u8 heard_bye;
 static u64 slot;
 static u16 sent, seen;
 
@@ -124,6 +128,22 @@ static void send(u32 channel, u16 op, u32 flags, const void *data, u32 len)
 
 /* ---- what comes ---- */
 
+static void take_message(const u8 *data, u32 len)
+{
+	for (u32 i = 0; i < len; i++) {
+		((u8 *)&heard)[heard_len++] = data[i];
+		if (heard_len < sizeof(heard))
+			continue;
+		heard_len = 0;
+		if (heard.type == ONESHOT_SIGNAL)
+			heard_signal = heard.value;
+		else if (heard.type == ONESHOT_WINDOW)
+			heard_window = heard.value;
+		else if (heard.type == ONESHOT_BYE)
+			heard_bye = 1;
+	}
+}
+
 static void take_data(u32 channel, const u8 *data, u32 len)
 {
 	struct stream *stream = &streams[channel];
@@ -135,10 +155,8 @@ static void take_data(u32 channel, const u8 *data, u32 len)
 		stream->received += len;
 		return;
 	}
-	if (channel == ONESHOT_CONTROL && heard_len + len <= sizeof(heard)) {
-		memcpy((u8 *)&heard + heard_len, data, len);
-		heard_len += len;
-	}
+	if (channel == ONESHOT_CONTROL)
+		take_message(data, len);
 	stream->took += len;
 	send(channel, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0, "", 0);
 }
@@ -212,7 +230,7 @@ static void end(u32 type, u32 value, const char *text)
 	send(ONESHOT_STDOUT, VIRTIO_VSOCK_OP_SHUTDOWN, 3, "", 0);
 	send(ONESHOT_STDERR, VIRTIO_VSOCK_OP_SHUTDOWN, 3, "", 0);
 	tell(type, value, text);
-	while (heard.type != ONESHOT_BYE)
+	while (!heard_bye)
 		poll();
 }
 
@@ -232,6 +250,43 @@ static void copy_input(void)
 		}
 		poll();
 	}
+}
+
+static void echo_input(void)
+{
+	struct stream *stream = &streams[ONESHOT_STDIN];
+	char key = 0;
+
+	while (key != 'q') {
+		while (stream->took == stream->received)
+			poll();
+		key = ((const char *)INPUT)[stream->took++ % ROOM];
+		write(ONESHOT_STDOUT, &key, 1);
+		send(ONESHOT_STDIN, VIRTIO_VSOCK_OP_CREDIT_UPDATE, 0, "", 0);
+	}
+}
+
+static u32 put_number(char *to, u32 value)
+{
+	u32 len = value >= 10 ? put_number(to, value / 10) : 0;
+
+	to[len] = '0' + value % 10;
+	return len + 1;
+}
+
+static void say_window(void)
+{
+	char text[16];
+	u32 len;
+
+	while (!heard_window)
+		poll();
+	len = put_number(text, ONESHOT_WINDOW_COLUMNS(heard_window));
+	text[len++] = 'x';
+	len += put_number(text + len, ONESHOT_WINDOW_ROWS(heard_window));
+	text[len++] = '\n';
+	heard_window = 0;
+	write(ONESHOT_STDOUT, text, len);
 }
 
 /* One line, of which the first eight characters are the number @n. */
@@ -311,15 +366,20 @@ static void do_step(char step)
 		return;
 	case 's':
 		put("waits\n");
-		while (heard_len < sizeof(heard) || heard.type != ONESHOT_SIGNAL)
+		while (!heard_signal)
 			poll();
-		heard_len = 0;
-		end(ONESHOT_EXITED, heard.value, "");
+		end(ONESHOT_EXITED, heard_signal, "");
 		return;
 	case 'd':
 		put("waits\n");
 		for (;;)
 			poll();
+	case 'i':
+		echo_input();
+		return;
+	case 'r':
+		say_window();
+		return;
 	case 'k':
 		end(ONESHOT_KILLED, 9, "");
 		return;

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The first process of a one-shot run's guest (init/init.c) as a process of this host: what it asks
+ * of a machine is granted and not done, and its connections are sockets of the test's.
+ */
+#ifndef TESTS_INIT_HOST_H
+#define TESTS_INIT_HOST_H
+
+#include <stddef.h>
+
+/*
+ * Never returns: it is init, whose configuration is @file, and connection n of
+ * ONESHOT_CHANNELS is @sockets[n]. The process ends where init switches the machine off.
+ */
+void init_host_run(int file, const int *sockets) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a one-shot run's init does with its command, with the test in the part of the host. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "init_host.h"
+#include "oneshot/initrd.h"
+#include "oneshot/protocol.h"
+#include "test.h"
+
+#define PATIENCE 20000 /* ms */
+
+struct guest {
+	int ends[ONESHOT_CHANNELS];
+	pid_t init;
+	char said[4096]; /* on standard output */
+};
+
+/* @keys: of the configuration, each with its value, ended by NULL. */
+static struct guest begin(const char *script, const char *const *keys)
+{
+	struct initrd_config config = { 0 };
+	int theirs[ONESHOT_CHANNELS], file = memfd_create("config", MFD_CLOEXEC);
+	struct guest guest = { .init = -1 };
+
+	initrd_config_add(&config, ONESHOT_ROOT, "virtiofs");
+	initrd_config_add(&config, ONESHOT_VARIABLE, "PATH=/usr/bin:/bin");
+	for (; *keys; keys++)
+		initrd_config_add(&config, (*keys)[0], *keys + 1);
+	initrd_config_add(&config, ONESHOT_WORD, "sh");
+	initrd_config_add(&config, ONESHOT_WORD, "-c");
+	initrd_config_add(&config, ONESHOT_WORD, script);
+	assert_int_equal(write(file, config.text, config.len), config.len);
+	lseek(file, 0, SEEK_SET);
+	initrd_config_free(&config);
+	for (unsigned i = 0; i < ONESHOT_CHANNELS; i++) {
+		int pair[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		guest.ends[i] = pair[0];
+		theirs[i] = pair[1];
+	}
+	guest.init = fork();
+	if (!guest.init) {
+		for (unsigned i = 0; i < ONESHOT_CHANNELS; i++)
+			close(guest.ends[i]);
+		init_host_run(file, theirs);
+	}
+	close(file);
+	for (unsigned i = 0; i < ONESHOT_CHANNELS; i++)
+		close(theirs[i]);
+	return guest;
+}
+
+static void wait_for_input(int fd)
+{
+	struct pollfd one = { .fd = fd, .events = POLLIN };
+
+	assert_int_equal(poll(&one, 1, PATIENCE), 1);
+}
+
+static unsigned hear(struct guest *guest, unsigned type)
+{
+	struct oneshot_message message;
+
+	for (size_t at = 0; at < sizeof(message);) {
+		ssize_t got;
+
+		wait_for_input(guest->ends[ONESHOT_CONTROL]);
+		got = recv(guest->ends[ONESHOT_CONTROL], (char *)&message + at,
+			   sizeof(message) - at, 0);
+		assert_true(got > 0);
+		at += got;
+	}
+	assert_int_equal(message.type, type);
+	return message.value;
+}
+
+/* Until @words are there; NULL: to its end. */
+static void read_until(struct guest *guest, int fd, const char *words)
+{
+	size_t len = strlen(guest->said);
+
+	while (!words || !strstr(guest->said, words)) {
+		ssize_t got;
+
+		wait_for_input(fd);
+		got = recv(fd, guest->said + len, sizeof(guest->said) - 1 - len, 0);
+		assert_true(got > 0 || !words);
+		if (got <= 0)
+			return;
+		len += got;
+		guest->said[len] = '\0';
+	}
+}
+
+static void type(struct guest *guest, const char *keys)
+{
+	assert_int_equal(send(guest->ends[ONESHOT_STDIN], keys, strlen(keys), 0), strlen(keys));
+}
+
+/* In two pieces, as a stream may have it. */
+static void tell(struct guest *guest, unsigned kind, unsigned value)
+{
+	const struct oneshot_message message = { .type = kind, .value = value };
+	int fd = guest->ends[ONESHOT_CONTROL];
+
+	assert_int_equal(send(fd, &message, 5, 0), 5);
+	poll(NULL, 0, 20);
+	assert_int_equal(send(fd, (const char *)&message + 5, sizeof(message) - 5, 0),
+			 sizeof(message) - 5);
+}
+
+static void start(struct guest *guest)
+{
+	assert_int_equal(hear(guest, ONESHOT_READY), ONESHOT_VERSION);
+	hear(guest, ONESHOT_STARTED);
+}
+
+/* It is let go, and goes. */
+static void finish(struct guest *guest)
+{
+	int status;
+
+	tell(guest, ONESHOT_BYE, 0);
+	assert_int_equal(waitpid(guest->init, &status, 0), guest->init);
+	assert_int_equal(status, 0);
+	for (unsigned i = 0; i < ONESHOT_CHANNELS; i++)
+		close(guest->ends[i]);
+}
+
+static const char *const no_keys[] = { NULL };
+/* 90 x 30. */
+static const char *const terminal_keys[] = { "P1966170", NULL };
+
+TEST(a_command_has_three_streams_and_a_status)
+{
+	struct guest guest = begin("cat; echo error >&2; exit 7", no_keys);
+
+	start(&guest);
+	type(&guest, "words\n");
+	shutdown(guest.ends[ONESHOT_STDIN], SHUT_WR);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], NULL);
+	assert_string_equal(guest.said, "words\n");
+	guest.said[0] = '\0';
+	read_until(&guest, guest.ends[ONESHOT_STDERR], NULL);
+	assert_string_equal(guest.said, "error\n");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 7);
+	finish(&guest);
+}
+
+TEST(a_signal_is_for_the_command)
+{
+	struct guest guest = begin("echo ready; exec sleep 100", no_keys);
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "ready");
+	tell(&guest, ONESHOT_SIGNAL, SIGTERM);
+	assert_int_equal(hear(&guest, ONESHOT_KILLED), SIGTERM);
+	finish(&guest);
+}
+
+TEST(a_command_that_is_not_there_says_so_on_a_terminal_too)
+{
+	struct guest guest = begin("exit 0",
+				   (const char *const[]){ "P0", "Ano-such-command", NULL });
+
+	hear(&guest, ONESHOT_READY);
+	assert_int_equal(hear(&guest, ONESHOT_NO_COMMAND), 2);
+	finish(&guest);
+}
+
+TEST(a_command_on_a_terminal_has_it_as_all_three_of_its_size)
+{
+	struct guest guest = begin("[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && stty size && "
+				   "echo controlling >/dev/tty; exit 3",
+				   terminal_keys);
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], NULL);
+	assert_string_equal(guest.said, "30 90\r\ncontrolling\r\n");
+	guest.said[0] = '\0';
+	read_until(&guest, guest.ends[ONESHOT_STDERR], NULL);
+	assert_string_equal(guest.said, "");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 3);
+	finish(&guest);
+}
+
+TEST(standard_error_can_be_apart_from_the_terminal)
+{
+	struct guest guest = begin("[ -t 2 ] || echo apart >&2",
+				   (const char *const[]){ "P0", "S", NULL });
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDERR], NULL);
+	assert_string_equal(guest.said, "apart\n");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 0);
+	finish(&guest);
+}
+
+TEST(keys_of_a_terminal_are_signals)
+{
+	struct guest guest = begin("trap 'echo caught' INT; trap 'echo quit; exit 5' QUIT; "
+				   "echo ready; while :; do sleep 0.05; done",
+				   terminal_keys);
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "ready");
+	type(&guest, "\x03");
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "caught");
+	type(&guest, "\x1c");
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "quit");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 5);
+	finish(&guest);
+}
+
+TEST(a_new_size_of_the_window_is_told_to_the_command)
+{
+	struct guest guest = begin("trap 'stty size; exit 0' WINCH; echo ready; "
+				   "while :; do sleep 0.05; done",
+				   terminal_keys);
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "ready");
+	tell(&guest, ONESHOT_WINDOW, ONESHOT_WINDOW_SIZE(132, 50));
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "50 132");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 0);
+	finish(&guest);
+}
+
+TEST(jobs_of_a_terminal_can_be_stopped_and_go_on)
+{
+	struct guest guest = begin("set -m; sh -c 'echo ready; kill -STOP $$; echo again'; "
+				   "fg >/dev/null; echo over",
+				   terminal_keys);
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "over");
+	assert_non_null(strstr(guest.said, "again"));
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 0);
+	finish(&guest);
+}
