@@ -15,6 +15,11 @@
 const char *const arch_name = "arm64";
 const bool arch_has_device_tree = true;
 
+bool arch_params_lack_pci(const char *params)
+{
+	return false;
+}
+
 static const char *const gic_names[GIC_KINDS] = {
 	[GIC_BEST] = "best",  [GIC_V3_ITS] = "gicv3-its", [GIC_V3] = "gicv3",
 	[GIC_V2M] = "gicv2m", [GIC_V2] = "gicv2",

@@ -268,7 +268,7 @@ unsigned devices_count_fds(const struct devices *devices)
 
 bool devices_want_pci(const struct devices *devices, const struct device_host *host)
 {
-	return host->any == DEVICE_BUS_PCI || count_places(devices, host, DEVICE_BUS_PCI);
+	return count_places(devices, host, DEVICE_BUS_PCI);
 }
 
 static int check_places(const struct devices *devices, const struct device_host *host,

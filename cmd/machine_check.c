@@ -240,6 +240,15 @@ static int check_name(const struct machine *machine, struct error *err)
 	return 0;
 }
 
+static enum device_bus choose_bus(const struct run_options *options)
+{
+	bool mmio = options->transport == TRANSPORT_MMIO;
+
+	if (options->transport == TRANSPORT_AUTO && options->params)
+		mmio = arch_params_lack_pci(options->params);
+	return mmio ? DEVICE_BUS_MMIO : DEVICE_BUS_PCI;
+}
+
 int machine_prepare(struct machine *machine, const struct run_options *options, int give_up_fd,
 		    struct error *err)
 {
@@ -264,8 +273,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->plan.give_up_fd = give_up_fd;
 	machine->places.plan = &machine->plan;
 	machine->places.mmio_resource = arch_virtio_resource;
-	machine->places.any = options->transport == TRANSPORT_PCI ? DEVICE_BUS_PCI
-								  : DEVICE_BUS_MMIO;
+	machine->places.any = choose_bus(options);
 	machine->places.old_rings = options->packed == PACKED_OFF;
 	fds_raise_limit();
 	ret = machine_check_fds(machine, err);

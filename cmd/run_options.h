@@ -14,8 +14,8 @@
 /* Of a run for a command: what changes in its folders is in the guest's memory. */
 #define RUN_COMMAND_RAM (1024 * MIB)
 
-/* What the virtio devices other than the IOMMU sit on. */
-enum run_transport { TRANSPORT_MMIO, TRANSPORT_PCI };
+/* What the virtio devices other than the IOMMU sit on. AUTO: PCI, where the guest can use it. */
+enum run_transport { TRANSPORT_AUTO, TRANSPORT_PCI, TRANSPORT_MMIO };
 
 /* Whether virtio devices offer packed rings, and what came with them. */
 enum run_packed { PACKED_ON, PACKED_OFF };

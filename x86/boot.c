@@ -205,6 +205,20 @@ int boot_write(const struct arch_image *image, const struct guest_memory *memory
 		   : 0;
 }
 
+static bool has_word(const char *cmdline, const char *const *words, unsigned count)
+{
+	while (*cmdline) {
+		size_t len = strcspn(cmdline, " ");
+
+		for (unsigned i = 0; i < count; i++) {
+			if (len == strlen(words[i]) && !memcmp(cmdline, words[i], len))
+				return true;
+		}
+		cmdline += len + strspn(cmdline + len, " ");
+	}
+	return false;
+}
+
 /*
  * Words of the kernel's command line that take the IOAPIC away (Linux,
  * admin-guide/kernel-parameters): by name, or because one processor alone needs none.
@@ -214,16 +228,15 @@ bool boot_has_no_ioapic(const char *cmdline)
 	static const char *const words[] = { "noapic",	  "nolapic",	"disableapic", "nosmp",
 					     "maxcpus=0", "acpi=noirq", "pci=noacpi" };
 
-	while (*cmdline) {
-		size_t len = strcspn(cmdline, " ");
+	return has_word(cmdline, words, ARRAY_SIZE(words));
+}
 
-		for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
-			if (len == strlen(words[i]) && !memcmp(cmdline, words[i], len))
-				return true;
-		}
-		cmdline += len + strspn(cmdline + len, " ");
-	}
-	return false;
+/* Without a local APIC there are no MSIs, and without ACPI's routing no INTx. */
+bool arch_params_lack_pci(const char *params)
+{
+	static const char *const off = "pci=off";
+
+	return boot_has_no_ioapic(params) || has_word(params, &off, 1);
 }
 
 int arch_firmware_write(struct vm *vm, const struct arch_image *image,

@@ -4,7 +4,7 @@ import ctypes, os, re, shutil, signal, socket, subprocess, tempfile, time
 
 WRITES, STRIDE, SECTORS = 6, 256, 8 # tests/guest/all_devices.c
 SUBREAPER = 36
-ALL_DEVICES = ("--viommu=bypass=on --rng --balloon -d raw -d qcow2 --fs folder --9p folder,x --vsock 5,path=vs --watchdog")
+ALL_DEVICES = ("--transport mmio --viommu=bypass=on --rng --balloon -d raw -d qcow2 --fs folder --9p folder,x --vsock 5,path=vs --watchdog")
 
 def adopt():
     """Processes that lose their parent become ours."""

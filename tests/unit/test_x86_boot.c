@@ -194,10 +194,21 @@ TEST(words_that_take_the_ioapic_away_are_found_whole)
 					       "nosmpx",
 					       "init=/noapic" };
 
-	for (unsigned i = 0; i < ARRAY_SIZE(taking); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(taking); i++) {
 		assert_true(boot_has_no_ioapic(taking[i]));
-	for (unsigned i = 0; i < ARRAY_SIZE(keeping); i++)
+		assert_true(arch_params_lack_pci(taking[i]));
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(keeping); i++) {
 		assert_false(boot_has_no_ioapic(keeping[i]));
+		assert_false(arch_params_lack_pci(keeping[i]));
+	}
+}
+
+TEST(a_kernel_without_pci_is_known_by_its_words)
+{
+	assert_true(arch_params_lack_pci("quiet pci=off"));
+	assert_false(boot_has_no_ioapic("quiet pci=off"));
+	assert_false(arch_params_lack_pci("pci=offx pci=nomsi"));
 }
 
 /* 2026-11-22 23:59:58 UTC, a Sunday. */
