@@ -119,6 +119,16 @@ bench-figures: bench-figures-programs lab-net-programs
 	@tests/bench/lab-figures x86
 	@tests/bench/lab-figures arm64
 
+# make bench-all             all of these, beside the goals, and build/ARCH/bench/figures.json (STEPS=blk,pairs: some)
+# make bench-check           the same; fails if a steady figure is 10 % worse than in docs/figures.json
+.PHONY: bench-all bench-check bench-all-programs
+bench-all-programs: bench-figures-programs lab-net-programs lkvm $(GUESTS) \
+		$(addprefix $(BENCH)/,bare end.elf halt.elf pairs polled blk net fs)
+bench-all: bench-all-programs
+	@tests/bench/all $(BUILD) ./lkvm
+bench-check: bench-all-programs
+	@tests/bench/all $(BUILD) ./lkvm --check
+
 # make bench-lab             a stock guest's disk with the IOMMU and without, in emulated hosts
 .PHONY: bench-lab
 bench-lab: lab-programs
