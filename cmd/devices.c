@@ -291,12 +291,17 @@ static int check_places(const struct devices *devices, const struct device_host 
 	return 0;
 }
 
+bool devices_fit(const struct devices *devices, const struct device_host *host)
+{
+	struct error err = { "" };
+
+	return !check_places(devices, host, &err);
+}
+
 int devices_check_places(const struct devices *devices, const struct device_host *host,
 			 struct error *err)
 {
-	struct error first = { "" };
-
-	if (!check_places(devices, host, &first))
+	if (devices_fit(devices, host))
 		return 0;
 	for_each_device(device, devices) {
 		if (!device->class->give_way || device->asked)

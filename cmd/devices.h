@@ -45,6 +45,8 @@ bool devices_asked_for(const struct devices *devices, const char *option);
  */
 int devices_check_places(const struct devices *devices, const struct device_host *host,
 			 struct error *err);
+/* Whether it has so many; nothing gives way. */
+bool devices_fit(const struct devices *devices, const struct device_host *host);
 bool devices_want_pci(const struct devices *devices, const struct device_host *host);
 /* Whether one of them will take from the host what must be given back. */
 bool devices_give_back(const struct devices *devices);

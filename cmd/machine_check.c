@@ -240,13 +240,20 @@ static int check_name(const struct machine *machine, struct error *err)
 	return 0;
 }
 
-static enum device_bus choose_bus(const struct run_options *options)
+/* What virtio devices sit on. Of places there are more where they leave PCI to passed devices. */
+static void choose_bus(struct machine *machine)
 {
+	const struct run_options *options = machine->options;
+	struct device_host *places = &machine->places;
 	bool mmio = options->transport == TRANSPORT_MMIO;
 
-	if (options->transport == TRANSPORT_AUTO && options->params)
-		mmio = arch_params_lack_pci(options->params);
-	return mmio ? DEVICE_BUS_MMIO : DEVICE_BUS_PCI;
+	places->any = DEVICE_BUS_PCI;
+	if (options->transport == TRANSPORT_AUTO) {
+		mmio = options->params && arch_params_lack_pci(options->params);
+		mmio |= !devices_fit(&options->devices, places);
+	}
+	if (mmio)
+		places->any = DEVICE_BUS_MMIO;
 }
 
 int machine_prepare(struct machine *machine, const struct run_options *options, int give_up_fd,
@@ -273,7 +280,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->plan.give_up_fd = give_up_fd;
 	machine->places.plan = &machine->plan;
 	machine->places.mmio_resource = arch_virtio_resource;
-	machine->places.any = choose_bus(options);
+	choose_bus(machine);
 	machine->places.old_rings = options->packed == PACKED_OFF;
 	fds_raise_limit();
 	ret = machine_check_fds(machine, err);
