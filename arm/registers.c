@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <asm/ptrace.h>
+#include <elf.h>
 #include <errno.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
+#include "vmm/core.h"
 #include "vmm/registers.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -21,9 +23,19 @@
 #define REG_VBAR_EL1  ARM64_SYS_REG(3, 0, 12, 0, 0)
 #define SCTLR_M	      1
 #define MODE_EL0      PSR_MODE_EL0t
+#define GENERAL	      31 /* x0 to x30 */
 #define WFI	      0xd503207f
 #define WFIT	      0xd5031020
 #define WFIT_REGISTER 0x1f
+
+/* Linux, arch/arm64/include/uapi/asm/ptrace.h: struct user_pt_regs. */
+const u16 arch_core_machine = EM_AARCH64;
+const char *const arch_core_registers[] = {
+	"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",	 "x7",	"x8",  "x9",	 "x10", "x11",
+	"x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",	 "x22", "x23",
+	"x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp",	"pc",  "pstate",
+};
+const unsigned arch_core_register_count = ARRAY_SIZE(arch_core_registers);
 
 const char *const arch_anchor = "vectors";
 
@@ -37,18 +49,13 @@ static u64 get(const struct vcpu *vcpu, u64 id)
 
 int arch_vcpu_registers(const struct vcpu *vcpu, struct registers *to)
 {
-	static const char *const names[] = {
-		"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",	 "x7",	"x8",  "x9",  "x10",
-		"x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",
-		"x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30",
-	};
 	u64 pstate = get(vcpu, CORE_REG(regs.pstate));
 
 	*to = (struct registers){ .pc = get(vcpu, CORE_REG(regs.pc)) };
 	registers_add(to, "pc", to->pc);
 	registers_add(to, "pstate", pstate);
-	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
-		registers_add(to, names[n], get(vcpu, REG_X(n)));
+	for (unsigned n = 0; n < GENERAL; n++)
+		registers_add(to, arch_core_registers[n], get(vcpu, REG_X(n)));
 	to->sp = get(vcpu,
 		     (pstate & PSR_MODE_MASK) == MODE_EL0 ? CORE_REG(regs.sp) : CORE_REG(sp_el1));
 	registers_add(to, "sp", to->sp);
@@ -97,7 +104,7 @@ int arch_vcpu_state(const struct vcpu *vcpu, struct vcpu_state *state)
 		.high = pc >> 63,
 		.off = mp.mp_state == KVM_MP_STATE_STOPPED,
 	};
-	for (unsigned n = 0; n < 31; n++)
+	for (unsigned n = 0; n < GENERAL; n++)
 		state->digest = registers_digest(state->digest, get(vcpu, REG_X(n)));
 	state->waiting = !state->off && !state->user && waits_at(vcpu, pc - 4);
 	return 0;

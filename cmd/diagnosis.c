@@ -61,6 +61,13 @@ void diagnosis_free(struct diagnosis *diagnosis)
 	free(diagnosis);
 }
 
+const struct registers *diagnosis_registers(const struct diagnosis *diagnosis, unsigned cpu)
+{
+	const struct vcpu_report *report = &diagnosis->vcpus[cpu].report;
+
+	return report->result ? NULL : &report->registers;
+}
+
 /* ---- words ---- */
 
 static const char *describe_state(const struct vcpu_state *state)

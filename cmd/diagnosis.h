@@ -7,6 +7,7 @@
 
 struct diagnosis;
 struct machine;
+struct registers;
 
 /* NULL: there is no memory for it. vm_run() has returned. */
 struct diagnosis *diagnosis_make(const struct machine *machine);
@@ -17,6 +18,8 @@ struct diagnosis *diagnosis_make(const struct machine *machine);
 void diagnosis_say(const struct diagnosis *diagnosis);
 /* A list, of an object for each vCPU; NULL: no memory. The caller's. */
 json_t *diagnosis_json(const struct diagnosis *diagnosis);
+/* Of vCPU @cpu; NULL: they cannot be read. The diagnosis's. */
+const struct registers *diagnosis_registers(const struct diagnosis *diagnosis, unsigned cpu);
 /* NULL is fine. */
 void diagnosis_free(struct diagnosis *diagnosis);
 

@@ -1,4 +1,4 @@
-cmd-src := arm64_options.c balloon.c completion.c console.c control.c debug.c diagnosis.c \
+cmd-src := arm64_options.c balloon.c completion.c console.c control.c core_dump.c debug.c diagnosis.c \
 	   device_table.c devices.c events.c help.c image.c iommu.c iommu_print.c \
 	   kernel_default.c kernel_names.c kvmtool_options.c list.c list_print.c machine.c \
 	   machine_check.c machine_debug.c machine_fds.c machine_stat.c main.c oneshot.c \

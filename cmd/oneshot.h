@@ -70,6 +70,7 @@ struct oneshot {
 	struct findings findings;
 	struct machine *machine; /* while there is one */
 	struct watch *watch;	 /* the caller's */
+	const char *core;	 /* a file that was written of the guest; NULL: none */
 	u64 started_ns;
 };
 

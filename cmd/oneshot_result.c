@@ -170,6 +170,7 @@ static char *make_json(const struct oneshot *oneshot, const struct oneshot_resul
 	json_object_set_new(all, "counters", counters);
 	json_object_set_new(all, "vcpus",
 			    result->diagnosis ? diagnosis_json(result->diagnosis) : json_array());
+	json_object_set_new(all, "core", oneshot->core ? json_string(oneshot->core) : json_null());
 	text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
 	json_decref(all);
 	return text;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "core_dump.h"
 #include "diagnosis.h"
 #include "machine.h"
 #include "oneshot_github.h"
@@ -25,6 +26,7 @@ struct run {
 	bool ran;
 	struct machine machine;
 	struct watch *watch;
+	struct core_dump dump;
 	struct loop_source signals;
 	struct error err;
 };
@@ -175,7 +177,7 @@ static struct diagnosis *diagnose(const struct run *run, enum vm_stop reason)
 	bool hung = reason == VM_TIMEOUT || reason == VM_HANG || reason == VM_WATCHDOG;
 	struct diagnosis *diagnosis;
 
-	if (!hung && !(reason == VM_PANIC && run->oneshot))
+	if (!hung && !(reason == VM_PANIC && (run->oneshot || run->dump.path)))
 		return NULL;
 	diagnosis = diagnosis_make(&run->machine);
 	if (diagnosis && hung)
@@ -203,9 +205,13 @@ static int run_machine(struct run *run)
 		machine_report(&run->machine);
 	status = exit_status(run, reason);
 	diagnosis = diagnose(run, reason);
+	if (diagnosis && run->dump.path)
+		core_dump_take(&run->dump, &run->machine, diagnosis, run->watch);
 	loop_set_patience(run->machine.vm->loop, watch_give_up_fd(run->watch),
 			  watch_disk_patience(reason));
 	status = finish_output(run, reason, status);
+	if (run->oneshot && run->dump.is_there)
+		run->oneshot->core = run->dump.path;
 	if (run->oneshot)
 		status = oneshot_finish(run->oneshot, reason, status, diagnosis);
 	diagnosis_free(diagnosis);
@@ -237,7 +243,8 @@ static int prepare_build_run(struct run *run)
 	if (devices_give_back(&run->options->devices))
 		watch_be_careful(run->watch);
 	if (!machine_prepare(&run->machine, run->options, watch_give_up_fd(run->watch),
-			     &run->err)) {
+			     &run->err) &&
+	    !core_dump_prepare(&run->dump, run->options->dump, &run->err)) {
 		status = build_machine(run);
 		if (status == EXIT_OK)
 			status = run_machine(run);
@@ -254,6 +261,7 @@ static int prepare_build_run(struct run *run)
 		watch_leave(worse_status(run, status));
 	if (run->signals.fd >= 0)
 		close(run->signals.fd);
+	core_dump_close(&run->dump);
 	return status;
 }
 

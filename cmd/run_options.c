@@ -190,6 +190,13 @@ const struct option_spec run_option_specs[] = {
 	  "--hang or --watchdog ended. Without it, what is in the kernel, beside it, or where it "
 	  "was built.",
 	  FIELD(symbols) },
+	{ 0, "dump-on-crash", OPTION_FILE, "FILE", "write a core of a guest that did not end well",
+	  "Write an ELF core of a guest that panicked, crashed or hung, or that --timeout or "
+	  "--watchdog ended: RAM, the registers of each CPU, and Linux's VMCOREINFO, for crash, "
+	  "gdb "
+	  "and makedumpfile. Pages of zeroes are holes. FILE must not be there. Takes two minutes "
+	  "at most, also after --timeout; a signal ends it. What is not whole is removed.",
+	  FIELD(dump) },
 	{ 'h', "help", OPTION_FLAG, .help = "this text", FIELD(help) },
 	{ 0 },
 };

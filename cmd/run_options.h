@@ -46,6 +46,7 @@ struct run_options {
 	unsigned panic_timeout;	       /* seconds */
 	unsigned hang;		       /* seconds; 0: nobody looks */
 	bool hang_idle;
+	const char *dump;    /* of a guest that crashed; NULL: none */
 	const char *symbols; /* of the guest's kernel; NULL: what is beside it */
 	bool help;
 	struct oneshot_options oneshot;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -354,6 +355,28 @@ void watch_end(struct watch *watch)
 	if (watch->asked && watch->reason != VM_TIMEOUT)
 		watch->deadline = now_ms() + END_DEADLINE;
 	pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_begin_dump(struct watch *watch, int timeout_ms)
+{
+	pthread_mutex_lock(&watch->lock);
+	memset(watch->limit_at, 0, sizeof(watch->limit_at));
+	watch->deadline = now_ms() + timeout_ms;
+	pthread_mutex_unlock(&watch->lock);
+	pthread_kill(watch->thread, WAKE);
+}
+
+void watch_end_dump(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	if (!watch->asked)
+		watch->deadline = 0;
+	else if (watch->reason == VM_TIMEOUT)
+		watch->deadline = now_ms() + TIMEOUT_DEADLINE;
+	else
+		watch->deadline = now_ms() + GIVE_UP_DEADLINE;
+	pthread_mutex_unlock(&watch->lock);
+	pthread_kill(watch->thread, WAKE);
 }
 
 int watch_give_up_fd(const struct watch *watch)

@@ -45,6 +45,14 @@ void watch_run(struct watch *watch, struct vm *vm);
 /* The VM has stopped, and its struct is left alone from now on. */
 void watch_end(struct watch *watch);
 
+/*
+ * The VM has stopped, and main writes a dump that it bounds itself: no limit ends the process
+ * before
+ * @timeout_ms are over, but a signal has it give up. Then the time of an ending begins anew.
+ */
+void watch_begin_dump(struct watch *watch, int timeout_ms);
+void watch_end_dump(struct watch *watch);
+
 /* Readable once an end was asked for that main should not wait any longer for anything. */
 int watch_give_up_fd(const struct watch *watch);
 /*

@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <elf.h>
 #include <errno.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
+#include "vmm/core.h"
 #include "vmm/registers.h"
 #include "vmm/vcpu.h"
 
 #define MSR_LSTAR 0xc0000082
 #define RFLAGS_IF (1u << 9)
+
+/* Linux, arch/x86/include/asm/user_64.h: struct user_regs_struct. */
+const u16 arch_core_machine = EM_X86_64;
+const char *const arch_core_registers[] = {
+	"r15",	  "r14", "r13", "r12",	   "rbp",     "rbx", "r11",	 "r10", "r9",
+	"r8",	  "rax", "rcx", "rdx",	   "rsi",     "rdi", "orig_rax", "rip", "cs",
+	"rflags", "rsp", "ss",	"fs_base", "gs_base", "ds",  "es",	 "fs",	"gs",
+};
+const unsigned arch_core_register_count = ARRAY_SIZE(arch_core_registers);
 
 const char *const arch_anchor = "entry_SYSCALL_64";
 
