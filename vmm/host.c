@@ -2,7 +2,6 @@
 /* The host, asked before anything is made. */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/kvm.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,42 +11,6 @@
 
 #include "kvm_absent.h"
 #include "vmm/vm.h"
-
-/* The name of group @gid, or its number. Not getgrgid(): it drags NSS into a static binary. */
-static void group_name(gid_t gid, char *name, size_t size)
-{
-	FILE *file = fopen("/etc/group", "re");
-	const struct group *group = NULL;
-
-	snprintf(name, size, "%u", gid);
-	if (!file)
-		return;
-	while ((group = fgetgrent(file)) && group->gr_gid != gid)
-		;
-	if (group)
-		snprintf(name, size, "%s", group->gr_name);
-	fclose(file);
-}
-
-/* EACCES: who may open it, in the words of the file itself. */
-static int say_no_permission(const char *path, struct error *err)
-{
-	char group[64];
-	struct stat st;
-
-	if (stat(path, &st))
-		return error_set(err, -EACCES, "%s: permission denied", path);
-	group_name(st.st_gid, group, sizeof(group));
-	if ((st.st_mode & 060) == 060 && st.st_gid)
-		return error_set(err, -EACCES,
-				 "%s: permission denied: its group is %s, add yourself with "
-				 "'usermod -aG %s USER' and log in again",
-				 path, group, group);
-	return error_set(err, -EACCES,
-			 "%s: permission denied: its mode is %04o, owner %u, group %s: "
-			 "'chgrp kvm %s; chmod 660 %s' opens it to the group kvm",
-			 path, st.st_mode & 07777, st.st_uid, group, path, path);
-}
 
 static int say_missing(const char *path, struct error *err)
 {
@@ -59,8 +22,9 @@ static int say_missing(const char *path, struct error *err)
 /* Looked at first: a FIFO would keep us waiting, and other devices do something when opened. */
 static int open_kvm(const char *path, struct error *err)
 {
+	char why[512];
 	struct stat st;
-	int fd;
+	int fd, ret;
 
 	if (!stat(path, &st) && !S_ISCHR(st.st_mode))
 		return error_set(err, -ENOTTY,
@@ -77,7 +41,9 @@ static int open_kvm(const char *path, struct error *err)
 				 kvm_absent_remedy(""));
 	case EACCES:
 	case EPERM:
-		return say_no_permission(path, err);
+		ret = -errno;
+		kvm_absent_permission("", path, errno, why, sizeof(why));
+		return error_set(err, ret, "%s: permission denied: %s", path, why);
 	default:
 		return error_set(err, -errno, "%s: %s", path, strerror(errno));
 	}

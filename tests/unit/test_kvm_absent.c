@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,4 +81,48 @@ TEST_WITH(where_nothing_says_why_all_is_named, set_up, tear_down)
 	remedy_is("load KVM's module");
 	put("proc/cpuinfo", "processor\t: 0\nFeatures\t: fp asimd\n");
 	remedy_is("nesting");
+}
+
+TEST_WITH(an_arm64_host_is_to_boot_at_el2, set_up, tear_down)
+{
+	put("proc/cpuinfo", "processor\t: 0\nFeatures\t: fp asimd\n");
+	remedy_is("EL2");
+	remedy_is("nesting");
+}
+
+static void may_not(int error, mode_t mode, const char *words)
+{
+	char path[100], why[512];
+
+	put("kvm", "");
+	snprintf(path, sizeof(path), "%s/kvm", root);
+	chmod(path, mode);
+	kvm_absent_permission(root, "/kvm", error, why, sizeof(why));
+	if (!strstr(why, words))
+		fail_msg("%s: %s", words, why);
+}
+
+TEST_WITH(a_file_that_nobody_may_open_is_opened_to_a_group, set_up, tear_down)
+{
+	may_not(EACCES, 0600, "its mode is 0600");
+	may_not(EACCES, 0600, "chgrp kvm /kvm");
+}
+
+TEST_WITH(in_a_container_the_files_group_is_given, set_up, tear_down)
+{
+	put(".dockerenv", "");
+	may_not(EACCES, 0660, "--group-add");
+}
+
+TEST_WITH(what_the_control_group_forbids_is_the_containers_affair, set_up, tear_down)
+{
+	may_not(EPERM, 0666, "--device /kvm");
+}
+
+TEST_WITH(a_file_that_cannot_be_seen_has_no_remedy, set_up, tear_down)
+{
+	char why[512];
+
+	kvm_absent_permission(root, "/nowhere", EACCES, why, sizeof(why));
+	assert_string_equal(why, "nor may it be looked at");
 }
