@@ -64,7 +64,7 @@ void cmd_help_help(void);
 
 extern const struct verb_family iommu_family, vfio_family, image_family;
 extern const struct verb list_verb, pause_verb, resume_verb, stop_verb, stat_verb, events_verb,
-	console_verb, debug_verb, balloon_verb;
+	console_verb, debug_verb, balloon_verb, result_verb;
 
 void command_help(const struct command *command);
 /* NULL if there is none of that name. */

@@ -124,6 +124,12 @@ static int make_session(struct oneshot *oneshot, struct error *err)
 		   : 0;
 }
 
+/* --verbose: so that it can be told from what the command says. */
+static void say_console(void *arg, const char *line)
+{
+	log_info("console: %s", line);
+}
+
 int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct watch *watch,
 		    struct error *err)
 {
@@ -153,7 +159,9 @@ int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct
 		return ret;
 	options->initrd_fd = oneshot->initrd_fd;
 	options->channels = session_guest_ends(oneshot->session);
-	options->more_words = "quiet";
+	options->more_words = options->verbose ? NULL : "quiet";
+	if (options->verbose)
+		oneshot->findings.heard = say_console;
 	return 0;
 }
 

@@ -62,7 +62,8 @@ void oneshot_result_say(const struct oneshot *oneshot, const struct oneshot_resu
 
 	if (*result->text && !result->said && !github)
 		log_error("%s", result->text);
-	if (!result->console_says_why && !github)
+	/* Whoever heard it all need not hear it again. */
+	if ((!result->console_says_why || oneshot->run->verbose) && !github)
 		return;
 	console = rest = last_console(oneshot, github ? UINT32_MAX : LAST_LINES);
 	if (!console)

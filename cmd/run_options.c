@@ -165,6 +165,11 @@ const struct option_spec run_option_specs[] = {
 	  .choices = log_level_names, .preset = LOG_WARNING, FIELD(log_level) },
 	{ 0, "debug", OPTION_FLAG, .help = "--loglevel debug, and counters at the end",
 	  FIELD(debug) },
+	{ 0, "quiet", OPTION_FLAG, .help = "--loglevel error", FIELD(quiet) },
+	{ 0, "verbose", OPTION_FLAG, .help = "--loglevel info, and a command's console",
+	  .manual = "--loglevel info. Of a run for a command also the console, on standard error, "
+		    "each line behind 'lkvm: info: console:', and with all that its kernel says",
+	  FIELD(verbose) },
 	{ 0, "timeout", OPTION_CALL, "SECONDS|boot=SECONDS,run=SECONDS",
 	  "end the guest after this long, with status 4",
 	  "End a guest that still runs after this long, counted from lkvm's start. lkvm is gone "
@@ -257,6 +262,8 @@ static int check_ends(const struct run_options *options, struct error *err)
 {
 	const char *params = options->params ? options->params : "";
 
+	if (options->quiet && (options->verbose || options->debug))
+		return error_set(err, -EINVAL, "--quiet, --verbose and --debug: one of them");
 	if (!options->oneshot.command &&
 	    (options->limits[WATCH_BOOT] || options->limits[WATCH_RUN]))
 		return error_set(err, -EINVAL,
@@ -291,6 +298,10 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 		ret = devices_complete(&options->devices, err);
 	if (!ret)
 		ret = check_ends(options, err);
+	if (options->quiet)
+		options->log_level = LOG_ERROR;
+	if (options->verbose)
+		options->log_level = LOG_INFO;
 	if (options->debug)
 		options->log_level = LOG_DEBUG;
 	return ret;

@@ -41,7 +41,7 @@ struct run_options {
 	const char *scratch; /* NULL: RAM */
 	bool no_defaults;
 	enum log_level log_level;
-	bool debug;
+	bool debug, quiet, verbose;
 	unsigned limits[WATCH_LIMITS]; /* of --timeout: seconds; 0: none */
 	unsigned panic_timeout;	       /* seconds */
 	unsigned hang;		       /* seconds; 0: nobody looks */

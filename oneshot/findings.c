@@ -76,6 +76,8 @@ void findings_end(struct findings *findings)
 {
 	findings->line[findings->len] = '\0';
 	judge_line(findings);
+	if (findings->heard && findings->len)
+		findings->heard(findings->arg, findings->line);
 	findings->len = 0;
 }
 

@@ -25,13 +25,16 @@ struct finding {
 	char line[FINDINGS_LINE];
 };
 
-/* Zeroed to begin with. All text in it is printable ASCII. */
+/* Zeroed to begin with, but for heard() and its @arg. All text in it is printable ASCII. */
 struct findings {
 	struct finding list[FINDINGS_MAX]; /* the first ones */
 	unsigned count;			   /* of the list */
 	u64 total;
 	enum findings_panic panic;	 /* of the first panic */
 	char panic_words[FINDINGS_LINE]; /* what that said; "" */
+	/* Each line, whole or cut; NULL: nobody wants them. */
+	void (*heard)(void *arg, const char *line);
+	void *arg;
 	/* The line that comes. */
 	char line[FINDINGS_LINE];
 	unsigned len;
