@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "boot_time.h"
 #include "machine.h"
 #include "util/log.h"
 #include "vmm/arch.h"
@@ -111,6 +112,7 @@ static void note_stage(const struct machine *machine, const char *stage)
 {
 	struct timespec now;
 
+	boot_time_note(machine->options->boot_time, stage);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	log_debug("%s after %.1f ms", stage,
 		  (now.tv_sec - machine->started.tv_sec) * 1e3 +
@@ -141,6 +143,8 @@ int machine_build(struct machine *machine, struct error *err)
 	if (!ret && machine->control)
 		devices_add_commands(&machine->options->devices, machine->control);
 	note_stage(machine, "machine complete");
+	if (!ret)
+		boot_time_listen(machine->options->boot_time, machine->terminal);
 	return ret;
 }
 

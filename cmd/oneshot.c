@@ -10,13 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "boot_time.h"
 #include "cmd.h"
 #include "machine.h"
 #include "oneshot.h"
 #include "oneshot_result.h"
+#include "report_file.h"
 #include "run_options.h"
-#include "util/aside.h"
-#include "util/file.h"
 #include "util/log.h"
 #include "watch.h"
 
@@ -29,43 +29,6 @@ static u64 now_ns(void)
 }
 
 /* ---- before there is a machine ---- */
-
-struct opening {
-	const char *path;
-	struct error *err;
-	int fd;
-};
-
-/* How a result of ours begins. */
-static bool is_result(int fd)
-{
-	static const char start[] = "{\n \"verdict\"";
-	char found[sizeof(start) - 1];
-
-	return pread(fd, found, sizeof(found), 0) == sizeof(found) &&
-	       !memcmp(found, start, sizeof(found));
-}
-
-/* Nobody's data is overwritten by a slip of the finger. All of it may wait for the file system. */
-static void open_result(void *arg)
-{
-	struct opening *opening = arg;
-	struct stat st;
-	int fd = file_open_regular("--result", opening->path, O_RDWR | O_CREAT, &st, opening->err);
-	int ret = MIN(fd, 0);
-
-	if (!ret && st.st_size && !is_result(fd))
-		ret = error_set(opening->err, -EEXIST,
-				"--result %s: is there, and is not a result: remove it, or choose "
-				"another name",
-				opening->path);
-	if (!ret && ftruncate(fd, 0))
-		ret = error_set(opening->err, -errno, "--result %s: %s", opening->path,
-				strerror(errno));
-	if (ret && fd >= 0)
-		close(fd);
-	opening->fd = ret ? ret : fd;
-}
 
 /*
  * The command has our standard streams. What the machine takes for its terminal is the guest's
@@ -142,10 +105,8 @@ int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct
 	if (oneshot->initrd_fd < 0)
 		return oneshot->initrd_fd;
 	if (options->oneshot.result) {
-		struct opening opening = { options->oneshot.result, err, -EIO };
-
-		aside_call("lkvm-open", open_result, &opening);
-		oneshot->result_fd = opening.fd;
+		oneshot->result_fd = report_file_open("--result", options->oneshot.result,
+						      "{\n \"verdict\"", "a result", err);
 		if (oneshot->result_fd < 0)
 			return oneshot->result_fd;
 	}
@@ -159,7 +120,8 @@ int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct
 		return ret;
 	options->initrd_fd = oneshot->initrd_fd;
 	options->channels = session_guest_ends(oneshot->session);
-	options->more_words = options->verbose ? NULL : "quiet";
+	/* Its own milestones are in what it prints. */
+	options->more_words = options->verbose || options->boot_time ? NULL : "quiet";
 	if (options->verbose)
 		oneshot->findings.heard = say_console;
 	return 0;
@@ -217,6 +179,15 @@ int oneshot_start(struct oneshot *oneshot, struct machine *machine, struct error
 }
 
 /* ---- the end ---- */
+
+void oneshot_note_times(const struct oneshot *oneshot, struct boot_time *boot_time)
+{
+	struct session_times times = session_times(oneshot->session);
+
+	boot_time_note_at(boot_time, "lkvm's init is there", times.ready);
+	boot_time_note_at(boot_time, "command begins", times.started);
+	boot_time_note_at(boot_time, "command has ended", times.ended);
+}
 
 static void remove_tap(struct oneshot *oneshot)
 {

@@ -94,6 +94,8 @@ int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct
 int oneshot_start(struct oneshot *oneshot, struct machine *machine, struct error *err);
 /* The terminal's window may have another size; @continued: we were stopped, too. VM lock held. */
 void oneshot_look(struct oneshot *oneshot, bool continued);
+struct boot_time;
+void oneshot_note_times(const struct oneshot *oneshot, struct boot_time *boot_time);
 /*
  * Where SIGINT goes (watch_pass()): an eventfd.
  */

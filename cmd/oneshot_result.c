@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <jansson.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "boot_time.h"
 #include "diagnosis.h"
 #include "machine.h"
 #include "oneshot_github.h"
 #include "oneshot_result.h"
+#include "report_file.h"
 #include "run_options.h"
 #include "util/log.h"
-#include "util/relay.h"
 
 #define LAST_LINES 20 /* of the console, for people */
-/* In ms: a disk that works has a few KiB by then, even if the run is to end at once. */
-#define WRITE_PATIENCE 50
 
 /* ---- the console ---- */
 
@@ -172,57 +167,10 @@ static char *make_json(const struct oneshot *oneshot, const struct oneshot_resul
 	json_object_set_new(all, "vcpus",
 			    result->diagnosis ? diagnosis_json(result->diagnosis) : json_array());
 	json_object_set_new(all, "core", oneshot->core ? json_string(oneshot->core) : json_null());
+	boot_time_add(oneshot->run->boot_time, all);
 	text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
 	json_decref(all);
 	return text;
-}
-
-static s64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
-/* Wait for @fd, but not past @until, nor once @give_up_fd is readable: then false. */
-static bool wait_for(int fd, short events, int give_up_fd, s64 until)
-{
-	struct pollfd fds[] = { { .fd = fd, .events = events },
-				{ .fd = give_up_fd, .events = POLLIN } };
-	s64 left = until - now_ms();
-
-	/* What works answers at once, even if the run is to end. */
-	if (poll(fds, 1, WRITE_PATIENCE) > 0)
-		return true;
-	return left > 0 && poll(fds, 2, MIN(left, (s64)INT_MAX)) > 0 && fds[0].revents;
-}
-
-/* A disk may be full or gone: a relay waits for it, and we only so long. */
-static int write_file(int fd, const char *text, int give_up_fd, int patience)
-{
-	s64 until = now_ms() + patience;
-	size_t left = strlen(text);
-	struct relay *relay;
-	int ret = relay_to(&relay, fd);
-
-	if (ret)
-		return ret;
-	while (left && wait_for(relay_fd(relay), POLLOUT, give_up_fd, until)) {
-		ssize_t done = write(relay_fd(relay), text, left);
-
-		if (done < 0 && errno != EAGAIN && errno != EINTR)
-			break;
-		text += MAX(done, 0);
-		left -= MAX(done, 0);
-	}
-	relay_end(relay);
-	wait_for(relay_done_fd(relay), POLLIN, give_up_fd, until);
-	ret = relay_error(relay);
-	if (!ret && (left || !relay_done(relay)))
-		ret = -ETIMEDOUT;
-	relay_destroy(relay);
-	return ret;
 }
 
 void oneshot_result_write(const struct oneshot *oneshot, const struct oneshot_result *result,
@@ -234,7 +182,7 @@ void oneshot_result_write(const struct oneshot *oneshot, const struct oneshot_re
 	if (oneshot->result_fd < 0)
 		return;
 	text = make_json(oneshot, result);
-	ret = text ? write_file(oneshot->result_fd, text, give_up_fd, patience) : -ENOMEM;
+	ret = text ? report_file_write(oneshot->result_fd, text, give_up_fd, patience) : -ENOMEM;
 	free(text);
 	if (ret)
 		log_error("--result %s: %s", oneshot->run->oneshot.result, strerror(-ret));

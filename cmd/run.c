@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "boot_time.h"
 #include "cmd.h"
 #include "core_dump.h"
 #include "diagnosis.h"
@@ -189,12 +190,15 @@ static struct diagnosis *diagnose(const struct run *run, enum vm_stop reason)
 static int run_machine(struct run *run)
 {
 	struct diagnosis *diagnosis;
+	struct boot_time *times = run->options->boot_time;
 	enum vm_stop reason;
 	int status;
 
 	run->ran = true;
 	watch_run(run->watch, run->machine.vm);
+	boot_time_note(times, "guest begins");
 	reason = vm_run(run->machine.vm, run->machine.image, &run->err);
+	boot_time_note(times, "guest has ended");
 	/* Whatever is still to be waited for, the user has the terminal. */
 	terminal_restore();
 	watch_end(run->watch);
@@ -212,6 +216,9 @@ static int run_machine(struct run *run)
 	status = finish_output(run, reason, status);
 	if (run->oneshot && run->dump.is_there)
 		run->oneshot->core = run->dump.path;
+	if (run->oneshot)
+		oneshot_note_times(run->oneshot, times);
+	boot_time_finish(times, watch_give_up_fd(run->watch), watch_disk_patience(reason));
 	if (run->oneshot)
 		status = oneshot_finish(run->oneshot, reason, status, diagnosis);
 	diagnosis_free(diagnosis);
@@ -252,6 +259,7 @@ static int prepare_build_run(struct run *run)
 	/* What was given up because an end was asked for is nobody's mistake. */
 	if (run->err.text[0] && watch_reason(run->watch, &signal) != VM_RUNNING)
 		status = worse_status(run, EXIT_OK);
+	boot_time_stop(run->options->boot_time);
 	if (run->oneshot)
 		oneshot_free(run->oneshot);
 	gone = machine_destroy(&run->machine);
@@ -299,13 +307,22 @@ static int prepare_oneshot(struct run *run, struct run_options *options, int *st
 	return 0;
 }
 
+static int open_drawing(struct run *run)
+{
+	const struct run_options *options = run->options;
+
+	if (!options->drawing || !options->boot_time || options->oneshot.dry_run)
+		return 0;
+	return boot_time_draw(options->boot_time, options->drawing, &run->err);
+}
+
 static int start(struct run *run, struct run_options *options)
 {
-	int status = EXIT_OK;
+	int status = EXIT_USAGE;
 
 	if (!run->oneshot)
 		begin(options);
-	if (run->oneshot && prepare_oneshot(run, options, &status)) {
+	if (open_drawing(run) || (run->oneshot && prepare_oneshot(run, options, &status))) {
 		if (run->err.text[0])
 			log_error("%s", run->err.text);
 		return status;
@@ -338,6 +355,8 @@ int cmd_run(int argc, char **argv)
 	log_set_level(options.log_level);
 	if (github_is_there())
 		log_break_commands();
+	if (options.timed && boot_time_create(&options.boot_time))
+		log_warning("--boot-time: out of memory");
 	snprintf(default_name, sizeof(default_name), "guest-%d", getpid());
 	options.is_named = options.name;
 	if (!options.is_named)
@@ -350,6 +369,7 @@ int cmd_run(int argc, char **argv)
 			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");
 	status = ret ? EXIT_HOST : start(&run, &options);
 	oneshot_free(&oneshot);
+	boot_time_destroy(options.boot_time);
 	devices_free(&options.devices);
 	return status;
 }

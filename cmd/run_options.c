@@ -69,6 +69,15 @@ static int set_timeout(void *target, char *value, struct error *err)
 	return 0;
 }
 
+static int set_boot_time(void *target, char *value, struct error *err)
+{
+	struct run_options *options = target;
+
+	options->timed = true;
+	options->drawing = value;
+	return value && !*value ? error_set(err, -EINVAL, "--boot-time=: the file is missing") : 0;
+}
+
 static const char *const transports[] = {
 	[TRANSPORT_AUTO] = "auto",
 	[TRANSPORT_PCI] = "pci",
@@ -202,6 +211,11 @@ const struct option_spec run_option_specs[] = {
 	  "and makedumpfile. Pages of zeroes are holes. FILE must not be there. Takes two minutes "
 	  "at most, also after --timeout; a signal ends it. What is not whole is removed.",
 	  FIELD(dump) },
+	{ 0, "boot-time", OPTION_CALL, "FILE.svg", "say when each stage was reached",
+	  "Say at the end when each stage of the run was reached, on standard error, and with "
+	  "--boot-time=FILE.svg in a drawing, too. Of a command's guest the kernel then prints "
+	  "what it does, which takes some time of its own.",
+	  .set = set_boot_time, .optional = true },
 	{ 'h', "help", OPTION_FLAG, .help = "this text", FIELD(help) },
 	{ 0 },
 };

@@ -46,8 +46,11 @@ struct run_options {
 	unsigned panic_timeout;	       /* seconds */
 	unsigned hang;		       /* seconds; 0: nobody looks */
 	bool hang_idle;
-	const char *dump;    /* of a guest that crashed; NULL: none */
-	const char *symbols; /* of the guest's kernel; NULL: what is beside it */
+	const char *dump;	     /* of a guest that crashed; NULL: none */
+	const char *symbols;	     /* of the guest's kernel; NULL: what is beside it */
+	bool timed;		     /* --boot-time */
+	const char *drawing;	     /* and its file; NULL: none */
+	struct boot_time *boot_time; /* owned by the run; NULL: not timed */
 	bool help;
 	struct oneshot_options oneshot;
 	/* Filled for a one-shot run. */

@@ -33,6 +33,9 @@ extern const char *const log_level_names[];
  */
 void log_print(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Whole lines as they are, together: what is lost of them is the rest. Any thread. */
+void log_block(const char *text, size_t len);
+
 /*
  * Before any thread starts: GitHub's runner reads our lines, and takes "##[" anywhere in one for a
  * command: it becomes "##(".
