@@ -7,6 +7,7 @@
 
 #include "boot_time.h"
 #include "machine.h"
+#include "util/keeper.h"
 #include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
@@ -98,8 +99,8 @@ static void add_control(struct machine *machine)
 	int ret;
 
 	machine->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	ret = control_create(&machine->control, machine->vm->loop, machine->options->name,
-			     machine->options->is_named);
+	ret = control_create(&machine->control, machine->vm->loop, machine->keeper,
+			     machine->options->name, machine->options->is_named);
 
 	if (ret)
 		log_warning("no control socket: %s", strerror(-ret));
@@ -155,6 +156,7 @@ int machine_seal(struct machine *machine, struct error *err)
 	if (ret)
 		return ret;
 	log_seal();
+	keeper_seal(machine->keeper);
 	arch_image_close_file(machine->image);
 	if (machine->initrd_fd >= 0)
 		close(machine->initrd_fd);
@@ -218,6 +220,7 @@ bool machine_destroy(struct machine *machine)
 	if (!gave_up)
 		vm_destroy(machine->vm);
 	devices_release(&machine->options->devices);
+	keeper_destroy(machine->keeper);
 	if (machine->statm >= 0)
 		close(machine->statm);
 	if (gave_up)

@@ -43,6 +43,7 @@ struct machine {
 	struct terminal *terminal; /* standard input and output */
 	struct terminal_events heard;
 	struct control *control; /* NULL: it could not be made */
+	struct keeper *keeper;	 /* of what must be undone at the end; owned */
 	int statm;		 /* /proc/self/statm, owned; -1: none */
 };
 

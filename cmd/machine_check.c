@@ -13,6 +13,8 @@
 #include "machine.h"
 #include "util/fds.h"
 #include "util/file.h"
+#include "util/keeper.h"
+#include "util/listener.h"
 #include "util/parse.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
@@ -256,6 +258,21 @@ static void choose_bus(struct machine *machine)
 		places->any = DEVICE_BUS_MMIO;
 }
 
+/* All that there may be to undo at the end. */
+static const struct keeper_kind *const keeper_kinds[] = {
+	&listener_file_kind,
+	&listener_file_along_kind,
+	NULL,
+};
+
+static int make_keeper(struct machine *machine, struct error *err)
+{
+	int ret = keeper_create(&machine->keeper, keeper_kinds);
+
+	machine->plan.keeper = machine->keeper;
+	return ret ? error_set(err, ret, "%s", strerror(-ret)) : 0;
+}
+
 int machine_prepare(struct machine *machine, const struct run_options *options, int give_up_fd,
 		    struct error *err)
 {
@@ -301,6 +318,8 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 		ret = plan_kernel(machine, err);
 	if (!ret)
 		ret = check_host(machine, err);
+	if (!ret)
+		ret = make_keeper(machine, err);
 	if (!ret)
 		ret = take_memory(machine, err);
 	if (!ret)

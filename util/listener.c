@@ -2,23 +2,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "util/aside.h"
 #include "util/listener.h"
+#include "util/keeper.h"
 #include "util/log.h"
 #include "util/types.h"
 
 #define BACKLOG	    128
 #define LOCK_TRIES  20
+#define UNDO_TRIES  4
 #define LOCK_NS	    50000000
-#define PATIENCE_MS 1000
+#define PATIENCE_MS 500
 
 /* ---- on an aside ---- */
 
@@ -61,24 +65,17 @@ static int bind_there(struct listener *sock, int type)
 
 static int listen_there(struct listener *sock, int type)
 {
-	struct stat st;
 	int ret = bind_there(sock, type);
 
-	if (ret)
-		return ret;
-	if (listen(sock->fd, BACKLOG) || lstat(sock->address.sun_path, &st)) {
+	if (!ret && listen(sock->fd, BACKLOG)) {
 		ret = -errno;
 		unlink(sock->address.sun_path);
-		return ret;
 	}
-	sock->dev = st.st_dev;
-	sock->ino = st.st_ino;
-	sock->bound = true;
-	return 0;
+	return ret;
 }
 
-/* No other lkvm replaces a dead socket between our look at it and our bind. */
-static int lock_folder(const char *path)
+/* No other lkvm replaces a dead socket between our look at it and our bind, or our unlink. */
+static int lock_folder(const char *path, unsigned tries)
 {
 	const struct timespec delay = { .tv_nsec = LOCK_NS };
 	char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -88,7 +85,7 @@ static int lock_folder(const char *path)
 	fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	for (unsigned i = 0; (ret = flock(fd, LOCK_EX | LOCK_NB)) && i < LOCK_TRIES; i++)
+	for (unsigned i = 0; (ret = flock(fd, LOCK_EX | LOCK_NB)) && i < tries; i++)
 		nanosleep(&delay, NULL);
 	if (!ret)
 		return fd;
@@ -105,7 +102,7 @@ struct listening {
 static void listen_aside(void *arg)
 {
 	struct listening *listening = arg;
-	int folder = lock_folder(listening->socket->address.sun_path);
+	int folder = lock_folder(listening->socket->address.sun_path, LOCK_TRIES);
 
 	if (folder < 0) {
 		listening->ret = folder;
@@ -115,13 +112,68 @@ static void listen_aside(void *arg)
 	close(folder);
 }
 
-static void remove_aside(void *arg)
-{
-	const struct listener *sock = arg;
-	struct stat st;
+/* ---- what is undone: in the keeper, or on an aside ---- */
 
-	if (!lstat(sock->address.sun_path, &st) && st.st_dev == sock->dev && st.st_ino == sock->ino)
-		unlink(sock->address.sun_path);
+struct socket_file {
+	int type;
+	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+};
+
+static bool is_in_memory(const void *data)
+{
+	char folder[sizeof(((struct socket_file *)NULL)->path)];
+	struct statfs fs;
+
+	strcpy(folder, ((const struct socket_file *)data)->path);
+	return !statfs(dirname(folder), &fs) &&
+	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+static int remove_file(const void *data, const int *fds, struct error *err)
+{
+	const struct socket_file *file = data;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int folder = lock_folder(file->path, UNDO_TRIES), ret;
+
+	if (folder < 0)
+		return folder == -ENOENT ? 0 : error_set(err, folder, "%s", strerror(-folder));
+	strcpy(address.sun_path, file->path);
+	ret = check_dead(&address, file->type);
+	if (!ret && unlink(file->path) && errno != ENOENT)
+		ret = error_set(err, -errno, "%s", strerror(errno));
+	/* Somebody listens there: after our end it may be what is left of us. */
+	if (ret == -EADDRINUSE)
+		ret = error_set(err, -EBUSY, "somebody listens there");
+	close(folder);
+	return ret == -ENOTSOCK ? 0 : ret;
+}
+
+const struct keeper_kind listener_file_kind = {
+	.name = "a socket's file",
+	.worth = KEEPER_WANTED,
+	.size = sizeof(struct socket_file),
+	.undo_ms = PATIENCE_MS,
+	.is_quick = is_in_memory,
+	.undo = remove_file,
+};
+
+const struct keeper_kind listener_file_along_kind = {
+	.name = "a socket's file",
+	.worth = KEEPER_ALONG,
+	.size = sizeof(struct socket_file),
+	.undo_ms = PATIENCE_MS,
+	.is_quick = is_in_memory,
+	.undo = remove_file,
+};
+
+int listener_note(struct keeper *keeper, const struct keeper_kind *kind, const char *path, int type,
+		  struct error *err)
+{
+	struct socket_file file = { .type = type };
+	const struct keeper_note note = { .kind = kind, .data = &file, .give_up_fd = -1 };
+
+	snprintf(file.path, sizeof(file.path), "%s", path);
+	return keeper_add(keeper, &note, err);
 }
 
 /* ---- for the caller ---- */
@@ -140,40 +192,48 @@ static const char *reason(int error)
 	}
 }
 
-int listener_open(struct listener *sock, const char *option, const char *path, int type,
-		  struct error *err)
+/* Its fd is there. */
+static int make_file(struct listener *sock, const char *option, int type, struct error *err)
 {
 	struct listening listening = { sock, type, -EIO };
+	const char *path = sock->address.sun_path;
 
-	*sock = (struct listener){ .address.sun_family = AF_UNIX };
+	sock->note = listener_note(sock->keeper, &listener_file_kind, path, type, err);
+	if (sock->note < 0)
+		return sock->note;
+	aside_call("lkvm-listen", listen_aside, &listening);
+	if (!listening.ret) {
+		sock->bound = true;
+		return 0;
+	}
+	keeper_drop(sock->keeper, sock->note);
+	return error_set(err, listening.ret, "%s: %s: %s", option, path, reason(listening.ret));
+}
+
+int listener_open(struct listener *sock, struct keeper *keeper, const char *option,
+		  const char *path, int type, struct error *err)
+{
+	int ret;
+
+	*sock = (struct listener){ .address.sun_family = AF_UNIX, .keeper = keeper };
 	snprintf(sock->address.sun_path, sizeof(sock->address.sun_path), "%s", path);
 	sock->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (sock->fd < 0)
 		return error_set(err, -errno, "%s: no socket: %s", option, strerror(errno));
-	aside_call("lkvm-listen", listen_aside, &listening);
-	if (!listening.ret)
+	ret = make_file(sock, option, type, err);
+	if (!ret)
 		return 0;
 	close(sock->fd);
 	sock->fd = -1;
-	return error_set(err, listening.ret, "%s: %s: %s", option, path, reason(listening.ret));
+	return ret;
 }
 
 void listener_remove(struct listener *sock)
 {
-	const struct aside_config config = { .name = "lkvm-listen",
-					     .main = remove_aside,
-					     .arg = sock };
-	struct aside *aside;
-
 	if (!sock->bound)
 		return;
 	sock->bound = false;
-	if (aside_start(&aside, &config)) {
-		remove_aside(sock);
-	} else if (aside_wait(aside, PATIENCE_MS)) {
-		aside_destroy(aside);
-	} else {
+	if (keeper_undo(sock->keeper, sock->note, NULL) == -ETIMEDOUT)
 		log_warning("%s is left behind: its file system does not answer",
 			    sock->address.sun_path);
-	}
 }

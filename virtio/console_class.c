@@ -158,7 +158,7 @@ static int ports_class_claim(void *arg, struct device_plan *plan, struct error *
 	int ret = 0;
 
 	for (unsigned n = 0; n < state->count && !ret; n++)
-		ret = terminal_target_open(&state->ports[n].target, "--port", err);
+		ret = terminal_target_open(&state->ports[n].target, plan->keeper, "--port", err);
 	return ret;
 }
 

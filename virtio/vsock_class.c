@@ -172,9 +172,10 @@ static int vsock_class_claim(void *arg, struct device_plan *plan, struct error *
 	if (ret)
 		return ret;
 	snprintf(messages, sizeof(messages), "%s" VSOCK_MESSAGES, state->path);
-	ret = listener_open(&state->stream, "--vsock", state->path, SOCK_STREAM, err);
+	ret = listener_open(&state->stream, plan->keeper, "--vsock", state->path, SOCK_STREAM, err);
 	if (!ret)
-		ret = listener_open(&state->messages, "--vsock", messages, SOCK_SEQPACKET, err);
+		ret = listener_open(&state->messages, plan->keeper, "--vsock", messages,
+				    SOCK_SEQPACKET, err);
 	return ret;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "control_private.h"
+#include "util/keeper.h"
 #include "util/log.h"
 
 /* When the socket is tried again, where another lkvm has the folder. */
@@ -80,13 +81,6 @@ static void listen_aside(void *arg)
 					 control->tries++ < CONTROL_TRIES, &control->err);
 }
 
-static void remove_aside(void *arg)
-{
-	const struct control *control = arg;
-
-	control_remove(&control->socket);
-}
-
 static void close_socket(struct control *control)
 {
 	if (control->socket.fd >= 0)
@@ -97,9 +91,13 @@ static void close_socket(struct control *control)
 /* There is no socket yet, or there will be none. */
 static void explain(struct control *control, int ret)
 {
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN) {
 		set_timer(control);
-	else if (ret == -EADDRINUSE)
+		return;
+	}
+	keeper_drop(control->keeper, control->note);
+	control->note = -1;
+	if (ret == -EADDRINUSE)
 		log_warning("--name %s is in use by now: this one has no control socket",
 			    control->name);
 	else
@@ -192,19 +190,14 @@ static bool finish_aside(struct control *control)
 /* Should it be over after us only, others find a socket meanwhile at which nobody listens. */
 static bool remove_socket(struct control *control)
 {
-	const struct aside_config config = { .name = "lkvm-control",
-					     .main = remove_aside,
-					     .arg = control };
-
 	close_socket(control);
-	if (!control_may_freeze() || aside_start(&control->aside, &config))
-		control_remove(&control->socket);
-	return finish_aside(control);
+	return keeper_undo(control->keeper, control->note, NULL) != -ETIMEDOUT;
 }
 
 /* ---- life ---- */
 
-int control_create(struct control **out, struct loop *loop, const char *name, bool wanted)
+int control_create(struct control **out, struct loop *loop, struct keeper *keeper, const char *name,
+		   bool wanted)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	int ret = -ENOMEM;
@@ -213,6 +206,7 @@ int control_create(struct control **out, struct loop *loop, const char *name, bo
 		return ret;
 	control->loop = loop;
 	control->wanted = wanted;
+	control->keeper = keeper;
 	control->socket.fd = -1;
 	control->result = -ENOENT;
 	list_init(&control->clients);
@@ -222,6 +216,7 @@ int control_create(struct control **out, struct loop *loop, const char *name, bo
 	ret = loop_timer_create(&control->timer, loop, on_timer);
 	if (ret)
 		goto free_name;
+	control->note = control_note(keeper, name);
 	try_to_listen(control);
 	*out = control;
 	return 0;
@@ -271,7 +266,7 @@ void control_destroy(struct control *control)
 	if (control->aside)
 		loop_remove(control->loop, &control->finished);
 	gone = finish_aside(control);
-	if (gone && !control->result)
+	if (gone)
 		gone = remove_socket(control);
 	if (!gone) {
 		log_warning("the control socket of %s is left behind: its file system does not "

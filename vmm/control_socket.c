@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "util/aside.h"
+#include "util/listener.h"
 #include "vmm/control.h"
 
 /* A client waits as long for somebody to listen at a socket that is being made. */
@@ -320,20 +321,13 @@ static int socket_bind(int fd, const struct sockaddr_un *address, const char *na
 static int socket_listen(struct control_socket *socket, const struct sockaddr_un *address,
 			 const char *name)
 {
-	struct stat st;
 	int ret = socket_bind(socket->fd, address, name);
 
-	if (ret)
-		return ret;
-	if (listen(socket->fd, CONTROL_CLIENTS) || lstat(address->sun_path, &st)) {
+	if (!ret && listen(socket->fd, CONTROL_CLIENTS)) {
 		ret = -errno;
 		unlink(address->sun_path);
-		return ret;
 	}
-	socket->dev = st.st_dev;
-	socket->ino = st.st_ino;
-	strcpy(socket->path, address->sun_path);
-	return 0;
+	return ret;
 }
 
 /* Whether the folder can be made where it is not yet. */
@@ -424,10 +418,12 @@ void control_forget(unsigned n, const char *name)
 	close(folder);
 }
 
-void control_remove(const struct control_socket *socket)
+int control_note(struct keeper *keeper, const char *name)
 {
-	struct stat st;
+	struct sockaddr_un address;
+	int ret = socket_address(0, name, &address);
 
-	if (!lstat(socket->path, &st) && st.st_dev == socket->dev && st.st_ino == socket->ino)
-		unlink(socket->path);
+	return ret ? ret
+		   : listener_note(keeper, &listener_file_along_kind, address.sun_path, SOCK_STREAM,
+				   NULL);
 }

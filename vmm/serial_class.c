@@ -135,14 +135,14 @@ static int check_stdio(const struct serial_state *state, const struct device_pla
 	return 0;
 }
 
-static int open_log(struct serial_state *state, struct error *err)
+static int open_log(struct serial_state *state, struct keeper *keeper, struct error *err)
 {
 	if (!state->log_path)
 		return 0;
 	state->log = (struct terminal_target){ .kind = TERMINAL_FILE,
 					       .path = state->log_path,
 					       .fd = -1 };
-	return terminal_target_open(&state->log, "--log-file", err);
+	return terminal_target_open(&state->log, keeper, "--log-file", err);
 }
 
 /*
@@ -156,9 +156,10 @@ static int serial_class_claim(void *arg, struct device_plan *plan, struct error 
 
 	for (unsigned n = 0; n < ARCH_SERIAL_PORTS && !ret; n++) {
 		if (state->given[n])
-			ret = terminal_target_open(&state->ports[n], option_of(state, n), err);
+			ret = terminal_target_open(&state->ports[n], plan->keeper,
+						   option_of(state, n), err);
 	}
-	return ret ? ret : open_log(state, err);
+	return ret ? ret : open_log(state, plan->keeper, err);
 }
 
 static void serial_class_release(void *arg)

@@ -148,7 +148,8 @@ static int open_pty(struct terminal_target *target, const char *option, struct e
 
 /* ---- all ---- */
 
-int terminal_target_open(struct terminal_target *target, const char *option, struct error *err)
+int terminal_target_open(struct terminal_target *target, struct keeper *keeper, const char *option,
+			 struct error *err)
 {
 	switch (target->kind) {
 	case TERMINAL_FILE:
@@ -156,7 +157,8 @@ int terminal_target_open(struct terminal_target *target, const char *option, str
 	case TERMINAL_PTY:
 		return open_pty(target, option, err);
 	case TERMINAL_SOCKET:
-		return listener_open(&target->listener, option, target->path, SOCK_STREAM, err);
+		return listener_open(&target->listener, keeper, option, target->path, SOCK_STREAM,
+				     err);
 	default:
 		return 0;
 	}

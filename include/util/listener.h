@@ -6,28 +6,38 @@
 #include <sys/un.h>
 
 #include "util/error.h"
+#include "util/keeper.h"
 #include "util/types.h"
 
 /* Zeroed: none. */
 struct listener {
 	int fd; /* the caller's */
 	struct sockaddr_un address;
-	bool bound; /* the file is there, and was ours */
-	u64 dev, ino;
+	bool bound;	       /* the file is there, and was ours */
+	struct keeper *keeper; /* borrowed */
+	int note;	       /* of the file */
 };
 
 /*
  * Listen at @path, which a sockaddr_un has room for, in place of a socket at which nobody listens
  * any more. @type: SOCK_STREAM or SOCK_SEQPACKET. Waits while the file system is frozen, but the
  * process can end. -EADDRINUSE: somebody listens there, or it is no socket; all with a line that
- * begins with @option.
+ * begins with @option. @keeper: notes the file, so that it is removed however this process ends.
  */
-int listener_open(struct listener *listener, const char *option, const char *path, int type,
-		  struct error *err);
+int listener_open(struct listener *listener, struct keeper *keeper, const char *option,
+		  const char *path, int type, struct error *err);
 /*
- * Remove the file, unless it is another's by now; not for longer than a moment, should its file
- * system be frozen. The fd stays.
+ * The fd is closed, or the listener's user has done that: remove the file, unless somebody listens
+ * there by now; not for longer than a moment, should its file system be frozen.
  */
 void listener_remove(struct listener *listener);
+
+/*
+ * Have the socket at @path removed at the end if nobody listens there: a note of @keeper, of one of
+ * these kinds. They differ in their worth.
+ */
+int listener_note(struct keeper *keeper, const struct keeper_kind *kind, const char *path, int type,
+		  struct error *err);
+extern const struct keeper_kind listener_file_kind, listener_file_along_kind;
 
 #endif

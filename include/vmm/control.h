@@ -27,6 +27,7 @@
 
 struct control;
 struct control_client;
+struct keeper;
 
 #define CONTROL_VERSION	  1	  /* of the protocol: docs/control.md */
 #define CONTROL_REQUEST	  4096	  /* the longest request, with its newline */
@@ -94,9 +95,10 @@ void control_wake(struct control_client *client);
 
 /*
  * @loop is borrowed. A VM whose socket cannot be made runs without one, and says so in the log: as
- * a warning if the user chose the name (@wanted).
+ * a warning if the user chose the name (@wanted). @keeper: notes the file; it outlives *@control.
  */
-int control_create(struct control **control, struct loop *loop, const char *name, bool wanted);
+int control_create(struct control **control, struct loop *loop, struct keeper *keeper,
+		   const char *name, bool wanted);
 /* Commands, ended by an entry without a name, and what they are called with. Both borrowed. */
 void control_add(struct control *control, const struct control_command *commands, void *arg);
 /* What every VM is asked, or told; called with the struct vm *. docs/control.md has them. */
@@ -153,10 +155,7 @@ void control_forget(unsigned folder, const char *name);
 
 /* A socket that listens, once control_listen() has given it a name. */
 struct control_socket {
-	int fd;		     /* owned */
-	char path[PATH_MAX]; /* and which file there is ours */
-	dev_t dev;
-	ino_t ino;
+	int fd; /* owned */
 };
 
 /* A socket without a name, not blocking. -errno: @socket->fd is -1. */
@@ -168,9 +167,9 @@ int control_open(struct control_socket *socket);
  */
 int control_listen(struct control_socket *socket, const char *name, bool yields, struct error *err);
 /*
- * Remove the file of a socket that listens, unless it is another's by now. The same of threads and
- * frozen file systems; uses none of the caller's files.
+ * Have the file of @name removed at the end, if nobody listens there any more: a note of @keeper.
+ * -errno: no name leads there.
  */
-void control_remove(const struct control_socket *socket);
+int control_note(struct keeper *keeper, const char *name);
 
 #endif

@@ -39,6 +39,7 @@ struct dma_listener;
 struct dma_space;
 struct dma_windows;
 struct firmware;
+struct keeper;
 struct share;
 struct terminal;
 struct terminal_events;
@@ -76,6 +77,8 @@ struct device_plan {
 	const char *disk_words; /* what makes the first disk the root; NULL: there is no disk */
 	bool overlay;		/* and changes go to a scratch layer over it */
 	const char *scratch;	/* the folder that has it; NULL: RAM of the host's */
+	/* What claim() does that must be undone is noted there first: util/keeper.h. */
+	struct keeper *keeper;
 	/* Readable: the run is to end, and claim() waits for nothing any longer; -1: never. */
 	int give_up_fd;
 	/*

@@ -85,7 +85,8 @@ struct terminal_target {
 int terminal_target_set(struct terminal_target *target, const char *value, const char *option,
 			struct error *err);
 /* -errno with a line that begins with @option. */
-int terminal_target_open(struct terminal_target *target, const char *option, struct error *err);
+int terminal_target_open(struct terminal_target *target, struct keeper *keeper, const char *option,
+			 struct error *err);
 /* Whatever was opened. Legal on one that is zeroed or set. */
 void terminal_target_close(struct terminal_target *target);
 /* "pty", "file" ...: for programs. */

@@ -8,6 +8,7 @@
 
 #include "cmocka_all.h"
 #include "control_rig.h"
+#include "keeper_rig.h"
 
 void control_rig_create(struct control_rig *rig, struct loop *loop)
 {
@@ -25,7 +26,10 @@ void control_rig_create(struct control_rig *rig, struct loop *loop)
 
 void control_rig_listen(struct control_rig *rig, const struct control_command *commands, void *arg)
 {
-	assert_int_equal(control_create(&rig->control, rig->loop, CONTROL_RIG_NAME, false), 0);
+	if (!rig->keeper)
+		rig->keeper = keeper_rig_create();
+	assert_int_equal(
+		control_create(&rig->control, rig->loop, rig->keeper, CONTROL_RIG_NAME, false), 0);
 	control_add(rig->control, commands, arg);
 }
 
@@ -34,6 +38,7 @@ void control_rig_destroy(struct control_rig *rig)
 	char path[64];
 
 	control_destroy(rig->control);
+	keeper_destroy(rig->keeper);
 	if (rig->own) {
 		loop_destroy(rig->own);
 		pthread_mutex_destroy(&rig->lock);

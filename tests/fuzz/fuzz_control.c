@@ -15,6 +15,7 @@
 #include "../../vmm/terminal_private.h"
 #include "input.h"
 #include "shim.h"
+#include "util/listener.h"
 #include "vmm/events.h"
 #include "vmm/power.h"
 #include "wire.h"
@@ -54,6 +55,7 @@ struct bench {
 	struct input in;
 	struct vm *vm;
 	struct control *control;
+	struct keeper *keeper;
 	struct terminal terminal;
 	struct terminal_client device;
 	struct power_button button;
@@ -205,6 +207,8 @@ static void step(struct bench *bench)
 
 static void begin(struct bench *bench)
 {
+	static const struct keeper_kind *const keeper_kinds[] = { &listener_file_along_kind, NULL };
+
 	bench->vm = wire_create();
 	bench->vm->config = &config;
 	bench->button.press = press;
@@ -213,7 +217,8 @@ static void begin(struct bench *bench)
 	bench->device.readable = on_readable;
 	bench->terminal.client = &bench->device;
 	fuzz_check(!vm_events_create(bench->vm));
-	fuzz_check(!control_create(&bench->control, bench->vm->loop, "vm", false));
+	fuzz_check(!keeper_create(&bench->keeper, keeper_kinds));
+	fuzz_check(!control_create(&bench->control, bench->vm->loop, bench->keeper, "vm", false));
 	control_add(bench->control, vm_commands, bench->vm);
 	control_add(bench->control, terminal_commands, &bench->terminal);
 	for (unsigned i = 0; i < CLIENTS; i++)
@@ -237,6 +242,7 @@ static void end(struct bench *bench, bool vm_ends)
 	fuzz_check(!bench->control->client_count && !bench->control->follower_count);
 	fuzz_check(list_empty(&bench->terminal.taps));
 	control_destroy(bench->control);
+	keeper_destroy(bench->keeper);
 	vm_events_destroy(bench->vm);
 	wire_destroy(bench->vm);
 }

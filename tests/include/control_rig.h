@@ -16,6 +16,7 @@ struct control_rig {
 	char socket[64];
 	struct loop *loop;
 	struct control *control;
+	struct keeper *keeper; /* it outlives that */
 	/* Its own, if the test has no loop. */
 	struct loop *own;
 	pthread_mutex_t lock;

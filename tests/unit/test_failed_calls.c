@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../net/user.h"
+#include "keeper_rig.h"
 #include "test.h"
 #include "util/listener.h"
 #include "util/relay.h"
@@ -94,26 +95,29 @@ TEST_WITH(a_control_socket_that_cannot_listen_leaves_no_file, begin, end)
 	assert_int_equal(control_open(socket), 0);
 	assert_int_equal(control_listen(socket, "vm", false, &err), 0);
 	assert_true(is_there("lkvm/vm.sock"));
-	control_remove(socket);
-	assert_false(is_there("lkvm/vm.sock"));
 	close(socket->fd);
+	control_forget(0, "vm");
+	assert_false(is_there("lkvm/vm.sock"));
 	free(socket);
 }
 
 TEST_WITH(a_path_that_cannot_listen_leaves_no_file, begin, end)
 {
+	struct keeper *keeper = keeper_rig_create();
 	struct listener sock = { 0 };
 	struct error err = { 0 };
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s/vs", folder);
-	assert_int_equal(listener_open(&sock, "--vsock", path, SOCK_STREAM, &err), -ENOBUFS);
+	assert_int_equal(listener_open(&sock, keeper, "--vsock", path, SOCK_STREAM, &err),
+			 -ENOBUFS);
 	assert_false(is_there("vs"));
-	assert_int_equal(listener_open(&sock, "--vsock", path, SOCK_STREAM, &err), 0);
+	assert_int_equal(listener_open(&sock, keeper, "--vsock", path, SOCK_STREAM, &err), 0);
 	assert_true(is_there("vs"));
+	close(sock.fd);
 	listener_remove(&sock);
 	assert_false(is_there("vs"));
-	close(sock.fd);
+	keeper_destroy(keeper);
 }
 
 /* Its end of the socket is closed when it has ended. */

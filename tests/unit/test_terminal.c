@@ -18,6 +18,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "keeper_rig.h"
 #include "test.h"
 #include "util/error.h"
 #include "util/log.h"
@@ -25,6 +26,8 @@
 #include "vmm/terminal.h"
 
 #define KEPT (64 * KIB)
+
+static struct keeper *keeper;
 
 struct bench {
 	pthread_mutex_t lock;
@@ -101,7 +104,7 @@ static void open_end(struct bench *bench, const char *kind)
 	snprintf(value, sizeof(value), "%s%s", strcmp(kind, "file") ? kind : "",
 		 strcmp(kind, "pty") ? bench->path : "");
 	assert_int_equal(terminal_target_set(&bench->target, value, "--serial", &err), 0);
-	assert_int_equal(terminal_target_open(&bench->target, "--serial", &err), 0);
+	assert_int_equal(terminal_target_open(&bench->target, keeper, "--serial", &err), 0);
 	create(bench);
 }
 
@@ -584,7 +587,7 @@ TEST_WITH(what_is_nowhere_takes_everything_and_gives_nothing, setup, teardown)
 	int error;
 
 	assert_int_equal(terminal_target_set(&bench->target, "none", "--serial", &err), 0);
-	assert_int_equal(terminal_target_open(&bench->target, "--serial", &err), 0);
+	assert_int_equal(terminal_target_open(&bench->target, keeper, "--serial", &err), 0);
 	create(bench);
 	assert_int_equal(put(bench, 1000000), 1000000);
 	assert_int_equal(terminal_read(bench->terminal, &byte, 1), 0);
@@ -623,7 +626,7 @@ static void refused(const char *value, const char *why)
 	int ret = terminal_target_set(&target, value, "--serial", &err);
 
 	if (!ret)
-		ret = terminal_target_open(&target, "--serial", &err);
+		ret = terminal_target_open(&target, keeper, "--serial", &err);
 	assert_true(ret < 0);
 	if (!strstr(err.text, why))
 		fail_msg("%s", err.text);
@@ -659,3 +662,17 @@ TEST_WITH(a_socket_is_removed_at_the_end_and_one_that_is_used_is_left_alone, set
 	fclose(fopen(bench->path, "w"));
 	refused(value, "is there, and no socket");
 }
+
+static int begin(void **state)
+{
+	keeper = keeper_rig_create();
+	return 0;
+}
+
+static int end(void **state)
+{
+	keeper_destroy(keeper);
+	return 0;
+}
+
+TEST_PROGRAM(begin, end)
