@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "net/options.h"
 #include "util/fds.h"
 #include "util/file.h"
 #include "util/keeper.h"
@@ -262,6 +263,7 @@ static void choose_bus(struct machine *machine)
 static const struct keeper_kind *const keeper_kinds[] = {
 	&listener_file_kind,
 	&listener_file_along_kind,
+	&net_scripts_kind,
 	NULL,
 };
 

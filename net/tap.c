@@ -13,7 +13,7 @@
 #include <linux/if_tun.h>
 
 #include "io.h"
-#include "keeper.h"
+#include "scripts.h"
 #include "tap.h"
 #include "util/log.h"
 
@@ -119,7 +119,7 @@ static void tap_close(struct net_backend *backend)
 	struct net_tap *tap = tap_of(backend);
 
 	/* The interface is still there. */
-	net_keeper_end(tap->keeper);
+	net_scripts_end(tap->keeper, tap->down_note);
 	for (unsigned i = 0; i < NET_MAX_PAIRS; i++) {
 		if (backend->fds[i] >= 0)
 			close(backend->fds[i]);
@@ -158,7 +158,7 @@ static int use_headers(struct net_tap *tap, struct error *err)
 
 static int run_script(struct net_tap *tap, const struct net_options *options, struct error *err)
 {
-	const struct net_keeper_config config = {
+	const struct net_scripts scripts = {
 		.script = options->script,
 		.down_script = options->down_script,
 		.interface = tap->interface,
@@ -170,7 +170,7 @@ static int run_script(struct net_tap *tap, const struct net_options *options, st
 
 	if (!options->script && !options->down_script)
 		return 0;
-	return net_keeper_start(&tap->keeper, &config, err);
+	return net_scripts_begin(options->keeper, &tap->down_note, &scripts, err);
 }
 
 int net_tap_open(struct net_backend **backend, const struct net_options *options, struct error *err)
@@ -182,7 +182,8 @@ int net_tap_open(struct net_backend **backend, const struct net_options *options
 		return error_set(err, -ENOMEM, "--network mode=tap: %s", strerror(ENOMEM));
 	tap->backend.ops = &tap_ops;
 	tap->backend.pairs = options->pairs;
-	tap->backend.vhost_fd = -1;
+	tap->backend.vhost_fd = tap->down_note = -1;
+	tap->keeper = options->keeper;
 	for (unsigned i = 0; i < NET_MAX_PAIRS; i++)
 		tap->backend.fds[i] = -1;
 	ret = tap_set_up(tap, options, err);

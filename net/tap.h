@@ -6,14 +6,15 @@
 
 #include "net/options.h"
 
-struct net_keeper;
+struct keeper;
 
 struct net_tap {
 	struct net_backend backend;
 	char interface[IFNAMSIZ];
 	bool detached[NET_MAX_PAIRS];
-	bool made;		   /* by us: it is gone with its last descriptor */
-	struct net_keeper *keeper; /* runs downscript= at the end; owned; NULL: there is none */
+	bool made;	       /* by us: it is gone with its last descriptor */
+	struct keeper *keeper; /* borrowed */
+	int down_note;	       /* of downscript=; -1: there is none */
 };
 
 /*

@@ -111,6 +111,7 @@ static int net_class_claim(void *arg, struct device_plan *plan, struct error *er
 	if (state->options.mode == NET_NONE)
 		return 0;
 	state->options.give_up_fd = plan->give_up_fd;
+	state->options.keeper = plan->keeper;
 	return net_open(&state->backend, &state->options, err);
 }
 

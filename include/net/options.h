@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 
 #include "net/net.h"
+#include "util/keeper.h"
 #include "util/option.h"
 
 #define NET_MAX_FORWARDS 16
@@ -27,11 +28,12 @@ struct net_options {
 	const char *down_script; /* at the end */
 	const char *path;	 /* of a socket */
 	const char *capture;	 /* a file for all that passes; NULL: none */
-	const char *trans; /* kvmtool's word for what the device shall sit on; NULL: not said */
-	int fd;		   /* of a tap, where has_fd */
-	int give_up_fd;	   /* readable: net_open() waits for nothing any longer; -1: never */
-	u32 pairs;	   /* 1..NET_MAX_PAIRS */
-	u32 mtu;	   /* 0: as the network is */
+	const char *trans;     /* kvmtool's word for what the device shall sit on; NULL: not said */
+	int fd;		       /* of a tap, where has_fd */
+	int give_up_fd;	       /* readable: net_open() waits for nothing any longer; -1: never */
+	struct keeper *keeper; /* runs the scripts; borrowed */
+	u32 pairs;	       /* 1..NET_MAX_PAIRS */
+	u32 mtu;	       /* 0: as the network is */
 	bool vhost, offloads, has_mac, has_fd;
 	bool old_rings;			/* packed=off: the device's */
 	bool has_host_ip, has_guest_ip; /* they were said */
@@ -52,6 +54,8 @@ int net_options_check(struct net_options *options, struct error *err);
  * It may wait for a script of the user's. Main thread. *@backend is the caller's.
  */
 int net_open(struct net_backend **backend, const struct net_options *options, struct error *err);
+
+extern const struct keeper_kind net_scripts_kind;
 
 /* ---- the kinds; as net_open() ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cmocka_all.h"
 #include "keeper_rig.h"
+#include "net/options.h"
 #include "util/listener.h"
 
 struct keeper *keeper_rig_create(void)
@@ -8,6 +9,7 @@ struct keeper *keeper_rig_create(void)
 	static const struct keeper_kind *const kinds[] = {
 		&listener_file_kind,
 		&listener_file_along_kind,
+		&net_scripts_kind,
 
 		NULL,
 	};

@@ -21,8 +21,9 @@
 #include <linux/sockios.h>
 #include <linux/virtio_net.h>
 
+#include "keeper_rig.h"
 #include "test.h"
-#include "../../net/keeper.h"
+#include "../../net/scripts.h"
 #include "net/options.h"
 #include "net_space.h"
 
@@ -30,6 +31,7 @@ static struct net_options options;
 static struct error err;
 static char folder[] = "/tmp/lkvm-net-XXXXXX";
 static bool usable;
+static struct keeper *keeper; /* the test's own */
 
 #define NEEDS_TAPS()                                                                               \
 	do {                                                                                       \
@@ -39,9 +41,22 @@ static bool usable;
 		}                                                                                  \
 	} while (0)
 
+static int fresh(void **state)
+{
+	keeper = keeper_rig_create();
+	return 0;
+}
+
+static int stale(void **state)
+{
+	keeper_destroy(keeper);
+	return 0;
+}
+
 static int open_net(struct net_backend **net, const char *text)
 {
 	net_space_options(&options, NET_TAP, text);
+	options.keeper = keeper;
 	err.text[0] = '\0';
 	return net_open(net, &options, &err);
 }
@@ -99,7 +114,7 @@ static void write_script(const char *name, const char *text, char *path)
 
 /* ---- tests ---- */
 
-TEST(a_tap_is_made_with_its_address_and_gone_with_the_network)
+TEST_WITH(a_tap_is_made_with_its_address_and_gone_with_the_network, fresh, stale)
 {
 	struct sockaddr_in *address;
 	struct net_backend *net;
@@ -124,7 +139,7 @@ TEST(a_tap_is_made_with_its_address_and_gone_with_the_network)
 	close(fd);
 }
 
-TEST(frames_pass_both_ways_with_headers)
+TEST_WITH(frames_pass_both_ways_with_headers, fresh, stale)
 {
 	static const u8 broadcast[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	struct sockaddr_in to = { .sin_family = AF_INET,
@@ -162,7 +177,7 @@ TEST(frames_pass_both_ways_with_headers)
 	close(fd);
 }
 
-TEST(queues_are_made_and_used_as_the_guest_wants)
+TEST_WITH(queues_are_made_and_used_as_the_guest_wants, fresh, stale)
 {
 	struct net_backend *net;
 
@@ -176,7 +191,7 @@ TEST(queues_are_made_and_used_as_the_guest_wants)
 	net_close(net);
 }
 
-TEST(an_interface_that_is_there_is_left_as_it_is)
+TEST_WITH(an_interface_that_is_there_is_left_as_it_is, fresh, stale)
 {
 	struct net_backend *net;
 
@@ -196,7 +211,7 @@ TEST(an_interface_that_is_there_is_left_as_it_is)
 	remove_tap("vm1", IFF_MULTI_QUEUE);
 }
 
-TEST(a_descriptor_that_is_given_is_used)
+TEST_WITH(a_descriptor_that_is_given_is_used, fresh, stale)
 {
 	struct net_backend *net;
 	char text[20];
@@ -217,7 +232,7 @@ TEST(a_descriptor_that_is_given_is_used)
 	assert_true(refused("fd=99", "no open tap"));
 }
 
-TEST(what_is_not_there_is_refused_with_the_remedy)
+TEST_WITH(what_is_not_there_is_refused_with_the_remedy, fresh, stale)
 {
 	NEEDS_TAPS();
 	assert_true(refused("tapif=nope", "ip tuntap add nope mode tap"));
@@ -230,7 +245,7 @@ TEST(what_is_not_there_is_refused_with_the_remedy)
 	assert_int_equal(if_nametoindex("tap0"), 0);
 }
 
-TEST(scripts_get_the_interface_and_run_at_both_ends)
+TEST_WITH(scripts_get_the_interface_and_run_at_both_ends, fresh, stale)
 {
 	struct net_backend *net;
 	char up[100], down[100], text[300], seen[100] = "";
@@ -255,7 +270,7 @@ TEST(scripts_get_the_interface_and_run_at_both_ends)
 	assert_string_equal(seen, "down tap0 0x5002\n");
 }
 
-TEST(a_script_that_fails_is_refused_and_leaves_nothing)
+TEST_WITH(a_script_that_fails_is_refused_and_leaves_nothing, fresh, stale)
 {
 	char path[100], text[300];
 
@@ -270,7 +285,7 @@ TEST(a_script_that_fails_is_refused_and_leaves_nothing)
 }
 
 /* kvmtool makes one that is not there; so scripts that it is given bring it up. */
-TEST(an_interface_that_is_not_there_is_made_for_a_script)
+TEST_WITH(an_interface_that_is_not_there_is_made_for_a_script, fresh, stale)
 {
 	struct net_backend *net;
 	char path[100], text[300];
@@ -286,7 +301,7 @@ TEST(an_interface_that_is_not_there_is_made_for_a_script)
 	assert_true(refused("tapif=vm9", "no such interface"));
 }
 
-TEST(a_tap_is_put_into_a_bridge)
+TEST_WITH(a_tap_is_put_into_a_bridge, fresh, stale)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct net_backend *net;
@@ -372,20 +387,20 @@ static bool interface_goes(const char *name)
 	return !if_nametoindex(name);
 }
 
-TEST(a_script_without_end_is_killed_with_what_it_started)
+TEST_WITH(a_script_without_end_is_killed_with_what_it_started, fresh, stale)
 {
-	struct net_keeper_config config = { .interface = "tap0",
-					    .hold_fd = -1,
-					    .give_up_fd = -1,
-					    .script_seconds = 1,
-					    .down_seconds = 1 };
-	struct net_keeper *keeper;
+	struct net_scripts scripts = { .interface = "tap0",
+				       .hold_fd = -1,
+				       .give_up_fd = -1,
+				       .script_seconds = 1,
+				       .down_seconds = 1 };
+	int note;
 	char path[100];
 
 	write_endless("slow", path);
-	config.script = path;
+	scripts.script = path;
 	err.text[0] = '\0';
-	assert_int_equal(net_keeper_start(&keeper, &config, &err), -ETIMEDOUT);
+	assert_int_equal(net_scripts_begin(keeper, &note, &scripts, &err), -ETIMEDOUT);
 	assert_non_null(strstr(err.text, "did not end within 1 seconds"));
 	assert_true(ends(pid_of_sleep()));
 }
@@ -403,29 +418,29 @@ int poll(struct pollfd *fds, nfds_t count, int timeout)
 }
 
 /* Otherwise the keeper is given up and killed, and with it what would kill the script. */
-TEST(a_script_without_end_is_killed_in_time_on_a_busy_host)
+TEST_WITH(a_script_without_end_is_killed_in_time_on_a_busy_host, fresh, stale)
 {
-	struct net_keeper_config config = { .interface = "tap0",
-					    .hold_fd = -1,
-					    .give_up_fd = -1,
-					    .script_seconds = 1,
-					    .down_seconds = 1 };
-	struct net_keeper *keeper;
+	struct net_scripts scripts = { .interface = "tap0",
+				       .hold_fd = -1,
+				       .give_up_fd = -1,
+				       .script_seconds = 1,
+				       .down_seconds = 1 };
+	int note;
 	char path[100];
 	int ret;
 
 	write_endless("slow", path);
-	config.script = path;
+	scripts.script = path;
 	err.text[0] = '\0';
 	busy = true;
-	ret = net_keeper_start(&keeper, &config, &err);
+	ret = net_scripts_begin(keeper, &note, &scripts, &err);
 	busy = false;
 	assert_int_equal(ret, -ETIMEDOUT);
 	assert_non_null(strstr(err.text, "did not end within 1 seconds"));
 	assert_true(ends(pid_of_sleep()));
 }
 
-TEST(a_script_is_given_up_with_the_run)
+TEST_WITH(a_script_is_given_up_with_the_run, fresh, stale)
 {
 	int ends_of_pipe[2];
 	char path[100], text[200];
@@ -435,6 +450,7 @@ TEST(a_script_is_given_up_with_the_run)
 	write_script("slow", "sleep 100", path);
 	sprintf(text, "script=%s,downscript=/nonexistent", path);
 	net_space_options(&options, NET_TAP, text);
+	options.keeper = keeper;
 	assert_int_equal(pipe(ends_of_pipe), 0);
 	options.give_up_fd = ends_of_pipe[0];
 	assert_int_equal(write(ends_of_pipe[1], "x", 1), 1);
@@ -463,7 +479,7 @@ static pid_t open_in_another_process(const char *text)
 	_exit(1);
 }
 
-TEST(a_script_does_not_outlive_the_kill_of_lkvm)
+TEST_WITH(a_script_does_not_outlive_the_kill_of_lkvm, fresh, stale)
 {
 	char path[100], text[300];
 	pid_t pid, sleeps;
@@ -481,7 +497,7 @@ TEST(a_script_does_not_outlive_the_kill_of_lkvm)
 	assert_true(interface_goes("tap0"));
 }
 
-TEST(downscript_is_run_after_the_kill_of_lkvm_and_the_interface_goes_then)
+TEST_WITH(downscript_is_run_after_the_kill_of_lkvm_and_the_interface_goes_then, fresh, stale)
 {
 	char up[100], down[100], text[300], seen[100] = "";
 	FILE *file;
@@ -509,7 +525,7 @@ TEST(downscript_is_run_after_the_kill_of_lkvm_and_the_interface_goes_then)
 	assert_true(interface_goes("tap0"));
 }
 
-TEST(scripts_get_none_of_our_files)
+TEST_WITH(scripts_get_none_of_our_files, fresh, stale)
 {
 	char path[100], text[300], seen[100] = "";
 	struct net_backend *net;
