@@ -17,6 +17,7 @@
 #include "util/keeper.h"
 #include "util/listener.h"
 #include "util/parse.h"
+#include "vfio/vfio.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
 
@@ -261,10 +262,7 @@ static void choose_bus(struct machine *machine)
 
 /* All that there may be to undo at the end. */
 static const struct keeper_kind *const keeper_kinds[] = {
-	&listener_file_kind,
-	&listener_file_along_kind,
-	&net_scripts_kind,
-	NULL,
+	&listener_file_kind, &listener_file_along_kind, &net_scripts_kind, &vfio_auto_kind, NULL,
 };
 
 static int make_keeper(struct machine *machine, struct error *err)

@@ -37,12 +37,12 @@ static int make_folder(const char *path, struct error *err)
 	return mkdir(path, 0700) && errno != EEXIST ? say_no_folder(path, err) : 0;
 }
 
-static int wait_for_lock(int fd)
+int vfio_state_relock(int lock)
 {
 	const struct timespec moment = { .tv_nsec = 50000000 };
 
 	for (unsigned i = 0; i < LOCK_SECONDS * 20; i++) {
-		if (!flock(fd, LOCK_EX | LOCK_NB))
+		if (!flock(lock, LOCK_EX | LOCK_NB))
 			return 0;
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
@@ -66,7 +66,7 @@ int vfio_state_lock(const struct vfio_paths *paths, struct error *err)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return say_no_folder(path, err);
-	ret = wait_for_lock(fd);
+	ret = vfio_state_relock(fd);
 	if (!ret)
 		return fd;
 	close(fd);

@@ -25,6 +25,12 @@ struct vfio_record {
  */
 int vfio_state_lock(const struct vfio_paths *paths, struct error *err);
 
+/*
+ * The lock again, on its fd after flock(LOCK_UN); at once if another copy of that fd has it. 0, or
+ * -errno: another process held it too long.
+ */
+int vfio_state_relock(int lock);
+
 int vfio_record_write(const struct vfio_paths *paths, const struct vfio_record *record,
 		      struct error *err);
 /* -ENOENT without a line: there is no record of @address. */

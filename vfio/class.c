@@ -128,8 +128,14 @@ static bool gives_back(const void *arg)
 static int claim(void *arg, struct device_plan *plan, struct error *err)
 {
 	struct vfio_state *state = arg;
-	int ret = vfio_open(&state->vfio, &vfio_host_paths, state->wants, state->count,
-			    plan->translated, err);
+	const struct vfio_request request = {
+		.paths = &vfio_host_paths,
+		.wants = state->wants,
+		.count = state->count,
+		.translated = plan->translated,
+		.keeper = plan->keeper,
+	};
+	int ret = vfio_open(&state->vfio, &request, err);
 
 	if (ret)
 		return ret;

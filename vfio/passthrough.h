@@ -23,10 +23,11 @@ struct vfio {
 	struct dma_range ranges[VFIO_MAX_DEVICES][VFIO_MAX_RANGES]; /* of hosts[] */
 	unsigned want_count;
 	struct vfio_want wants[VFIO_MAX_DEVICES];
-	int lock;		      /* of the bindings; owned; < 0: not held */
-	bool opened;		      /* all devices: the run has begun */
-	bool bound[VFIO_MAX_DEVICES]; /* for this run: to be given back at its end */
-	bool took[VFIO_MAX_DEVICES];  /* from a driver, in this run */
+	struct keeper *keeper;	     /* borrowed */
+	int lock;		     /* of the bindings; owned; < 0: none was taken */
+	bool opened;		     /* all devices: the run has begun */
+	int notes[VFIO_MAX_DEVICES]; /* of what the keeper gives back at the end; -1: nothing */
+	bool took[VFIO_MAX_DEVICES]; /* from a driver, in this run */
 };
 
 /* ---- auto.c ---- */

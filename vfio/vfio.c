@@ -186,27 +186,29 @@ static int vfio_start(struct vfio *vfio, struct error *err)
 	return ret;
 }
 
-int vfio_open(struct vfio **out, const struct vfio_paths *paths, const struct vfio_want *wants,
-	      unsigned count, bool translated, struct error *err)
+int vfio_open(struct vfio **out, const struct vfio_request *request, struct error *err)
 {
+	unsigned count = request->count;
 	struct vfio *vfio;
 	int ret;
 
 	if (count > VFIO_MAX_DEVICES)
 		return error_set(err, -EINVAL, "%u devices to pass: at most %u go into a guest",
 				 count, VFIO_MAX_DEVICES);
-	ret = check_twins(wants, count, err);
+	ret = check_twins(request->wants, count, err);
 	if (ret)
 		return ret;
 	vfio = calloc(1, sizeof(*vfio));
 	if (!vfio)
 		return error_set(err, -ENOMEM, "out of memory");
-	vfio->paths = paths;
-	vfio->translated = translated;
+	vfio->paths = request->paths;
+	vfio->keeper = request->keeper;
+	vfio->translated = request->translated;
 	vfio->kvm_device = vfio->lock = -1;
+	memset(vfio->notes, -1, sizeof(vfio->notes));
 	vfio_peers_init(&vfio->peers);
 	vfio->want_count = count;
-	memcpy(vfio->wants, wants, count * sizeof(*wants));
+	memcpy(vfio->wants, request->wants, count * sizeof(*vfio->wants));
 	ret = vfio_start(vfio, err);
 	if (ret) {
 		vfio_close(vfio);

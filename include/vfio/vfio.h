@@ -24,6 +24,8 @@
 #include "vmm/windows.h"
 
 struct counters;
+struct keeper;
+struct keeper_kind;
 struct vfio;
 struct vm;
 struct dma_space;
@@ -31,19 +33,29 @@ struct pci_bus;
 
 #define VFIO_MAX_DEVICES 32
 
+/* A device that was bound for a run: its keeper gives it back. */
+extern const struct keeper_kind vfio_auto_kind;
+
 struct vfio_want {
 	struct vfio_address address;
 	bool auto_bind; /* bind for this run, release at its end */
 	bool no_p2p;	/* no device reaches its registers by DMA */
 };
 
+struct vfio_request {
+	const struct vfio_paths *paths; /* borrowed */
+	const struct vfio_want *wants;	/* copied */
+	unsigned count;
+	bool translated;       /* a guest IOMMU is in front of them */
+	struct keeper *keeper; /* gives back what is bound; borrowed; of kind vfio_auto_kind */
+};
+
 /*
- * Open the @count devices of @wants. @translated: a guest IOMMU is in front of them. If one of them
- * cannot be opened, nothing is left bound or open, and the error is one line that names the device,
- * the reason and the remedy. -EBUSY, -ENODEV, -EPERM, -ENOMEM, ...
+ * Open what is asked for. If one device cannot be opened, nothing is left bound or open, and the
+ * error is one line that names the device, the reason and the remedy. -EBUSY, -ENODEV, -EPERM,
+ * -ENOMEM, ...
  */
-int vfio_open(struct vfio **vfio, const struct vfio_paths *paths, const struct vfio_want *wants,
-	      unsigned count, bool translated, struct error *err);
+int vfio_open(struct vfio **vfio, const struct vfio_request *request, struct error *err);
 /* NULL is fine. */
 void vfio_close(struct vfio *vfio);
 

@@ -36,11 +36,12 @@ static void machine_open(struct machine *machine, const char *address)
 	struct error err = { "" };
 	struct dma_limits limits;
 	struct dma_windows windows = { .iommu = true, .host_count = 1, .passed = &limits };
+	const struct vfio_request request = { &vfio_host_paths, &want, 1, true, NULL };
 	struct dma_space *space;
 
 	rig_create(rig, NULL);
 	check(vfio_address_parse(&want.address, address, &err), &err);
-	check(vfio_open(&machine->vfio, &vfio_host_paths, &want, 1, true, &err), &err);
+	check(vfio_open(&machine->vfio, &request, &err), &err);
 	check(vfio_plug(machine->vfio, rig->vm, &err), &err);
 	windows.hosts = vfio_hosts(machine->vfio);
 	check(dma_windows_decide(&windows, NULL, &err), &err);

@@ -3,6 +3,7 @@
 #include "keeper_rig.h"
 #include "net/options.h"
 #include "util/listener.h"
+#include "vfio/vfio.h"
 
 struct keeper *keeper_rig_create(void)
 {
@@ -10,7 +11,7 @@ struct keeper *keeper_rig_create(void)
 		&listener_file_kind,
 		&listener_file_along_kind,
 		&net_scripts_kind,
-
+		&vfio_auto_kind,
 		NULL,
 	};
 	struct keeper *keeper = NULL;

@@ -7,6 +7,7 @@
 
 #include "../../vfio/binding.h"
 #include "test.h"
+#include "util/keeper.h"
 #include "vfio/vfio.h"
 #include "vfio_fake.h"
 #include "vfio_tree.h"
@@ -56,6 +57,53 @@ int vfio_check(const struct vfio_paths *paths, const struct vfio_address *addres
 	return !!problem.what[0];
 }
 
+/* ---- util/keeper.h, which has tests of its own: here it undoes things in this process ---- */
+
+struct keeper {
+	const struct keeper_kind *kinds[3];
+	char data[3][KEEPER_DATA];
+	int fds[3][KEEPER_FILES];
+	unsigned count;
+};
+
+static struct keeper keeper;
+
+int keeper_create(struct keeper **out, const struct keeper_kind *const *kinds)
+{
+	return -ENOSYS;
+}
+
+int keeper_add(struct keeper *to, const struct keeper_note *note, struct error *error)
+{
+	to->kinds[to->count] = note->kind;
+	memcpy(to->data[to->count], note->data, note->kind->size);
+	memcpy(to->fds[to->count], note->fds, sizeof(note->fds));
+	return to->count++;
+}
+
+int keeper_undo(struct keeper *of, int id, struct error *error)
+{
+	const struct keeper_kind *kind = id < 0 ? NULL : of->kinds[id];
+
+	if (!kind)
+		return 0;
+	of->kinds[id] = NULL;
+	return kind->undo(of->data[id], of->fds[id], error);
+}
+
+void keeper_drop(struct keeper *of, int id)
+{
+	of->kinds[id] = NULL;
+}
+
+void keeper_seal(struct keeper *of)
+{
+}
+
+void keeper_destroy(struct keeper *of)
+{
+}
+
 /* ---- */
 
 static int start(void **state)
@@ -72,6 +120,7 @@ static int start(void **state)
 	err.text[0] = '\0';
 	vfio = NULL;
 	bound = released = 0;
+	keeper = (struct keeper){ 0 };
 	bind_error = 0;
 	problem.what[0] = '\0';
 	return 0;
@@ -86,6 +135,13 @@ static int stop(void **state)
 	return 0;
 }
 
+static int open_request(const struct vfio_want *wants, unsigned count, bool translated)
+{
+	const struct vfio_request request = { &tree.paths, wants, count, translated, &keeper };
+
+	return vfio_open(&vfio, &request, &err);
+}
+
 static int open_wants(unsigned count, bool auto_bind, bool translated)
 {
 	static const char *const names[] = { "0000:00:04.0", "0000:00:05.0", "0000:00:05.1" };
@@ -93,7 +149,7 @@ static int open_wants(unsigned count, bool auto_bind, bool translated)
 
 	for (unsigned i = 0; i < count; i++)
 		wants[i] = (struct vfio_want){ vfio_tree_address(names[i]), auto_bind };
-	return vfio_open(&vfio, &tree.paths, wants, count, translated, &err);
+	return open_request(wants, count, translated);
 }
 
 static void open_containers(unsigned expected)
@@ -201,7 +257,7 @@ TEST_WITH(a_device_is_passed_once, start, stop)
 	struct vfio_want wants[2] = { { vfio_tree_address("0000:00:04.0"), true },
 				      { vfio_tree_address("0000:00:04.0"), false } };
 
-	assert_int_equal(vfio_open(&vfio, &tree.paths, wants, 2, false, &err), -EINVAL);
+	assert_int_equal(open_request(wants, 2, false), -EINVAL);
 	assert_string_equal(err.text, "vfio 0000:00:04.0: passed twice");
 }
 

@@ -102,14 +102,14 @@ static void furnish(void)
 static void begin(bool translated, bool no_p2p)
 {
 	struct vfio_want wants[DEVICES];
+	const struct vfio_request request = { &tree.paths, wants, DEVICES, translated, NULL };
 	struct error err = { "" };
 
 	for (unsigned n = 0; n < DEVICES; n++)
 		wants[n] = (struct vfio_want){ .address = vfio_tree_address(names[n]),
 					       .no_p2p = no_p2p && n == 0 };
 	machine_vm();
-	if (vfio_open(&vfio, &tree.paths, wants, DEVICES, translated, &err) ||
-	    vfio_plug(vfio, &vm, &err))
+	if (vfio_open(&vfio, &request, &err) || vfio_plug(vfio, &vm, &err))
 		fail_msg("%s", err.text);
 	for (unsigned n = 0; n < DEVICES; n++)
 		if (vfio_add(vfio, n, vm.pci, n + 1, 0, &vm.identity.space, bdf(n), &err))
