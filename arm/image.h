@@ -3,11 +3,13 @@
 #ifndef ARM_IMAGE_H
 #define ARM_IMAGE_H
 
-#include "unpack.h"
+#include "util/unpack.h"
 #include "util/types.h"
 
 /* The kernel takes a device tree of up to 2 MiB, which must not cross such a boundary. */
 #define IMAGE_DTB_SIZE (2 * MIB)
+
+struct boot_entry;
 
 struct arch_image {
 	int fd;	    /* owned */
@@ -20,6 +22,7 @@ struct arch_image {
 	u64 image_size; /* in memory, .bss too; >= file_size */
 	u64 page_size;	/* 0: it may be any */
 	bool is_flat; /* it has no header, and image_size leaves out what it needs behind itself */
+	const struct boot_entry *unpacked; /* loaded instead; NULL: the file is. Borrowed */
 	/* The plan's. */
 	gpa_t entry; /* and start of the kernel */
 	gpa_t dtb;

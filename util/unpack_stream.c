@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include "unpack.h"
+#include "util/unpack.h"
 
 int unpack_fill(struct unpack_stream *stream)
 {
@@ -35,26 +34,4 @@ void unpack_advance(struct unpack_stream *stream, size_t count)
 		stream->out += count;
 	stream->room -= count;
 	stream->produced += count;
-}
-
-int unpack(const struct packed *packed, int fd, void *out, u64 max, u64 *produced)
-{
-	struct unpack_stream *stream = malloc(sizeof(*stream));
-	int ret;
-
-	*produced = 0;
-	if (!stream)
-		return -ENOMEM;
-	stream->fd = fd;
-	stream->offset = packed->offset;
-	stream->end = packed->offset + packed->size;
-	stream->in = stream->buffer;
-	stream->in_count = 0;
-	stream->out = out;
-	stream->room = max;
-	stream->produced = 0;
-	ret = packed->pack == PACK_ZSTD ? unpack_zstd(stream) : unpack_gzip(stream);
-	*produced = stream->produced;
-	free(stream);
-	return ret;
 }

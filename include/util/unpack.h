@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a kernel may be packed with, and how it comes out again: a stream, from a piece of a file.
  */
-#ifndef ARM_UNPACK_H
-#define ARM_UNPACK_H
+#ifndef UTIL_UNPACK_H
+#define UTIL_UNPACK_H
 
 #include "util/types.h"
 
-enum pack { PACK_NONE, PACK_GZIP, PACK_ZSTD };
+enum pack { PACK_NONE, PACK_GZIP, PACK_ZSTD, PACK_XZ, PACK_LZMA, PACK_LZ4 };
 
 struct packed {
 	enum pack pack;
@@ -19,11 +19,15 @@ struct packed {
  * *produced says how many they were, on errors too. 0: that was all of it, and its checksum, if it
  * has one, is right. -ENOSPC: there is more. -ENODATA: the piece ends early. -EINVAL: another
  * format, or damaged. -ENOMEM, -errno of pread(). Keeps no more of the file in memory than a buffer
- * holds; zstd takes up to 128 MiB for what was unpacked last. Moves no file offset.
+ * holds; zstd, xz and lzma take up to 128 MiB for what was unpacked last, lz4 16 MiB. Moves no file
+ * offset.
  */
 int unpack(const struct packed *packed, int fd, void *out, u64 max, u64 *produced);
 
-/* ---- unpack.c's side towards the formats ---- */
+/* How data that begins with these 16 bytes is packed. PACK_NONE: in no way that is known. */
+enum pack unpack_kind(const u8 *start);
+
+/* ---- unpack_stream.c's side towards the formats ---- */
 
 #define UNPACK_BUFFER (64 * KIB)
 
@@ -48,5 +52,8 @@ void unpack_advance(struct unpack_stream *stream, size_t count);
 /* As unpack(). */
 int unpack_gzip(struct unpack_stream *stream);
 int unpack_zstd(struct unpack_stream *stream);
+int unpack_xz(struct unpack_stream *stream);
+int unpack_lzma(struct unpack_stream *stream);
+int unpack_lz4(struct unpack_stream *stream);
 
 #endif

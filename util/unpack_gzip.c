@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <zlib.h>
 
-#include "unpack.h"
+#include "util/unpack.h"
 
 /* For inflateInit2(): the largest window, and a gzip header is demanded. */
 #define GUNZIP_WINDOW (MAX_WBITS + 16)

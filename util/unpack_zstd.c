@@ -3,7 +3,7 @@
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "unpack.h"
+#include "util/unpack.h"
 
 /* As far as the input at hand goes. 1: the end was reached. */
 static int unzstd_some(ZSTD_DStream *z, struct unpack_stream *stream)
