@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Kernel and initrd into guest memory, each straight from its file. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "image.h"
 #include "vmm/arch.h"
+#include "vmm/boot_image.h"
 #include "vmm/memory.h"
 
 /* All @len bytes from the start of @fd; -ENODATA if it has fewer. */
@@ -39,11 +42,23 @@ static const char *load_reason(int ret)
 	}
 }
 
+static int load_unpacked(const struct boot_entry *entry, void *to)
+{
+	u32 *list;
+	int ret = boot_entry_load(entry, to, &list);
+
+	if (!ret)
+		free(list);
+	return ret;
+}
+
 static int load_kernel(const struct arch_image *image, void *to)
 {
 	u64 size;
 	int ret;
 
+	if (image->unpacked)
+		return load_unpacked(image->unpacked, to);
 	if (image->packed.pack == PACK_NONE)
 		return load_file(image->fd, to, image->file_size);
 	ret = unpack(&image->packed, image->fd, to, image->image_size, &size);
@@ -53,10 +68,47 @@ static int load_kernel(const struct arch_image *image, void *to)
 	return ret;
 }
 
+bool arch_image_is_packed(const struct arch_image *image, int *fd, u64 *size)
+{
+	struct stat st;
+
+	*fd = image->fd;
+	*size = fstat(image->fd, &st) ? 0 : st.st_size;
+	return image->packed.pack != PACK_NONE && *size;
+}
+
+/* An Image moves and randomizes itself, by the seed in the device tree. */
+int arch_image_unpack(const struct arch_image *image, struct boot_image *out)
+{
+	int ret = boot_image_alloc(out, image->image_size);
+	u64 size;
+
+	if (!ret)
+		ret = unpack(&image->packed, image->fd, out->data, image->image_size, &size);
+	if (ret == -ENOSPC || ret == -ENODATA || (!ret && size < image->least_size))
+		ret = -EINVAL;
+	out->proved = true;
+	if (ret)
+		boot_image_free(out);
+	return ret;
+}
+
+int arch_image_use(struct arch_image *image, const struct boot_entry *entry)
+{
+	image->unpacked = NULL;
+	if (entry &&
+	    (entry->size > align_up(image->image_size, BOOT_IMAGE_PAGE) || entry->list_count))
+		return -EINVAL;
+	image->unpacked = entry;
+	return 0;
+}
+
 int arch_image_load(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
 		    struct error *err)
 {
-	void *kernel = memory_host(memory, image->entry, image->image_size);
+	u64 size = image->unpacked ? align_up(image->image_size, BOOT_IMAGE_PAGE)
+				   : image->image_size;
+	void *kernel = memory_host(memory, image->entry, size);
 	void *initrd = memory_host(memory, image->initrd, image->initrd_size);
 	int ret;
 

@@ -130,7 +130,7 @@ int machine_build(struct machine *machine, struct error *err)
 
 	/* Loading overlaps with KVM's part of the work. */
 	if (!ret)
-		ret = arch_image_load(machine->image, machine->vm->memory, machine->initrd_fd, err);
+		ret = machine_load_kernel(machine, err);
 	note_stage(machine, "kernel and initrd loaded");
 	if (!ret)
 		add_control(machine);
@@ -158,6 +158,7 @@ int machine_seal(struct machine *machine, struct error *err)
 	log_seal();
 	keeper_seal(machine->keeper);
 	arch_image_close_file(machine->image);
+	boot_entry_close(&machine->cache.entry);
 	if (machine->initrd_fd >= 0)
 		close(machine->initrd_fd);
 	machine->initrd_fd = -1;
@@ -225,6 +226,7 @@ bool machine_destroy(struct machine *machine)
 		close(machine->statm);
 	if (gave_up)
 		return false;
+	boot_cache_close(&machine->cache);
 	arch_image_close(machine->image);
 	memory_file_close(&machine->ram_file);
 	if (machine->initrd_fd >= 0)

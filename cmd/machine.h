@@ -17,6 +17,7 @@
 
 #include "run_options.h"
 #include "util/error.h"
+#include "vmm/boot_cache.h"
 #include "vmm/memory_file.h"
 #include "vmm/control.h"
 #include "vmm/terminal.h"
@@ -25,8 +26,9 @@
 
 struct machine {
 	const struct run_options
-		*options; /* the caller's; the devices' states are ours to change */
-	struct timespec started;
+		*options;	 /* the caller's; the devices' states are ours to change */
+	struct timespec started; /* the process */
+	struct timespec began;	 /* the guest */
 	struct vm_config config;
 	cpu_set_t affinity;
 	struct range ram[MEMORY_MAX_RANGES];
@@ -34,7 +36,8 @@ struct machine {
 	struct vm_host host;
 	char cmdline[ARCH_MAX_CMDLINE + 1];
 	struct arch_image *image;
-	int initrd_fd; /* -1: none */
+	struct boot_cache cache; /* of unpacked kernels */
+	int initrd_fd;		 /* -1: none */
 	u64 initrd_size;
 	struct dma_windows windows; /* where doorbells are, what PROBE answers */
 	struct device_plan plan;
@@ -59,6 +62,19 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
  */
 int machine_check_fds(const struct machine *machine, struct error *err);
 int machine_build(struct machine *machine, struct error *err);
+
+/*
+ * machine_boot.c: what the boot cache has to do with it. Whether it has the kernel; a process that
+ * puts it there; load it from there, or from its file where that fails (-errno with a line); the
+ * guest is about to run; it ran, until @reason.
+ */
+void machine_find_unpacked(struct machine *machine);
+void machine_keep_unpacked(struct machine *machine);
+int machine_load_kernel(struct machine *machine, struct error *err);
+void machine_begin(struct machine *machine);
+void machine_judge(struct machine *machine, enum vm_stop reason);
+int machine_plan_kernel(struct machine *machine, struct error *err);
+
 /*
  * The one place between building and running. What the guest may need is open, and what only
  * building needed is closed: kernel, initrd, /dev/kvm. Whatever confines this process belongs here.

@@ -107,9 +107,10 @@ static int check_kernel(struct machine *machine, struct error *err)
 	machine->config.ram = machine->ram;
 	machine->config.ram_count = ret;
 	ret = arch_image_open(&machine->image, options->kernel, err);
-	if (!ret)
-		ret = open_initrd(machine, err);
-	return ret;
+	if (ret)
+		return ret;
+	machine_find_unpacked(machine);
+	return open_initrd(machine, err);
 }
 
 /* When the devices know what they want the kernel to be told. */
@@ -117,9 +118,7 @@ static int plan_kernel(struct machine *machine, struct error *err)
 {
 	int ret = write_cmdline(machine, err);
 
-	return ret ? ret
-		   : arch_image_plan(machine->image, machine->ram, machine->config.ram_count,
-				     machine->initrd_size, machine->cmdline, err);
+	return ret ? ret : machine_plan_kernel(machine, err);
 }
 
 /* The devices are told what else the command line says about the kernel and the root folder. */
@@ -283,7 +282,8 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	clock_gettime(CLOCK_MONOTONIC, &machine->started);
 	machine->options = options;
 	machine->initrd_fd = machine->host.kvm_fd = machine->statm = -1;
-	machine->ram_file.fd = -1;
+	machine->ram_file.fd = machine->cache.folder = machine->cache.keeper_fd = -1;
+	machine->cache.entry.fd = -1;
 	machine->config.name = options->name;
 	machine->config.cpus = options->cpus;
 	machine->config.panic_timeout = options->panic_timeout;
@@ -331,5 +331,9 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	if (!ret)
 		ret = dma_windows_decide(&machine->windows, NULL, err);
 	/* Once more: what is passed has as many interrupts as its hardware says. */
-	return ret ? ret : machine_check_fds(machine, err);
+	if (!ret)
+		ret = machine_check_fds(machine, err);
+	if (!ret)
+		machine_keep_unpacked(machine);
+	return ret;
 }

@@ -197,11 +197,13 @@ static int run_machine(struct run *run)
 	run->ran = true;
 	watch_run(run->watch, run->machine.vm);
 	boot_time_note(times, "guest begins");
+	machine_begin(&run->machine);
 	reason = vm_run(run->machine.vm, run->machine.image, &run->err);
 	boot_time_note(times, "guest has ended");
 	/* Whatever is still to be waited for, the user has the terminal. */
 	terminal_restore();
 	watch_end(run->watch);
+	machine_judge(&run->machine, reason);
 	machine_finish(&run->machine, reason);
 	if (reason != VM_HOST_ERROR)
 		machine_hint(&run->machine);

@@ -113,6 +113,10 @@ const struct option_spec run_option_specs[] = {
 	  "and "
 	  "/boot/bzImage-RELEASE of the host's kernel; a line says which.",
 	  FIELD(kernel) },
+	{ 0, "no-cache", OPTION_FLAG, .help = "unpack the kernel each time",
+	  .manual = "Neither look for the unpacked kernel in $XDG_CACHE_HOME/lkvm (~/.cache/lkvm), "
+		    "nor put it there; see BOOT CACHE",
+	  FIELD(no_cache) },
 	{ 'i', "initrd", OPTION_FILE, "FILE", "initial RAM disk", FIELD(initrd) },
 	{ 'p', "params", OPTION_WORD, "TEXT", "kernel command line, after lkvm's own part",
 	  "Kernel command line, after lkvm's own part. That is console=ttyS0 or console=hvc0, and "

@@ -26,6 +26,7 @@ struct run_options {
 	const char *kvm; /* its device; NULL: VM_KVM_FILE */
 	const char *kernel;
 	char found_kernel[256]; /* run_options_find_kernel()'s */
+	bool no_cache;		/* of unpacked kernels */
 	const char *initrd;
 	const char *params;
 	unsigned cpus;

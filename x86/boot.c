@@ -44,15 +44,17 @@ static u64 map_size(const struct e820_range *entry)
 
 /*
  * "64-bit Boot Protocol": the kernel starts with paging on and all that it is
- * given mapped onto itself. 2 MiB pages: not every host has larger ones.
+ * given mapped onto itself. 2 MiB pages: not every host has larger ones. The fifth level is for a
+ * kernel that starts with it.
  */
 static int write_page_tables(const struct guest_memory *memory)
 {
-	u8 *pml4 = memory_host(memory, LAYOUT_PAGE_TABLES, 6 * PAGE);
+	u8 *pml4 = memory_host(memory, LAYOUT_PAGE_TABLES, 7 * PAGE);
 
 	if (!pml4)
 		return -EFAULT;
 	bp_put64(pml4, 0, (LAYOUT_PAGE_TABLES + PAGE) | PTE_TABLE);
+	bp_put64(pml4, LAYOUT_PML5 - LAYOUT_PAGE_TABLES, LAYOUT_PAGE_TABLES | PTE_TABLE);
 	for (unsigned gib = 0; gib < 4; gib++)
 		bp_put64(pml4 + PAGE, gib * 8, (LAYOUT_PAGE_TABLES + (2 + gib) * PAGE) | PTE_TABLE);
 	for (u64 n = 0; n < 4 * 512; n++)
@@ -124,7 +126,7 @@ static void put_params(u8 *params, const struct arch_image *image)
 	memcpy(params + BP_MAGIC, "HdrS", 4);
 	if (!bp_get16(params, BP_VERSION))
 		bp_put16(params, BP_VERSION, 0x020f);
-	params[BP_LOADFLAGS] |= LOADED_HIGH;
+	params[BP_LOADFLAGS] |= LOADED_HIGH | (image->moved ? KASLR_FLAG : 0);
 	params[BP_LOADER_TYPE] = LOADER_UNASSIGNED;
 	bp_put16(params, BP_VIDEO_MODE, VIDEO_NORMAL);
 	bp_put32(params, BP_CMDLINE_PTR, LAYOUT_CMDLINE);

@@ -28,8 +28,11 @@
 #define BP_CMDLINE_PTR	    0x228
 #define BP_INITRD_ADDR_MAX  0x22c
 #define BP_KERNEL_ALIGNMENT 0x230
+#define BP_RELOCATABLE	    0x234
 #define BP_XLOADFLAGS	    0x236
 #define BP_CMDLINE_SIZE	    0x238
+#define BP_PAYLOAD_OFFSET   0x248
+#define BP_PAYLOAD_LENGTH   0x24c
 #define BP_SETUP_DATA	    0x250
 #define BP_PREF_ADDRESS	    0x258
 #define BP_INIT_SIZE	    0x260
@@ -37,6 +40,8 @@
 #define BP_E820_ENTRY	    20
 
 #define LOADED_HIGH	  0x01
+#define KASLR_FLAG	  0x02	 /* of loadflags: the kernel may randomize the rest, too */
+#define XLF_5LEVEL	  0x0060 /* of xloadflags, both: it can have five levels, and will */
 #define LOADER_UNASSIGNED 0xff
 #define VIDEO_NORMAL	  0xffff
 

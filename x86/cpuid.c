@@ -18,6 +18,7 @@
 
 #define ECX1_TSC_DEADLINE (1u << 24)
 #define ECX1_HYPERVISOR	  (1u << 31)
+#define ECX7_LA57	  (1u << 16)
 #define EDX1_HTT	  (1u << 28)
 #define EXT1_CMP_LEGACY	  (1u << 1)
 #define LEVEL_SMT	  1
@@ -203,4 +204,13 @@ unsigned cpuid_address_bits(const struct kvm_cpuid2 *cpuid)
 		if (cpuid->entries[i].function == 0x80000008)
 			return cpuid->entries[i].eax & 0xff;
 	return 36; /* what a processor without that leaf has */
+}
+
+/* Intel SDM, "CPUID—CPU Identification": leaf 7, ECX, LA57. */
+bool cpuid_has_five_levels(const struct kvm_cpuid2 *cpuid)
+{
+	for (unsigned i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == 7 && !cpuid->entries[i].index)
+			return cpuid->entries[i].ecx & ECX7_LA57;
+	return false;
 }

@@ -5,9 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bootparams.h"
 #include "image.h"
 #include "layout.h"
 #include "util/file.h"
+#include "vmlinux.h"
 #include "vmm/memory.h"
 
 #define IMAGE_START 1024 /* a boot sector, and the boot protocol's header behind it */
@@ -174,7 +176,11 @@ int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned 
 		return error_set(
 			err, -EINVAL,
 			"--initrd: nothing tells a flat binary where one is: leave it out");
-	return initrd_size ? plan_initrd(image, ram, initrd_size, align_up(end, 4096), err) : 0;
+	if (initrd_size && plan_initrd(image, ram, initrd_size, align_up(end, 4096), err))
+		return -EINVAL;
+	if (image->unpacked)
+		image_plan_unpacked(image, ram);
+	return 0;
 }
 
 /* Straight from the page cache into the guest. */
@@ -188,14 +194,11 @@ static int load_piece(int fd, u64 offset, u64 size, const struct guest_memory *m
 	return image_read(&piece, offset, host, size);
 }
 
-int arch_image_load(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
-		    struct error *err)
+static int load_segments(const struct arch_image *image, const struct guest_memory *memory,
+			 struct error *err)
 {
 	int ret;
 
-	/* A kernel that fills one will use more. */
-	if (image->file_size >= MEMORY_HUGE_PAGE)
-		memory_use_huge_pages(memory);
 	for (unsigned i = 0; i < image->segment_count; i++) {
 		const struct image_segment *segment = &image->segments[i];
 
@@ -207,8 +210,21 @@ int arch_image_load(struct arch_image *image, struct guest_memory *memory, int i
 			return error_set(err, ret, "cannot load kernel %s: %s", image->path,
 					 strerror(-ret));
 	}
-	if (!image->initrd_size)
-		return 0;
+	return 0;
+}
+
+int arch_image_load(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
+		    struct error *err)
+{
+	int ret;
+
+	/* A kernel that fills one will use more. */
+	if (image->file_size >= MEMORY_HUGE_PAGE)
+		memory_use_huge_pages(memory);
+	ret = image->unpacked ? image_load_unpacked(image, memory, err)
+			      : load_segments(image, memory, err);
+	if (ret || !image->initrd_size)
+		return ret;
 	ret = load_piece(initrd_fd, 0, image->initrd_size, memory, image->initrd);
 	return ret ? error_set(err, ret, "cannot load the initrd: %s", strerror(-ret)) : 0;
 }

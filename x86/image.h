@@ -28,6 +28,8 @@ struct image_segment {
 	struct range memory; /* at least file_size bytes; what the file does not fill is zero */
 };
 
+struct boot_entry;
+
 struct arch_image {
 	int fd;	    /* owned */
 	char *path; /* owned */
@@ -39,7 +41,17 @@ struct arch_image {
 	u8 header[SETUP_HEADER_END]; /* from SETUP_HEADER on; zero before it and in an ELF file */
 	u64 initrd_max;		     /* the last address that the kernel can read an initrd at */
 	u32 cmdline_max;	     /* characters, without the NUL */
+	/*
+	 * A bzImage whose vmlinux is loaded instead; NULL: the file is. Borrowed. It stands in for
+	 * the first segment and the entry; what they were:
+	 */
+	const struct boot_entry *unpacked;
+	struct image_segment packed_segment;
+	u64 packed_entry;
 	/* by arch_image_plan() */
+	u64 virtual_shift;   /* of the vmlinux, from where it is linked to */
+	bool moved;	     /* by chance, and so is the rest to be */
+	bool five_levels;    /* it starts with so many of page tables, if the processor has them */
 	u64 initrd;	     /* GPA */
 	u64 initrd_size;     /* 0: none */
 	const char *cmdline; /* borrowed */
@@ -56,5 +68,11 @@ int image_read(const struct arch_image *image, u64 offset, void *data, size_t co
 bool bzimage_is(const u8 *start);
 int bzimage_parse(struct arch_image *image, struct error *err);
 int elf_parse(struct arch_image *image, const u8 *start, struct error *err);
+
+/* Of a bzImage that is loaded unpacked: where, and do so. -EILSEQ: the entry is damaged. */
+struct guest_memory;
+void image_plan_unpacked(struct arch_image *image, const struct range *ram);
+int image_load_unpacked(const struct arch_image *image, const struct guest_memory *memory,
+			struct error *err);
 
 #endif

@@ -20,7 +20,8 @@
 #define LAYOUT_GDT	   0x6000
 #define LAYOUT_BOOT_PARAMS 0x7000
 #define LAYOUT_SETUP_DATA  0x8000
-#define LAYOUT_PAGE_TABLES 0x9000  /* PML4, PDPT, four page directories */
+#define LAYOUT_PAGE_TABLES 0x9000 /* PML4, PDPT, four page directories */
+#define LAYOUT_PML5	   0xf000
 #define LAYOUT_START_INFO  0x10000 /* PVH: start info, modules, memory map */
 #define LAYOUT_CMDLINE	   0x20000
 /* In the place of all these: a binary that begins in real mode, at 1000:0000, and its stack. */

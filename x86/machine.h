@@ -21,5 +21,7 @@ int cpuid_create(struct kvm_cpuid2 **cpuid, int kvm_fd, int vm_fd, unsigned cpus
 /* Change what differs from CPU to CPU. */
 void cpuid_set_cpu(struct kvm_cpuid2 *cpuid, unsigned index);
 unsigned cpuid_address_bits(const struct kvm_cpuid2 *cpuid);
+/* Whether page tables can have five levels. */
+bool cpuid_has_five_levels(const struct kvm_cpuid2 *cpuid);
 
 #endif

@@ -16,6 +16,7 @@
 #define CR0_ET	 (1u << 4)
 #define CR0_PG	 (1u << 31)
 #define CR4_PAE	 (1u << 5)
+#define CR4_LA57 (1u << 12)
 #define EFER_LME (1u << 8)
 #define EFER_LMA (1u << 10)
 #define RFLAGS_1 (1u << 1) /* always set */
@@ -95,8 +96,9 @@ static void set_real_mode(struct kvm_sregs *sregs)
 	}
 }
 
-static int set_sregs(struct vcpu *vcpu, enum image_entry kind)
+static int set_sregs(struct vcpu *vcpu, const struct arch_image *image)
 {
+	enum image_entry kind = image->entry_kind;
 	bool long_mode = kind == ENTRY_LONG;
 	struct kvm_sregs sregs;
 
@@ -119,6 +121,10 @@ static int set_sregs(struct vcpu *vcpu, enum image_entry kind)
 		sregs.cr4 = CR4_PAE;
 		sregs.efer = EFER_LME | EFER_LMA;
 	}
+	if (image->five_levels && cpuid_has_five_levels(vcpu->vm->arch->cpuid)) {
+		sregs.cr3 = LAYOUT_PML5;
+		sregs.cr4 |= CR4_LA57;
+	}
 	return ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) ? -errno : 0;
 }
 
@@ -136,7 +142,7 @@ int arch_vcpu_boot(struct vcpu *vcpu, const struct arch_image *image)
 	/* The others wait for INIT and SIPI, as KVM made them. */
 	if (ret || vcpu->index)
 		return ret;
-	ret = set_sregs(vcpu, image->entry_kind);
+	ret = set_sregs(vcpu, image);
 	if (ret)
 		return ret;
 	return ioctl(vcpu->fd, KVM_SET_REGS, &regs) ? -errno : 0;

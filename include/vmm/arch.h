@@ -74,6 +74,24 @@ int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, st
 int arch_image_open(struct arch_image **image, const char *path, struct error *err);
 void arch_image_close(struct arch_image *image);
 
+struct boot_image;
+struct boot_entry;
+/* Whether it is packed, so that what vmm/boot_cache.h keeps saves time. *fd, borrowed, and *size:
+ * its file. */
+bool arch_image_is_packed(const struct arch_image *image, int *fd, u64 *size);
+/*
+ * What is in it, as it lies in memory. -EOPNOTSUPP: packed in a way that is not known here;
+ * -EINVAL: damaged, or of no shape that could be run without its own code that unpacks it; -ENOMEM,
+ * -errno.
+ */
+int arch_image_unpack(const struct arch_image *image, struct boot_image *out);
+/*
+ * Load @entry in the file's stead; NULL: load the file, after all. Before arch_image_plan(), which
+ * is to be called again where it was called. -EINVAL: it cannot be this kernel's. @entry is
+ * borrowed until the image is loaded.
+ */
+int arch_image_use(struct arch_image *image, const struct boot_entry *entry);
+
 /*
  * Decide where kernel, @initrd_size bytes of initrd (0: none) and @cmdline go
  * in RAM. -EINVAL with a line if they do not fit or the command line is longer
@@ -164,7 +182,7 @@ int arch_add_devices(struct vm *vm, struct error *err);
 unsigned arch_address_bits(const struct vm *vm);
 
 /* Copy kernel and initrd (from @initrd_fd, -1: none) to where they were planned. May run before
- * vm_wait_kvm(). */
+ * vm_wait_kvm(). -EILSEQ: the boot cache's entry is damaged. */
 int arch_image_load(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
 		    struct error *err);
 /* It is loaded: close its file. Where the guest begins is still known. */

@@ -6,7 +6,7 @@ FUZZ_CC    := clang
 FUZZ_C     := $(CPPFLAGS) -Itests/include -std=gnu11 -O1 -g -pthread -fno-strict-aliasing $(WARNINGS) \
 	      -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_LIBS  := $(filter-out -lcmocka,$(TEST_LIBS))
-FUZZ_TARGETS := store ring order viommu pci vfio net vsock balloon control fuse p9 qcow2 oneshot
+FUZZ_TARGETS := store ring order viommu pci vfio net vsock balloon control fuse p9 qcow2 oneshot vmlinux
 # Allocations fail where a target asks for it (shim.c), RAM has walls (guard.c).
 FUZZ_WRAP  := $(foreach f,malloc calloc realloc aligned_alloc mmap munmap,-Wl,--wrap=$(f))
 
@@ -44,6 +44,7 @@ $(FUZZ)/fuzz_vfio: FUZZ_WRAP += $(foreach f,irq_attach_fd irq_detach_fd vfio_sys
 FUZZ_FOLDER := $(call fuzz_objects,tests/fuzz/folder_box.c $(filter folder/% util/iov.c util/error.c,$(CORE_SRC)))
 $(FUZZ)/fuzz_fuse $(FUZZ)/fuzz_p9: $(FUZZ_FOLDER)
 $(FUZZ)/fuzz_oneshot: $(call fuzz_objects,tests/fuzz/shim.c oneshot/verdict.c)
+$(FUZZ)/fuzz_vmlinux: $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c x86/vmlinux.c x86/image_read.c) $(FUZZ_CORE)
 $(FUZZ)/fuzz_fuse $(FUZZ)/fuzz_p9: FUZZ_WRAP :=
 $(FUZZ_BINS): $(FUZZ)/%: $(FUZZ)/obj/tests/fuzz/%.o
 	$(call say,LD,$@)
