@@ -17,12 +17,13 @@ FAULT       := tests/endure/fault $(BUILD)/shared/lkvm $(ENDURE)/interpose.so $(
 check-fault: $(FAULT_NEEDS)
 	@$(FAULT) --short
 
-# make check-endurance       every call of all devices fails once, 1,000 boots, 500 kill -9, hosts that lack things (x86)
-ENDURE_GUESTS := $(addprefix $(TEST)/guest/,all_devices hello pvh smp pci)
+# make check-endurance       every call of all devices fails once, 1,000 boots, 1,000 endings, 500 kill -9, hosts that lack things (x86)
+ENDURE_GUESTS := $(addprefix $(TEST)/guest/,all_devices command hello pvh smp pci)
 .PHONY: check-endurance
 check-endurance: $(BUILD)/lkvm $(FAULT_NEEDS) $(ENDURE_GUESTS)
 	@status=0; $(FAULT) || status=1; \
 	tests/endure/soak --boots $(or $(BOOTS),1000) --kills $(or $(KILLS),500) $(BUILD)/lkvm $(TEST)/guest || status=1; \
+	tests/endure/endings --runs $(or $(ENDINGS),1000) $(BUILD)/lkvm $(TEST)/guest || status=1; \
 	tests/endure/limits $(BUILD)/lkvm $(TEST)/guest || status=1; exit $$status
 
 # make coverage              lines and branches by folder that unit, wire, cli and guest tests reach (gcov)
