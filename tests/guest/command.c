@@ -18,6 +18,7 @@
  *   O K M the same words as p, of an oops, of an init that died, of no memory, and a reset
  *   r     a reset; j: run on where no memory is; h: spin with interrupts off, for ever
  *   B     the same as w, before anything is said to the host; R: a reset there
+ *   D     have the watchdog of the PCI bus bite, without a word
  *   W     the words of a warning and an oops on the console
  *   G     words on the console that mean something to terminals, to GitHub, to JSON and to XML
  */
@@ -26,18 +27,20 @@
 #include "../../include/oneshot/protocol.h"
 #include "virtio.h"
 
-#define VIRTIO_VSOCK 19
-#define RX	     0
-#define TX	     1
-#define RINGS(n)     (0x800000UL + (n)*0x10000)
-#define BUFFERS	     0x900000UL /* VIRTIO_SIZE of a page */
-#define PACKETS	     0x980000UL
-#define INPUT	     0xa00000UL /* what of standard input waits, a ring */
-#define ROOM	     0x10000u	/* of it, and of each of our buffers */
-#define PIECE	     4000
-#define LINES	     500
-#define NO_MEMORY    0xfe800000UL
-#define PORT_OF(n)   (1000 + (n))
+#define VIRTIO_VSOCK	19
+#define RX		0
+#define TX		1
+#define RINGS(n)	(0x800000UL + (n)*0x10000)
+#define BUFFERS		0x900000UL /* VIRTIO_SIZE of a page */
+#define PACKETS		0x980000UL
+#define INPUT		0xa00000UL /* what of standard input waits, a ring */
+#define ROOM		0x10000u   /* of it, and of each of our buffers */
+#define PIECE		4000
+#define LINES		500
+#define WATCHDOG_ID	0x25ab8086
+#define WATCHDOG_RELOAD 0xc
+#define NO_MEMORY	0xfe800000UL
+#define PORT_OF(n)	(1000 + (n))
 
 struct stream {
 	u32 sent, peer_room, peer_took; /* to the host */
@@ -327,6 +330,41 @@ static void run_nowhere(void)
 	asm volatile("jmp *%0" : : "r"(NO_MEMORY));
 }
 
+static u32 config_register(u32 function, u32 offset)
+{
+	outl(PORT_CONFIG_ADDRESS, 0x80000000u | function << 11 | offset);
+	return inl(PORT_CONFIG_DATA);
+}
+
+static void set_config(u32 function, u32 offset, u32 value)
+{
+	outl(PORT_CONFIG_ADDRESS, 0x80000000u | function << 11 | offset);
+	outl(PORT_CONFIG_DATA, value);
+}
+
+/* Intel 6300ESB: each of its registers is opened by two writes. */
+static void set_watchdog(u64 registers, u32 at, u32 value)
+{
+	write32(registers + WATCHDOG_RELOAD, 0x80);
+	write32(registers + WATCHDOG_RELOAD, 0x86);
+	write32(registers + at, value);
+}
+
+static void start_watchdog(void)
+{
+	u32 function = 0;
+
+	while (function < 31 && config_register(function, 0) != WATCHDOG_ID)
+		function++;
+	set_config(function, 4, 2); /* its memory is decoded */
+	set_watchdog(config_register(function, 0x10), 0, 100);
+	set_watchdog(config_register(function, 0x10), 4, 100);
+	set_config(function, 0x60, 3); /* the first count ends without an interrupt */
+	set_config(function, 0x68, 2); /* it runs */
+	for (;;)
+		asm volatile("pause");
+}
+
 static void say_hostile_words(void)
 {
 	put("::error::mine\n  ::set-env name=A::b\n##[add-mask]c\n::endgroup::\n");
@@ -404,6 +442,9 @@ static void do_step(char step)
 	case 'M':
 		say_panic("Out of memory: system-wide panic_on_oom is enabled");
 		reset();
+		return;
+	case 'D':
+		start_watchdog();
 		return;
 	case 'W':
 		put("WARNING: CPU: 0 PID: 1 at a/test.c:1\nBUG: of a test\n");
