@@ -11,15 +11,14 @@
 #include "vcpu_report.h"
 #include "vmm/vcpu.h"
 
-/* In ms: --timeout leaves that much, and a file in the host's memory needs less. */
-#define SYMBOLS_PATIENCE 250
-#define SAID_VCPUS	 4 /* of which all is said */
-#define SAID_FRAMES	 8
-#define SAID_EXITS	 6
+#define SAID_VCPUS  4 /* of which all is said */
+#define SAID_FRAMES 8
+#define SAID_EXITS  6
 
 struct diagnosis {
 	unsigned cpus;
-	struct kernel_names names; /* its symbols are ours */
+	struct kernel_names names;
+	struct symbols *loaded; /* owned; NULL: names has the caller's, or none */
 	struct {
 		const struct vcpu *vcpu;
 		struct vcpu_report report;
@@ -27,9 +26,9 @@ struct diagnosis {
 	} vcpus[];
 };
 
-struct diagnosis *diagnosis_make(const struct machine *machine)
+struct diagnosis *diagnosis_make(const struct machine *machine, struct symbols *symbols,
+				 int timeout_ms)
 {
-	const struct run_options *options = machine->options;
 	unsigned cpus = machine->config.cpus;
 	struct diagnosis *diagnosis = calloc(1, sizeof(*diagnosis) +
 							cpus * sizeof(diagnosis->vcpus[0]));
@@ -46,8 +45,10 @@ struct diagnosis *diagnosis_make(const struct machine *machine)
 			diagnosis->vcpus[i].report.result = arch_vcpu_state(
 				vcpu, &diagnosis->vcpus[i].state);
 	}
-	diagnosis->names.symbols = kernel_names_load(
-		options->symbols ? options->symbols : options->kernel, SYMBOLS_PATIENCE);
+	if (!symbols)
+		symbols = diagnosis->loaded = kernel_names_load(machine->options->kernel,
+								timeout_ms);
+	diagnosis->names.symbols = symbols;
 	for (unsigned i = 0; i < cpus; i++)
 		kernel_names_place(&diagnosis->names, arch_anchor,
 				   diagnosis->vcpus[i].report.registers.anchor);
@@ -57,7 +58,7 @@ struct diagnosis *diagnosis_make(const struct machine *machine)
 void diagnosis_free(struct diagnosis *diagnosis)
 {
 	if (diagnosis)
-		symbols_close(diagnosis->names.symbols);
+		symbols_close(diagnosis->loaded);
 	free(diagnosis);
 }
 

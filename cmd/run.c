@@ -15,7 +15,9 @@
 #include "machine.h"
 #include "oneshot_github.h"
 #include "options_print.h"
+#include "util/aside.h"
 #include "util/log.h"
+#include "util/symbols.h"
 #include "vmm/terminal.h"
 #include "vmm/vcpu.h"
 #include "watch.h"
@@ -28,6 +30,7 @@ struct run {
 	struct machine machine;
 	struct watch *watch;
 	struct core_dump dump;
+	struct symbols *symbols; /* of --symbols, owned; NULL */
 	struct loop_source signals;
 	struct error err;
 };
@@ -180,7 +183,8 @@ static struct diagnosis *diagnose(const struct run *run, enum vm_stop reason)
 
 	if (!hung && !(reason == VM_PANIC && (run->oneshot || run->dump.path)))
 		return NULL;
-	diagnosis = diagnosis_make(&run->machine);
+	/* --timeout leaves that much, and a System.map in the host's memory needs less. */
+	diagnosis = diagnosis_make(&run->machine, run->symbols, reason == VM_TIMEOUT ? 150 : 3000);
 	if (diagnosis && hung)
 		diagnosis_say(diagnosis);
 	return diagnosis;
@@ -244,6 +248,23 @@ static int build_machine(struct run *run)
 	return ret == -ENODEV ? EXIT_USAGE : EXIT_HOST;
 }
 
+static void open_symbols(void *arg)
+{
+	struct run *run = arg;
+	struct error why = { "" };
+
+	if (symbols_open(&run->symbols, run->options->symbols, &why))
+		error_set(&run->err, -EINVAL, "--symbols %s", why.text);
+}
+
+/* By a process aside: a file may keep whoever reads it. */
+static int load_symbols(struct run *run)
+{
+	if (run->options->symbols)
+		aside_call("lkvm-symbols", open_symbols, run);
+	return run->err.text[0] ? -EINVAL : 0;
+}
+
 static int prepare_build_run(struct run *run)
 {
 	int status = EXIT_USAGE, signal;
@@ -253,7 +274,7 @@ static int prepare_build_run(struct run *run)
 		watch_be_careful(run->watch);
 	if (!machine_prepare(&run->machine, run->options, watch_give_up_fd(run->watch),
 			     &run->err) &&
-	    !core_dump_prepare(&run->dump, run->options->dump, &run->err)) {
+	    !load_symbols(run) && !core_dump_prepare(&run->dump, run->options->dump, &run->err)) {
 		status = build_machine(run);
 		if (status == EXIT_OK)
 			status = run_machine(run);
@@ -272,6 +293,7 @@ static int prepare_build_run(struct run *run)
 	if (run->signals.fd >= 0)
 		close(run->signals.fd);
 	core_dump_close(&run->dump);
+	symbols_close(run->symbols);
 	return status;
 }
 
