@@ -55,6 +55,8 @@ extern const struct command commands[];
 
 int cmd_run(int argc, char **argv);
 void cmd_run_help(void);
+int cmd_ssh(int argc, char **argv);
+void cmd_ssh_help(void);
 int cmd_completion(int argc, char **argv);
 void cmd_completion_help(void);
 int cmd_version(int argc, char **argv);
@@ -64,7 +66,7 @@ void cmd_help_help(void);
 
 extern const struct verb_family iommu_family, vfio_family, image_family;
 extern const struct verb list_verb, pause_verb, resume_verb, stop_verb, stat_verb, events_verb,
-	console_verb, debug_verb, balloon_verb, result_verb;
+	console_verb, debug_verb, balloon_verb, result_verb, vsock_verb;
 
 void command_help(const struct command *command);
 /* NULL if there is none of that name. */

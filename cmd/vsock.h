@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A running VM's vsock, from outside: the socket that 'lkvm run --vsock' listens at. */
+#ifndef CMD_VSOCK_H
+#define CMD_VSOCK_H
+
+#include "util/error.h"
+#include "util/types.h"
+
+/*
+ * Connect to @port of the guest of the VM @name, or, with a '/' in it, behind the socket at that
+ * path: a blocking fd, the caller's. -errno with a line: there is no such socket, the guest
+ * refuses, or who listens is neither this user nor root.
+ */
+int vsock_dial_guest(const char *name, u32 port, struct error *err);
+
+#endif
