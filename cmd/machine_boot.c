@@ -11,7 +11,7 @@
 /* A kernel that came as far as to its consoles and buses has done more than these. */
 #define LEAST_ACCESSES 16
 /* One that has not by then never will. */
-#define LONGEST_SILENCE 2
+#define LONGEST_SILENCE 10
 
 static const char *const states[] = {
 	[BOOT_CACHE_OFF] = "not used",

@@ -96,6 +96,16 @@ static void set_real_mode(struct kvm_sregs *sregs)
 	}
 }
 
+/* A software KVM lists LA57 in CPUID and does not have it: four levels are fine as well. */
+static int set_five_levels(struct vcpu *vcpu, struct kvm_sregs sregs)
+{
+	if (!cpuid_has_five_levels(vcpu->vm->arch->cpuid))
+		return -ENODEV;
+	sregs.cr3 = LAYOUT_PML5;
+	sregs.cr4 |= CR4_LA57;
+	return ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) ? -errno : 0;
+}
+
 static int set_sregs(struct vcpu *vcpu, const struct arch_image *image)
 {
 	enum image_entry kind = image->entry_kind;
@@ -121,10 +131,8 @@ static int set_sregs(struct vcpu *vcpu, const struct arch_image *image)
 		sregs.cr4 = CR4_PAE;
 		sregs.efer = EFER_LME | EFER_LMA;
 	}
-	if (image->five_levels && cpuid_has_five_levels(vcpu->vm->arch->cpuid)) {
-		sregs.cr3 = LAYOUT_PML5;
-		sregs.cr4 |= CR4_LA57;
-	}
+	if (image->five_levels && !set_five_levels(vcpu, sregs))
+		return 0;
 	return ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) ? -errno : 0;
 }
 

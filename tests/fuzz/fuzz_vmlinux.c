@@ -17,20 +17,16 @@
 #define CODE_AT	  512
 #define INPUT_MAX (16 * KIB)
 
-static size_t put_lz4(u8 *to, const u8 *data, size_t size)
+/* RFC 8878, "Zstandard Frames": one block, which is not packed, and the size behind it. */
+static size_t put_zstd(u8 *to, const u8 *data, size_t size)
 {
-	size_t len = 8, rest = size - 15;
-
-	memcpy(to, "\x02\x21\x4c\x18", 4);
-	to[len++] = 0xf0;
-	for (; rest >= 255; rest -= 255)
-		to[len++] = 255;
-	to[len++] = rest;
-	memcpy(to + len, data, size);
-	len += size;
-	bp_put32(to, 4, len - 8);
-	bp_put32(to, len, size);
-	return len + 4;
+	bp_put32(to, 0, 0xfd2fb528);
+	to[4] = 0xa0; /* a single segment, whose size is the next four bytes */
+	bp_put32(to, 5, size);
+	bp_put32(to, 9, size << 3 | 1);
+	memcpy(to + 12, data, size);
+	bp_put32(to + 12, size, size);
+	return 12 + size + 4;
 }
 
 static void check(const struct arch_image *image, struct boot_image *out)
@@ -68,7 +64,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (data[0] & 1)
 		play(&image, data + 1, size - 1);
 	else
-		play(&image, payload, put_lz4(payload, data + 1, size - 1));
+		play(&image, payload, put_zstd(payload, data + 1, size - 1));
 	close(image.fd);
 	return 0;
 }

@@ -29,6 +29,25 @@ ifeq ($(ARCH),x86)
 GUESTS += $(TEST)/guest/real.flat
 endif
 
+# Kernels for the boot cache: bzImages with a vmlinux that the host can unpack.
+CACHE_DEPS := $(wildcard tests/guest/cache/*) $(GUEST_DEPS)
+CACHE_C    := -nostdlib -static -no-pie -Wl,--build-id=none,-z,noexecstack,-z,max-page-size=4096,--no-warn-rwx-segments
+$(TEST)/guest/%.bzimage: tests/guest/cache/%.S $(CACHE_DEPS)
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CACHE_C) -Wl,-T,tests/guest/cache/vmlinux.ld -o $@.elf $<
+	$(Q)$(CROSS)objcopy -S $@.elf $@.vmlinux
+	$(Q)$(CC) -c -o $@.o tests/guest/cache/relocations.S
+	$(Q)$(CROSS)objcopy -O binary -j .text $@.o $@.elf
+	$(Q)cat $@.elf >>$@.vmlinux
+	$(Q)gzip -nc $@.vmlinux >$@.gz
+	$(Q)$(CC) -c -DPAYLOAD='"$@.gz"' -o $@.o tests/guest/cache/bzimage.S
+	$(Q)$(CROSS)objcopy -O binary -j .text $@.o $@
+	$(Q)rm $@.*
+ifeq ($(ARCH),x86)
+GUESTS += $(addprefix $(TEST)/guest/,moved.bzimage dies.bzimage)
+endif
+
 # The conformance guest has a folder of its own, and both architectures: as an ELF file like the others and
 # as a flat firmware image for QEMU; as an arm64 Image.
 CONFORMANCE     := $(TEST)/guest/viommu_conformance
