@@ -66,7 +66,8 @@ u64 boot_sum(u64 sum, const void *data, size_t len)
 			lanes[i] = mix(lanes[i], le64toh(words[i]));
 	}
 	memset(words, 0, sizeof(words));
-	memcpy(words, at, left);
+	if (left)
+		memcpy(words, at, left);
 	for (unsigned i = 0; i < LANES; i++)
 		sum = mix(sum, mix(lanes[i], le64toh(words[i])));
 	return sum;
