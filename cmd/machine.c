@@ -158,7 +158,7 @@ int machine_seal(struct machine *machine, struct error *err)
 	log_seal();
 	keeper_seal(machine->keeper);
 	arch_image_close_file(machine->image);
-	boot_entry_close(&machine->cache.entry);
+	boot_cache_close_files(&machine->cache);
 	if (machine->initrd_fd >= 0)
 		close(machine->initrd_fd);
 	machine->initrd_fd = -1;

@@ -107,14 +107,20 @@ void boot_cache_find(struct boot_cache *cache, int kernel_fd, u64 kernel_size)
 		cache->state = find(cache);
 }
 
-void boot_cache_close(struct boot_cache *cache)
+void boot_cache_close_files(struct boot_cache *cache)
 {
 	boot_entry_close(&cache->entry);
 	if (cache->folder >= 0)
 		close(cache->folder);
+	cache->folder = -1;
+}
+
+void boot_cache_close(struct boot_cache *cache)
+{
+	boot_cache_close_files(cache);
 	if (cache->keeper_fd >= 0)
 		close(cache->keeper_fd);
-	cache->folder = cache->keeper_fd = -1;
+	cache->keeper_fd = -1;
 }
 
 static void drop(void *arg)

@@ -50,6 +50,8 @@ struct boot_cache {
  */
 void boot_cache_find(struct boot_cache *cache, int kernel_fd, u64 kernel_size);
 void boot_cache_close(struct boot_cache *cache);
+/* It is loaded: close the files that were needed for that. The keeper can still be told. */
+void boot_cache_close_files(struct boot_cache *cache);
 
 /*
  * Of a kernel that is MISSING: -EINVAL, -EOPNOTSUPP: it is one that cannot be kept. Other errors
