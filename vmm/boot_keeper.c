@@ -17,7 +17,8 @@
 #include "boot_cache_private.h"
 #include "vmm/boot_cache.h"
 
-#define CPU_SECONDS 120
+#define CPU_SECONDS  120
+#define WALL_SECONDS 600
 /* Linux's, which no header of the C library has: ioprio_set(2). */
 #define WHO_PROCESS   1
 #define PRIORITY_IDLE (3 << 13)
@@ -96,6 +97,8 @@ static void keep(struct boot_cache *cache, const struct boot_cache_source *sourc
 	while (read(words, &word, 1) < 0 && errno == EINTR)
 		;
 	close(words);
+	/* Where others want the processor for longer than that, it is not worth it. */
+	alarm(WALL_SECONDS);
 	if (word == WORD_BEGIN)
 		boot_cache_fill(cache, source);
 	else if (word == WORD_RAN || word == WORD_DIED)

@@ -70,7 +70,8 @@ struct boot_cache_source {
 void boot_cache_keep(struct boot_cache *cache, const struct boot_cache_source *source);
 /*
  * The guest runs: a kernel that is MISSING is unpacked and kept, at the lowest priority; the keeper
- * ends with that. It goes on if we end, for two minutes of a processor at most.
+ * ends with that. It goes on if we end, for two minutes of a processor and ten of the clock at
+ * most.
  */
 void boot_cache_begin(struct boot_cache *cache);
 /* Of one that is TRIED: whether the guest ran by it. Neither is fine, if that is not known. */
