@@ -52,6 +52,7 @@ static int check_place(struct core_dump *dump, struct error *err)
 		return error_set(err, -EEXIST,
 				 "--dump-on-crash %s: is there: remove it, or choose another name",
 				 path);
+	dump->file = openat(dump->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	return 0;
 }
 
@@ -69,7 +70,7 @@ int core_dump_prepare(struct core_dump *dump, const char *path, struct error *er
 	if (!path)
 		return 0;
 	dump->path = path;
-	dump->folder = -1;
+	dump->folder = dump->file = -1;
 	aside_call("lkvm-dump", open_folder, &opening);
 	return opening.result;
 }
@@ -78,6 +79,8 @@ void core_dump_close(struct core_dump *dump)
 {
 	if (dump->path && dump->folder >= 0)
 		close(dump->folder);
+	if (dump->path && dump->file >= 0)
+		close(dump->file);
 	dump->path = NULL;
 }
 
@@ -86,26 +89,44 @@ void core_dump_close(struct core_dump *dump)
 /* What the process aside has; it may outlive us, so it is never freed where that does. */
 struct work {
 	struct core core;
-	int folder;
+	int folder, file;
 	char name[NAME_MAX + 1];
 	int result;
 };
 
+/* It has its name when it is whole. */
+static int write_unnamed(struct work *work)
+{
+	char path[64];
+	int ret = core_write(&work->core, work->file);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", work->file);
+	if (!ret && linkat(AT_FDCWD, path, work->folder, work->name, AT_SYMLINK_FOLLOW))
+		ret = -errno;
+	return ret;
+}
+
+static int write_named(struct work *work)
+{
+	int fd = openat(work->folder, work->name,
+			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = core_write(&work->core, fd);
+	if (close(fd) && !ret)
+		ret = -errno;
+	if (ret)
+		unlinkat(work->folder, work->name, 0);
+	return ret;
+}
+
 static void write_core(void *arg)
 {
 	struct work *work = arg;
-	int fd = openat(work->folder, work->name,
-			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-	if (fd < 0) {
-		work->result = -errno;
-		return;
-	}
-	work->result = core_write(&work->core, fd);
-	if (close(fd) && !work->result)
-		work->result = -errno;
-	if (work->result)
-		unlinkat(work->folder, work->name, 0);
+	work->result = work->file >= 0 ? write_unnamed(work) : write_named(work);
 }
 
 static void say(struct core_dump *dump, const struct work *work)
@@ -137,8 +158,8 @@ static int run_aside(struct core_dump *dump, struct work *work, struct watch *wa
 		.name = "lkvm-dump",
 		.main = write_core,
 		.arg = work,
-		.keep = { work->folder },
-		.keep_count = 1,
+		.keep = { work->folder, work->file },
+		.keep_count = work->file >= 0 ? 2 : 1,
 	};
 	struct aside *aside;
 	int ret = aside_start(&aside, &config);
@@ -177,6 +198,7 @@ void core_dump_take(struct core_dump *dump, const struct machine *machine,
 				    .registers = registers,
 				    .cpus = cpus };
 	work->folder = dump->folder;
+	work->file = dump->file;
 	snprintf(work->name, sizeof(work->name), "%s", base_name(dump->path));
 	watch_begin_dump(watch, CORE_DUMP_SECONDS * 1000 + 2 * STOP_PATIENCE);
 	if (!run_aside(dump, work, watch)) {

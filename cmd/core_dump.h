@@ -12,8 +12,10 @@ struct watch;
 /* Zeroed: nobody asked for one. */
 struct core_dump {
 	const char *path; /* the user's; NULL: none */
-	int folder;	  /* where it goes: owned, if there is a path */
-	bool is_there;	  /* it was written */
+	/* Owned, if there is a path. */
+	int folder;    /* where it goes */
+	int file;      /* one without a name yet; -1: this file system has none such */
+	bool is_there; /* it was written */
 };
 
 /*

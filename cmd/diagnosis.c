@@ -18,7 +18,6 @@
 struct diagnosis {
 	unsigned cpus;
 	struct kernel_names names;
-	struct symbols *loaded; /* owned; NULL: names has the caller's, or none */
 	struct {
 		const struct vcpu *vcpu;
 		struct vcpu_report report;
@@ -26,8 +25,7 @@ struct diagnosis {
 	} vcpus[];
 };
 
-struct diagnosis *diagnosis_make(const struct machine *machine, struct symbols *symbols,
-				 int timeout_ms)
+struct diagnosis *diagnosis_make(const struct machine *machine, struct symbols *symbols)
 {
 	unsigned cpus = machine->config.cpus;
 	struct diagnosis *diagnosis = calloc(1, sizeof(*diagnosis) +
@@ -45,9 +43,6 @@ struct diagnosis *diagnosis_make(const struct machine *machine, struct symbols *
 			diagnosis->vcpus[i].report.result = arch_vcpu_state(
 				vcpu, &diagnosis->vcpus[i].state);
 	}
-	if (!symbols)
-		symbols = diagnosis->loaded = kernel_names_load(machine->options->kernel,
-								timeout_ms);
 	diagnosis->names.symbols = symbols;
 	for (unsigned i = 0; i < cpus; i++)
 		kernel_names_place(&diagnosis->names, arch_anchor,
@@ -57,8 +52,6 @@ struct diagnosis *diagnosis_make(const struct machine *machine, struct symbols *
 
 void diagnosis_free(struct diagnosis *diagnosis)
 {
-	if (diagnosis)
-		symbols_close(diagnosis->loaded);
 	free(diagnosis);
 }
 

@@ -11,11 +11,10 @@ struct registers;
 struct symbols;
 
 /*
- * NULL: there is no memory for it. vm_run() has returned. @symbols: NULL, or the user's, borrowed;
- * without them those of the kernel are looked for, for @timeout_ms.
+ * NULL: there is no memory for it. vm_run() has returned. @symbols: NULL, or the kernel's,
+ * borrowed.
  */
-struct diagnosis *diagnosis_make(const struct machine *machine, struct symbols *symbols,
-				 int timeout_ms);
+struct diagnosis *diagnosis_make(const struct machine *machine, struct symbols *symbols);
 /*
  * On standard error: where each vCPU stands, and of those that do not wait for an interrupt, the
  * first ones at least, registers and last exits.

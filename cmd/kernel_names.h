@@ -18,10 +18,13 @@ void kernel_names_place(struct kernel_names *names, const char *anchor, u64 addr
 const char *kernel_names_find(const struct kernel_names *names, u64 address, u64 *offset);
 
 /*
- * The symbols of the kernel at @path: those that are in it, or in a System.map or vmlinux beside
- * it, where kernels are built, or where debug packages have them. NULL: there are none, or they
- * have not been read after @timeout_ms. The caller's.
+ * The file that has the symbols of the kernel at @path: a System.map or vmlinux beside it, where
+ * kernels are built, or where debug packages have them. An fd, the caller's; -ENOENT: there is
+ * none. A small ELF file is read at once, as the kernel's own is not kept open: then *@symbols, the
+ * caller's, are its own. Before the machine is sealed; may wait for the file system.
  */
-struct symbols *kernel_names_load(const char *path, int timeout_ms);
+int kernel_names_open(const char *path, struct symbols **symbols);
+/* What is in it. NULL: no symbols, or they have not been read after @timeout_ms. The caller's. */
+struct symbols *kernel_names_load(int fd, int timeout_ms);
 
 #endif

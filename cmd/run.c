@@ -12,6 +12,7 @@
 #include "cmd.h"
 #include "core_dump.h"
 #include "diagnosis.h"
+#include "kernel_names.h"
 #include "machine.h"
 #include "oneshot_github.h"
 #include "options_print.h"
@@ -30,7 +31,8 @@ struct run {
 	struct machine machine;
 	struct watch *watch;
 	struct core_dump dump;
-	struct symbols *symbols; /* of --symbols, owned; NULL */
+	struct symbols *symbols; /* owned; NULL: they are not read, or there are none */
+	int symbols_fd;		 /* owned: the kernel's, where they may be needed; -1 */
 	struct loop_source signals;
 	struct error err;
 };
@@ -176,7 +178,7 @@ static int finish_output(struct run *run, enum vm_stop reason, int status)
 }
 
 /* What the vCPUs were at, where that tells why. NULL: it does not. */
-static struct diagnosis *diagnose(const struct run *run, enum vm_stop reason)
+static struct diagnosis *diagnose(struct run *run, enum vm_stop reason)
 {
 	bool hung = reason == VM_TIMEOUT || reason == VM_HANG || reason == VM_WATCHDOG;
 	struct diagnosis *diagnosis;
@@ -184,7 +186,10 @@ static struct diagnosis *diagnose(const struct run *run, enum vm_stop reason)
 	if (!hung && !(reason == VM_PANIC && (run->oneshot || run->dump.path)))
 		return NULL;
 	/* --timeout leaves that much, and a System.map in the host's memory needs less. */
-	diagnosis = diagnosis_make(&run->machine, run->symbols, reason == VM_TIMEOUT ? 150 : 3000);
+	if (!run->symbols && run->symbols_fd >= 0)
+		run->symbols = kernel_names_load(run->symbols_fd,
+						 reason == VM_TIMEOUT ? 150 : 3000);
+	diagnosis = diagnosis_make(&run->machine, run->symbols);
 	if (diagnosis && hung)
 		diagnosis_say(diagnosis);
 	return diagnosis;
@@ -260,8 +265,14 @@ static void open_symbols(void *arg)
 /* By a process aside: a file may keep whoever reads it. */
 static int load_symbols(struct run *run)
 {
-	if (run->options->symbols)
+	const struct run_options *options = run->options;
+	const unsigned *limits = options->limits;
+
+	if (options->symbols)
 		aside_call("lkvm-symbols", open_symbols, run);
+	else if (limits[WATCH_TOTAL] || options->hang || options->dump || run->oneshot ||
+		 devices_asked_for(&options->devices, "watchdog"))
+		run->symbols_fd = kernel_names_open(options->kernel, &run->symbols);
 	return run->err.text[0] ? -EINVAL : 0;
 }
 
@@ -294,6 +305,8 @@ static int prepare_build_run(struct run *run)
 		close(run->signals.fd);
 	core_dump_close(&run->dump);
 	symbols_close(run->symbols);
+	if (run->symbols_fd >= 0)
+		close(run->symbols_fd);
 	return status;
 }
 
@@ -362,7 +375,7 @@ static int start(struct run *run, struct run_options *options)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run run = { .signals.fd = -1, .err = { "" } };
+	struct run run = { .signals.fd = -1, .symbols_fd = -1, .err = { "" } };
 	struct run_options options;
 	struct oneshot oneshot = { .run = NULL };
 	char default_name[32];

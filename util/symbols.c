@@ -165,9 +165,13 @@ static ssize_t file_size(int fd)
 	return st.st_size < INT32_MAX ? st.st_size : -EFBIG;
 }
 
+/* With a zero behind it: the caller's to free, also after an error. */
 static int read_whole(int fd, u8 **data, size_t *size)
 {
 	ssize_t left = file_size(fd);
+
+	*data = NULL;
+	*size = 0;
 
 	if (left < 0)
 		return left;
@@ -187,20 +191,6 @@ static int read_whole(int fd, u8 **data, size_t *size)
 	return 0;
 }
 
-/* The whole file, with a zero behind it: the caller's to free, also after an error. */
-static int read_file(const char *path, u8 **data, size_t *size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), ret;
-
-	*data = NULL;
-	*size = 0;
-	if (fd < 0)
-		return -errno;
-	ret = read_whole(fd, data, size);
-	close(fd);
-	return ret;
-}
-
 static int parse(struct symbols *symbols, const u8 *data, size_t size)
 {
 	int ret;
@@ -212,11 +202,11 @@ static int parse(struct symbols *symbols, const u8 *data, size_t size)
 	return !ret && !symbols->count ? -ENOENT : ret;
 }
 
-static int fill(struct symbols *symbols, const char *path, struct error *err)
+static int fill(struct symbols *symbols, int fd, const char *path, struct error *err)
 {
 	size_t size;
 	u8 *data;
-	int ret = read_file(path, &data, &size);
+	int ret = read_whole(fd, &data, &size);
 
 	if (ret) {
 		free(data);
@@ -235,10 +225,10 @@ static int fill(struct symbols *symbols, const char *path, struct error *err)
 	return 0;
 }
 
-int symbols_open(struct symbols **out, const char *path, struct error *err)
+int symbols_read(struct symbols **out, int fd, const char *path, struct error *err)
 {
 	struct symbols *symbols = calloc(1, sizeof(*symbols));
-	int ret = symbols ? fill(symbols, path, err) : error_set(err, -ENOMEM, "out of memory");
+	int ret = symbols ? fill(symbols, fd, path, err) : error_set(err, -ENOMEM, "out of memory");
 
 	if (ret) {
 		symbols_close(symbols);
@@ -246,6 +236,17 @@ int symbols_open(struct symbols **out, const char *path, struct error *err)
 	}
 	*out = symbols;
 	return 0;
+}
+
+int symbols_open(struct symbols **out, const char *path, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), ret;
+
+	if (fd < 0)
+		return error_set(err, -errno, "%s: %s", path, strerror(errno));
+	ret = symbols_read(out, fd, path, err);
+	close(fd);
+	return ret;
 }
 
 void symbols_close(struct symbols *symbols)

@@ -10,6 +10,8 @@ struct symbols;
 
 /* -errno with a line that begins with @path. */
 int symbols_open(struct symbols **symbols, const char *path, struct error *err);
+/* Of an open file, which is read from where it stands; @path names it in the line. */
+int symbols_read(struct symbols **symbols, int fd, const char *path, struct error *err);
 void symbols_close(struct symbols *symbols);
 
 /* The address of @name; 0: there is none. */
