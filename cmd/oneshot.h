@@ -41,7 +41,7 @@ struct oneshot_options {
 	char **command;	  /* of argv, ended by NULL; NULL: this is no one-shot run */
 	const char *root; /* NULL: the host's own */
 	const char *modules, *user, *pwd, *result;
-	bool rw, dry_run, shell;
+	bool rw, dry_run, shell, keep;
 	char *shell_words[2]; /* the command, where it is a shell */
 	struct oneshot_list env, folders, tmpfs;
 };

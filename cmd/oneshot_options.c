@@ -61,6 +61,10 @@ const struct option_spec oneshot_option_specs[] = {
 	  .manual = "Run a shell in place of a COMMAND: SHELL of the environment, if the root has "
 		    "it, else /bin/sh",
 	  FIELD(shell) },
+	{ 0, "keep", OPTION_FLAG, .help = "a shell in the guest of a command that failed",
+	  .manual = "When the command failed, run a shell in its guest, on the terminal that this "
+		    "needs. The run ends when that does, with the command's status",
+	  FIELD(keep) },
 	{ 0, "result", OPTION_FILE, "FILE", "write how it ended, as JSON", FIELD(result) },
 	{ 0, "dry-run", OPTION_FLAG, .help = "say what would be done", FIELD(dry_run) },
 	{ 0 },

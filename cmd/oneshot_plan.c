@@ -274,18 +274,39 @@ static void add_folder(struct oneshot *oneshot)
 		initrd_config_add(&oneshot->config, ONESHOT_PWD, here);
 }
 
+/* Links in the root may lead out of it, seen from here: it is enough that there is a name. */
+static char *find_shell(const struct oneshot_options *options)
+{
+	static char fallback[] = "/bin/sh";
+	char *shell = getenv("SHELL"), path[2 * PATH_MAX];
+	struct stat st;
+
+	if (!shell || *shell != '/')
+		return fallback;
+	snprintf(path, sizeof(path), "%s%s", options->root ? options->root : "", shell);
+	return lstat(path, &st) ? fallback : shell;
+}
+
+static bool is_terminal(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
 /* Where standard error goes elsewhere, it does so from the guest as well. */
 static void add_terminal(struct oneshot *oneshot)
 {
 	struct winsize size = { 0 };
 
-	oneshot->is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	oneshot->is_terminal = is_terminal();
 	if (!oneshot->is_terminal)
 		return;
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
 	add_number(oneshot, ONESHOT_TERMINAL, ONESHOT_WINDOW_SIZE(size.ws_col, size.ws_row));
 	if (!isatty(STDERR_FILENO))
 		initrd_config_add(&oneshot->config, ONESHOT_APART, "");
+	if (oneshot->run->oneshot.keep)
+		initrd_config_add(&oneshot->config, ONESHOT_KEEP,
+				  find_shell(&oneshot->run->oneshot));
 }
 
 static int plan_command(struct oneshot *oneshot, struct error *err)
@@ -323,19 +344,6 @@ static int plan_command(struct oneshot *oneshot, struct error *err)
 
 /* ---- all of it ---- */
 
-/* Links in the root may lead out of it, seen from here: it is enough that there is a name. */
-static void choose_shell(struct oneshot_options *options)
-{
-	char *shell = getenv("SHELL"), path[2 * PATH_MAX];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s%s", options->root ? options->root : "",
-		 shell ? shell : "");
-	options->shell_words[0] = shell && *shell == '/' && !lstat(path, &st) ? shell
-									      : (char *)"/bin/sh";
-	options->command = options->shell_words;
-}
-
 static int check(const struct run_options *options, struct error *err)
 {
 	if (*options->oneshot.command && options->oneshot.shell &&
@@ -343,6 +351,10 @@ static int check(const struct run_options *options, struct error *err)
 		return error_set(err, -EINVAL, "--shell and a command: one of them");
 	if (!*options->oneshot.command)
 		return error_set(err, -EINVAL, "no command behind '--': lkvm run [DIR] -- COMMAND");
+	if (options->oneshot.keep && !is_terminal())
+		return error_set(err, -EINVAL,
+				 "--keep: there is nobody to look around: it needs a terminal for "
+				 "standard input and output");
 	if (options->initrd)
 		return error_set(
 			err, -EINVAL,
@@ -363,8 +375,10 @@ int oneshot_plan(struct oneshot *oneshot, struct run_options *options,
 {
 	int ret;
 
-	if (options->oneshot.shell && !*options->oneshot.command)
-		choose_shell(&options->oneshot);
+	if (options->oneshot.shell && !*options->oneshot.command) {
+		options->oneshot.shell_words[0] = find_shell(&options->oneshot);
+		options->oneshot.command = options->oneshot.shell_words;
+	}
 	ret = check(options, err);
 	oneshot->run = options;
 	oneshot->initrd_fd = oneshot->result_fd = oneshot->signal_fd = -1;

@@ -25,6 +25,7 @@
 struct stream {
 	int from, to;
 	size_t start, count;
+	bool stays; /* @to, when @from has ended: end_stream() alone closes it */
 	char data[STREAM_SIZE];
 };
 
@@ -34,6 +35,7 @@ static unsigned word_count, variable_count;
 static int channels[ONESHOT_CHANNELS] = { -1, -1, -1, -1 };
 static struct stream streams[ONESHOT_CHANNELS]; /* but of ONESHOT_CONTROL */
 static int terminal = -1;			/* the command's, our end; -1: it has none */
+static unsigned window;				/* its ONESHOT_WINDOW_SIZE() */
 
 /* ---- what a C library would have; the compiler calls the first two ---- */
 
@@ -499,10 +501,11 @@ static void make_pipe(struct ends *ends, unsigned n)
 
 static void set_window(unsigned size)
 {
-	struct winsize window = { .ws_col = ONESHOT_WINDOW_COLUMNS(size),
-				  .ws_row = ONESHOT_WINDOW_ROWS(size) };
+	struct winsize winsize = { .ws_col = ONESHOT_WINDOW_COLUMNS(size),
+				   .ws_row = ONESHOT_WINDOW_ROWS(size) };
 
-	sys_control(terminal, TIOCSWINSZ, &window);
+	window = size;
+	sys_control(terminal, TIOCSWINSZ, &winsize);
 }
 
 /* Like a terminal at which the command's user has logged in. */
@@ -611,6 +614,8 @@ static int begin(void)
 		leave();
 	}
 	sys_close(report);
+	/* The terminal ends with its command, and a shell may come. */
+	streams[ONESHOT_STDOUT].stays = terminal >= 0 && next_value(ONESHOT_KEEP, NULL);
 	tell(ONESHOT_STARTED, 0, "");
 	return pid;
 }
@@ -654,6 +659,8 @@ static bool move(struct stream *stream)
 		empty_stream(stream);
 	if (stream->count || stream->from >= 0)
 		return false;
+	if (stream->stays)
+		return true;
 	/* Of a socket the end is told by closing it: what was sent goes first. */
 	close_end(&stream->to);
 	return true;
@@ -747,6 +754,55 @@ static void drain(void)
 		end_stream(&streams[i]);
 }
 
+/* What is in the old terminal is shown, and the streams are those of a new one. */
+static void change_terminals(struct ends *ends)
+{
+	struct stream *typed = &streams[ONESHOT_STDIN], *shown = &streams[ONESHOT_STDOUT];
+	struct pollfd poll;
+
+	close_end(&terminal);
+	for (;;) {
+		if (move(shown))
+			break;
+		watch(shown, &poll);
+		if (!sys_poll(&poll, 1, shown->count ? -1 : DRAIN_MS))
+			break;
+	}
+	close_end(&shown->from);
+	close_end(&typed->to);
+	typed->count = 0;
+	ends->theirs[ONESHOT_STDERR] = ends->theirs[ONESHOT_STDOUT] = ends->theirs[ONESHOT_STDIN] =
+		make_terminal(window);
+	sys_set_flags(terminal, O_NONBLOCK);
+	shown->from = sys_copy(terminal);
+	typed->to = sys_copy(terminal);
+}
+
+static const char kept[] = "\r\nlkvm: the command failed: this is a shell in its guest; its end is "
+			   "the run's\r\n";
+
+/* Only whoever sits there can look around: without a terminal nothing is kept. */
+static void run_shell(const char *shell, int children)
+{
+	struct stream *shown = &streams[ONESHOT_STDOUT];
+	struct ends ends;
+	int report, pid;
+
+	change_terminals(&ends);
+	if (shown->to < 0)
+		return;
+	words[0] = shell;
+	words[1] = NULL;
+	word_count = 1;
+	memcpy(shown->data, kept, sizeof(kept) - 1);
+	shown->start = 0;
+	shown->count = sizeof(kept) - 1;
+	pid = start_command(&ends, &report);
+	sys_close(ends.theirs[ONESHOT_STDIN]);
+	sys_close(report);
+	attend(pid, children);
+}
+
 static void say_end(int status)
 {
 	unsigned signal = status & 0x7f;
@@ -790,6 +846,9 @@ void init_main(void)
 	children = sys_signal_fd(1ul << (SIGCHLD - 1), O_NONBLOCK | O_CLOEXEC);
 	command = begin();
 	status = attend(command, children);
+	name = next_value(ONESHOT_KEEP, NULL);
+	if (status && name && terminal >= 0)
+		run_shell(name, children);
 	drain();
 	say_end(status);
 	leave();

@@ -82,6 +82,7 @@ enum oneshot_config {
 	ONESHOT_WORD = 'A',	/* of the command line */
 	ONESHOT_TERMINAL = 'P', /* it has one, of this ONESHOT_WINDOW_SIZE(), decimal */
 	ONESHOT_APART = 'S',	/* and standard error is not that */
+	ONESHOT_KEEP = 'K', /* of one that failed: this shell has a terminal then, until it ends */
 };
 
 /* Tags of the root folder: those of --disk FOLDER. */

@@ -236,6 +236,31 @@ TEST(a_new_size_of_the_window_is_told_to_the_command)
 	finish(&guest);
 }
 
+TEST(a_shell_stays_where_a_command_failed)
+{
+	struct guest guest = begin("echo before; exit 9",
+				   (const char *const[]){ "P1966170", "K/bin/sh", NULL });
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "a shell in its guest");
+	assert_non_null(strstr(guest.said, "before\r\n"));
+	type(&guest, "stty size; echo $((40 + 2)); exit 3\n");
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "30 90\r\n42");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 9);
+	finish(&guest);
+}
+
+TEST(no_shell_stays_where_a_command_ended_well)
+{
+	struct guest guest = begin("echo before", (const char *const[]){ "P0", "K/bin/sh", NULL });
+
+	start(&guest);
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 0);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], NULL);
+	assert_string_equal(guest.said, "before\r\n");
+	finish(&guest);
+}
+
 TEST(jobs_of_a_terminal_can_be_stopped_and_go_on)
 {
 	struct guest guest = begin("set -m; sh -c 'echo ready; kill -STOP $$; echo again'; "
