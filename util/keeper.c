@@ -301,6 +301,12 @@ int keeper_add(struct keeper *keeper, const struct keeper_note *note, struct err
 	return ret ? ret : (int)keeper->count++;
 }
 
+void keeper_amend(struct keeper *keeper, int id, const void *data)
+{
+	if (id >= 0 && keeper->entries[id].kind)
+		memcpy(keeper->entries[id].data, data, keeper->entries[id].kind->size);
+}
+
 void keeper_seal(struct keeper *keeper)
 {
 	keeper->sealed = true;

@@ -65,13 +65,19 @@ static int bind_there(struct listener *sock, int type)
 
 static int listen_there(struct listener *sock, int type)
 {
+	struct stat st;
 	int ret = bind_there(sock, type);
 
-	if (!ret && listen(sock->fd, BACKLOG)) {
+	if (ret)
+		return ret;
+	if (listen(sock->fd, BACKLOG) || lstat(sock->address.sun_path, &st)) {
 		ret = -errno;
 		unlink(sock->address.sun_path);
+		return ret;
 	}
-	return ret;
+	sock->dev = st.st_dev;
+	sock->ino = st.st_ino;
+	return 0;
 }
 
 /* No other lkvm replaces a dead socket between our look at it and our bind, or our unlink. */
@@ -116,6 +122,7 @@ static void listen_aside(void *arg)
 
 struct socket_file {
 	int type;
+	u64 dev, ino; /* once it is there; 0: nobody has said so */
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
@@ -129,9 +136,20 @@ static bool is_in_memory(const void *data)
 	       (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
-static int remove_file(const void *data, const int *fds, struct error *err)
+/* In the process that made it, which knows which it is and has little right to look around. */
+static int remove_own(const struct socket_file *file, struct error *err)
 {
-	const struct socket_file *file = data;
+	struct stat st;
+
+	if (lstat(file->path, &st) || st.st_dev != file->dev || st.st_ino != file->ino)
+		return 0;
+	return unlink(file->path) && errno != ENOENT ? error_set(err, -errno, "%s", strerror(errno))
+						     : 0;
+}
+
+/* By the keeper, which was told of it before it was there. */
+static int remove_dead(const struct socket_file *file, struct error *err)
+{
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int folder = lock_folder(file->path, UNDO_TRIES), ret;
 
@@ -146,6 +164,11 @@ static int remove_file(const void *data, const int *fds, struct error *err)
 		ret = error_set(err, -EBUSY, "somebody listens there");
 	close(folder);
 	return ret == -ENOTSOCK ? 0 : ret;
+}
+
+static int remove_file(const void *data, const int *fds, struct error *err)
+{
+	return fds ? remove_dead(data, err) : remove_own(data, err);
 }
 
 const struct keeper_kind listener_file_kind = {
@@ -165,6 +188,14 @@ const struct keeper_kind listener_file_along_kind = {
 	.is_quick = is_in_memory,
 	.undo = remove_file,
 };
+
+void listener_made(struct keeper *keeper, int note, const char *path, u64 dev, u64 ino)
+{
+	struct socket_file file = { .type = SOCK_STREAM, .dev = dev, .ino = ino };
+
+	snprintf(file.path, sizeof(file.path), "%s", path);
+	keeper_amend(keeper, note, &file);
+}
 
 int listener_note(struct keeper *keeper, const struct keeper_kind *kind, const char *path, int type,
 		  struct error *err)
@@ -204,6 +235,7 @@ static int make_file(struct listener *sock, const char *option, int type, struct
 	aside_call("lkvm-listen", listen_aside, &listening);
 	if (!listening.ret) {
 		sock->bound = true;
+		listener_made(sock->keeper, sock->note, path, sock->dev, sock->ino);
 		return 0;
 	}
 	keeper_drop(sock->keeper, sock->note);

@@ -9,6 +9,7 @@
 
 #include "control_private.h"
 #include "util/keeper.h"
+#include "util/listener.h"
 #include "util/log.h"
 
 /* When the socket is tried again, where another lkvm has the folder. */
@@ -190,7 +191,11 @@ static bool finish_aside(struct control *control)
 /* Should it be over after us only, others find a socket meanwhile at which nobody listens. */
 static bool remove_socket(struct control *control)
 {
+	const struct control_socket *made = &control->socket;
+
 	close_socket(control);
+	if (!control->result)
+		listener_made(control->keeper, control->note, made->path, made->dev, made->ino);
 	return keeper_undo(control->keeper, control->note, NULL) != -ETIMEDOUT;
 }
 

@@ -321,13 +321,20 @@ static int socket_bind(int fd, const struct sockaddr_un *address, const char *na
 static int socket_listen(struct control_socket *socket, const struct sockaddr_un *address,
 			 const char *name)
 {
+	struct stat st;
 	int ret = socket_bind(socket->fd, address, name);
 
-	if (!ret && listen(socket->fd, CONTROL_CLIENTS)) {
+	if (ret)
+		return ret;
+	if (listen(socket->fd, CONTROL_CLIENTS) || lstat(address->sun_path, &st)) {
 		ret = -errno;
 		unlink(address->sun_path);
+		return ret;
 	}
-	return ret;
+	socket->dev = st.st_dev;
+	socket->ino = st.st_ino;
+	strcpy(socket->path, address->sun_path);
+	return 0;
 }
 
 /* Whether the folder can be made where it is not yet. */

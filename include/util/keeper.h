@@ -67,6 +67,11 @@ int keeper_create(struct keeper **keeper, const struct keeper_kind *const *kinds
  * below, or -errno with a line: there is nothing to undo.
  */
 int keeper_add(struct keeper *keeper, const struct keeper_note *note, struct error *err);
+/*
+ * The thing is done, and this is what is known of it now: in place of the note's data, for an
+ * undo() in a process of ours. The keeper goes by what it had. @id < 0 is fine.
+ */
+void keeper_amend(struct keeper *keeper, int id, const void *data);
 /* No more notes: what comes from us from now on may be a guest's doing. */
 void keeper_seal(struct keeper *keeper);
 /*

@@ -13,7 +13,8 @@
 struct listener {
 	int fd; /* the caller's */
 	struct sockaddr_un address;
-	bool bound;	       /* the file is there, and was ours */
+	bool bound; /* the file is there, and was ours */
+	u64 dev, ino;
 	struct keeper *keeper; /* borrowed */
 	int note;	       /* of the file */
 };
@@ -38,6 +39,8 @@ void listener_remove(struct listener *listener);
  */
 int listener_note(struct keeper *keeper, const struct keeper_kind *kind, const char *path, int type,
 		  struct error *err);
+/* It is there, and this is the file. */
+void listener_made(struct keeper *keeper, int note, const char *path, u64 dev, u64 ino);
 extern const struct keeper_kind listener_file_kind, listener_file_along_kind;
 
 #endif

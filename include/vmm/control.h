@@ -155,7 +155,10 @@ void control_forget(unsigned folder, const char *name);
 
 /* A socket that listens, once control_listen() has given it a name. */
 struct control_socket {
-	int fd; /* owned */
+	int fd;		     /* owned */
+	char path[PATH_MAX]; /* and which file there is ours */
+	dev_t dev;
+	ino_t ino;
 };
 
 /* A socket without a name, not blocking. -errno: @socket->fd is -1. */
