@@ -31,6 +31,7 @@ void machine_find_unpacked(struct machine *machine)
 		return;
 	boot_cache_find(cache, fd, size);
 	if (cache->entry.fd >= 0 && arch_image_use(machine->image, &cache->entry)) {
+		boot_entry_close(&cache->entry);
 		cache->state = BOOT_CACHE_OFF;
 		cache->why = "its entry is of another kind";
 	}

@@ -126,6 +126,7 @@ static void put_params(u8 *params, const struct arch_image *image)
 	memcpy(params + BP_MAGIC, "HdrS", 4);
 	if (!bp_get16(params, BP_VERSION))
 		bp_put16(params, BP_VERSION, 0x020f);
+	params[BP_LOADFLAGS] &= ~KASLR_FLAG;
 	params[BP_LOADFLAGS] |= LOADED_HIGH | (image->moved ? KASLR_FLAG : 0);
 	params[BP_LOADER_TYPE] = LOADER_UNASSIGNED;
 	bp_put16(params, BP_VIDEO_MODE, VIDEO_NORMAL);

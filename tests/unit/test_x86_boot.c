@@ -120,6 +120,18 @@ TEST(boot_parameters_carry_map_cmdline_initrd_and_seed)
 	memory_destroy(memory);
 }
 
+/* The last entry, of a 2 MiB page; @shift: of the first table's index. */
+static u64 translate(const struct guest_memory *memory, u64 entry, int shift, u64 address)
+{
+	for (; shift >= 21; shift -= 9) {
+		const u8 *table = memory_host(memory, entry & ~0xfffULL, 4096);
+
+		entry = bp_get64(table, (address >> shift & 511) * 8);
+		assert_true(entry & 1);
+	}
+	return entry;
+}
+
 TEST(page_tables_map_4_gib_onto_themselves)
 {
 	struct arch_image image = { .entry_kind = ENTRY_LONG, .cmdline = "" };
@@ -127,16 +139,26 @@ TEST(page_tables_map_4_gib_onto_themselves)
 
 	assert_int_equal(boot_write(&image, memory, NULL, NULL), 0);
 	for (u64 address = 0; address < 4 * GIB; address += 2 * MIB) {
-		u64 entry = LAYOUT_PAGE_TABLES;
-
-		for (int shift = 39; shift >= 21; shift -= 9) {
-			const u8 *table = memory_host(memory, entry & ~0xfffULL, 4096);
-
-			entry = bp_get64(table, (address >> shift & 511) * 8);
-			assert_true(entry & 1);
-		}
-		assert_int_equal(entry, address | 0x83);
+		assert_int_equal(translate(memory, LAYOUT_PAGE_TABLES, 39, address),
+				 address | 0x83);
+		/* Which those of five levels do as well. */
+		assert_int_equal(translate(memory, LAYOUT_PML5, 48, address), address | 0x83);
 	}
+	memory_destroy(memory);
+}
+
+TEST(a_kernel_is_told_that_it_was_moved_if_it_was)
+{
+	struct arch_image image = { .entry_kind = ENTRY_LONG, .cmdline = "" };
+	struct guest_memory *memory = make_memory(64 * MIB);
+	const u8 *params = memory_host(memory, LAYOUT_BOOT_PARAMS, BP_SIZE);
+
+	image.header[BP_LOADFLAGS] = 0x83;
+	assert_int_equal(boot_write(&image, memory, NULL, NULL), 0);
+	assert_int_equal(params[BP_LOADFLAGS], 0x81);
+	image.moved = true;
+	assert_int_equal(boot_write(&image, memory, NULL, NULL), 0);
+	assert_int_equal(params[BP_LOADFLAGS], 0x83);
 	memory_destroy(memory);
 }
 
