@@ -15,9 +15,9 @@
 const char *const arch_name = "arm64";
 const bool arch_has_device_tree = true;
 
-bool arch_params_lack_pci(const char *params)
+bool arch_wants_mmio(const struct arch_options *options, const char *params)
 {
-	return false;
+	return options->irqchip == GIC_V3 || options->irqchip == GIC_V2;
 }
 
 static const char *const gic_names[GIC_KINDS] = {

@@ -252,7 +252,7 @@ static void choose_bus(struct machine *machine)
 
 	places->any = DEVICE_BUS_PCI;
 	if (options->transport == TRANSPORT_AUTO) {
-		mmio = options->params && arch_params_lack_pci(options->params);
+		mmio = arch_wants_mmio(&options->arch, options->params);
 		mmio |= !devices_fit(&options->devices, places);
 	}
 	if (mmio)

@@ -159,10 +159,13 @@ const struct option_spec run_option_specs[] = {
 	  "copy it.",
 	  .set = set_overlay, .optional = true },
 	{ 0, "transport", OPTION_CHOICE, .help = "what virtio devices sit on",
-	  .manual = "What virtio devices other than the IOMMU sit on. auto is pci, but mmio on x86 "
-		    "where --params takes PCI or its interrupts away (nolapic, noapic, nosmp, "
-		    "pci=off ...) or where PCI has no place for all. Where virtio-mmio has no "
-		    "place for all of a kind they are on PCI",
+	  .manual =
+		  "What virtio devices other than the IOMMU sit on. auto is pci, but mmio where "
+		  "PCI has no "
+		  "MSIs: on x86 where --params takes it or its interrupts away (nolapic, noapic, "
+		  "nosmp, pci=off ...), on arm64 with --irqchip gicv3 or gicv2; and where PCI has "
+		  "no place for all. Where virtio-mmio has no place for all of a kind they are on "
+		  "PCI",
 	  .choices = transports, FIELD(transport) },
 	{ 0, "packed", OPTION_CHOICE, .help = "whether virtio devices offer packed rings",
 	  .manual = "Whether virtio devices offer packed rings, to use chains in order, and kicks "

@@ -235,11 +235,11 @@ bool boot_has_no_ioapic(const char *cmdline)
 }
 
 /* Without a local APIC there are no MSIs, and without ACPI's routing no INTx. */
-bool arch_params_lack_pci(const char *params)
+bool arch_wants_mmio(const struct arch_options *options, const char *params)
 {
 	static const char *const off = "pci=off";
 
-	return boot_has_no_ioapic(params) || has_word(params, &off, 1);
+	return params && (boot_has_no_ioapic(params) || has_word(params, &off, 1));
 }
 
 int arch_firmware_write(struct vm *vm, const struct arch_image *image,

@@ -116,8 +116,11 @@ struct pci_layout;
 /* Where a PCI bus goes; vm_wait_kvm() has returned. -ENOSPC with a line: RAM leaves no room. */
 int arch_pci_layout(const struct vm *vm, struct pci_layout *layout, struct error *err);
 
-/* Whether these words of a kernel's command line leave it without PCI or without its interrupts. */
-bool arch_params_lack_pci(const char *params);
+/*
+ * Whether virtio devices are better on virtio-mmio: the interrupt controller that is wanted, or the
+ * words @params of the kernel's command line (may be NULL), leave PCI without MSIs.
+ */
+bool arch_wants_mmio(const struct arch_options *options, const char *params);
 
 /* The page size that the kernel was built for, if its header says so; 0: it may be any. */
 u64 arch_image_page_size(const struct arch_image *image);

@@ -29,6 +29,18 @@ TEST(the_names_of_interrupt_controllers_are_known)
 	assert_non_null(strstr(err.text, "gicv3-its, gicv3, gicv2m and gicv2"));
 }
 
+TEST(interrupt_controllers_without_msis_leave_virtio_devices_on_mmio)
+{
+	static const bool on_mmio[GIC_KINDS] = { [GIC_V3] = true, [GIC_V2] = true };
+
+	for (int kind = 0; kind < GIC_KINDS; kind++) {
+		struct arch_options options = { .irqchip = kind };
+
+		assert_int_equal(arch_wants_mmio(&options, NULL), on_mmio[kind]);
+		assert_int_equal(arch_wants_mmio(&options, "nolapic"), on_mmio[kind]);
+	}
+}
+
 TEST(ram_begins_at_2_gib)
 {
 	struct range ram;

@@ -201,6 +201,8 @@ TEST(the_reset_vector_resets)
 	memory_destroy(memory);
 }
 
+static const struct arch_options no_options;
+
 TEST(words_that_take_the_ioapic_away_are_found_whole)
 {
 	static const char *const taking[] = { "noapic",	       "quiet  nolapic", "nosmp quiet",
@@ -218,19 +220,20 @@ TEST(words_that_take_the_ioapic_away_are_found_whole)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(taking); i++) {
 		assert_true(boot_has_no_ioapic(taking[i]));
-		assert_true(arch_params_lack_pci(taking[i]));
+		assert_true(arch_wants_mmio(&no_options, taking[i]));
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(keeping); i++) {
 		assert_false(boot_has_no_ioapic(keeping[i]));
-		assert_false(arch_params_lack_pci(keeping[i]));
+		assert_false(arch_wants_mmio(&no_options, keeping[i]));
 	}
 }
 
 TEST(a_kernel_without_pci_is_known_by_its_words)
 {
-	assert_true(arch_params_lack_pci("quiet pci=off"));
+	assert_false(arch_wants_mmio(&no_options, NULL));
+	assert_true(arch_wants_mmio(&no_options, "quiet pci=off"));
 	assert_false(boot_has_no_ioapic("quiet pci=off"));
-	assert_false(arch_params_lack_pci("pci=offx pci=nomsi"));
+	assert_false(arch_wants_mmio(&no_options, "pci=offx pci=nomsi"));
 }
 
 /* 2026-11-22 23:59:58 UTC, a Sunday. */
