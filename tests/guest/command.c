@@ -9,7 +9,7 @@
  *   y     lines to standard output until nobody wants more
  *   s     wait for a signal, and end with its number as the status; d: and take no notice of it
  *   i     what is typed to standard output, until it is a 'q'
- *   r     wait for the terminal's size, and say it: 80x25, and a line feed
+ *   z     wait for the terminal's size, and say it: 80x25, and a line feed
  *   0-9   the command ends with this status; k: signal 9 killed it
  *   N F   it cannot be run; init cannot go on
  *   x     a message that means nothing
@@ -415,7 +415,7 @@ static void do_step(char step)
 	case 'i':
 		echo_input();
 		return;
-	case 'r':
+	case 'z':
 		say_window();
 		return;
 	case 'k':
