@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "boot_time.h"
+#include "confine/confine.h"
 #include "machine.h"
 #include "util/keeper.h"
 #include "util/log.h"
+#include "util/reach.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
 #include "vmm/counters.h"
@@ -149,6 +152,36 @@ int machine_build(struct machine *machine, struct error *err)
 	return ret;
 }
 
+/* The control socket is removed at the end, and made later where its name or folder is taken. */
+static int keep_socket_in_reach(const struct machine *machine)
+{
+	const unsigned rights = REACH_READ | REACH_REMOVE | REACH_SOCKET;
+	char folder[PATH_MAX];
+
+	if (!machine->control || control_folder(0, folder))
+		return 0;
+	/* Its folder may be being made just now. */
+	return access(folder, F_OK) ? reach_add_folder_of(folder, rights)
+				    : reach_add(folder, rights);
+}
+
+static int confine(const struct machine *machine, struct error *err)
+{
+	const struct confine_options options = {
+		.gives_back = devices_give_back(&machine->options->devices),
+		.has_folders = machine->plan.shares,
+		.report = machine->options->sandbox_report,
+	};
+	int ret;
+
+	if (machine->options->no_confine)
+		return 0;
+	ret = keep_socket_in_reach(machine);
+	return ret ? error_set(err, ret, "cannot confine lkvm: the control socket: %s",
+			       strerror(-ret))
+		   : confine_seal(&options, err);
+}
+
 int machine_seal(struct machine *machine, struct error *err)
 {
 	int ret = vm_seal(machine->vm, err);
@@ -164,8 +197,10 @@ int machine_seal(struct machine *machine, struct error *err)
 	machine->initrd_fd = -1;
 	memory_file_close(&machine->ram_file);
 	vm_host_close(&machine->host);
-	note_stage(machine, "sealed");
-	return 0;
+	ret = confine(machine, err);
+	if (!ret)
+		note_stage(machine, "sealed");
+	return ret;
 }
 
 /* ---- afterwards ---- */

@@ -13,6 +13,7 @@
 #include "core_dump.h"
 #include "diagnosis.h"
 #include "kernel_names.h"
+#include "confine/confine.h"
 #include "machine.h"
 #include "oneshot_github.h"
 #include "options_print.h"
@@ -247,6 +248,8 @@ static int build_machine(struct run *run)
 	if (!ret)
 		ret = machine_seal(&run->machine, &run->err);
 	if (!ret)
+		watch_seal(run->watch);
+	if (!ret)
 		return EXIT_OK;
 	error_set(&run->err, ret, "cannot start: %s", strerror(-ret));
 	/* The user asked for what this host lacks: only a VM could tell. */
@@ -401,6 +404,8 @@ int cmd_run(int argc, char **argv)
 	run.options = &options;
 	run.oneshot = options.oneshot.command ? &oneshot : NULL;
 	ret = watch_start(&run.watch, options.limits);
+	if (!ret && !options.no_confine)
+		confine_begin(terminal_restore);
 	if (ret)
 		log_error("cannot start a thread: %s%s", strerror(-ret),
 			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");

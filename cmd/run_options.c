@@ -91,6 +91,11 @@ static const char *const packed_words[] = {
 	NULL,
 };
 
+/* Programs that write down what they covered do so at their end, to files. */
+#ifndef RUN_UNCONFINED
+#define RUN_UNCONFINED false
+#endif
+
 #define FIELD(field) OPTION_FIELD(struct run_options, field)
 
 static const struct option_spec hang_items[] = {
@@ -223,6 +228,20 @@ const struct option_spec run_option_specs[] = {
 	  "--boot-time=FILE.svg in a drawing, too. Of a command's guest the kernel then prints "
 	  "what it does, which takes some time of its own.",
 	  .set = set_boot_time, .optional = true },
+	{ 0, "no-confine", OPTION_FLAG,
+	  .help = "keep all rights: no filters of system calls and files",
+	  .manual = "Keep all rights while the guest runs. Without it lkvm gives up, before the "
+		    "guest's first instruction, what the run does not need: new privileges, "
+		    "root's capabilities, the host's files but for shared folders, TCP, and all "
+		    "system calls but those of each kind of its threads; one that makes another "
+		    "ends lkvm with a line and status 159. What the host cannot confine is left "
+		    "out, one by one",
+	  FIELD(no_confine) },
+	{ 0, "sandbox-report", OPTION_FLAG, .help = "say what lkvm is confined to, and run",
+	  .manual = "Say on standard error, a line each, what lkvm is confined to and what of it "
+		    "this host does not have, and run. It implies --loglevel info; --debug says "
+		    "it too",
+	  FIELD(sandbox_report) },
 	{ 'h', "help", OPTION_FLAG, .help = "this text", FIELD(help) },
 	{ 0 },
 };
@@ -305,6 +324,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 
 	memset(options, 0, sizeof(*options));
 	option_preset(run_option_specs, options);
+	options->no_confine = RUN_UNCONFINED;
 	if (command) {
 		options->oneshot.command = argv + argc;
 		options->ram = RUN_COMMAND_RAM;
@@ -323,6 +343,8 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 		options->log_level = LOG_ERROR;
 	if (options->verbose)
 		options->log_level = LOG_INFO;
+	if (options->sandbox_report)
+		options->log_level = MAX(options->log_level, LOG_INFO);
 	if (options->debug)
 		options->log_level = LOG_DEBUG;
 	return ret;

@@ -52,6 +52,7 @@ struct run_options {
 	bool timed;		     /* --boot-time */
 	const char *drawing;	     /* and its file; NULL: none */
 	struct boot_time *boot_time; /* owned by the run; NULL: not timed */
+	bool no_confine, sandbox_report;
 	bool help;
 	struct oneshot_options oneshot;
 	/* Filled for a one-shot run. */

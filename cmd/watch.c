@@ -12,6 +12,7 @@
 #include "cmd.h"
 #include "util/aside.h"
 #include "util/log.h"
+#include "util/thread.h"
 #include "vmm/terminal.h"
 #include "watch.h"
 
@@ -27,6 +28,8 @@
 #define END_DEADLINE	 (DISK_PATIENCE + 2000)
 #define GIVE_UP_DEADLINE 300
 #define LEAVE_FLUSH	 100
+/* Whoever else sends it means the end, as with all others. */
+#define OWN_SIGNAL SIGRTMAX
 
 /* Has the thread look at the clock. From elsewhere it means nothing, as by default. */
 #define WAKE SIGURG
@@ -45,6 +48,7 @@ struct watch {
 	int pass_fd;	     /* where the first SIGINT goes; -1: nowhere */
 	const int *statuses; /* of the limits */
 	struct vm *vm;	     /* borrowed, while it runs */
+	bool sealing; /* OWN_SIGNAL says so to the thread */
 	unsigned asked;
 	enum vm_stop reason; /* the first one that was asked for */
 	int signal;
@@ -121,7 +125,7 @@ static void crash_handler(int number)
 
 static void catch_crashes(void)
 {
-	static const int signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+	static const int signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTRAP };
 	struct sigaction action = { .sa_handler = crash_handler };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
@@ -244,6 +248,13 @@ static int wait_for_signal(const struct watch *watch, u64 until)
 	return MAX(signal, 0);
 }
 
+/* Lock held. */
+static void catch_up(struct watch *watch)
+{
+	watch->sealing = false;
+	thread_catch_up();
+}
+
 static void *watch_main(void *arg)
 {
 	struct watch *watch = arg;
@@ -258,7 +269,9 @@ static void *watch_main(void *arg)
 		if (signal == SIGTSTP)
 			stop_for_a_while();
 		pthread_mutex_lock(&watch->lock);
-		if (signal && signal != SIGTSTP && signal != WAKE && !pass(watch, signal))
+		if (signal == OWN_SIGNAL && watch->sealing)
+			catch_up(watch);
+		else if (signal && signal != SIGTSTP && signal != WAKE && !pass(watch, signal))
 			ask(watch, VM_USER, signal);
 		look_at_clock(watch);
 	}
@@ -335,6 +348,14 @@ void watch_be_careful(struct watch *watch)
 	pthread_mutex_lock(&watch->lock);
 	watch->careful = true;
 	pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_seal(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->sealing = true;
+	pthread_mutex_unlock(&watch->lock);
+	pthread_kill(watch->thread, OWN_SIGNAL);
 }
 
 void watch_run(struct watch *watch, struct vm *vm)

@@ -40,6 +40,8 @@ void watch_be_careful(struct watch *watch);
 void watch_pass(struct watch *watch, int fd, const int statuses[WATCH_LIMITS]);
 /* WATCH_BOOT is over and WATCH_RUN begins. Once; any thread. */
 void watch_started(struct watch *watch);
+/* The process is sealed: the thread that waits for signals gives up what is each thread's own. */
+void watch_seal(struct watch *watch);
 /* From now on it is @vm that is stopped; at once, if the end was asked for meanwhile. */
 void watch_run(struct watch *watch, struct vm *vm);
 /* The VM has stopped, and its struct is left alone from now on. */

@@ -104,6 +104,7 @@ static void disk_performed(struct worker_job *job)
 int disk_make_ready(struct disk *disk)
 {
 	struct worker_options options = { .name = "lkvm-disk",
+					  .kind = THREAD_WORKER,
 					  .threads = DISK_THREADS,
 					  .event_fd = disk->source.fd };
 

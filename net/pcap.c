@@ -374,9 +374,11 @@ static void job_ended(struct loop_source *source, u32 events)
 
 int net_pcap_start(struct net_pcap *pcap, struct loop *loop)
 {
-	struct worker_options options = {
-		.name = "pcap", .threads = 1, .files[0] = pcap->fd, .file_count = 1
-	};
+	struct worker_options options = { .name = "pcap",
+					  .kind = THREAD_WORKER,
+					  .threads = 1,
+					  .files[0] = pcap->fd,
+					  .file_count = 1 };
 	int ret;
 
 	pcap->source = (struct loop_source){ .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),

@@ -29,6 +29,7 @@
 struct net_user {
 	struct net_backend backend;
 	bool ready;  /* the program said so */
+	bool waits;  /* it is to be started on demand */
 	int its_end; /* of the socket, until it is started; -1 */
 	struct net_child *child;
 	struct net_user_args args;
@@ -83,6 +84,16 @@ static ssize_t user_receive(struct net_backend *backend, unsigned pair, const st
 
 /* ---- life ---- */
 
+/* What is prepared while that may be done starts when it is wanted. */
+static void go(struct net_user *user)
+{
+	int ret = user->waits ? net_child_go(user->child) : 0;
+
+	user->waits = false;
+	if (ret)
+		log_warning("%s: no thread: %s", user->backend.name, strerror(-ret));
+}
+
 static void start(struct net_user *user)
 {
 	int ret;
@@ -97,15 +108,31 @@ static void start(struct net_user *user)
 	user->its_end = -1;
 }
 
+/* Nobody asked for it: the run goes on without. */
+static void prepare(struct net_user *user)
+{
+	int ret = net_child_prepare(&user->child, user->path, &user->args, user->its_end);
+
+	if (ret) {
+		log_warning("%s: no process: %s", user->backend.name, strerror(-ret));
+		return;
+	}
+	user->its_end = -1;
+	user->waits = true;
+}
+
 static void user_start(struct net_backend *backend)
 {
-	start(user_of(backend));
+	go(user_of(backend));
 }
 
 static void user_close(struct net_backend *backend)
 {
 	struct net_user *user = user_of(backend);
 
+	/* The program ends by that. */
+	if (user->backend.fds[0] >= 0)
+		shutdown(user->backend.fds[0], SHUT_RDWR);
 	net_child_end(user->child);
 	if (user->its_end >= 0)
 		close(user->its_end);
@@ -259,7 +286,9 @@ int net_user_open(struct net_backend **backend, const struct net_options *option
 				NET_USER_PROGRAM, LKVM_LIBEXEC);
 	if (!ret)
 		ret = make_sockets(user);
-	if (!ret && !options->on_demand)
+	if (!ret && options->on_demand)
+		prepare(user);
+	else if (!ret)
 		start(user);
 	if (!ret && options->forward_count)
 		ret = wait_until_ready(user, options->give_up_fd, err);

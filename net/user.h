@@ -14,14 +14,26 @@ struct net_user_args {
 	unsigned count;
 };
 
-/* The thread that starts the program, waits for its end and says how that was. */
+/*
+ * What starts the program, waits for its end and says how that was: a thread, and where the start
+ * is to come later a process that waits for it. That one is there before lkvm gives up the right to
+ * start programs, and what it is to do cannot be changed afterwards: its memory is its own.
+ */
 struct net_child;
 
 /* -errno. @path and @args are copied; @fd becomes the program's descriptor 3, and is closed here.
  */
 int net_child_start(struct net_child **child, const char *path, const struct net_user_args *args,
 		    int fd);
-/* It ends now, if it has not; nothing is said of it. NULL is fine. */
+/* As net_child_start(), but it only gets ready. -errno. */
+int net_child_prepare(struct net_child **child, const char *path, const struct net_user_args *args,
+		      int fd);
+/* Once. -errno: no thread; net_child_end() all the same. */
+int net_child_go(struct net_child *child);
+/*
+ * It ends now, if it has not, and nothing is said of it. Where lkvm may kill nobody any more it
+ * ends because our end of its socket has, which the caller shuts down before. NULL is fine.
+ */
 void net_child_end(struct net_child *child);
 
 #endif

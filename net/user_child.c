@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A thread per program, because starting one waits for the file system that it is on, and because
- * the signal of a parent's death is that of the thread that started it.
+ * the signal of a parent's death is that of the thread that started it. A program that is started
+ * on demand has a process before: it waits for a byte, and becomes the program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,15 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "user.h"
+#include "util/thread.h"
 #include "util/log.h"
 
-#define CHILD_FD    3
-#define END_SECONDS 2
+#define CHILD_FD     3
+#define GO_FD	     4	/* of the process that waits */
+#define SAFE_FD	     16 /* above both */
+#define END_SECONDS  2
+#define CANNOT_START "it cannot be started"
 
 extern char **environ;
 
@@ -34,7 +41,10 @@ struct net_child {
 	char path[PATH_MAX];
 	struct net_user_args args;
 	char *argv[NET_USER_ARGS + 1]; /* of args.text[], NULL behind them */
-	int fd;
+	int fd;			       /* the program's end of the socket; -1: closed */
+	int go_fd;		       /* the process waits at its other end; -1: there is none */
+	pid_t waiting;
+	bool has_thread;
 };
 
 static int add_files(posix_spawn_file_actions_t *files, int fd)
@@ -106,6 +116,75 @@ static void wait_for_end(struct net_child *child, pid_t pid)
 		say_end(child, status);
 }
 
+/* ---- the process that waits ---- */
+
+/* Of a fork of a process that has threads: nothing but system calls. */
+static void become(const struct net_child *child, int go_fd)
+{
+	int fd = fcntl(child->fd, F_DUPFD_CLOEXEC, SAFE_FD);
+	int go = fcntl(go_fd, F_DUPFD_CLOEXEC, SAFE_FD);
+	sigset_t none;
+	char byte;
+
+	setpgid(0, 0);
+	prctl(PR_SET_NAME, "lkvm-waits");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (dup3(fd, CHILD_FD, O_CLOEXEC) < 0 || dup3(go, GO_FD, O_CLOEXEC) < 0)
+		return;
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	close(STDIN_FILENO);
+	if (open("/dev/null", O_RDONLY) != STDIN_FILENO)
+		return;
+	syscall(SYS_close_range, GO_FD + 1, ~0u, 0);
+	/* Without a byte lkvm has ended, or has no use for a network. */
+	if (read(GO_FD, &byte, 1) != 1)
+		return;
+	for (int signal = 1; signal < NSIG; signal++)
+		sigaction(signal, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	fcntl(CHILD_FD, F_SETFD, 0);
+	execve(child->path, child->argv, environ);
+	/* Our parent hears of it as of a program that gives up. */
+	send(CHILD_FD, CANNOT_START, strlen(CANNOT_START), MSG_NOSIGNAL);
+}
+
+static int fork_waiting(struct net_child *child)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return -errno;
+	child->waiting = fork();
+	if (!child->waiting) {
+		become(child, ends[1]);
+		syscall(SYS_exit_group, 0);
+	}
+	close(ends[1]);
+	child->go_fd = ends[0];
+	return child->waiting < 0 ? -errno : 0;
+}
+
+/* Its program's end is its own now. */
+static void close_its_end(struct net_child *child)
+{
+	if (child->fd >= 0)
+		close(child->fd);
+	child->fd = -1;
+}
+
+/* ---- the thread ---- */
+
+static int start(struct net_child *child, pid_t *pid)
+{
+	char byte = 0;
+
+	if (child->go_fd < 0)
+		return spawn(child, pid);
+	*pid = child->waiting;
+	return send(child->go_fd, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : errno;
+}
+
 static void *run(void *arg)
 {
 	struct net_child *child = arg;
@@ -113,44 +192,83 @@ static void *run(void *arg)
 	int ret;
 
 	prctl(PR_SET_NAME, "net-user");
-	ret = spawn(child, &pid);
+	thread_confine(THREAD_WAITER);
+	ret = start(child, &pid);
 
 	/* The program's end of the socket is the program's alone, so that its death is seen. */
-	close(child->fd);
+	close_its_end(child);
 	if (ret) {
 		log_warning("%s: %s", child->path, strerror(ret));
 		return NULL;
 	}
 	pthread_mutex_lock(&child->lock);
 	child->pid = pid;
-	if (child->ending)
+	if (child->ending && !thread_is_sealed())
 		kill(pid, SIGKILL);
 	pthread_mutex_unlock(&child->lock);
 	wait_for_end(child, pid);
 	return NULL;
 }
 
-int net_child_start(struct net_child **out, const char *path, const struct net_user_args *args,
-		    int fd)
+static struct net_child *make(const char *path, const struct net_user_args *args, int fd)
 {
 	struct net_child *child = calloc(1, sizeof(*child));
-	int ret;
 
 	if (!child)
-		return -ENOMEM;
+		return NULL;
 	snprintf(child->path, sizeof(child->path), "%s", path);
 	child->args = *args;
 	for (unsigned i = 0; i < args->count; i++)
 		child->argv[i] = child->args.text[i];
 	child->fd = fd;
+	child->go_fd = -1;
 	pthread_mutex_init(&child->lock, NULL);
-	ret = pthread_create(&child->thread, NULL, run, child);
-	if (ret) {
+	return child;
+}
+
+int net_child_go(struct net_child *child)
+{
+	int ret = thread_start(&child->thread, NULL, run, child);
+
+	child->has_thread = !ret;
+	return ret;
+}
+
+int net_child_start(struct net_child **out, const char *path, const struct net_user_args *args,
+		    int fd)
+{
+	struct net_child *child = make(path, args, fd);
+	int ret = child ? net_child_go(child) : -ENOMEM;
+
+	if (ret)
 		free(child);
-		return -ret;
+	else
+		*out = child;
+	return ret;
+}
+
+int net_child_prepare(struct net_child **out, const char *path, const struct net_user_args *args,
+		      int fd)
+{
+	struct net_child *child = make(path, args, fd);
+	int ret = child ? fork_waiting(child) : -ENOMEM;
+
+	if (ret) {
+		if (child && child->go_fd >= 0)
+			close(child->go_fd);
+		free(child);
+		return ret;
 	}
+	close_its_end(child);
 	*out = child;
 	return 0;
+}
+
+/* It was never told to go, and ends by itself. lkvm is about to end: nobody waits for it. */
+static void end_waiting(struct net_child *child)
+{
+	close(child->go_fd);
+	free(child);
 }
 
 void net_child_end(struct net_child *child)
@@ -159,14 +277,21 @@ void net_child_end(struct net_child *child)
 
 	if (!child)
 		return;
+	if (!child->has_thread) {
+		end_waiting(child);
+		return;
+	}
 	pthread_mutex_lock(&child->lock);
 	child->ending = true;
-	if (child->pid)
+	if (child->pid && !thread_is_sealed())
 		kill(child->pid, SIGKILL);
 	pthread_mutex_unlock(&child->lock);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += END_SECONDS;
 	/* A file system that hangs may hold the start for ever: the process ends all the same. */
-	if (!pthread_timedjoin_np(child->thread, NULL, &until))
-		free(child);
+	if (pthread_timedjoin_np(child->thread, NULL, &until))
+		return;
+	if (child->go_fd >= 0)
+		close(child->go_fd);
+	free(child);
 }

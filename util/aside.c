@@ -76,6 +76,7 @@ static int child_main(void *arg)
 		close_others(&aside->config);
 	aside->own_files = !aside->config.shares_files;
 	sem_post(&aside->started);
+	thread_confine_aside(aside->config.kind);
 	/* It may have ended before we said that we end with it. */
 	if (!aside->config.dies_with_us || getppid() == aside->parent)
 		aside->config.main(aside->config.arg);
@@ -96,11 +97,17 @@ static __attribute__((no_sanitize("thread"))) void *thread_main(void *arg)
 	struct aside *aside = arg;
 	int flags = CLONE_FLAGS | (aside->config.shares_files ? CLONE_FILES : 0);
 	pid_t child = clone(child_main, aside->stack + ASIDE_STACK, flags, aside);
+	int status = 0;
 
 	if (child >= 0) {
-		syscall(SYS_wait4, child, NULL, __WALL, NULL);
+		thread_give_up();
+		syscall(SYS_wait4, child, &status, __WALL, NULL);
+		/* It did what it may not, and has said so: that is the end of all. */
+		if (status == THREAD_VIOLATION << 8 || (status & 0x7f) == SIGSYS)
+			syscall(SYS_exit_group, THREAD_VIOLATION);
 	} else {
 		sem_post(&aside->started);
+		thread_confine(aside->config.kind);
 		aside->config.main(aside->config.arg);
 	}
 	eventfd_write(aside->done_fd, 1);
@@ -109,16 +116,15 @@ static __attribute__((no_sanitize("thread"))) void *thread_main(void *arg)
 
 static int start_thread(struct aside *aside)
 {
-	sigset_t all, old;
+	sigset_t old;
 	pthread_attr_t attr;
 	int ret;
 
 	pthread_attr_init(&attr);
 	/* Enough for main(), should it run here. */
 	pthread_attr_setstacksize(&attr, THREAD_STACK + ASIDE_STACK);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(&aside->thread, &attr, thread_main, aside);
+	thread_block_signals(&old);
+	ret = thread_start(&aside->thread, &attr, thread_main, aside);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	return ret;

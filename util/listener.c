@@ -16,6 +16,7 @@
 #include "util/listener.h"
 #include "util/keeper.h"
 #include "util/log.h"
+#include "util/reach.h"
 #include "util/types.h"
 
 #define BACKLOG	    128
@@ -254,7 +255,10 @@ int listener_open(struct listener *sock, struct keeper *keeper, const char *opti
 		return error_set(err, -errno, "%s: no socket: %s", option, strerror(errno));
 	ret = make_file(sock, option, type, err);
 	if (!ret)
+		ret = reach_add_folder_of(path, REACH_REMOVE);
+	if (!ret)
 		return 0;
+	listener_remove(sock);
 	close(sock->fd);
 	sock->fd = -1;
 	return ret;

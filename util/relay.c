@@ -86,6 +86,7 @@ static int start(struct relay *relay)
 {
 	struct aside_config config = {
 		.name = "lkvm-relay",
+		.kind = THREAD_RELAY,
 		.main = copy,
 		.arg = relay,
 		.keep = { relay->from, relay->to },

@@ -483,7 +483,9 @@ int virtio_balloon_create(struct virtio_device **device,
 			  const struct virtio_balloon_options *options, struct loop *loop,
 			  struct guest_memory *memory, struct dma_space *space)
 {
-	const struct worker_options worker = { .name = "balloon", .threads = 2 };
+	const struct worker_options worker = { .name = "balloon",
+					       .kind = THREAD_WORKER,
+					       .threads = 2 };
 	struct balloon *balloon = calloc(1, sizeof(*balloon));
 	int ret;
 

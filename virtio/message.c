@@ -280,6 +280,7 @@ static int make_worker(struct message_device *device, struct loop *loop, const c
 {
 	const struct worker_options options = {
 		.name = name,
+		.kind = THREAD_FOLDER,
 		.threads = MESSAGE_THREADS,
 		.files = { file },
 		.file_count = 1,

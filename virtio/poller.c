@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "util/thread.h"
 #include "poller.h"
 #include "queue_ring.h"
 #include "transport.h"
@@ -378,6 +379,7 @@ static void *poller_main(void *arg)
 	struct session session;
 
 	prctl(PR_SET_NAME, "poller");
+	thread_confine(THREAD_VCPU);
 	for (;;) {
 		while (sem_wait(&poller->wake))
 			;
@@ -391,12 +393,11 @@ static void *poller_main(void *arg)
 /* With every signal blocked: they are the main thread's. */
 static int start_thread(struct poller *poller)
 {
-	sigset_t all, old;
+	sigset_t old;
 	int ret;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(&poller->thread, NULL, poller_main, poller);
+	thread_block_signals(&old);
+	ret = thread_start(&poller->thread, NULL, poller_main, poller);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret)
 		return ret;

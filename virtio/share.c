@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Folders on the command line: what they have in common, and the classes of --fs and --9p. */
+#include <linux/capability.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 
 #include "message.h"
 #include "share.h"
+#include "util/reach.h"
 #include "util/parse.h"
 #include "virtio/fs.h"
 #include "virtio/p9.h"
@@ -78,6 +80,27 @@ static int check_tag(const struct share *share, const struct device_plan *plan, 
 	return 0;
 }
 
+#define CAPABILITY(name) (1ull << (CAP_##name))
+
+/* What root may do to files; as the guest's users, with map=host. */
+#define OF_FILES                                                                                   \
+	(CAPABILITY(CHOWN) | CAPABILITY(DAC_OVERRIDE) | CAPABILITY(DAC_READ_SEARCH) |              \
+	 CAPABILITY(FOWNER) | CAPABILITY(FSETID) | CAPABILITY(SYS_RESOURCE))
+#define OF_USERS                                                                                   \
+	(CAPABILITY(SETUID) | CAPABILITY(SETGID) | CAPABILITY(MKNOD) | CAPABILITY(SETFCAP) |       \
+	 CAPABILITY(SYS_ADMIN))
+
+/* The folder, and nothing else, is reached by name while the guest runs. */
+static int keep_in_reach(const struct share *share, struct error *err)
+{
+	unsigned rights = share->read_only ? REACH_READ : REACH_READ | REACH_WRITE | REACH_CHANGE;
+	int ret = reach_add_fd(folder_file(share->folder), rights);
+
+	reach_keep(THREAD_FOLDER,
+		   map_of(share) == FOLDER_MAP_HOST ? OF_FILES | OF_USERS : OF_FILES);
+	return ret ? error_set(err, ret, "folder %s: %s", share->path, strerror(-ret)) : 0;
+}
+
 int share_prepare(struct share *share, struct device_plan *plan, struct error *err)
 {
 	const struct folder_options options = { .read_only = share->read_only,
@@ -99,7 +122,8 @@ int share_prepare(struct share *share, struct device_plan *plan, struct error *e
 		return error_set(err, -EINVAL,
 				 "folder %s: writeback needs cache=auto or cache=always",
 				 share->path);
-	return folder_open(&share->folder, share->path, &options, err);
+	ret = folder_open(&share->folder, share->path, &options, err);
+	return ret ? ret : keep_in_reach(share, err);
 }
 
 static int make_device(struct share *share, struct device_host *host, struct dma_space *space,

@@ -128,6 +128,7 @@ int vsock_dial_create(struct vsock *vsock)
 {
 	struct worker_options options = {
 		.name = "lkvm-vsock",
+		.kind = THREAD_DIAL,
 		.threads = 1,
 		.file_count = 1,
 		.shared_files = true,

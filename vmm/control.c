@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <assert.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -140,6 +142,7 @@ static void on_finished(struct loop_source *source, u32 events)
 static int start_listening(struct control *control)
 {
 	struct aside_config config = { .name = "lkvm-control",
+				       .kind = THREAD_CONTROL,
 				       .main = listen_aside,
 				       .arg = control,
 				       .keep_count = 1,
@@ -150,7 +153,12 @@ static int start_listening(struct control *control)
 		return ret;
 	config.keep[0] = control->socket.fd;
 	control->err.text[0] = 0;
-	if (!control_may_freeze() || aside_start(&control->aside, &config)) {
+	/* Once confined, this thread makes no files. */
+	if (thread_kind() != THREAD_ANY) {
+		ret = aside_start(&control->aside, &config);
+		if (ret)
+			return ret;
+	} else if (!control_may_freeze() || aside_start(&control->aside, &config)) {
 		/* Without a thread for it, it is worth the risk. */
 		listen_aside(control);
 		begin(control);
@@ -201,6 +209,16 @@ static bool remove_socket(struct control *control)
 
 /* ---- life ---- */
 
+/* The library would open /dev/urandom for it when the first request comes: nothing is opened then.
+ */
+static void seed_json(void)
+{
+	size_t seed = 0;
+
+	if (getrandom(&seed, sizeof(seed), 0) == sizeof(seed))
+		json_object_seed(seed | 1);
+}
+
 int control_create(struct control **out, struct loop *loop, struct keeper *keeper, const char *name,
 		   bool wanted)
 {
@@ -222,6 +240,7 @@ int control_create(struct control **out, struct loop *loop, struct keeper *keepe
 	if (ret)
 		goto free_name;
 	control->note = control_note(keeper, name);
+	seed_json();
 	try_to_listen(control);
 	*out = control;
 	return 0;

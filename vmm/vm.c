@@ -14,6 +14,7 @@
 #include "panic.h"
 #include "pause.h"
 #include "util/log.h"
+#include "util/thread.h"
 #include "vmm/events.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -83,8 +84,10 @@ static int setup_kvm(struct vm *vm, struct error *err)
 
 static void boot_and_run(struct vcpu *vcpu)
 {
-	int ret = arch_vcpu_boot(vcpu, vcpu->vm->setup->image);
+	int ret;
 
+	thread_confine(THREAD_VCPU);
+	ret = arch_vcpu_boot(vcpu, vcpu->vm->setup->image);
 	if (ret) {
 		log_error("cannot set up the registers of vCPU %u: %s", vcpu->index,
 			  strerror(-ret));
@@ -118,6 +121,8 @@ static void *first_vcpu_thread(void *arg)
 	sem_post(&setup->done);
 	while (sem_wait(&setup->go))
 		;
+	/* This thread was there before the machine was sealed. */
+	thread_catch_up();
 	if (!setup->result && atomic_load(&vm->stop) == VM_RUNNING)
 		boot_and_run(vm->vcpus[0]);
 	return NULL;
@@ -140,11 +145,11 @@ static int start_thread(struct vcpu *vcpu, void *(*body)(void *), void *arg, str
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, VCPU_STACK);
-	ret = pthread_create(&vcpu->thread, &attr, body, arg);
+	ret = thread_start(&vcpu->thread, &attr, body, arg);
 	pthread_attr_destroy(&attr);
 	if (ret)
-		return error_set(err, -ret, "cannot start a vCPU's thread: %s%s", strerror(ret),
-				 ret == EAGAIN ? "; " THREADS_REMEDY : "");
+		return error_set(err, ret, "cannot start a vCPU's thread: %s%s", strerror(-ret),
+				 ret == -EAGAIN ? "; " THREADS_REMEDY : "");
 	vcpu->started = true;
 	return 0;
 }

@@ -102,6 +102,7 @@ static void worker_main(void *arg)
 	struct worker *worker = arg;
 	void *state = worker->options.begin ? worker->options.begin(worker->options.context) : NULL;
 
+	thread_confine(worker->options.kind);
 	worker_serve(worker, state);
 	if (worker->options.end)
 		worker->options.end(state);
@@ -192,12 +193,11 @@ static int worker_start_aside(struct worker *worker, struct worker_thread *threa
 /* With every signal blocked: they are the main thread's, and SIGXFSZ must not kill us. */
 static int worker_start_thread(struct worker *worker, struct worker_thread *thread)
 {
-	sigset_t all, old;
+	sigset_t old;
 	int ret;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = -pthread_create(&thread->thread, NULL, thread_main, worker);
+	thread_block_signals(&old);
+	ret = thread_start(&thread->thread, NULL, thread_main, worker);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return ret;
 }

@@ -11,6 +11,7 @@
 #ifndef UTIL_ASIDE_H
 #define UTIL_ASIDE_H
 
+#include "util/thread.h"
 #include "util/types.h"
 
 struct aside;
@@ -18,7 +19,8 @@ struct aside;
 #define ASIDE_KEEP 12
 
 struct aside_config {
-	const char *name; /* of the process, up to 15 characters */
+	const char *name;      /* of the process, up to 15 characters */
+	enum thread_kind kind; /* what it is confined to from its start (util/thread.h) */
 	void (*main)(void *arg);
 	void *arg;
 	int keep[ASIDE_KEEP]; /* the fds that main() uses, and @keep_count of them */

@@ -14,6 +14,7 @@
 #ifndef VMM_WORKER_H
 #define VMM_WORKER_H
 
+#include "util/thread.h"
 #include "util/types.h"
 
 struct loop;
@@ -38,8 +39,9 @@ struct worker_job {
 #define WORKER_KEEP 10
 
 struct worker_options {
-	const char *name; /* of the threads, at most 15 characters; borrowed */
-	unsigned threads; /* at most; each is made when there is a job and nobody to do it */
+	const char *name;      /* of the threads, at most 15 characters; borrowed */
+	enum thread_kind kind; /* what its threads are confined to, after @begin */
+	unsigned threads;      /* at most; each is made when there is a job and nobody to do it */
 	/*
 	 * The fds that run() uses, open now. Its threads are then processes aside (util/aside.h)
 	 * with these files and no others: a call that never returns does not keep lkvm from

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "confine/confine.h"
+#include "private.h"
+#include "util/log.h"
+#include "util/reach.h"
+#include "util/types.h"
+
+/* The process's; written before the seal is closed, and read by its threads after it. */
+static struct {
+	bool report;
+	bool sealed;
+	int landlock;	   /* for threads that were there before; -1: none */
+	bool system_calls; /* filtered */
+	bool has_rights;   /* any at all, before */
+} process = { .landlock = -1 };
+
+/* ---- saying what holds ---- */
+
+static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void tell(const char *format, ...)
+{
+	char line[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (process.report)
+		log_info("confined: %s", line);
+	else
+		log_debug("confined: %s", line);
+}
+
+/* Of what a host may lack; anything else is a failure. */
+static bool is_lacking(int ret)
+{
+	return ret == -ENOSYS || ret == -EOPNOTSUPP || ret == -EINVAL || ret == -EPERM ||
+	       ret == -EACCES;
+}
+
+static int told(const char *what, int ret, struct error *err)
+{
+	if (is_lacking(ret)) {
+		tell("%s: not here: %s", what, strerror(-ret));
+		return 0;
+	}
+	return ret ? error_set(err, ret, "cannot confine lkvm: %s: %s; --no-confine goes without",
+			       what, strerror(-ret))
+		   : 0;
+}
+
+/* ---- threads ---- */
+
+/* A thread that cannot be confined would do the guest's work all the same: the process ends. */
+static void must(int ret, const char *what)
+{
+	if (!ret || is_lacking(ret))
+		return;
+	log_error("cannot confine %s: %s: %s", thread_kind_name(thread_kind()), what,
+		  strerror(-ret));
+	syscall(SYS_exit_group, 1);
+}
+
+static void confine_thread(enum thread_kind kind)
+{
+	if (process.sealed ? process.has_rights : capabilities_any())
+		must(capabilities_keep(process.sealed ? reach_kept(kind) : 0), "capabilities");
+	if (!process.sealed)
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (!process.sealed || process.system_calls)
+		must(seccomp_enter(kind), "seccomp");
+}
+
+static void catch_up(void)
+{
+	if (process.landlock >= 0)
+		must(landlock_enter(process.landlock), "Landlock");
+	if (process.has_rights)
+		must(capabilities_keep(reach_kept(THREAD_ANY)), "capabilities");
+}
+
+/* Its system calls are the process's, once that is sealed. */
+static void give_up(void)
+{
+	if (capabilities_any())
+		capabilities_keep(0);
+	/* What is started after the seal has what is left already. */
+	if (!process.sealed && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		landlock_enter_nothing();
+}
+
+void confine_begin(void (*restore)(void))
+{
+	static const struct thread_ops ops = { confine_thread, catch_up, give_up };
+
+	violation_catch(restore);
+	thread_set_ops(&ops);
+}
+
+/* ---- the process ---- */
+
+static int enter_landlock(struct error *err)
+{
+	int ret, abi;
+
+	ret = landlock_make(&process.landlock, &abi);
+	if (!ret)
+		ret = landlock_enter(process.landlock);
+	else
+		process.landlock = -1;
+	if (!ret)
+		tell("Landlock, version %d: %s", abi, landlock_extent(abi));
+	reach_forget();
+	return told("Landlock", ret, err);
+}
+
+static int drop_rights(struct error *err)
+{
+	u64 keep = reach_kept(THREAD_ANY);
+
+	process.has_rights = capabilities_any();
+	if (!process.has_rights) {
+		tell("capabilities: there were none");
+		return 0;
+	}
+	tell("capabilities: %s",
+	     keep ? "those that shared folders and passed devices need, in their threads" : "none");
+	return told("capabilities", capabilities_keep(keep), err);
+}
+
+static int enter_seccomp(bool wide, struct error *err)
+{
+	int ret = seccomp_enter_all(wide);
+
+	process.system_calls = !ret;
+	if (!ret)
+		tell("system calls: those of each kind of thread; no executable memory");
+	return told("system calls", ret, err);
+}
+
+int confine_seal(const struct confine_options *options, struct error *err)
+{
+	int ret;
+
+	process.report = options->report;
+	ret = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
+	if (!ret)
+		tell("no new privileges");
+	ret = told("no_new_privs", ret, err);
+	if (!ret)
+		ret = enter_landlock(err);
+	if (!ret)
+		ret = drop_rights(err);
+	/* It has what this thread has now, and the whole process's system calls. */
+	if (!ret)
+		ret = told("a thread", thread_start_maker(), err);
+	if (!ret)
+		ret = enter_seccomp(options->gives_back || options->has_folders, err);
+	if (ret)
+		return ret;
+	process.sealed = true;
+	thread_seal();
+	if (options->gives_back)
+		tell("system calls: the loop's thread keeps those of the process, to give devices "
+		     "back");
+	else
+		thread_confine(THREAD_LOOP);
+	return 0;
+}

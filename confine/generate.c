@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * generate ARCH >FILE: the filters of rules.h, made by libseccomp, as tables in C. It runs where
+ * lkvm is built, for any architecture: to make them at each start would cost most of a millisecond,
+ * and the library would be part of lkvm. Not part of lkvm itself.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "private.h"
+#include "rules.h"
+
+/* Made of numbers.c. */
+#include <numbers.h>
+
+#define MAX_CALL      1024
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool failed;
+
+static const struct target {
+	const char *name;
+	uint32_t token;
+	const char *argument; /* of the system call that a signal's context is about */
+} targets[] = {
+	{ "x86", SCMP_ARCH_X86_64, "gregs[(n) == 0 ? REG_RDI : REG_RSI]" },
+	{ "arm64", SCMP_ARCH_AARCH64, "regs[n]" },
+};
+
+struct call {
+	unsigned kinds;
+	const char *name;
+};
+
+/* Whatever their arguments are. What an architecture does not have is left out there. */
+static const struct call calls[] = {
+	/* the C library: memory, threads, time */
+	{ ALL, "brk" },
+	{ ALL, "munmap" },
+	{ ALL, "mremap" },
+	{ ALL, "madvise" },
+	{ ALL, "futex" },
+	{ ALL, "sched_yield" },
+	{ ALL, "sched_getaffinity" },
+	{ ALL, "set_robust_list" },
+	{ ALL, "rseq" },
+	{ ALL, "clock_gettime" },
+	{ ALL, "clock_getres" },
+	{ ALL, "gettimeofday" },
+	{ ALL, "clock_nanosleep" },
+	{ ALL, "nanosleep" },
+	{ ALL, "getpid" },
+	{ ALL, "gettid" },
+	{ ALL, "getppid" },
+	{ ALL, "getpgrp" },
+	{ ALL, "getpgid" },
+	{ ALL, "getsid" },
+	{ ALL, "getuid" },
+	{ ALL, "geteuid" },
+	{ ALL, "getgid" },
+	{ ALL, "getegid" },
+	{ ALL, "getrandom" },
+	{ ALL, "getrusage" },
+	{ ALL, "getcpu" },
+	{ ALL, "uname" },
+	{ ALL, "sysinfo" },
+	{ ALL, "rt_sigaction" },
+	{ ALL, "rt_sigprocmask" },
+	{ ALL, "rt_sigreturn" },
+	{ ALL, "sigaltstack" },
+	{ ALL, "restart_syscall" },
+	{ ALL, "exit" },
+	{ ALL, "exit_group" },
+	/* descriptors that are open */
+	{ ALL, "read" },
+	{ ALL, "write" },
+	{ ALL, "readv" },
+	{ ALL, "writev" },
+	{ ALL, "close" },
+	{ ALL, "poll" },
+	{ ALL, "ppoll" },
+	{ ALL, "lseek" },
+	{ ALL, "fstat" },
+	{ ALL, "eventfd2" },
+	/* a log that may block gets a relay when it first has a line */
+	{ ALL, "pipe2" },
+	{ ALL, "sendto" },
+	{ FILES, "pread64" },
+	{ FILES, "pwrite64" },
+	{ FILES, "preadv" },
+	{ FILES, "pwritev" },
+	{ FILES, "preadv2" },
+	{ FILES, "pwritev2" },
+	{ FILES, "fsync" },
+	{ FILES, "fdatasync" },
+	{ FILES, "fallocate" },
+	{ FILES, "ftruncate" },
+	{ FILES, "io_submit" },
+	{ DEVICES, "io_getevents" },
+	{ DEVICES, "io_pgetevents" },
+	{ DEVICES, "io_cancel" },
+	{ DEVICES, "io_destroy" },
+	{ DEVICES, "epoll_ctl" },
+	{ DEVICES, "epoll_wait" },
+	{ DEVICES, "epoll_pwait" },
+	{ DEVICES, "epoll_pwait2" },
+	{ DEVICES, "timerfd_create" },
+	{ DEVICES, "timerfd_settime" },
+	{ DEVICES, "timerfd_gettime" },
+	{ DEVICES, "recvfrom" },
+	{ DEVICES, "recvmsg" },
+	{ DEVICES, "shutdown" },
+	{ DEVICES, "getsockopt" },
+	{ DEVICES, "setsockopt" },
+	{ DEVICES | SOCKETS, "sendmsg" },
+	{ LOOP, "accept4" },
+	/* at the end: the control socket is removed, children are waited for */
+	{ LOOP | CONTROL | FOLDER, "unlink" },
+	{ LOOP | CONTROL | FOLDER, "unlinkat" },
+	{ LOOP | CONTROL | FOLDER, "stat" },
+	{ LOOP | CONTROL | FOLDER, "lstat" },
+	{ LOOP | CONTROL | FOLDER, "newfstatat" },
+	{ LOOP | CONTROL | FOLDER, "statfs" },
+	{ LOOP | KIND(WAITER), "wait4" },
+	{ LOOP | KIND(WAITER), "waitid" },
+	/* sockets of the host's */
+	{ SOCKETS, "connect" },
+	{ CONTROL, "bind" },
+	{ LOOP | CONTROL, "listen" },
+	{ CONTROL, "getsockopt" },
+	{ CONTROL | FOLDER, "flock" },
+	{ CONTROL | FOLDER, "openat" },
+	{ CONTROL | FOLDER, "open" },
+	{ CONTROL | FOLDER, "mkdir" },
+	{ CONTROL | FOLDER, "mkdirat" },
+	{ CONTROL | FOLDER, "access" },
+	{ CONTROL | FOLDER, "faccessat" },
+	/* shared folders */
+	{ FOLDER, "openat2" },
+	{ FOLDER, "statx" },
+	{ FOLDER, "fstatfs" },
+	{ FOLDER, "getdents64" },
+	{ FOLDER, "readlink" },
+	{ FOLDER, "readlinkat" },
+	{ FOLDER, "symlinkat" },
+	{ FOLDER, "linkat" },
+	{ FOLDER, "mknodat" },
+	{ FOLDER, "renameat" },
+	{ FOLDER, "renameat2" },
+	{ FOLDER, "chmod" },
+	{ FOLDER, "fchmod" },
+	{ FOLDER, "fchmodat" },
+	{ FOLDER, "chown" },
+	{ FOLDER, "lchown" },
+	{ FOLDER, "fchown" },
+	{ FOLDER, "fchownat" },
+	{ FOLDER, "truncate" },
+	{ FOLDER, "utimensat" },
+	{ FOLDER, "getxattr" },
+	{ FOLDER, "setxattr" },
+	{ FOLDER, "listxattr" },
+	{ FOLDER, "removexattr" },
+	{ FOLDER, "lgetxattr" },
+	{ FOLDER, "lsetxattr" },
+	{ FOLDER, "llistxattr" },
+	{ FOLDER, "lremovexattr" },
+	{ FOLDER, "fgetxattr" },
+	{ FOLDER, "fsetxattr" },
+	{ FOLDER, "flistxattr" },
+	{ FOLDER, "fremovexattr" },
+	{ FOLDER, "syncfs" },
+	{ FOLDER, "sync_file_range" },
+	{ FOLDER, "copy_file_range" },
+	{ FOLDER, "fadvise64" },
+	{ FOLDER, "umask" },
+	{ FOLDER, "setfsuid" },
+	{ FOLDER, "setfsgid" },
+	{ FOLDER | PROCESS, "capget" },
+	{ FOLDER | PROCESS, "capset" },
+	/* how threads begin */
+	{ PROCESS, "sched_setaffinity" },
+	{ FOLDER, "fchdir" },
+	{ FOLDER, "setgroups" },
+	/* confining a thread further */
+	{ PROCESS, "seccomp" },
+	{ PROCESS, "landlock_create_ruleset" },
+	{ PROCESS, "landlock_restrict_self" },
+	/* the thread of signals, and the end of what cannot be waited for */
+	{ PROCESS, "rt_sigtimedwait" },
+	{ PROCESS, "close_range" },
+};
+
+/* What is answered as by a kernel that does not have it: the C library goes another way. */
+static const char *const absent[] = { "clone3", "futex_waitv", "membarrier" };
+
+/* One argument decides. */
+enum how { EQUALS, HAS_BITS };
+
+struct limited {
+	unsigned kinds;
+	const char *name;
+	unsigned argument;
+	enum how how;
+	unsigned long mask, value; /* HAS_BITS: those of @mask are @value */
+};
+
+#define NAMESPACES                                                                                 \
+	(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | \
+	 CLONE_NEWCGROUP)
+
+static const struct limited limited[] = {
+	{ ALL, "mmap", 2, HAS_BITS, PROT_EXEC, 0 },
+	{ ALL, "mprotect", 2, HAS_BITS, PROT_EXEC, 0 },
+	{ ALL, "tgkill", 0, EQUALS, 0, CONFINE_OWN_PID },
+	{ ALL, "prctl", 0, EQUALS, 0, PR_SET_NAME },
+	{ ALL, "fcntl", 1, EQUALS, 0, F_GETFD },
+	{ ALL, "fcntl", 1, EQUALS, 0, F_SETFD },
+	{ ALL, "fcntl", 1, EQUALS, 0, F_GETFL },
+	{ ALL, "fcntl", 1, EQUALS, 0, F_SETFL },
+	{ ALL, "fcntl", 1, EQUALS, 0, F_DUPFD_CLOEXEC },
+	{ JOBS, "fcntl", 1, EQUALS, 0, F_OFD_GETLK },
+	{ JOBS, "fcntl", 1, EQUALS, 0, F_OFD_SETLK },
+	{ JOBS, "fcntl", 1, EQUALS, 0, F_OFD_SETLKW },
+	/* fstat() of some C libraries */
+	{ ALL & ~(LOOP | CONTROL | FOLDER | PROCESS), "newfstatat", 3, HAS_BITS, AT_EMPTY_PATH,
+	  AT_EMPTY_PATH },
+	{ SOCKETS, "socket", 0, EQUALS, 0, AF_UNIX },
+	/* threads, and processes in the same memory */
+	{ PROCESS, "clone", 0, HAS_BITS, CLONE_VM | NAMESPACES, CLONE_VM },
+	{ FOLDER, "unshare", 0, EQUALS, 0, CLONE_FS },
+	{ PROCESS, "prctl", 0, EQUALS, 0, PR_SET_PDEATHSIG },
+	{ PROCESS, "prctl", 0, EQUALS, 0, PR_SET_NO_NEW_PRIVS },
+};
+
+static const struct {
+	unsigned kinds;
+	unsigned long request;
+} requests[] = {
+#define IOCTL(kinds, name) { kinds, (unsigned)NUMBER_##name },
+#include "ioctls.def"
+#include IOCTLS_OF_ARCH
+};
+
+/*
+ * Of THREAD_ANY is what any of the process's threads may, and behind all kinds is what they may in
+ * a process that has no shared folders.
+ */
+static bool is_for(unsigned kinds, unsigned kind)
+{
+	if (kind == THREAD_ANY)
+		return kinds;
+	return kind == THREAD_KINDS ? kinds & ~FOLDER : kinds & 1u << kind;
+}
+
+static void check(int ret, const char *what)
+{
+	/* An architecture that does not have a call has no rule for it. */
+	if (!ret || ret == -EEXIST)
+		return;
+	fprintf(stderr, "generate: %s: %s\n", what, strerror(-ret));
+	failed = true;
+}
+
+static int number_of(const char *name)
+{
+	int number = seccomp_syscall_resolve_name(name);
+
+	if (number != __NR_SCMP_ERROR)
+		return number;
+	fprintf(stderr, "generate: libseccomp does not know %s\n", name);
+	failed = true;
+	return -1;
+}
+
+static void add_calls(scmp_filter_ctx filter, unsigned kind)
+{
+	for (unsigned i = 0; i < LENGTH(calls); i++) {
+		if (is_for(calls[i].kinds, kind))
+			check(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number_of(calls[i].name), 0),
+			      calls[i].name);
+	}
+	for (unsigned i = 0; i < LENGTH(absent); i++)
+		check(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), number_of(absent[i]), 0),
+		      absent[i]);
+}
+
+static void add_limited(scmp_filter_ctx filter, unsigned kind)
+{
+	for (unsigned i = 0; i < LENGTH(limited); i++) {
+		const struct limited *rule = &limited[i];
+		struct scmp_arg_cmp is = rule->how == EQUALS
+						 ? SCMP_CMP64(rule->argument, SCMP_CMP_EQ,
+							      rule->value)
+						 : SCMP_CMP64(rule->argument, SCMP_CMP_MASKED_EQ,
+							      rule->mask, rule->value);
+
+		if (is_for(rule->kinds, kind))
+			check(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number_of(rule->name), 1,
+					       is),
+			      rule->name);
+	}
+	for (unsigned i = 0; i < LENGTH(requests); i++) {
+		if (is_for(requests[i].kinds, kind))
+			check(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number_of("ioctl"), 1,
+					       SCMP_A1_64(SCMP_CMP_EQ, requests[i].request)),
+			      "ioctl");
+	}
+}
+
+static scmp_filter_ctx make(unsigned kind, const struct target *target)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+
+	if (!filter)
+		check(-ENOMEM, "seccomp_init");
+	if (seccomp_arch_native() != target->token) {
+		check(seccomp_arch_add(filter, target->token), target->name);
+		check(seccomp_arch_remove(filter, seccomp_arch_native()), "native");
+	}
+	/* Another architecture's calls, which x86 has. */
+	check(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP), "bad arch");
+	/* A binary tree of the calls, not a list. */
+	check(seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
+	add_calls(filter, kind);
+	add_limited(filter, kind);
+	return filter;
+}
+
+static char *name_of(const struct target *target, int number)
+{
+	return seccomp_syscall_resolve_num_arch(target->token, number);
+}
+
+static int last_call(const struct target *target)
+{
+	int last = 0;
+
+	for (int number = 0; number < MAX_CALL; number++) {
+		char *name = name_of(target, number);
+
+		if (name)
+			last = number;
+		free(name);
+	}
+	return last;
+}
+
+static void print_one(const struct sock_filter *step)
+{
+	printf("\t{ 0x%x, %u, %u, 0x%x },\n", step->code, step->jt, step->jf, step->k);
+}
+
+/* A call that is newer than the rules is answered as by a kernel that is older than it. */
+static void print_newer(int last)
+{
+	const struct sock_filter newer[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (unsigned)last, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+	};
+
+	for (unsigned i = 0; i < LENGTH(newer); i++)
+		print_one(&newer[i]);
+}
+
+static void print_filter(unsigned kind, const struct target *target)
+{
+	scmp_filter_ctx filter = make(kind, target);
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct sock_filter step;
+
+	check(seccomp_export_bpf(filter, fd), "export");
+	lseek(fd, 0, SEEK_SET);
+	printf("static const struct sock_filter steps_%u[] = {\n", kind);
+	print_newer(last_call(target));
+	while (read(fd, &step, sizeof(step)) == sizeof(step))
+		print_one(&step);
+	printf("};\n");
+	close(fd);
+	seccomp_release(filter);
+}
+
+static void print_names(const struct target *target)
+{
+	printf("static const char *const call_names[] = {\n");
+	for (int number = 0; number <= last_call(target); number++) {
+		char *name = name_of(target, number);
+
+		if (name)
+			printf("\t[%d] = \"%s\",\n", number, name);
+		free(name);
+	}
+	printf("};\n");
+}
+
+int main(int argc, char **argv)
+{
+	const struct target *target = targets;
+
+	if (argc != 2)
+		return 2;
+	while (strcmp(target->name, argv[1])) {
+		if (++target == targets + LENGTH(targets))
+			return 2;
+	}
+	printf("/* Made by confine/generate.c. */\n");
+	for (unsigned kind = 0; kind <= THREAD_KINDS; kind++)
+		print_filter(kind, target);
+	printf("static const struct filter filters[] = {\n");
+	for (unsigned kind = 0; kind <= THREAD_KINDS; kind++)
+		printf("\t{ steps_%u, sizeof(steps_%u) / sizeof(steps_%u[0]) },\n", kind, kind,
+		       kind);
+	printf("};\n");
+	print_names(target);
+	printf("#define CALL_ARGUMENT(context, n) ((context)->uc_mcontext.%s)\n", target->argument);
+	return failed || fflush(stdout);
+}

@@ -1,0 +1,1 @@
+confine-src := capabilities.c confine.c landlock.c seccomp.c violation.c

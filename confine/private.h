@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Each file knows one thing that the kernel offers:
+ *
+ *   landlock.c      files by their names, TCP, abstract sockets
+ *   capabilities.c  root's rights
+ *   seccomp.c       system calls
+ *   violation.c     what a thread says and does that is about to break a rule
+ *   confine.c       all of it, in its order
+ */
+#ifndef CONFINE_PRIVATE_H
+#define CONFINE_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/thread.h"
+
+/* In the filters: our process, whose number nobody knows when they are made. */
+#define CONFINE_OWN_PID 0x5eed1d00u
+
+struct sock_filter;
+struct error;
+
+/* Of one kind of thread. */
+struct filter {
+	const struct sock_filter *steps;
+	unsigned short count;
+};
+
+/*
+ * The rules, of what util/reach.h lists: *@fd, owned by the caller. *@abi is the kernel's version
+ * of it. -errno: -ENOSYS or -EOPNOTSUPP: the kernel has none, or has it switched off.
+ */
+int landlock_make(int *fd, int *abi);
+/* The calling thread, and what it starts. -errno. */
+int landlock_enter(int fd);
+/* The calling thread has no file from now on, where the kernel has Landlock. */
+void landlock_enter_nothing(void);
+/* For people: what version @abi adds to files. */
+const char *landlock_extent(int abi);
+
+/* Whether the calling thread has any. */
+bool capabilities_any(void);
+/*
+ * Keep those of @keep that there are, in no set but what is permitted and in force. The bounding
+ * set is left as it is: it is for programs that are started, which no_new_privs keeps from gaining
+ * any. -errno.
+ */
+int capabilities_keep(unsigned long long keep);
+
+/* The filter of @kind for the calling thread. -errno. */
+int seccomp_enter(enum thread_kind kind);
+/*
+ * What any of the process's threads may, for all of them that there are. @wide: with those of
+ * shared folders, and of giving devices back. -errno.
+ */
+int seccomp_enter_all(bool wide);
+
+/* What is not allowed ends the process, with a line that names it, after @restore(). */
+void violation_catch(void (*restore)(void));
+/* NULL: no name is known. */
+const char *seccomp_call_name(int number);
+/* Argument @n, 0 or 1, of the call that a SIGSYS is about. */
+unsigned long seccomp_call_argument(void *context, unsigned n);
+
+#endif

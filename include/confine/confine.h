@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lkvm gives up what the guest's run does not need, before the guest's first instruction:
+ *
+ *   - no program gives it rights (no_new_privs)
+ *   - root's capabilities, but for those of util/reach.h, each in its kind of thread
+ *   - the host's files, but for those of util/reach.h; TCP; abstract sockets (Landlock)
+ *   - all system calls but those of its kind of thread, by number and, of ioctl(), by request; no
+ *     memory that can be executed (seccomp)
+ *
+ * What the host does not have is left out, each by itself.
+ */
+#ifndef CONFINE_CONFINE_H
+#define CONFINE_CONFINE_H
+
+#include "util/error.h"
+#include "util/types.h"
+
+struct confine_options {
+	bool gives_back;  /* the calling thread undoes at the end what it did to the host */
+	bool has_folders; /* there are threads of THREAD_FOLDER */
+	bool report;	  /* say what holds, a line for each; else for --debug alone */
+};
+
+/*
+ * From here on asides are confined when they start. First of all, before there is a thread.
+ * @restore is called before a violation ends the process, in a signal's handler; NULL: nothing is.
+ */
+void confine_begin(void (*restore)(void));
+/*
+ * All that is above, for all threads of the process: the calling one is the loop's then. Others
+ * that are there already call thread_catch_up() before they do what the guest asks for. -errno with
+ * a line: the host has it, and it failed.
+ */
+int confine_seal(const struct confine_options *options, struct error *err);
+
+#endif
