@@ -100,7 +100,7 @@ static void give_up(void)
 
 void confine_begin(void (*restore)(void))
 {
-	static const struct thread_ops ops = { confine_thread, catch_up, give_up };
+	static const struct thread_ops ops = { confine_thread, catch_up, give_up, violation_end };
 
 	violation_catch(restore);
 	thread_set_ops(&ops);

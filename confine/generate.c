@@ -311,6 +311,13 @@ static void add_limited(scmp_filter_ctx filter, unsigned kind)
 					       is),
 			      rule->name);
 	}
+	/* A control socket that could not be made is tried again; it is bound by another thread. */
+	if (is_for(LOOP, kind))
+		check(seccomp_rule_add(
+			      filter, SCMP_ACT_ALLOW, number_of("socket"), 2,
+			      SCMP_A0_64(SCMP_CMP_EQ, AF_UNIX),
+			      SCMP_A1_64(SCMP_CMP_EQ, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)),
+		      "socket");
 	for (unsigned i = 0; i < LENGTH(requests); i++) {
 		if (is_for(requests[i].kinds, kind))
 			check(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number_of("ioctl"), 1,

@@ -59,6 +59,8 @@ int seccomp_enter_all(bool wide);
 
 /* What is not allowed ends the process, with a line that names it, after @restore(). */
 void violation_catch(void (*restore)(void));
+/* An aside ended by one, which it noted in our memory: say it, and end. */
+void violation_end(void);
 /* NULL: no name is known. */
 const char *seccomp_call_name(int number);
 /* Argument @n, 0 or 1, of the call that a SIGSYS is about. */

@@ -16,10 +16,14 @@
 #include "private.h"
 #include "util/types.h"
 
-#define PATIENCE_MS 100
+#define PATIENCE_MS	  100
+#define SIGNAL_OF_SECCOMP 1 /* SYS_SECCOMP */
 
 static struct {
 	void (*restore)(void); /* gives the terminal back; may run in a handler */
+	pid_t owner;
+	char line[300]; /* the last violation's */
+	size_t len;
 } process;
 
 static char *put(char *at, char *end, const char *text)
@@ -75,16 +79,34 @@ static void say(const char *line, size_t len)
 	(void)done;
 }
 
-static void on_violation(int signal, siginfo_t *info, void *context)
+static void end(void)
 {
-	char line[300];
-
-	if (info->si_code == 1 /* SYS_SECCOMP */)
-		say(line, describe(line, sizeof(line), info->si_syscall,
-				   seccomp_call_argument(context, 1)));
-	if (process.restore)
-		process.restore();
+	if (process.len)
+		say(process.line, process.len);
+	process.restore();
 	syscall(SYS_exit_group, THREAD_VIOLATION);
+}
+
+/* In a process aside, standard error may be another file: its parent says it. */
+static void on_violation(int number, siginfo_t *info, void *context)
+{
+	/* Somebody sent it: a crash like others. */
+	if (info->si_code != SIGNAL_OF_SECCOMP) {
+		process.restore();
+		signal(number, SIG_DFL);
+		raise(number);
+		return;
+	}
+	process.len = describe(process.line, sizeof(process.line), info->si_syscall,
+			       seccomp_call_argument(context, 1));
+	if (getpid() == process.owner)
+		end();
+	syscall(SYS_exit_group, THREAD_VIOLATION);
+}
+
+void violation_end(void)
+{
+	end();
 }
 
 void violation_catch(void (*restore)(void))
@@ -93,5 +115,6 @@ void violation_catch(void (*restore)(void))
 				    .sa_flags = SA_SIGINFO | SA_RESTART };
 
 	process.restore = restore;
+	process.owner = getpid();
 	sigaction(SIGSYS, &action, NULL);
 }

@@ -38,6 +38,7 @@ WIRE_DEVICES := $(filter-out %/test_virtq %/test_packed %/test_packed_hostile %/
 WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tests/wire/*.c)) $(TEST_COMMON))
 
 include tests/toy/toy.mk
+include tests/hole/hole.mk
 extra_wire/test_place := $(TEST)/obj/tests/toy/toy.o
 # What a program has beside what all share: fakes of which some take the place of real files.
 fake = $(foreach t,$(2),$(eval extra_$(t) := $(TEST)/obj/tests/fake/$(1).o))

@@ -33,6 +33,7 @@ struct aside {
 	int done_fd; /* an eventfd, owned */
 	pid_t parent;
 	sem_t started;	/* own_files is settled */
+	sem_t alone;	/* the thread that made it does nothing but wait from now on */
 	bool own_files; /* it is a process */
 	char stack[ASIDE_STACK] __attribute__((aligned(16)));
 };
@@ -69,6 +70,9 @@ static int child_main(void *arg)
 {
 	struct aside *aside = arg;
 
+	/* We share that one's errno. */
+	while (thread_gives_up() && sem_wait(&aside->alone))
+		;
 	prctl(PR_SET_NAME, aside->config.name);
 	if (aside->config.dies_with_us)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -101,10 +105,11 @@ static __attribute__((no_sanitize("thread"))) void *thread_main(void *arg)
 
 	if (child >= 0) {
 		thread_give_up();
+		sem_post(&aside->alone);
 		syscall(SYS_wait4, child, &status, __WALL, NULL);
 		/* It did what it may not, and has said so: that is the end of all. */
 		if (status == THREAD_VIOLATION << 8 || (status & 0x7f) == SIGSYS)
-			syscall(SYS_exit_group, THREAD_VIOLATION);
+			thread_die();
 	} else {
 		sem_post(&aside->started);
 		thread_confine(aside->config.kind);
@@ -140,6 +145,7 @@ int aside_start(struct aside **out, const struct aside_config *config)
 	aside->config = *config;
 	aside->parent = getpid();
 	sem_init(&aside->started, 0, 0);
+	sem_init(&aside->alone, 0, 0);
 	aside->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = aside->done_fd < 0 ? -errno : start_thread(aside);
 	if (ret) {

@@ -60,7 +60,7 @@ static void *begin(void *arg)
 	sigset_t mask = request->mask;
 
 	arg = request->arg;
-	/* The request is gone after this. */
+	/* The request may be gone after this. */
 	sem_post(&request->done);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	return body(arg);
@@ -81,8 +81,10 @@ static void *make(void *arg)
 		wait_for(&process.wanted);
 		request = process.request;
 		request->ret = -pthread_create(request->thread, request->attr, begin, request);
+		/* The thread that does not begin has nothing to say. */
 		if (request->ret)
 			sem_post(&request->done);
+		sem_post(&request->done);
 	}
 	return NULL;
 }
@@ -94,6 +96,8 @@ static int ask_maker(struct request *request)
 	pthread_mutex_lock(&process.lock);
 	process.request = request;
 	sem_post(&process.wanted);
+	/* For the maker, which still uses what we have, and for the thread. */
+	wait_for(&request->done);
 	wait_for(&request->done);
 	pthread_mutex_unlock(&process.lock);
 	sem_destroy(&request->done);
@@ -152,6 +156,17 @@ void thread_give_up(void)
 {
 	if (process.ops)
 		process.ops->give_up();
+}
+
+bool thread_gives_up(void)
+{
+	return process.ops;
+}
+
+void thread_die(void)
+{
+	if (process.ops)
+		process.ops->die();
 }
 
 bool thread_is_sealed(void)

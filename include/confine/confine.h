@@ -24,7 +24,7 @@ struct confine_options {
 
 /*
  * From here on asides are confined when they start. First of all, before there is a thread.
- * @restore is called before a violation ends the process, in a signal's handler; NULL: nothing is.
+ * @restore is called before a violation ends the process, in a signal's handler.
  */
 void confine_begin(void (*restore)(void));
 /*

@@ -54,6 +54,11 @@ void thread_catch_up(void);
 
 /* By a thread that from now on waits and does nothing: it needs no rights and no files. */
 void thread_give_up(void);
+/* Whether that does anything. */
+bool thread_gives_up(void);
+
+/* An aside of this process did what it may not: says what, and ends the process. */
+void thread_die(void);
 
 /* ---- for what confines ---- */
 
@@ -64,6 +69,7 @@ struct thread_ops {
 	void (*confine)(enum thread_kind kind);
 	void (*catch_up)(void);
 	void (*give_up)(void);
+	void (*die)(void);
 };
 
 /* They are called by the thread that they are about. Before there are asides. @ops: borrowed. */

@@ -113,5 +113,5 @@ lab-programs: lab-guests
 
 # make check-guest           tiny guests under lkvm; needs /dev/kvm
 .PHONY: check-guest
-check-guest: $(BUILD)/lkvm $(GUESTS) $(if $(filter x86,$(ARCH)),$(TEST)/kill/judge)
-	@LKVM=$(BUILD)/lkvm GUESTS=$(TEST)/guest JUDGE=$(TEST)/kill/judge tests/guest/run
+check-guest: $(BUILD)/lkvm $(HOLE) $(GUESTS) $(if $(filter x86,$(ARCH)),$(TEST)/kill/judge)
+	@LKVM=$(BUILD)/lkvm HOLE=$(HOLE) GUESTS=$(TEST)/guest JUDGE=$(TEST)/kill/judge tests/guest/run
