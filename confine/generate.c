@@ -225,6 +225,8 @@ static const struct limited limited[] = {
 	{ ALL, "mprotect", 2, HAS_BITS, PROT_EXEC, 0 },
 	{ ALL, "tgkill", 0, EQUALS, 0, CONFINE_OWN_PID },
 	{ ALL, "prctl", 0, EQUALS, 0, PR_SET_NAME },
+	/* newer C libraries name their mappings */
+	{ ALL, "prctl", 0, EQUALS, 0, PR_SET_VMA },
 	{ ALL, "fcntl", 1, EQUALS, 0, F_GETFD },
 	{ ALL, "fcntl", 1, EQUALS, 0, F_SETFD },
 	{ ALL, "fcntl", 1, EQUALS, 0, F_GETFL },
@@ -237,6 +239,8 @@ static const struct limited limited[] = {
 	{ ALL & ~(LOOP | CONTROL | FOLDER | PROCESS), "newfstatat", 3, HAS_BITS, AT_EMPTY_PATH,
 	  AT_EMPTY_PATH },
 	{ SOCKETS, "socket", 0, EQUALS, 0, AF_UNIX },
+	/* A control socket that could not be made is tried again; another thread binds it. */
+	{ LOOP, "socket", 0, EQUALS, 0, AF_UNIX },
 	/* threads, and processes in the same memory */
 	{ PROCESS, "clone", 0, HAS_BITS, CLONE_VM | NAMESPACES, CLONE_VM },
 	{ FOLDER, "unshare", 0, EQUALS, 0, CLONE_FS },
@@ -253,15 +257,25 @@ static const struct {
 #include IOCTLS_OF_ARCH
 };
 
-/*
- * Of THREAD_ANY is what any of the process's threads may, and behind all kinds is what they may in
- * a process that has no shared folders.
- */
-static bool is_for(unsigned kinds, unsigned kind)
+/* What is made: for which kind, and whether the process has shared folders. */
+struct subject {
+	unsigned kind;
+	bool wide;
+};
+
+/* Of THREAD_ANY is what any of the process's threads may. */
+static bool is_for(unsigned kinds, struct subject subject)
 {
-	if (kind == THREAD_ANY)
-		return kinds;
-	return kind == THREAD_KINDS ? kinds & ~FOLDER : kinds & 1u << kind;
+	if (subject.kind == THREAD_ANY)
+		return subject.wide ? kinds : kinds & ~FOLDER;
+	return kinds & 1u << subject.kind;
+}
+
+/* Whether the process may and this kind may not. */
+static bool is_against(unsigned kinds, struct subject subject)
+{
+	return is_for(kinds, (struct subject){ THREAD_ANY, subject.wide }) &&
+	       !is_for(kinds, subject);
 }
 
 static void check(int ret, const char *what)
@@ -284,10 +298,10 @@ static int number_of(const char *name)
 	return -1;
 }
 
-static void add_calls(scmp_filter_ctx filter, unsigned kind)
+static void add_calls(scmp_filter_ctx filter, struct subject subject)
 {
 	for (unsigned i = 0; i < LENGTH(calls); i++) {
-		if (is_for(calls[i].kinds, kind))
+		if (is_for(calls[i].kinds, subject))
 			check(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number_of(calls[i].name), 0),
 			      calls[i].name);
 	}
@@ -296,7 +310,7 @@ static void add_calls(scmp_filter_ctx filter, unsigned kind)
 		      absent[i]);
 }
 
-static void add_limited(scmp_filter_ctx filter, unsigned kind)
+static void add_limited(scmp_filter_ctx filter, struct subject subject)
 {
 	for (unsigned i = 0; i < LENGTH(limited); i++) {
 		const struct limited *rule = &limited[i];
@@ -306,29 +320,120 @@ static void add_limited(scmp_filter_ctx filter, unsigned kind)
 						 : SCMP_CMP64(rule->argument, SCMP_CMP_MASKED_EQ,
 							      rule->mask, rule->value);
 
-		if (is_for(rule->kinds, kind))
+		if (is_for(rule->kinds, subject))
 			check(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number_of(rule->name), 1,
 					       is),
 			      rule->name);
 	}
-	/* A control socket that could not be made is tried again; it is bound by another thread. */
-	if (is_for(LOOP, kind))
-		check(seccomp_rule_add(
-			      filter, SCMP_ACT_ALLOW, number_of("socket"), 2,
-			      SCMP_A0_64(SCMP_CMP_EQ, AF_UNIX),
-			      SCMP_A1_64(SCMP_CMP_EQ, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)),
-		      "socket");
 	for (unsigned i = 0; i < LENGTH(requests); i++) {
-		if (is_for(requests[i].kinds, kind))
+		if (is_for(requests[i].kinds, subject))
 			check(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number_of("ioctl"), 1,
 					       SCMP_A1_64(SCMP_CMP_EQ, requests[i].request)),
 			      "ioctl");
 	}
 }
 
-static scmp_filter_ctx make(unsigned kind, const struct target *target)
+/* ---- what a kind of thread may less than its process ---- */
+
+static bool has_call(const char *name, struct subject subject)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+	for (unsigned i = 0; i < LENGTH(calls); i++) {
+		if (!strcmp(calls[i].name, name) && is_for(calls[i].kinds, subject))
+			return true;
+	}
+	return false;
+}
+
+/* Whether there is a rule for it that goes by an argument; @value: by this value of it. */
+static bool has_limited(const char *name, const unsigned long *value, struct subject subject)
+{
+	for (unsigned i = 0; i < LENGTH(limited); i++) {
+		if (!strcmp(limited[i].name, name) && is_for(limited[i].kinds, subject) &&
+		    (!value || limited[i].value == *value))
+			return true;
+	}
+	return false;
+}
+
+static void deny(scmp_filter_ctx filter, const char *name, const struct scmp_arg_cmp *when)
+{
+	check(seccomp_rule_add_array(filter, SCMP_ACT_TRAP, number_of(name), when ? 1 : 0, when),
+	      name);
+}
+
+static void deny_calls(scmp_filter_ctx filter, struct subject subject)
+{
+	for (unsigned i = 0; i < LENGTH(calls); i++) {
+		const char *name = calls[i].name;
+
+		if (is_against(calls[i].kinds, subject) && !has_call(name, subject) &&
+		    !has_limited(name, NULL, subject))
+			deny(filter, name, NULL);
+	}
+}
+
+static void deny_value(scmp_filter_ctx filter, const struct limited *rule, struct subject subject)
+{
+	const struct scmp_arg_cmp is = SCMP_CMP64(rule->argument, SCMP_CMP_EQ, rule->value);
+
+	if (has_call(rule->name, subject) || has_limited(rule->name, &rule->value, subject))
+		return;
+	deny(filter, rule->name, has_limited(rule->name, NULL, subject) ? &is : NULL);
+}
+
+static void deny_limited(scmp_filter_ctx filter, struct subject subject)
+{
+	const struct scmp_arg_cmp other_type = SCMP_A1_64(SCMP_CMP_NE, SOCK_STREAM | SOCK_CLOEXEC |
+									       SOCK_NONBLOCK);
+	const struct scmp_arg_cmp by_path = SCMP_A3_64(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0);
+
+	for (unsigned i = 0; i < LENGTH(limited); i++) {
+		if (is_against(limited[i].kinds, subject))
+			deny_value(filter, &limited[i], subject);
+	}
+	/* The process may have each. */
+	if (subject.kind == THREAD_LOOP)
+		deny(filter, "socket", &other_type);
+	if (!has_call("newfstatat", subject))
+		deny(filter, "newfstatat", &by_path);
+}
+
+static void deny_requests(scmp_filter_ctx filter, struct subject subject)
+{
+	for (unsigned i = 0; i < LENGTH(requests); i++) {
+		struct scmp_arg_cmp is = SCMP_A1_64(SCMP_CMP_EQ, requests[i].request);
+
+		if (is_against(requests[i].kinds, subject))
+			deny(filter, "ioctl", &is);
+	}
+}
+
+/*
+ * Filters add up: a thread may what its process's filter allows and its own does not deny. The two
+ * that each start needs are made so, since they have a fifth of the steps, and the kernel's
+ * compiler is most of what they cost.
+ */
+static bool is_difference(unsigned kind)
+{
+	return kind == THREAD_LOOP || kind == THREAD_VCPU;
+}
+
+static void add_rules(scmp_filter_ctx filter, struct subject subject)
+{
+	if (is_difference(subject.kind)) {
+		deny_calls(filter, subject);
+		deny_limited(filter, subject);
+		deny_requests(filter, subject);
+	} else {
+		add_calls(filter, subject);
+		add_limited(filter, subject);
+	}
+}
+
+static scmp_filter_ctx make(struct subject subject, const struct target *target)
+{
+	scmp_filter_ctx filter = seccomp_init(is_difference(subject.kind) ? SCMP_ACT_ALLOW
+									  : SCMP_ACT_TRAP);
 
 	if (!filter)
 		check(-ENOMEM, "seccomp_init");
@@ -340,10 +445,11 @@ static scmp_filter_ctx make(unsigned kind, const struct target *target)
 	check(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP), "bad arch");
 	/* A binary tree of the calls, not a list. */
 	check(seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
-	add_calls(filter, kind);
-	add_limited(filter, kind);
+	add_rules(filter, subject);
 	return filter;
 }
+
+/* ---- printing ---- */
 
 static char *name_of(const struct target *target, int number)
 {
@@ -382,21 +488,50 @@ static void print_newer(int last)
 		print_one(&newer[i]);
 }
 
-static void print_filter(unsigned kind, const struct target *target)
+static void print_filter(struct subject subject, const struct target *target)
 {
-	scmp_filter_ctx filter = make(kind, target);
+	scmp_filter_ctx filter = make(subject, target);
 	int fd = memfd_create("filter", MFD_CLOEXEC);
 	struct sock_filter step;
 
 	check(seccomp_export_bpf(filter, fd), "export");
 	lseek(fd, 0, SEEK_SET);
-	printf("static const struct sock_filter steps_%u[] = {\n", kind);
-	print_newer(last_call(target));
+	printf("static const struct sock_filter steps_%d_%u[] = {\n", subject.wide, subject.kind);
+	if (!is_difference(subject.kind))
+		print_newer(last_call(target));
 	while (read(fd, &step, sizeof(step)) == sizeof(step))
 		print_one(&step);
 	printf("};\n");
 	close(fd);
 	seccomp_release(filter);
+}
+
+/* Those of other threads are the same in each process. */
+static bool differs(unsigned kind)
+{
+	return kind == THREAD_ANY || is_difference(kind);
+}
+
+static void print_filters(const struct target *target)
+{
+	for (unsigned wide = 0; wide < 2; wide++) {
+		for (unsigned kind = 0; kind < THREAD_KINDS; kind++) {
+			if (wide || differs(kind))
+				print_filter((struct subject){ kind, wide }, target);
+		}
+	}
+	printf("static const struct filter filters[2][%d] = {\n", THREAD_KINDS);
+	for (unsigned wide = 0; wide < 2; wide++) {
+		printf("{\n");
+		for (unsigned kind = 0; kind < THREAD_KINDS; kind++) {
+			char name[32];
+
+			snprintf(name, sizeof(name), "steps_%d_%u", wide || !differs(kind), kind);
+			printf("\t{ %s, sizeof(%s) / sizeof(%s[0]) },\n", name, name, name);
+		}
+		printf("},\n");
+	}
+	printf("};\n");
 }
 
 static void print_names(const struct target *target)
@@ -423,13 +558,7 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	printf("/* Made by confine/generate.c. */\n");
-	for (unsigned kind = 0; kind <= THREAD_KINDS; kind++)
-		print_filter(kind, target);
-	printf("static const struct filter filters[] = {\n");
-	for (unsigned kind = 0; kind <= THREAD_KINDS; kind++)
-		printf("\t{ steps_%u, sizeof(steps_%u) / sizeof(steps_%u[0]) },\n", kind, kind,
-		       kind);
-	printf("};\n");
+	print_filters(target);
 	print_names(target);
 	printf("#define CALL_ARGUMENT(context, n) ((context)->uc_mcontext.%s)\n", target->argument);
 	return failed || fflush(stdout);

@@ -41,15 +41,18 @@ static int load(const struct filter *filter, unsigned flags)
 	return ret ? -ESRCH : 0;
 }
 
+/* Which of them the process has. Written before it is sealed. */
+static bool is_wide;
+
 int seccomp_enter(enum thread_kind kind)
 {
-	return load(&filters[kind], 0);
+	return load(&filters[is_wide][kind], 0);
 }
 
 int seccomp_enter_all(bool wide)
 {
-	return load(wide ? &filters[THREAD_ANY] : &filters[THREAD_KINDS],
-		    SECCOMP_FILTER_FLAG_TSYNC);
+	is_wide = wide;
+	return load(&filters[wide][THREAD_ANY], SECCOMP_FILTER_FLAG_TSYNC);
 }
 
 const char *seccomp_call_name(int number)
