@@ -14,6 +14,7 @@
 #include "machine.h"
 #include "util/aside.h"
 #include "util/log.h"
+#include "util/reach.h"
 #include "vmm/core.h"
 #include "watch.h"
 
@@ -53,7 +54,10 @@ static int check_place(struct core_dump *dump, struct error *err)
 				 "--dump-on-crash %s: is there: remove it, or choose another name",
 				 path);
 	dump->file = openat(dump->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	return 0;
+	/* It gets its name, or is made, when the guest has run. */
+	return reach_add_fd(dump->folder, REACH_WRITE | REACH_CHANGE)
+		       ? error_set(err, -errno, "--dump-on-crash %s: %s", path, strerror(errno))
+		       : 0;
 }
 
 static void open_folder(void *arg)

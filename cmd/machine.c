@@ -168,7 +168,6 @@ static int keep_socket_in_reach(const struct machine *machine)
 static int confine(const struct machine *machine, struct error *err)
 {
 	const struct confine_options options = {
-		.gives_back = devices_give_back(&machine->options->devices),
 		.has_folders = machine->plan.shares,
 		.report = machine->options->sandbox_report,
 	};

@@ -164,15 +164,11 @@ int confine_seal(const struct confine_options *options, struct error *err)
 	if (!ret)
 		ret = told("a thread", thread_start_maker(), err);
 	if (!ret)
-		ret = enter_seccomp(options->gives_back || options->has_folders, err);
+		ret = enter_seccomp(options->has_folders, err);
 	if (ret)
 		return ret;
 	process.sealed = true;
 	thread_seal();
-	if (options->gives_back)
-		tell("system calls: the loop's thread keeps those of the process, to give devices "
-		     "back");
-	else
-		thread_confine(THREAD_LOOP);
+	thread_confine(THREAD_LOOP);
 	return 0;
 }

@@ -140,7 +140,8 @@ static const struct call calls[] = {
 	{ CONTROL, "bind" },
 	{ LOOP | CONTROL, "listen" },
 	{ CONTROL, "getsockopt" },
-	{ CONTROL | FOLDER, "flock" },
+	/* the lock of devices that are given back is open */
+	{ LOOP | CONTROL | FOLDER, "flock" },
 	{ CONTROL | FOLDER, "openat" },
 	{ CONTROL | FOLDER, "open" },
 	{ CONTROL | FOLDER, "mkdir" },
@@ -155,7 +156,8 @@ static const struct call calls[] = {
 	{ FOLDER, "readlink" },
 	{ FOLDER, "readlinkat" },
 	{ FOLDER, "symlinkat" },
-	{ FOLDER, "linkat" },
+	/* also how the core of a guest gets its name */
+	{ FOLDER | PROCESS, "linkat" },
 	{ FOLDER, "mknodat" },
 	{ FOLDER, "renameat" },
 	{ FOLDER, "renameat2" },

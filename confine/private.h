@@ -53,7 +53,7 @@ int capabilities_keep(unsigned long long keep);
 int seccomp_enter(enum thread_kind kind);
 /*
  * What any of the process's threads may, for all of them that there are. @wide: with those of
- * shared folders, and of giving devices back. -errno.
+ * shared folders. -errno.
  */
 int seccomp_enter_all(bool wide);
 

@@ -127,28 +127,6 @@ static bool gives_back(const void *arg)
 	return false;
 }
 
-/* Memory is locked as the guest maps it. Giving back writes to sysfs, and removes a record. */
-static int keep_in_reach(const struct vfio_state *state, struct error *err)
-{
-	const unsigned rights = REACH_READ | REACH_WRITE;
-	int ret = 0;
-
-	if (state->count) {
-		reach_keep(THREAD_LOOP, 1ull << CAP_IPC_LOCK);
-		reach_keep(THREAD_VCPU, 1ull << CAP_IPC_LOCK);
-	}
-	if (gives_back(state)) {
-		ret = reach_add(vfio_host_paths.sys, rights);
-		if (!ret)
-			ret = reach_add("/dev/vfio", rights);
-		if (!ret)
-			ret = reach_add(vfio_host_paths.proc, REACH_READ);
-		if (!ret)
-			ret = reach_add(vfio_host_paths.state, rights | REACH_CHANGE);
-	}
-	return ret ? error_set(err, ret, "--vfio-pci: %s", strerror(-ret)) : 0;
-}
-
 static int claim(void *arg, struct device_plan *plan, struct error *err)
 {
 	struct vfio_state *state = arg;
@@ -161,10 +139,13 @@ static int claim(void *arg, struct device_plan *plan, struct error *err)
 	};
 	int ret = vfio_open(&state->vfio, &request, err);
 
-	if (!ret)
-		ret = keep_in_reach(state, err);
 	if (ret)
 		return ret;
+	/* Memory is locked as the guest maps it. */
+	if (state->count) {
+		reach_keep(THREAD_LOOP, 1ull << CAP_IPC_LOCK);
+		reach_keep(THREAD_VCPU, 1ull << CAP_IPC_LOCK);
+	}
 	/* All of it, or what the guest maps. */
 	plan->pinned |= state->count > 0;
 	plan->windows->hosts = vfio_hosts(state->vfio);

@@ -17,7 +17,6 @@
 #include "util/types.h"
 
 struct confine_options {
-	bool gives_back;  /* the calling thread undoes at the end what it did to the host */
 	bool has_folders; /* there are threads of THREAD_FOLDER */
 	bool report;	  /* say what holds, a line for each; else for --debug alone */
 };
