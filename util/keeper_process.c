@@ -179,9 +179,10 @@ static void add(struct list *list, const struct keeper_message *message, const i
 {
 	const struct keeper_kind *kind = find_kind(list, message);
 	struct kept *note = kind ? malloc(sizeof(*note) + kind->size) : NULL;
-	struct outcome outcome = { .ret = -ENOMEM };
+	struct outcome outcome = { 0 };
 
 	if (!note) {
+		outcome.ret = error_set(&outcome.err, -ENOMEM, "its keeper has no room for it");
 		for (unsigned i = 0; i < fd_count; i++)
 			close(fds[i]);
 		answer(message->id, &outcome);
@@ -258,8 +259,10 @@ static bool hear(struct list *list)
 	unsigned fd_count;
 	ssize_t len = recvmsg(OUR_FD, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
+	if (len < 0 && errno != EINTR && errno != EAGAIN)
+		sleep_ms(1); /* it is short of memory, or the like: that passes */
 	if (len <= 0)
-		return len && (errno == EINTR || errno == EAGAIN);
+		return len;
 	fd_count = take_files(&header, fds);
 	if (len == sizeof(message) && !(header.msg_flags & MSG_TRUNC))
 		obey(list, &message, fds, fd_count);
