@@ -190,7 +190,7 @@ static void add(struct list *list, const struct keeper_message *message, const i
 	}
 	note->kind = kind;
 	note->fd_count = fd_count;
-	memcpy(note->fds, fds, fd_count * sizeof(*fds));
+	memcpy(note->fds, fds, sizeof(note->fds));
 	memcpy(note->data, message->data, kind->size);
 	if (kind->begin)
 		call_bounded(list, note, true, &outcome);
@@ -255,7 +255,7 @@ static bool hear(struct list *list)
 				 .msg_iovlen = 1,
 				 .msg_control = &control,
 				 .msg_controllen = sizeof(control) };
-	int fds[KEEPER_FILES];
+	int fds[KEEPER_FILES] = { -1, -1 };
 	unsigned fd_count;
 	ssize_t len = recvmsg(OUR_FD, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 

@@ -165,7 +165,8 @@ static void release_one(const struct vfio *vfio, unsigned n)
 	if (ret == -EBUSY && !vfio->opened && !vfio->took[n])
 		return;
 	vfio_address_format(&vfio->wants[n].address, name);
-	log_warning("%s: %s; then 'lkvm vfio release %s' gives it back", name, err.text, name);
+	log_warning("%s is not given back: %s; then 'lkvm vfio release %s' does it", name, err.text,
+		    name);
 }
 
 void vfio_auto_release(struct vfio *vfio)
