@@ -281,10 +281,24 @@ static bool has_command(int argc, char **argv)
 	return false;
 }
 
+/* "--no-X" of what is more than one field. */
+static int undo(const struct option_group *group, const struct option_spec *spec)
+{
+	struct run_options *options = group->target;
+
+	if (!strcmp(spec->name, "timeout"))
+		memset(options->limits, 0, sizeof(options->limits));
+	else if (!strcmp(spec->name, "hang"))
+		options->hang = options->hang_idle = 0;
+	else
+		return option_undo(spec, options);
+	return 0;
+}
+
 /* @groups: DEVICE_CLASSES_MAX + 5, zeroed. @command: there is one. */
 static void make_groups(struct run_options *options, bool command, struct option_group *groups)
 {
-	groups[0] = (struct option_group){ run_option_specs, options };
+	groups[0] = (struct option_group){ run_option_specs, options, .undo = undo };
 	groups[1] = (struct option_group){ kvmtool_option_specs, options };
 	groups[2] = (struct option_group){
 		arm64_option_specs, options,
