@@ -55,6 +55,8 @@ extern const struct command commands[];
 
 int cmd_run(int argc, char **argv);
 void cmd_run_help(void);
+int cmd_exec(int argc, char **argv);
+void cmd_exec_help(void);
 int cmd_ssh(int argc, char **argv);
 void cmd_ssh_help(void);
 int cmd_completion(int argc, char **argv);

@@ -22,6 +22,8 @@ const struct command commands[] = {
 	{ "debug", "Look into a running VM's CPUs", &debug_verb },
 	{ "console", "Use a running VM's console", &console_verb },
 	{ "events", "Follow what happens to a running VM", &events_verb },
+	{ "exec", "Run one more command in the guest of a command", .run = cmd_exec,
+	  .help = cmd_exec_help },
 	{ "ssh", "Log into a running guest", .run = cmd_ssh, .help = cmd_ssh_help },
 	{ "vsock", "Connect to a port of a running guest's", &vsock_verb },
 	{ "iommu", "Look into a running VM's IOMMU", .family = &iommu_family },

@@ -177,8 +177,7 @@ static int give_devices(struct oneshot *oneshot, struct run_options *options,
 		ret = give_folder(oneshot, groups, i, err);
 	if (!ret && !devices_asked_for(&options->devices, "network"))
 		ret = give(oneshot, groups, "network", "mode=none", err);
-	options->channels_alone = !devices_asked_for(&options->devices, "vsock");
-	if (!ret && options->channels_alone)
+	if (!ret && !devices_asked_for(&options->devices, "vsock"))
 		ret = give(oneshot, groups, "vsock", ONESHOT_CID, err);
 	return ret;
 }
@@ -328,6 +327,8 @@ static int plan_command(struct oneshot *oneshot, struct error *err)
 		add_number(oneshot, ONESHOT_UID, oneshot->uid);
 		add_number(oneshot, ONESHOT_GID, oneshot->gid);
 	}
+	if (!oneshot->run->channels_alone)
+		initrd_config_add(config, ONESHOT_EXEC, "");
 	add_folder(oneshot);
 	add_terminal(oneshot);
 	ret = add_environment(oneshot, err);
@@ -384,6 +385,9 @@ int oneshot_plan(struct oneshot *oneshot, struct run_options *options,
 	oneshot->initrd_fd = oneshot->result_fd = oneshot->signal_fd = -1;
 	for (unsigned i = 0; i < ARRAY_SIZE(oneshot->standard); i++)
 		oneshot->standard[i] = -1;
+	/* A run with a name can be asked for more. */
+	options->channels_alone = !options->is_named &&
+				  !devices_asked_for(&options->devices, "vsock");
 	oneshot->scratch = !options->oneshot.rw && !options->overlay;
 	if (!ret)
 		ret = plan_kernel(oneshot, options, err);

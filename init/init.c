@@ -29,13 +29,16 @@ struct stream {
 	char data[STREAM_SIZE];
 };
 
-static char config[CONFIG_SIZE];
+static char boot_config[CONFIG_SIZE];
+static const char *config = boot_config;
 static const char *words[WORDS + 1], *variables[WORDS + 1];
 static unsigned word_count, variable_count;
 static int channels[ONESHOT_CHANNELS] = { -1, -1, -1, -1 };
 static struct stream streams[ONESHOT_CHANNELS]; /* but of ONESHOT_CONTROL */
 static int terminal = -1;			/* the command's, our end; -1: it has none */
 static unsigned window;				/* its ONESHOT_WINDOW_SIZE() */
+static int listener = -1;			/* for more commands; -1: none are taken */
+static bool is_server;				/* of one of those, and not process 1 */
 
 /* ---- what a C library would have; the compiler calls the first two ---- */
 
@@ -130,6 +133,8 @@ static void power_off(void) __attribute__((noreturn));
 static void power_off(void)
 {
 	sys_sync();
+	while (is_server)
+		sys_exit(0);
 	for (;;) {
 		sys_power_off();
 		sys_sleep(1000);
@@ -191,10 +196,10 @@ static void read_config(void)
 	size_t len = 0;
 	long got;
 
-	while ((got = sys_read(fd, config + len, CONFIG_SIZE - 1 - len)) > 0)
+	while ((got = sys_read(fd, boot_config + len, CONFIG_SIZE - 1 - len)) > 0)
 		len += got;
 	sys_close(fd);
-	config[len] = '\0';
+	boot_config[len] = '\0';
 }
 
 /* The next value of @key after @last (NULL: the first); NULL: none. */
@@ -701,10 +706,39 @@ static void hear(int command)
 		set_window(message->value);
 }
 
+static void serve(int fd) __attribute__((noreturn));
+
+/* The host alone may: another process of the guest's would become root by it. */
+static int accept_host(int fd)
+{
+	struct sys_vsock_address who;
+	int peer = sys_accept(fd, &who);
+
+	if (peer < 0 || who.cid == SYS_CID_HOST)
+		return peer;
+	sys_close(peer);
+	return -EPERM;
+}
+
+/* A process for each command, with streams of its own. */
+static void take_command(int children)
+{
+	int peer = accept_host(listener), pid;
+
+	if (peer < 0)
+		return;
+	pid = sys_fork();
+	if (!pid) {
+		sys_close(children);
+		serve(peer);
+	}
+	sys_close(peer);
+}
+
 /* Its wait status. */
 static int attend(int command, int children)
 {
-	struct pollfd polls[ONESHOT_CHANNELS + 1];
+	struct pollfd polls[ONESHOT_CHANNELS + 2];
 	int status;
 
 	while ((status = collect(command)) < 0) {
@@ -713,9 +747,12 @@ static int attend(int command, int children)
 		polls[ONESHOT_CONTROL] = (struct pollfd){ .fd = channels[ONESHOT_CONTROL],
 							  .events = POLLIN };
 		polls[ONESHOT_CHANNELS] = (struct pollfd){ .fd = children, .events = POLLIN };
+		polls[ONESHOT_CHANNELS + 1] = (struct pollfd){ .fd = listener, .events = POLLIN };
 		for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++)
 			watch(&streams[i], &polls[i]);
-		sys_poll(polls, ONESHOT_CHANNELS + 1, -1);
+		sys_poll(polls, ONESHOT_CHANNELS + 2, -1);
+		if (polls[ONESHOT_CHANNELS + 1].revents)
+			take_command(children);
 		if (polls[ONESHOT_CHANNELS].revents)
 			sys_read(children, info, sizeof(info));
 		if (polls[ONESHOT_CONTROL].revents)
@@ -734,7 +771,9 @@ static void drain(void)
 	struct pollfd polls[ONESHOT_CHANNELS];
 	bool done;
 
-	sys_kill(-1, SIGKILL);
+	/* The others' commands are not a server's. */
+	if (!is_server)
+		sys_kill(-1, SIGKILL);
 	end_stream(&streams[ONESHOT_STDIN]);
 	do {
 		bool waits = false;
@@ -815,6 +854,101 @@ static void say_end(int status)
 		tell(ONESHOT_EXITED, status >> 8 & 0xff, "");
 }
 
+static bool read_whole(int fd, void *data, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		long got = sys_read(fd, (char *)data + at, len - at);
+
+		if (got <= 0)
+			return false;
+		at += got;
+	}
+	return true;
+}
+
+/* The words are in the place of the first command's; its variables stay where they are. */
+static void read_command(int fd)
+{
+	static char asked[CONFIG_SIZE];
+	unsigned len = 0;
+	size_t end;
+
+	if (!read_whole(fd, &len, sizeof(len)) || len >= CONFIG_SIZE / 2 ||
+	    !read_whole(fd, asked, len))
+		sys_exit(1);
+	end = len;
+	asked[end] = '\0';
+	for (const char *at = config; *at && end < CONFIG_SIZE - 4096; at += length(at) + 1) {
+		if (*at != ONESHOT_UID && *at != ONESHOT_GID && *at != ONESHOT_PWD)
+			continue;
+		join(asked + end, CONFIG_SIZE - end, at, "");
+		end += length(at) + 1;
+		asked[end] = '\0';
+	}
+	config = asked;
+	word_count = 0;
+	for_each_value(word, ONESHOT_WORD)
+	{
+		if (word_count < WORDS)
+			words[word_count++] = word;
+	}
+	words[word_count] = NULL;
+	if (!word_count)
+		sys_exit(1);
+}
+
+static void take_streams(void)
+{
+	struct sys_vsock_address address = { .family = SYS_AF_VSOCK,
+					     .port = SYS_PORT_ANY,
+					     .cid = SYS_CID_ANY };
+	int fd = sys_listen(&address);
+
+	if (fd < 0 || sys_write(channels[ONESHOT_CONTROL], &address.port, 4) != 4)
+		sys_exit(1);
+	for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++) {
+		while ((channels[i] = accept_host(fd)) == -EPERM)
+			;
+	}
+	sys_close(fd);
+}
+
+/* In a process of its own, from the control channel @fd on. */
+static void serve(int fd)
+{
+	int command, children, status;
+
+	is_server = true;
+	close_end(&listener);
+	close_end(&terminal);
+	for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++) {
+		end_stream(&streams[i]);
+		streams[i].stays = false;
+	}
+	sys_close(channels[ONESHOT_CONTROL]);
+	channels[ONESHOT_CONTROL] = fd;
+	heard.len = 0;
+	read_command(fd);
+	take_streams();
+	tell(ONESHOT_READY, ONESHOT_VERSION, "");
+	children = sys_signal_fd(1ul << (SIGCHLD - 1), O_NONBLOCK | O_CLOEXEC);
+	command = begin();
+	status = attend(command, children);
+	drain();
+	say_end(status);
+	leave();
+}
+
+static void listen_for_commands(void)
+{
+	struct sys_vsock_address address = { .family = SYS_AF_VSOCK,
+					     .port = ONESHOT_EXEC_PORT,
+					     .cid = SYS_CID_ANY };
+
+	if (next_value(ONESHOT_EXEC, NULL))
+		listener = sys_listen(&address);
+}
+
 /* A kernel without a network has none to bring up. */
 static void bring_loopback_up(void)
 {
@@ -844,6 +978,7 @@ void init_main(void)
 	bring_loopback_up();
 	collect_words();
 	children = sys_signal_fd(1ul << (SIGCHLD - 1), O_NONBLOCK | O_CLOEXEC);
+	listen_for_commands();
 	command = begin();
 	status = attend(command, children);
 	name = next_value(ONESHOT_KEEP, NULL);

@@ -24,6 +24,8 @@
 #define SYS_SOCK_STREAM 1
 #define SYS_AF_VSOCK	40
 #define SYS_CID_HOST	2
+#define SYS_CID_ANY	0xffffffffu
+#define SYS_PORT_ANY	0xffffffffu
 #define SYS_WNOHANG	1
 
 /* <linux/sockios.h> and <linux/if.h> have these, together with a C library's. */
@@ -122,6 +124,30 @@ static inline int sys_control(int fd, unsigned long request, void *argument)
 static inline int sys_connect(int fd, const void *address, size_t len)
 {
 	return syscall6(__NR_connect, fd, LONG(address), len, 0, 0, 0);
+}
+
+/* An fd that listens at @port, SYS_PORT_ANY for any, which is then in *@address. */
+static inline int sys_listen(struct sys_vsock_address *address)
+{
+	int fd = sys_socket(SYS_AF_VSOCK, SYS_SOCK_STREAM | O_CLOEXEC), len = sizeof(*address);
+	long ret = fd < 0 ? fd : syscall6(__NR_bind, fd, LONG(address), len, 0, 0, 0);
+
+	if (!ret)
+		ret = syscall6(__NR_listen, fd, 8, 0, 0, 0, 0);
+	if (!ret)
+		ret = syscall6(__NR_getsockname, fd, LONG(address), LONG(&len), 0, 0, 0);
+	if (!ret)
+		return fd;
+	sys_close(fd);
+	return ret;
+}
+
+/* Who came is in *@address. */
+static inline int sys_accept(int fd, struct sys_vsock_address *address)
+{
+	int len = sizeof(*address);
+
+	return syscall6(__NR_accept4, fd, LONG(address), LONG(&len), O_CLOEXEC, 0, 0);
 }
 
 static inline int sys_change_owner(int fd, unsigned uid, unsigned gid)

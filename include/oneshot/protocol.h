@@ -82,8 +82,18 @@ enum oneshot_config {
 	ONESHOT_WORD = 'A',	/* of the command line */
 	ONESHOT_TERMINAL = 'P', /* it has one, of this ONESHOT_WINDOW_SIZE(), decimal */
 	ONESHOT_APART = 'S',	/* and standard error is not that */
+	ONESHOT_EXEC = 'X',	/* and more commands are taken (below) */
 	ONESHOT_KEEP = 'K', /* of one that failed: this shell has a terminal then, until it ends */
 };
+
+/*
+ * More commands beside it: init listens at this port of the guest's, for connections of the host's.
+ * One is the control channel of a command: the host sends the length of its configuration, 32 bits,
+ * and that, of which ONESHOT_WORD, ONESHOT_TERMINAL and ONESHOT_APART count; all else is as the
+ * first command has it. The guest answers with a port, 32 bits, at which it takes the three streams
+ * in their order, and then all is as above, but that nothing is switched off.
+ */
+#define ONESHOT_EXEC_PORT 0x10000010u
 
 /* Tags of the root folder: those of --disk FOLDER. */
 #define ONESHOT_FS_TAG "lkvm_root"

@@ -21,6 +21,12 @@ struct session_options {
 	bool is_terminal;
 	void (*quit)(void *arg);
 	/*
+	 * Sockets that lead to the guest already, ONESHOT_CHANNELS, the session's from here on: of
+	 * a command in a guest that stays. It is over when the host has said BYE, or the guest is
+	 * gone. NULL: they are made, and session_guest_ends() are for the guest.
+	 */
+	const int *connected;
+	/*
 	 * The run can end: the guest said how it went and should have switched itself off by now.
 	 * In the loop, VM lock held.
 	 */

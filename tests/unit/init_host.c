@@ -16,6 +16,7 @@ void _exit(int status) __attribute__((noreturn));
 
 static int config_file;
 static const int *guest_sockets;
+static unsigned boot_pid, bound_port, peer_cid;
 
 static bool is_same(const char *text, const char *other)
 {
@@ -45,6 +46,30 @@ static long connect_to(int fd, const struct sys_vsock_address *address)
 	return ret < 0 ? ret : 0;
 }
 
+/* A Unix socket whose name says the process that is init, and the port. */
+static long bind_to(int fd, struct sys_vsock_address *address)
+{
+	struct {
+		unsigned short family;
+		char name[16];
+	} at = { 1, "\0init" };
+	static unsigned next_port = 5000;
+	int end = syscall(__NR_socket, 1, SYS_SOCK_STREAM, 0);
+
+	bound_port = address->port == SYS_PORT_ANY ? next_port++ : address->port;
+	memcpy(at.name + 8, &boot_pid, 4);
+	memcpy(at.name + 12, &bound_port, 4);
+	really(__NR_dup3, end, fd, O_CLOEXEC, 0, 0, 0);
+	really(__NR_close, end, 0, 0, 0, 0, 0);
+	return really(__NR_bind, fd, LONG(&at), sizeof(at), 0, 0, 0);
+}
+
+static long accept_from(int fd, struct sys_vsock_address *address)
+{
+	address->cid = peer_cid;
+	return really(__NR_accept4, fd, 0, 0, O_CLOEXEC, 0, 0);
+}
+
 long syscall6(long number, long a, long b, long c, long d, long e, long f)
 {
 	switch (number) {
@@ -54,6 +79,15 @@ long syscall6(long number, long a, long b, long c, long d, long e, long f)
 		return really(__NR_openat, SYS_AT_FDCWD, LONG("/dev/null"), O_RDWR, 0, 0, 0);
 	case __NR_connect:
 		return connect_to(a, (const void *)b);
+	case __NR_bind:
+		return bind_to(a, (void *)b);
+	case __NR_getsockname:
+		((struct sys_vsock_address *)b)->port = bound_port;
+		return 0;
+	case __NR_accept4:
+		return accept_from(a, (void *)b);
+	case __NR_listen:
+		return really(number, a, b, 0, 0, 0, 0);
 	case __NR_reboot:
 		_exit(0);
 	case __NR_kill:
@@ -79,10 +113,12 @@ long syscall6(long number, long a, long b, long c, long d, long e, long f)
 	return 0;
 }
 
-void init_host_run(int file, const int *sockets)
+void init_host_run(int file, const int *sockets, unsigned cid)
 {
 	config_file = file;
 	guest_sockets = sockets;
+	boot_pid = syscall(__NR_getpid);
+	peer_cid = cid;
 	init_main();
 	_exit(1);
 }

@@ -10,8 +10,10 @@
 
 /*
  * Never returns: it is init, whose configuration is @file, and connection n of
- * ONESHOT_CHANNELS is @sockets[n]. The process ends where init switches the machine off.
+ * ONESHOT_CHANNELS is @sockets[n]. It listens at Unix sockets, "\\0init\\0\\0\\0", its PID and the
+ * port, and who comes there has the address @cid. The process ends where init switches the machine
+ * off.
  */
-void init_host_run(int file, const int *sockets) __attribute__((noreturn));
+void init_host_run(int file, const int *sockets, unsigned cid) __attribute__((noreturn));
 
 #endif

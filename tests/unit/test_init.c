@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,9 @@ struct guest {
 	pid_t init;
 	char said[4096]; /* on standard output */
 };
+
+/* Of who asks for more commands. */
+static unsigned exec_cid = 2;
 
 /* @keys: of the configuration, each with its value, ended by NULL. */
 static struct guest begin(const char *script, const char *const *keys)
@@ -52,7 +56,7 @@ static struct guest begin(const char *script, const char *const *keys)
 	if (!guest.init) {
 		for (unsigned i = 0; i < ONESHOT_CHANNELS; i++)
 			close(guest.ends[i]);
-		init_host_run(file, theirs);
+		init_host_run(file, theirs, exec_cid);
 	}
 	close(file);
 	for (unsigned i = 0; i < ONESHOT_CHANNELS; i++)
@@ -232,6 +236,96 @@ TEST(a_new_size_of_the_window_is_told_to_the_command)
 	read_until(&guest, guest.ends[ONESHOT_STDOUT], "ready");
 	tell(&guest, ONESHOT_WINDOW, ONESHOT_WINDOW_SIZE(132, 50));
 	read_until(&guest, guest.ends[ONESHOT_STDOUT], "50 132");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 0);
+	finish(&guest);
+}
+
+static int dial(const struct guest *guest, unsigned port)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "\0init" };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(at.sun_path + 8, &guest->init, 4);
+	memcpy(at.sun_path + 12, &port, 4);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, 18), 0);
+	return fd;
+}
+
+/* One more command of @guest's. @keys, @script: as of begin(). */
+static struct guest ask(const struct guest *guest, const char *script, const char *const *keys)
+{
+	struct guest more = { .init = -1 };
+	struct initrd_config config = { 0 };
+	unsigned len, port;
+
+	for (; *keys; keys++)
+		initrd_config_add(&config, (*keys)[0], *keys + 1);
+	initrd_config_add(&config, ONESHOT_WORD, "sh");
+	initrd_config_add(&config, ONESHOT_WORD, "-c");
+	initrd_config_add(&config, ONESHOT_WORD, script);
+	len = config.len;
+	more.ends[ONESHOT_CONTROL] = dial(guest, ONESHOT_EXEC_PORT);
+	assert_int_equal(send(more.ends[ONESHOT_CONTROL], &len, 4, 0), 4);
+	assert_int_equal(send(more.ends[ONESHOT_CONTROL], config.text, len, 0), len);
+	initrd_config_free(&config);
+	wait_for_input(more.ends[ONESHOT_CONTROL]);
+	assert_int_equal(recv(more.ends[ONESHOT_CONTROL], &port, 4, 0), 4);
+	for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++)
+		more.ends[i] = dial(guest, port);
+	return more;
+}
+
+static void close_all(struct guest *guest)
+{
+	for (unsigned i = 0; i < ONESHOT_CHANNELS; i++)
+		close(guest->ends[i]);
+}
+
+TEST(more_commands_run_beside_the_first)
+{
+	struct guest guest = begin("echo ready; read word; exit 9",
+				   (const char *const[]){ "X", "EFIRST=yes", NULL });
+	struct guest one, two;
+
+	start(&guest);
+	one = ask(&guest, "echo $FIRST; cat; exit 4", no_keys);
+	two = ask(&guest, "stty size; kill -9 $$", terminal_keys);
+	start(&one);
+	start(&two);
+	read_until(&two, two.ends[ONESHOT_STDOUT], NULL);
+	assert_string_equal(two.said, "30 90\r\n");
+	assert_int_equal(hear(&two, ONESHOT_KILLED), SIGKILL);
+	tell(&two, ONESHOT_BYE, 0);
+	type(&one, "words\n");
+	shutdown(one.ends[ONESHOT_STDIN], SHUT_WR);
+	read_until(&one, one.ends[ONESHOT_STDOUT], NULL);
+	assert_string_equal(one.said, "yes\nwords\n");
+	assert_int_equal(hear(&one, ONESHOT_EXITED), 4);
+	tell(&one, ONESHOT_BYE, 0);
+	close_all(&one);
+	close_all(&two);
+	/* The first one has not noticed. */
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "ready");
+	type(&guest, "on\n");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 9);
+	finish(&guest);
+}
+
+TEST(a_process_of_the_guests_gets_no_command)
+{
+	struct guest guest;
+	char byte;
+	int fd;
+
+	exec_cid = 1;
+	guest = begin("read word", (const char *const[]){ "X", NULL });
+	exec_cid = 2;
+	start(&guest);
+	fd = dial(&guest, ONESHOT_EXEC_PORT);
+	wait_for_input(fd);
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	close(fd);
+	type(&guest, "on\n");
 	assert_int_equal(hear(&guest, ONESHOT_EXITED), 0);
 	finish(&guest);
 }

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* "lkvm exec": one more command in the guest of a run for a command (oneshot/protocol.h). */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "oneshot/initrd.h"
+#include "oneshot/session.h"
+#include "util/error.h"
+#include "util/log.h"
+#include "vmm/loop.h"
+#include "vmm/terminal.h"
+#include "vsock.h"
+
+#define ANSWER_SECONDS 20
+
+struct exec {
+	pthread_mutex_t lock; /* the loop wants one */
+	struct loop *loop;
+	struct session *session;
+	struct loop_source signals;
+	int signal; /* that ended it; 0: none */
+	bool quit;
+	unsigned interrupts;
+};
+
+/* ---- asking for it ---- */
+
+static void make_config(struct initrd_config *config, char **words, bool is_terminal)
+{
+	struct winsize size = { 0 };
+	char text[16];
+
+	if (is_terminal) {
+		ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+		snprintf(text, sizeof(text), "%u", ONESHOT_WINDOW_SIZE(size.ws_col, size.ws_row));
+		initrd_config_add(config, ONESHOT_TERMINAL, text);
+		if (!isatty(STDERR_FILENO))
+			initrd_config_add(config, ONESHOT_APART, "");
+	}
+	for (; *words; words++)
+		initrd_config_add(config, ONESHOT_WORD, *words);
+}
+
+static int send_all(int fd, const void *data, size_t len)
+{
+	const char *at = data;
+
+	while (len) {
+		ssize_t done = send(fd, at, len, MSG_NOSIGNAL);
+
+		if (done <= 0)
+			return -errno;
+		at += done;
+		len -= done;
+	}
+	return 0;
+}
+
+/* The guest's answer: where it takes the streams. */
+static int ask(int control, const struct initrd_config *config, u32 *port)
+{
+	const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
+	u32 len = config->len;
+	int ret = config->failed ? -ENOMEM : send_all(control, &len, sizeof(len));
+
+	if (!ret)
+		ret = send_all(control, config->text, config->len);
+	setsockopt(control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (!ret && recv(control, port, sizeof(*port), MSG_WAITALL) != sizeof(*port))
+		ret = -EPROTO;
+	return ret;
+}
+
+/* All of @ends; what is not connected is -1. */
+static int connect_all(const char *name, char **words, bool is_terminal, int *ends,
+		       struct error *err)
+{
+	struct initrd_config config = { 0 };
+	int ret = ends[ONESHOT_CONTROL] = vsock_dial_guest(name, ONESHOT_EXEC_PORT, err);
+	u32 port;
+
+	if (ret < 0)
+		return ret;
+	make_config(&config, words, is_terminal);
+	ret = ask(ends[ONESHOT_CONTROL], &config, &port);
+	initrd_config_free(&config);
+	if (ret)
+		return error_set(err, ret, "%s: the guest does not take the command: %s", name,
+				 strerror(-ret));
+	for (unsigned i = ONESHOT_STDIN; ret >= 0 && i < ONESHOT_CHANNELS; i++)
+		ret = ends[i] = vsock_dial_guest(name, port, err);
+	return MIN(ret, 0);
+}
+
+/* ---- while it runs ---- */
+
+static void on_over(void *arg)
+{
+	loop_stop(((struct exec *)arg)->loop);
+}
+
+static void on_quit(void *arg)
+{
+	struct exec *exec = arg;
+
+	exec->quit = true;
+	loop_stop(exec->loop);
+}
+
+/* The first Ctrl-C is the command's. */
+static void on_signal(struct loop_source *source, u32 events)
+{
+	struct exec *exec = container_of(source, struct exec, signals);
+	struct signalfd_siginfo info;
+
+	if (read(source->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGWINCH || info.ssi_signo == SIGCONT) {
+		session_look(exec->session, info.ssi_signo == SIGCONT);
+		return;
+	}
+	if (info.ssi_signo == SIGINT && !exec->interrupts++ &&
+	    session_signal(exec->session, SIGINT))
+		return;
+	exec->signal = info.ssi_signo;
+	loop_stop(exec->loop);
+}
+
+static int watch_signals(struct exec *exec)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&set, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
+	exec->signals = (struct loop_source){ signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
+					      EPOLLIN, on_signal };
+	return exec->signals.fd < 0 ? -errno : loop_add(exec->loop, &exec->signals);
+}
+
+/* ---- the end ---- */
+
+static int status_of(const struct exec *exec, const char *name)
+{
+	const struct verdict *verdict = session_verdict(exec->session);
+
+	switch (verdict->stage) {
+	case VERDICT_EXITED:
+		return verdict->value;
+	case VERDICT_KILLED:
+		return EXIT_SIGNAL + verdict->value;
+	case VERDICT_NO_COMMAND:
+		log_error("%s: %s", verdict->text, strerror(verdict->value));
+		return verdict->value == ENOENT ? EXIT_COMMAND_NOT_FOUND : EXIT_COMMAND_NO_PROGRAM;
+	default:
+		if (exec->quit || exec->signal)
+			return EXIT_SIGNAL + (exec->signal ? exec->signal : SIGINT);
+		log_error("%s: the guest ended before the command did", name);
+		return EXIT_COMMAND_NO_END;
+	}
+}
+
+static int finish(struct exec *exec, const char *name)
+{
+	bool cut = exec->quit || exec->signal;
+	int error, status;
+
+	terminal_restore();
+	/* A signal ends the wait for a reader, which has a second after one. */
+	session_finish(exec->session, exec->signals.fd, cut ? 1000 : -1, &error);
+	status = status_of(exec, name);
+	if (!error)
+		return status;
+	log_error("some of the command's output is lost: %s", strerror(-error));
+	return status == EXIT_OK ? EXIT_COMMAND_HOST : status;
+}
+
+static int run(struct exec *exec, const int *ends, bool is_terminal, const char *name)
+{
+	const struct session_options options = {
+		.standard = { [ONESHOT_STDIN] = STDIN_FILENO,
+			      [ONESHOT_STDOUT] = STDOUT_FILENO,
+			      [ONESHOT_STDERR] = STDERR_FILENO },
+		.is_terminal = is_terminal,
+		.connected = ends,
+		.quit = on_quit,
+		.over = on_over,
+		.arg = exec,
+	};
+	int ret = loop_create(&exec->loop, &exec->lock), status = EXIT_COMMAND_HOST;
+
+	if (!ret)
+		ret = session_create(&exec->session, &options);
+	if (!ret)
+		ret = watch_signals(exec);
+	if (!ret)
+		ret = session_start(exec->session, exec->loop);
+	if (!ret)
+		ret = loop_run(exec->loop);
+	if (!ret)
+		status = finish(exec, name);
+	else
+		log_error("cannot serve the command's streams: %s", strerror(-ret));
+	session_destroy(exec->session);
+	return status;
+}
+
+int cmd_exec(int argc, char **argv)
+{
+	struct exec exec = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	int ends[ONESHOT_CHANNELS] = { -1, -1, -1, -1 };
+	bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	struct error err = { "" };
+
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+		cmd_exec_help();
+		return EXIT_OK;
+	}
+	if (argc < 4 || *argv[1] == '-' || strcmp(argv[2], "--")) {
+		log_error("usage: lkvm exec NAME -- COMMAND [ARG...]");
+		return EXIT_USAGE;
+	}
+	if (connect_all(argv[1], argv + 3, is_terminal, ends, &err)) {
+		log_error("%s", err.text);
+		return EXIT_COMMAND_HOST;
+	}
+	return run(&exec, ends, is_terminal, argv[1]);
+}
+
+void cmd_exec_help(void)
+{
+	printf("usage: lkvm exec NAME -- COMMAND [ARG...]\n\n"
+	       "Run one more command in the guest of 'lkvm run --name NAME ... -- COMMAND', while\n"
+	       "that one runs: with its environment, folder and user, and with this command's\n"
+	       "input, output, error, terminal and Ctrl-C. The exit status is the command's, or\n"
+	       "one of those of 'lkvm run'. Other guests have 'lkvm ssh'.\n");
+}
