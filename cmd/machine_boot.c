@@ -48,7 +48,7 @@ void machine_keep_unpacked(struct machine *machine)
 {
 	const struct boot_cache_source source = { unpack, machine->image };
 
-	boot_cache_keep(&machine->cache, &source);
+	boot_cache_start_filler(&machine->cache, &source);
 }
 
 int machine_plan_kernel(struct machine *machine, struct error *err)

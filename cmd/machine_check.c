@@ -282,7 +282,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	clock_gettime(CLOCK_MONOTONIC, &machine->started);
 	machine->options = options;
 	machine->initrd_fd = machine->host.kvm_fd = machine->statm = -1;
-	machine->ram_file.fd = machine->cache.folder = machine->cache.keeper_fd = -1;
+	machine->ram_file.fd = machine->cache.folder = machine->cache.filler_fd = -1;
 	machine->cache.entry.fd = -1;
 	machine->config.name = options->name;
 	machine->config.cpus = options->cpus;

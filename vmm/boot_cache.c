@@ -96,7 +96,7 @@ void boot_cache_find(struct boot_cache *cache, int kernel_fd, u64 kernel_size)
 		.kernel_fd = kernel_fd,
 		.kernel_size = kernel_size,
 		.entry.fd = -1,
-		.keeper_fd = -1,
+		.filler_fd = -1,
 	};
 	cache->folder = boot_folder_open(false);
 	if (cache->folder < 0 && cache->folder != -ENOENT)
@@ -118,9 +118,9 @@ void boot_cache_close_files(struct boot_cache *cache)
 void boot_cache_close(struct boot_cache *cache)
 {
 	boot_cache_close_files(cache);
-	if (cache->keeper_fd >= 0)
-		close(cache->keeper_fd);
-	cache->keeper_fd = -1;
+	if (cache->filler_fd >= 0)
+		close(cache->filler_fd);
+	cache->filler_fd = -1;
 }
 
 static void drop(void *arg)
@@ -161,7 +161,7 @@ static int write_entry(const struct boot_cache *cache, const struct boot_image *
 
 	if (!has_room(cache->folder, most_bytes(cache, image)))
 		return -ENOSPC;
-	/* What a keeper that was killed left of it goes. */
+	/* What a filler that was killed left of it goes. */
 	fd = openat(cache->folder, FILLING, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
 	if (fd < 0)

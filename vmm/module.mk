@@ -1,4 +1,4 @@
-vmm-src := alarm.c boot_cache.c boot_folder.c boot_image.c boot_keeper.c bus.c control.c \
+vmm-src := alarm.c boot_cache.c boot_folder.c boot_image.c boot_filler.c bus.c control.c \
 	   control_client.c control_console.c control_events.c control_pause.c control_socket.c \
 	   control_vm.c core.c counters.c device.c \
 	   device_place.c dma.c events.c hang.c hang_judge.c host.c i6300esb.c ioevent.c irq.c \

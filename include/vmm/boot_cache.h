@@ -10,7 +10,7 @@
  *
  * KEY is made of the size and some pages of the kernel's file, and only finds the entry: whether it
  * is this kernel's is a comparison of all bytes. A run reads here; what may write is a process of
- * its own (the keeper), because a file system may let it wait for ever. It holds the file "lock"
+ * its own (the filler), because a file system may let it wait for ever. It holds the file "lock"
  * locked, writes "filling", and renames that, so it may be killed at any time. A folder, or its
  * parent, that is another user's or that others may write to is not used.
  */
@@ -39,7 +39,7 @@ struct boot_cache {
 	u64 kernel_size;
 	char key[BOOT_CACHE_KEY];
 	struct boot_entry entry; /* TRIED and GOOD: fd is owned */
-	int keeper_fd;		 /* owned; -1: there is no keeper */
+	int filler_fd;		 /* owned; -1: there is no filler */
 	const char *why;	 /* OFF: for people */
 };
 
@@ -50,12 +50,12 @@ struct boot_cache {
  */
 void boot_cache_find(struct boot_cache *cache, int kernel_fd, u64 kernel_size);
 void boot_cache_close(struct boot_cache *cache);
-/* It is loaded: close the files that were needed for that. The keeper can still be told. */
+/* It is loaded: close the files that were needed for that. The filler can still be told. */
 void boot_cache_close_files(struct boot_cache *cache);
 
 /*
  * Of a kernel that is MISSING: -EINVAL, -EOPNOTSUPP: it is one that cannot be kept. Other errors
- * are the host's. Called in the keeper.
+ * are the host's. Called in the filler.
  */
 struct boot_cache_source {
 	int (*unpack)(void *arg, struct boot_image *image);
@@ -63,13 +63,13 @@ struct boot_cache_source {
 };
 
 /*
- * Start the keeper, if there will be something for it to do: a process that waits for what it is
+ * Start the filler, if there will be something for it to do: a process that waits for what it is
  * told. It has no file of ours but the kernel's, and is not our child. Before there is RAM, which
  * it would hold. Without one nothing is kept.
  */
-void boot_cache_keep(struct boot_cache *cache, const struct boot_cache_source *source);
+void boot_cache_start_filler(struct boot_cache *cache, const struct boot_cache_source *source);
 /*
- * The guest runs: a kernel that is MISSING is unpacked and kept, at the lowest priority; the keeper
+ * The guest runs: a kernel that is MISSING is unpacked and kept, at the lowest priority; the filler
  * ends with that. It goes on if we end, for two minutes of a processor and ten of the clock at
  * most.
  */
@@ -79,7 +79,7 @@ void boot_cache_judge(struct boot_cache *cache, bool ran);
 /* The entry is damaged: forget it. May wait for the file system, in a process aside. */
 void boot_cache_drop(struct boot_cache *cache);
 
-/* ---- of the keeper, and for tests ---- */
+/* ---- of the filler, and for tests ---- */
 
 /*
  * Unpack and keep the kernel that @cache has not found. -EBUSY: another one is at it; -EEXIST: by

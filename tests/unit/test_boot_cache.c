@@ -87,7 +87,7 @@ static int setup(void **state)
 	write_kernel(rig);
 	rig->pages = IMAGE_PAGES;
 	rig->proved = true;
-	rig->at.folder = rig->at.keeper_fd = rig->at.entry.fd = -1;
+	rig->at.folder = rig->at.filler_fd = rig->at.entry.fd = -1;
 	*state = rig;
 	return 0;
 }
@@ -540,7 +540,7 @@ CACHE_TEST(without_a_home_or_with_a_relative_one_there_is_no_cache)
 	free(home);
 }
 
-/* ---- the keeper ---- */
+/* ---- the filler ---- */
 
 static bool becomes(struct rig *rig, enum boot_cache_state state)
 {
@@ -554,11 +554,11 @@ static bool becomes(struct rig *rig, enum boot_cache_state state)
 
 static void keep(struct rig *rig)
 {
-	boot_cache_keep(&rig->at, &(struct boot_cache_source){ unpack_rig, rig });
-	assert_true(rig->at.keeper_fd >= 0);
+	boot_cache_start_filler(&rig->at, &(struct boot_cache_source){ unpack_rig, rig });
+	assert_true(rig->at.filler_fd >= 0);
 }
 
-CACHE_TEST(the_keeper_fills_when_the_guest_runs_and_goes_on_without_us)
+CACHE_TEST(the_filler_fills_when_the_guest_runs_and_goes_on_without_us)
 {
 	struct rig *rig = *state;
 

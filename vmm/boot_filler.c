@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The keeper reads bytes from a pipe, and does what they say. The pipe's end before the first means
+ * The filler reads bytes from a pipe, and does what they say. The pipe's end before the first means
  * that no guest ran: there is nothing to be learned from it.
  */
 #include <errno.h>
@@ -25,7 +25,7 @@
 
 enum word { WORD_BEGIN = 'g', WORD_RAN = 'r', WORD_DIED = 'd' };
 
-/* ---- the keeper's side ---- */
+/* ---- the filler's side ---- */
 
 static int by_number(const void *a, const void *b)
 {
@@ -105,8 +105,8 @@ static void keep(struct boot_cache *cache, const struct boot_cache_source *sourc
 		boot_cache_mark(cache, word == WORD_RAN);
 }
 
-/* The one in the middle ends at once, so that nobody has to wait for the keeper. */
-static void fork_keeper(struct boot_cache *cache, const struct boot_cache_source *source, int words)
+/* The one in the middle ends at once, so that nobody has to wait for the filler. */
+static void fork_filler(struct boot_cache *cache, const struct boot_cache_source *source, int words)
 {
 	pid_t pid = fork();
 
@@ -125,7 +125,7 @@ static void fork_keeper(struct boot_cache *cache, const struct boot_cache_source
 
 /* ---- our side ---- */
 
-void boot_cache_keep(struct boot_cache *cache, const struct boot_cache_source *source)
+void boot_cache_start_filler(struct boot_cache *cache, const struct boot_cache_source *source)
 {
 	int ends[2];
 
@@ -133,20 +133,20 @@ void boot_cache_keep(struct boot_cache *cache, const struct boot_cache_source *s
 	    pipe2(ends, O_CLOEXEC | O_NONBLOCK))
 		return;
 	fcntl(ends[0], F_SETFL, 0);
-	fork_keeper(cache, source, ends[0]);
+	fork_filler(cache, source, ends[0]);
 	close(ends[0]);
-	cache->keeper_fd = ends[1];
+	cache->filler_fd = ends[1];
 }
 
-/* Its last word: the pipe is the keeper's only reason to wait. */
+/* Its last word: the pipe is the filler's only reason to wait. */
 static void tell(struct boot_cache *cache, char word)
 {
-	if (cache->keeper_fd < 0)
+	if (cache->filler_fd < 0)
 		return;
-	if (write(cache->keeper_fd, &word, 1) < 0)
+	if (write(cache->filler_fd, &word, 1) < 0)
 		errno = 0;
-	close(cache->keeper_fd);
-	cache->keeper_fd = -1;
+	close(cache->filler_fd);
+	cache->filler_fd = -1;
 }
 
 void boot_cache_begin(struct boot_cache *cache)
