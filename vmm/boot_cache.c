@@ -203,6 +203,10 @@ static void refuse(const struct boot_cache *cache)
 	boot_folder_trim(cache->folder, BOOT_CACHE_MAX);
 }
 
+/* What a kernel takes at least, copy and all. Without room for it, unpacking would be for nothing.
+ */
+#define LEAST_GROWTH 3
+
 static int fill_locked(struct boot_cache *cache, const struct boot_cache_source *source)
 {
 	struct boot_image image = { 0 };
@@ -210,6 +214,8 @@ static int fill_locked(struct boot_cache *cache, const struct boot_cache_source 
 
 	if (find(cache) != BOOT_CACHE_MISSING)
 		return -EEXIST;
+	if (!has_room(cache->folder, LEAST_GROWTH * cache->kernel_size))
+		return -ENOSPC;
 	ret = source->unpack(source->arg, &image);
 	if (!ret)
 		ret = keep_image(cache, &image);
