@@ -23,8 +23,13 @@
 #define OUR_FD 3
 /* A process that was killed goes when all its threads have: in ms. */
 #define DEATH_MS 30000
-/* What its last processes aside still have open is closed within that: tries, and ms between. */
+/*
+ * A process that begins has a copy of all that lkvm had open, until it runs its program or closes
+ * it; and what lkvm's last processes aside have open they close soon after its end. So what is busy
+ * is tried again: so often, with ms between. While lkvm is there to wait for it, it waits less.
+ */
 #define TRIES	   50
+#define TRIES_NOW  25
 #define BETWEEN_MS 20
 
 struct kept {
@@ -132,12 +137,22 @@ static void call_bounded(const struct list *list, const struct kept *note, bool 
 		call(note, begin, outcome);
 }
 
-static void undo(const struct list *list, const struct kept *note, struct outcome *outcome)
+static void try_to_undo(const struct list *list, const struct kept *note, struct outcome *outcome)
 {
 	if (note->kind->is_quick && note->kind->is_quick(note->data))
 		call(note, false, outcome);
 	else
 		call_bounded(list, note, false, outcome);
+}
+
+static void undo(const struct list *list, const struct kept *note, unsigned tries,
+		 struct outcome *outcome)
+{
+	try_to_undo(list, note, outcome);
+	while (outcome->ret == -EBUSY && tries--) {
+		sleep_ms(BETWEEN_MS);
+		try_to_undo(list, note, outcome);
+	}
 }
 
 /* ---- messages ---- */
@@ -220,7 +235,7 @@ static void undo_or_drop(struct list *list, const struct keeper_message *message
 	struct outcome outcome = { 0 };
 
 	if (note && message->order == KEEPER_UNDO)
-		undo(list, note, &outcome);
+		undo(list, note, TRIES_NOW, &outcome);
 	if (note)
 		free_note(note);
 	if (message->order == KEEPER_UNDO)
@@ -299,15 +314,10 @@ static void undo_all(struct list *list)
 	for (unsigned i = list->count; i--;) {
 		struct kept *note = take_note(list, i);
 		struct outcome outcome;
-		unsigned tries = 0;
 
 		if (!note)
 			continue;
-		undo(list, note, &outcome);
-		while (outcome.ret == -EBUSY && tries++ < TRIES) {
-			sleep_ms(BETWEEN_MS);
-			undo(list, note, &outcome);
-		}
+		undo(list, note, TRIES, &outcome);
 		free_note(note);
 	}
 }

@@ -46,8 +46,9 @@ struct keeper_kind {
 	int (*begin)(const void *data, const int *fds, int stop_fd, struct error *err);
 	/*
 	 * Called in the keeper; with @fds NULL in a process of ours, of a KEEPER_ALONG or
-	 * KEEPER_WANTED note. -EBUSY: after our death the keeper tries again for a second.
-	 * Standard streams are /dev/null in the keeper.
+	 * KEEPER_WANTED note. -EBUSY: the keeper tries again, for half a second while
+	 * we wait for it, for a second after our death. Standard streams are /dev/null in the
+	 * keeper.
 	 */
 	int (*undo)(const void *data, const int *fds, struct error *err);
 };

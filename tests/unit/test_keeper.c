@@ -290,7 +290,7 @@ TEST_WITH(what_is_left_when_the_keeper_is_destroyed_is_undone_after_our_end, cle
 
 static pid_t the_owner;
 
-static void add_one_that_kills(struct keeper *keeper)
+static void add_one_that_is_busy(struct keeper *keeper)
 {
 	struct mark slow = mark('1');
 
@@ -302,9 +302,21 @@ static void add_one_that_kills(struct keeper *keeper)
 
 TEST_WITH(what_is_busy_is_tried_again_after_a_kill, clean, clean)
 {
-	play_and_die(add_one_that_kills);
+	play_and_die(add_one_that_is_busy);
 	assert_all_end();
 	assert_string_equal(undone(), "1112");
+}
+
+TEST_WITH(what_is_busy_is_tried_again_while_its_owner_waits, clean, clean)
+{
+	struct keeper *keeper = create();
+
+	add_one_that_is_busy(keeper);
+	assert_int_equal(keeper_undo(keeper, 1, &err), 0);
+	assert_int_equal(keeper_undo(keeper, 0, &err), 0);
+	keeper_destroy(keeper);
+	assert_string_equal(undone(), "1112");
+	assert_all_end();
 }
 
 static void add_along(struct keeper *keeper)
