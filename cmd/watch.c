@@ -48,7 +48,7 @@ struct watch {
 	int pass_fd;	     /* where the first SIGINT goes; -1: nowhere */
 	const int *statuses; /* of the limits */
 	struct vm *vm;	     /* borrowed, while it runs */
-	bool sealing; /* OWN_SIGNAL says so to the thread */
+	bool sealing;	     /* OWN_SIGNAL says so to the thread */
 	unsigned asked;
 	enum vm_stop reason; /* the first one that was asked for */
 	int signal;

@@ -109,7 +109,7 @@ static __attribute__((no_sanitize("thread"))) void *thread_main(void *arg)
 		syscall(SYS_wait4, child, &status, __WALL, NULL);
 		/* It did what it may not, and has said so: that is the end of all. */
 		if (status == THREAD_VIOLATION << 8 || (status & 0x7f) == SIGSYS)
-			thread_die();
+			thread_violated();
 	} else {
 		sem_post(&aside->started);
 		thread_confine(aside->config.kind);

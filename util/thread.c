@@ -163,10 +163,10 @@ bool thread_gives_up(void)
 	return process.ops;
 }
 
-void thread_die(void)
+void thread_violated(void)
 {
 	if (process.ops)
-		process.ops->die();
+		process.ops->violated();
 }
 
 bool thread_is_sealed(void)

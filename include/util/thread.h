@@ -58,7 +58,7 @@ void thread_give_up(void);
 bool thread_gives_up(void);
 
 /* An aside of this process did what it may not: says what, and ends the process. */
-void thread_die(void);
+void thread_violated(void);
 
 /* ---- for what confines ---- */
 
@@ -69,7 +69,7 @@ struct thread_ops {
 	void (*confine)(enum thread_kind kind);
 	void (*catch_up)(void);
 	void (*give_up)(void);
-	void (*die)(void);
+	void (*violated)(void);
 };
 
 /* They are called by the thread that they are about. Before there are asides. @ops: borrowed. */
