@@ -56,12 +56,18 @@ static long bind_to(int fd, struct sys_vsock_address *address)
 	static unsigned next_port = 5000;
 	int end = syscall(__NR_socket, 1, SYS_SOCK_STREAM, 0);
 
-	bound_port = address->port == SYS_PORT_ANY ? next_port++ : address->port;
+	long ret;
+
 	memcpy(at.name + 8, &boot_pid, 4);
-	memcpy(at.name + 12, &bound_port, 4);
 	really(__NR_dup3, end, fd, O_CLOEXEC, 0, 0, 0);
 	really(__NR_close, end, 0, 0, 0, 0, 0);
-	return really(__NR_bind, fd, LONG(&at), sizeof(at), 0, 0, 0);
+	/* Another server of the same guest may have the port still. */
+	do {
+		bound_port = address->port == SYS_PORT_ANY ? next_port++ : address->port;
+		memcpy(at.name + 12, &bound_port, 4);
+		ret = really(__NR_bind, fd, LONG(&at), sizeof(at), 0, 0, 0);
+	} while (ret == -EADDRINUSE && address->port == SYS_PORT_ANY);
+	return ret;
 }
 
 static long accept_from(int fd, struct sys_vsock_address *address)
