@@ -17,7 +17,7 @@ FAULT       := tests/endure/fault $(BUILD)/shared/lkvm $(ENDURE)/interpose.so $(
 check-fault: $(FAULT_NEEDS)
 	@$(FAULT) --short
 
-# make check-endurance       every call of all devices fails once, 1,000 boots, 1,000 endings, 500 kill -9, hosts that lack things (x86)
+# make check-endurance       each call of all devices fails once, 1,000 boots and endings, 500 kill -9, poor hosts (x86)
 ENDURE_GUESTS := $(addprefix $(TEST)/guest/,all_devices command hello pvh smp pci)
 .PHONY: check-endurance
 check-endurance: $(BUILD)/lkvm $(FAULT_NEEDS) $(ENDURE_GUESTS)
