@@ -477,16 +477,20 @@ static void print_one(const struct sock_filter *step)
 	printf("\t{ 0x%x, %u, %u, 0x%x },\n", step->code, step->jt, step->jf, step->k);
 }
 
+static unsigned most_steps;
+
 /* A call that is newer than the rules is answered as by a kernel that is older than it. */
+#define NEWER_STEPS 3
+
 static void print_newer(int last)
 {
-	const struct sock_filter newer[] = {
+	const struct sock_filter newer[NEWER_STEPS] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (unsigned)last, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
 	};
 
-	for (unsigned i = 0; i < LENGTH(newer); i++)
+	for (unsigned i = 0; i < NEWER_STEPS; i++)
 		print_one(&newer[i]);
 }
 
@@ -495,15 +499,18 @@ static void print_filter(struct subject subject, const struct target *target)
 	scmp_filter_ctx filter = make(subject, target);
 	int fd = memfd_create("filter", MFD_CLOEXEC);
 	struct sock_filter step;
+	unsigned count = is_difference(subject.kind) ? 0 : NEWER_STEPS;
 
 	check(seccomp_export_bpf(filter, fd), "export");
 	lseek(fd, 0, SEEK_SET);
 	printf("static const struct sock_filter steps_%d_%u[] = {\n", subject.wide, subject.kind);
 	if (!is_difference(subject.kind))
 		print_newer(last_call(target));
-	while (read(fd, &step, sizeof(step)) == sizeof(step))
+	for (; read(fd, &step, sizeof(step)) == sizeof(step); count++)
 		print_one(&step);
 	printf("};\n");
+	if (count > most_steps)
+		most_steps = count;
 	close(fd);
 	seccomp_release(filter);
 }
@@ -522,6 +529,7 @@ static void print_filters(const struct target *target)
 				print_filter((struct subject){ kind, wide }, target);
 		}
 	}
+	printf("#define MOST_STEPS %u\n", most_steps);
 	printf("static const struct filter filters[2][%d] = {\n", THREAD_KINDS);
 	for (unsigned wide = 0; wide < 2; wide++) {
 		printf("{\n");

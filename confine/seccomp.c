@@ -13,8 +13,6 @@
 /* Made by generate.c: of what is above. */
 #include <filters.h>
 
-#define MAX_STEPS 4096 /* BPF_MAXINSNS */
-
 /* Made without knowing which process we are. */
 static void put_pid(struct sock_filter *steps, unsigned count)
 {
@@ -27,7 +25,7 @@ static void put_pid(struct sock_filter *steps, unsigned count)
 /* Filters are no reason to work around the processor's speculation: nobody else is here. */
 static int load(const struct filter *filter, unsigned flags)
 {
-	struct sock_filter steps[MAX_STEPS];
+	struct sock_filter steps[MOST_STEPS]; /* a thread's stack may be small */
 	struct sock_fprog program = { filter->count, steps };
 	long ret;
 
