@@ -28,6 +28,7 @@
 #define GO_FD	     4	/* of the process that waits */
 #define SAFE_FD	     16 /* above both */
 #define END_SECONDS  2
+#define WAITING_MS   50 /* for a process that ends by itself */
 #define CANNOT_START "it cannot be started"
 
 extern char **environ;
@@ -264,10 +265,17 @@ int net_child_prepare(struct net_child **out, const char *path, const struct net
 	return 0;
 }
 
-/* It was never told to go, and ends by itself. lkvm is about to end: nobody waits for it. */
+/* It was never told to go, and ends by itself, unless somebody has stopped it: it is init's then. */
 static void end_waiting(struct net_child *child)
 {
+	const struct timespec moment = { .tv_nsec = 1000000 };
+
 	close(child->go_fd);
+	for (unsigned ms = 0; ms < WAITING_MS; ms++) {
+		if (waitpid(child->waiting, NULL, WNOHANG))
+			break;
+		nanosleep(&moment, NULL);
+	}
 	free(child);
 }
 
