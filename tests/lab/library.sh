@@ -71,11 +71,15 @@ lab_host() {	# lab_host FETCHED MODULE...: pack $out/initrd: the host's script, 
 }
 
 # An emulated x86 host now and then stands still for ever after a nested guest, its processors halted: QEMU has lost an
-# interrupt. lab_watch PID: $out/still is there, and timeout's child gone, if that used no processor for 90 s.
+# interrupt. Or they run, and no timer of its own ends what it does. lab_watch PID: $out/still is there, and timeout's
+# child gone, if that used no processor for 90 s, or said nothing for $SILENCE (none: it may).
 lab_watch() {
-	local child last=0 now quiet=0
+	local child last=0 now quiet=0 said=0 silent=0 size
 	while [ $quiet -lt 18 ]; do
 		sleep 5
+		size=$(stat -Lc %s "/proc/$1/fd/1" 2>/dev/null)
+		if [ "$size" != "$said" ]; then said=$size silent=0; else silent=$((silent + 5)); fi
+		[ "${SILENCE:-0}" = 0 ] || [ $silent -lt "$SILENCE" ] || break
 		child=$(cat "/proc/$1/task/$1/children" 2>/dev/null) && now=$(awk '{ print $14 + $15 }' "/proc/${child% }/stat" 2>/dev/null) ||
 			return
 		if [ "${now:-0}" -ge $((last + 3)) ]; then last=$now quiet=0; else quiet=$((quiet + 1)); fi
