@@ -53,8 +53,8 @@ static int told(const char *what, int ret, struct error *err)
 		tell("%s: not here: %s", what, strerror(-ret));
 		return 0;
 	}
-	return ret ? error_set(err, ret, "cannot confine lkvm: %s: %s; --no-confine goes without",
-			       what, strerror(-ret))
+	return ret ? error_set(err, ret, "cannot confine lkvm: %s: %s; %s", what, strerror(-ret),
+			       ret == -EAGAIN ? THREADS_REMEDY : "--no-confine goes without")
 		   : 0;
 }
 
