@@ -265,7 +265,7 @@ int net_child_prepare(struct net_child **out, const char *path, const struct net
 	return 0;
 }
 
-/* It was never told to go, and ends by itself, unless somebody has stopped it: it is init's then. */
+/* It was never told to go, and ends by itself; if somebody has stopped it, it is left to init. */
 static void end_waiting(struct net_child *child)
 {
 	const struct timespec moment = { .tv_nsec = 1000000 };
