@@ -41,8 +41,6 @@ void log_block(const char *text, size_t len);
  * command: it becomes "##(".
  */
 void log_break_commands(void);
-/* Whole lines as they are, together: what is lost of them is the rest. Any thread. */
-void log_block(const char *text, size_t len);
 
 /*
  * Open now what later lines need, where that is more than standard error itself. Any thread.
