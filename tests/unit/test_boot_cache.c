@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The boot cache's files and folder: what is found, kept, refused and forgotten. */
+/*
+ * The boot cache's files and folder: what is found, kept, refused and forgotten.
+ *
+ * One file, though long: each case is a way in which the same entry can be there or be damaged.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* util/keeper.h: what is undone, and by whom, however the owner of a keeper ends. */
+/*
+ * util/keeper.h: what is undone, and by whom, however the owner of a keeper ends.
+ *
+ * One file, though long: all ends are tried on the same owner and the same few notes.
+ */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
