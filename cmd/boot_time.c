@@ -9,6 +9,7 @@
 #include "boot_time.h"
 #include "boot_time_draw.h"
 #include "report_file.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "vmm/terminal.h"
 
@@ -38,14 +39,6 @@ static const struct {
 	{ "Run /", " as init process", "init begins" },
 	{ "reboot: Power down", NULL, "guest switches off" },
 };
-
-static u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 static void add_stage(struct boot_time *boot_time, const char *name, u64 ns, s64 kernel_us)
 {

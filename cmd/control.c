@@ -11,6 +11,7 @@
 #include "cmd.h"
 #include "control.h"
 #include "list.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "vmm/control.h"
 
@@ -125,14 +126,6 @@ const struct verb resume_verb = {
 /* So many are asked at once, and have so long for their answers: one that hangs keeps no other. */
 #define ROUND	  64
 #define ANSWER_MS 10000
-
-static u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
 
 static u64 ms_until(u64 end)
 {

@@ -17,16 +17,9 @@
 #include "oneshot_result.h"
 #include "report_file.h"
 #include "run_options.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "watch.h"
-
-static u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
 
 /* ---- before there is a machine ---- */
 

@@ -18,6 +18,7 @@
 #include "oneshot_github.h"
 #include "options_print.h"
 #include "util/aside.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/symbols.h"
 #include "vmm/terminal.h"
@@ -121,14 +122,6 @@ struct patience {
 	int timeout_ms; /* -1: no end */
 	s64 began_ms;
 };
-
-static s64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
 
 static int patience_left(const struct patience *patience)
 {

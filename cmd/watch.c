@@ -11,6 +11,7 @@
 
 #include "cmd.h"
 #include "util/aside.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/thread.h"
 #include "vmm/terminal.h"
@@ -55,14 +56,6 @@ struct watch {
 	enum watch_limit limit;		      /* of VM_TIMEOUT */
 	u64 limit_at[WATCH_LIMITS], deadline; /* ms of CLOCK_MONOTONIC; 0: none */
 };
-
-static u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
 
 /* ---- signals ---- */
 

@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <assert.h>
-#include <time.h>
 
 #include "private.h"
 #include "trace.h"
-
-static u64 clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
+#include "util/clock.h"
 
 static_assert(VIRTIO_IOMMU_S_OK == 0, "all others are refusals");
-
-u64 stats_now(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
 
 void stats_latency(struct viommu_stats *stats, u64 ns, u64 count)
 {

@@ -27,8 +27,6 @@ struct viommu_stats {
 	u64 latency[STATS_BUCKETS];
 };
 
-/* Of CLOCK_MONOTONIC. */
-u64 stats_now(void);
 /* How many there were, or how many of them were refused. */
 u64 stats_requests(const struct viommu_stats *stats, bool refused);
 /* @count requests took @ns together. */

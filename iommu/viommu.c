@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "private.h"
+#include "util/clock.h"
 
 static struct viommu *viommu_of(struct virtio_device *device)
 {
@@ -53,7 +54,7 @@ static bool viommu_next(struct viommu *viommu)
 static void viommu_time(struct viommu *viommu, u64 begin, unsigned answered, bool waited)
 {
 	struct request *request = &viommu->request;
-	u64 end = answered ? stats_now() : begin;
+	u64 end = answered ? now_ns() : begin;
 
 	if (answered && waited) {
 		stats_latency(&viommu->stats, end - request->since, 1);
@@ -82,7 +83,7 @@ static enum virtio_step viommu_step(struct virtio_device *device, unsigned index
 static void viommu_serve(struct viommu *viommu)
 {
 	const bool waited = viommu->request.busy;
-	const u64 begin = stats_now();
+	const u64 begin = now_ns();
 	unsigned answered;
 
 	answered = virtio_device_serve(&viommu->device, VIOMMU_REQUEST_QUEUE, VIOMMU_QUEUE_SIZE,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "script.h"
+#include "util/clock.h"
 #include "util/types.h"
 
 #define LOOK_MS 5
@@ -52,14 +53,6 @@ static int spawn(pid_t *pid, const char *script, const char *tap)
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attributes);
 	return -ret;
-}
-
-static u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
 /*

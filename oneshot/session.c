@@ -11,6 +11,7 @@
 #include "oneshot/screen.h"
 #include "oneshot/session.h"
 #include "oneshot/stream.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "vmm/loop.h"
 
@@ -36,14 +37,6 @@ static void close_fd(int fd)
 {
 	if (fd >= 0)
 		close(fd);
-}
-
-static u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
 /* ---- messages ---- */

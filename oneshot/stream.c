@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "oneshot/stream.h"
+#include "util/clock.h"
 #include "util/relay.h"
 
 #define STREAM_SIZE  (64 * KIB)
@@ -272,14 +273,6 @@ int stream_start(struct stream *stream, struct loop *loop)
 bool stream_has_ended(const struct stream *stream)
 {
 	return stream->ended;
-}
-
-static u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
 /* Wait for @events of @fd. False: @give_up is readable, or it is @end of now_ms(), 0 for never. */

@@ -11,6 +11,7 @@
 
 #include "keeper_private.h"
 #include "util/aside.h"
+#include "util/clock.h"
 
 /* How long the keeper may take to answer beside a note's own time. */
 #define SLACK_MS 2000
@@ -122,24 +123,18 @@ static int send_order(struct keeper *keeper, enum keeper_order order, u32 id)
 	return keeper->fd < 0 ? -EPIPE : send_message(keeper, &message, NULL, 0);
 }
 
-static s64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* The next answer, until @end. -EPIPE: the keeper is gone. -EINTR: after @give_up_fd. */
-static int hear(const struct keeper *keeper, s64 end, int give_up_fd, struct keeper_answer *answer)
+static int hear(const struct keeper *keeper, u64 end, int give_up_fd, struct keeper_answer *answer)
 {
 	struct pollfd wait[] = { { .fd = keeper->fd, .events = POLLIN },
 				 { .fd = give_up_fd, .events = POLLIN } };
+	u64 now;
 	int ret;
 
-	do
-		ret = poll(wait, ARRAY_SIZE(wait), MAX(end - now_ms(), 0));
-	while (ret < 0 && errno == EINTR);
+	do {
+		now = now_ms();
+		ret = poll(wait, ARRAY_SIZE(wait), end > now ? end - now : 0);
+	} while (ret < 0 && errno == EINTR);
 	if (ret <= 0)
 		return ret ? -errno : -ETIMEDOUT;
 	if (!wait[0].revents)
@@ -155,7 +150,7 @@ static int hear(const struct keeper *keeper, s64 end, int give_up_fd, struct kee
 static int wait_for(struct keeper *keeper, u32 id, unsigned ms, int give_up_fd, struct error *err)
 {
 	struct keeper_answer answer;
-	s64 end = now_ms() + ms + SLACK_MS;
+	u64 end = now_ms() + ms + SLACK_MS;
 	int ret;
 
 	do {
@@ -351,7 +346,7 @@ void keeper_drop(struct keeper *keeper, int id)
 static void reap(struct keeper *keeper, bool all_undone)
 {
 	const struct timespec moment = { .tv_nsec = 200000 };
-	s64 end = now_ms() + GO_MS;
+	u64 end = now_ms() + GO_MS;
 
 	close(keeper->fd);
 	while (all_undone && !waitpid(keeper->pid, NULL, WNOHANG) && now_ms() < end)

@@ -10,6 +10,7 @@
 #include <linux/virtio_blk.h>
 
 #include "blk_request.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* However high the limit, the timer has the loop no more often. */
@@ -17,19 +18,11 @@
 /* Between two tries of a host that had no room. */
 #define RETRY_NS 1000000000ull
 
-static u64 now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000000ull + time.tv_nsec;
-}
-
 /* ---- limits ---- */
 
 void blk_wait_arm(struct blk_wait *wait)
 {
-	u64 at = now(), until = UINT64_MAX;
+	u64 at = now_ns(), until = UINT64_MAX;
 
 	for (unsigned is_write = 0; is_write < 2; is_write++) {
 		u64 left = blk_limiter_wait(&wait->limiter, is_write, at);
@@ -48,7 +41,7 @@ bool blk_is_limited(struct blk_request *request, bool is_write, u64 bytes)
 	/* One that is tried again has counted. */
 	if (!wait->limiter.any || request->again)
 		return false;
-	at = now();
+	at = now_ns();
 	if (!blk_limiter_wait(&wait->limiter, is_write, at)) {
 		blk_limiter_charge(&wait->limiter, is_write, bytes, at);
 		return false;
@@ -61,7 +54,7 @@ bool blk_is_limited(struct blk_request *request, bool is_write, u64 bytes)
 
 bool blk_may_begin(const struct blk_wait *wait, bool is_write)
 {
-	return !blk_limiter_wait(&wait->limiter, is_write, now());
+	return !blk_limiter_wait(&wait->limiter, is_write, now_ns());
 }
 
 /* While the guest can fill neither list, what it asks for stays in its rings. */

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "util/clock.h"
 #include "util/thread.h"
 #include "poller.h"
 #include "queue_ring.h"
@@ -84,14 +85,6 @@ struct session {
 	u64 asked;	/* when we last asked whether we were preempted */
 	long preempted; /* and what the answer was */
 };
-
-static u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 static u64 limit(const struct poller *poller)
 {

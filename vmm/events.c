@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "util/clock.h"
 #include "vmm/events.h"
 #include "vmm/vm.h"
 
@@ -22,14 +23,6 @@ struct vm_events {
 	u64 unsaid;	 /* faults since the last that was told */
 };
 
-static u64 now(clockid_t clock)
-{
-	struct timespec time;
-
-	clock_gettime(clock, &time);
-	return time.tv_sec * SECOND + time.tv_nsec;
-}
-
 /* Whether this fault is one too many. */
 static bool is_flood(struct vm_events *events, const char *what)
 {
@@ -37,7 +30,7 @@ static bool is_flood(struct vm_events *events, const char *what)
 
 	if (strcmp(what, "fault"))
 		return false;
-	time = now(CLOCK_MONOTONIC);
+	time = clock_ns(CLOCK_MONOTONIC);
 	if (time - events->window >= SECOND) {
 		events->window = time;
 		events->faults = 0;
@@ -68,7 +61,7 @@ void vm_event(struct vm *vm, const char *what, const char *who, const char *form
 	if (!events || is_flood(events, what))
 		return;
 	event = &events->ring[events->count++ % VM_EVENTS_KEPT];
-	event->time = now(CLOCK_REALTIME);
+	event->time = clock_ns(CLOCK_REALTIME);
 	event->what = what;
 	snprintf(event->who, sizeof(event->who), "%s", who ? who : "");
 	va_start(args, format);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "loop_private.h"
+#include "util/clock.h"
 
 #define NANOSECONDS 1000000000ull
 #define FOREVER	    (~0ull)
@@ -14,14 +15,6 @@
 static struct loop_timer *timer_at(struct list_node *node)
 {
 	return list_entry(node, struct loop_timer, node);
-}
-
-static u64 now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NANOSECONDS + now.tv_nsec;
 }
 
 /* Have the timerfd expire at the earliest time there is. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "terminal_private.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/relay.h"
 
@@ -219,14 +220,6 @@ void terminal_output_arrive(struct terminal_output *out, int fd, bool is_socket)
 }
 
 /* ---- the end ---- */
-
-static u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
-}
 
 /*
  * Wait for @events of @fd, at most @longest ms (-1: for ever). False: @give_up is readable, or it
