@@ -70,6 +70,7 @@ static int viommu_class_create(void *arg, struct device_host *host, struct error
 	if (ret)
 		return ret;
 	state->config.address_bits = arch_address_bits(host->vm);
+	state->config.smp = host->vm->config->cpus > 1;
 	ret = viommu_create(&viommu, &state->config, &host->vm->identity, host->vm->irq);
 	if (ret)
 		return error_set(err, ret, "cannot make the IOMMU: %s", strerror(-ret));

@@ -125,7 +125,8 @@ struct viommu {
 	bool attached; /* some endpoint was, once: the guest has a driver */
 	struct log_limit fault_log;
 	struct request request;
-	u64 mappings; /* in all domains */
+	u64 answered_at; /* ns of CLOCK_MONOTONIC: the last time that requests were */
+	u64 mappings;	 /* in all domains */
 	u64 mappings_peak;
 	u64 host_refused;    /* changes that a listener refused */
 	u64 reports_dropped; /* faults for which the event queue had no buffer */

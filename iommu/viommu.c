@@ -56,6 +56,8 @@ static void viommu_time(struct viommu *viommu, u64 begin, unsigned answered, boo
 	struct request *request = &viommu->request;
 	u64 end = answered ? now_ns() : begin;
 
+	if (answered)
+		viommu->answered_at = end;
 	if (answered && waited) {
 		stats_latency(&viommu->stats, end - request->since, 1);
 		answered--;
@@ -109,6 +111,20 @@ static void viommu_kick(struct virtio_device *device, unsigned index)
 	/* Event buffers are taken when there is something to tell. */
 	if (index == VIOMMU_REQUEST_QUEUE)
 		viommu_serve(viommu_of(device));
+}
+
+static bool viommu_has_unasked(struct dma_space *space)
+{
+	struct viommu *viommu = container_of(space, struct endpoint, space)->viommu;
+
+	if (virtio_device_has_more(&viommu->device, VIOMMU_REQUEST_QUEUE))
+		return true;
+	/*
+	 * What was answered a moment ago may not have been looked at: its processor waits for its
+	 * turn on the host while another goes on, or a thread that polls answered unasked.
+	 */
+	return (viommu->config.smp || viommu->device.poll.mode != VIRTIO_POLL_OFF) &&
+	       now_ns() - viommu->answered_at < DMA_UNASKED_NS;
 }
 
 static void viommu_queue_reset(struct virtio_device *device, unsigned index)
@@ -340,6 +356,7 @@ int viommu_add_endpoint(struct viommu *viommu, u32 id, const char *name,
 	if (ret)
 		return ret;
 	endpoint->space.dropped = viommu_dropped;
+	endpoint->space.has_unasked = viommu_has_unasked;
 	endpoint->page_size_mask = limits->page_size_mask;
 	endpoint->aperture = limits->aperture;
 	ret = resv_init(&endpoint->resv, limits, name, err);

@@ -166,6 +166,7 @@ static void write_power(struct vfio_device *device, u32 offset, unsigned len, u3
 void vfio_config_written(struct pci_function *function, u32 offset, unsigned len, u32 value)
 {
 	struct vfio_device *device = vfio_device_of(function);
+	const bool mastered = device->master;
 
 	if (device->gone)
 		return;
@@ -179,6 +180,11 @@ void vfio_config_written(struct pci_function *function, u32 offset, unsigned len
 		write_power(device, offset, len, value);
 	else if (mask_of(device->writes, offset, len))
 		forward_all(device, offset, len, value);
+	/* As drivers do when they let go of it. */
+	if (mastered && !device->master) {
+		unasked_begin(&device->unasked);
+		unasked_await(&device->unasked);
+	}
 }
 
 /* ---- building ---- */

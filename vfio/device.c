@@ -30,6 +30,7 @@ static void device_stop(struct vfio_device *device)
 	device->on_bus = false;
 	vfio_interrupts_update(device);
 	pci_function_release(&device->function);
+	unasked_destroy(&device->unasked);
 	vfio_regions_unmap(device);
 	/* The guest's Command is 0 now: no more DMA. */
 	vfio_config_command(device);
@@ -83,7 +84,9 @@ int vfio_device_add(struct vfio_device *device, struct pci_bus *bus, struct vm *
 	pci_function_init(function, vm, &function_ops, space, 0, 0, 0, 0);
 	function->device.info.name = device->name;
 	function->device.info.endpoint = endpoint;
-	ret = device_build(device, err);
+	ret = unasked_create(&device->unasked, vm, space);
+	if (!ret)
+		ret = device_build(device, err);
 	if (!ret)
 		ret = bus_place(device, bus, slot, fn, err);
 	if (ret)

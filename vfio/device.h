@@ -24,6 +24,7 @@
 #include "vmm/loop.h"
 #include "vmm/pci.h"
 #include "vmm/slot.h"
+#include "vmm/unasked.h"
 
 struct vfio_group;
 
@@ -80,6 +81,7 @@ struct vfio_device {
 	u8 reads[PCI_CONFIG_SIZE];
 	u8 writes[PCI_CONFIG_SIZE];
 	u16 pm, pcie, af; /* capabilities; 0: none */
+	struct unasked unasked;
 	struct vfio_region regions[PCI_BARS + 1];
 	/* Where the MSI-X table and the pending bits are, if there is function.msix. */
 	unsigned table_bar, pba_bar;

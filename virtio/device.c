@@ -93,7 +93,7 @@ bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virt
 	return ret == 1;
 }
 
-static bool has_more(struct virtio_device *device, unsigned index)
+bool virtio_device_has_more(struct virtio_device *device, unsigned index)
 {
 	return started(device) && !device->paused && virtq_has_more(&device->queues[index]);
 }
@@ -159,7 +159,7 @@ unsigned virtio_device_serve(struct virtio_device *device, unsigned index, unsig
 	if (device->batched)
 		virtio_device_flush(device, index);
 	virtio_device_interrupt(device, index);
-	if (last == VIRTIO_PART || (last == VIRTIO_DONE && has_more(device, index)))
+	if (last == VIRTIO_PART || (last == VIRTIO_DONE && virtio_device_has_more(device, index)))
 		virtio_device_kick_again(device, index);
 	return done;
 }

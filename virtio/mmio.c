@@ -32,8 +32,10 @@ struct mmio {
 
 static void mmio_reset(struct mmio *mmio)
 {
-	if (transport_reset(&mmio->transport))
-		mmio->interrupt_status = 0;
+	if (!transport_reset(&mmio->transport))
+		return;
+	mmio->interrupt_status = 0;
+	unasked_await(&mmio->transport.unasked);
 }
 
 static struct mmio *mmio_of(struct transport *transport)

@@ -112,7 +112,7 @@ static u32 read_queue(struct virtio_pci *pci, u64 offset)
 
 static u32 read_common(struct virtio_pci *pci, u64 offset)
 {
-	const struct transport *transport = &pci->transport;
+	struct transport *transport = &pci->transport;
 
 	switch (offset) {
 	case VIRTIO_PCI_COMMON_DFSELECT:
@@ -128,7 +128,7 @@ static u32 read_common(struct virtio_pci *pci, u64 offset)
 	case VIRTIO_PCI_COMMON_NUMQ:
 		return transport->virtio->queue_count;
 	case VIRTIO_PCI_COMMON_STATUS:
-		return transport->virtio->status;
+		return transport_read_status(transport);
 	case VIRTIO_PCI_COMMON_CFGGENERATION:
 		return pci->generation;
 	case VIRTIO_PCI_COMMON_Q_SELECT:

@@ -113,6 +113,7 @@ static void forget(struct transport *transport)
 bool transport_reset(struct transport *transport)
 {
 	struct virtio_device *virtio = transport->virtio;
+	const u8 status = virtio->status;
 
 	/* One that another vCPU has begun is ours, too. */
 	if (!virtio->resetting)
@@ -124,7 +125,18 @@ bool transport_reset(struct transport *transport)
 	if (!virtio->resetting)
 		return false;
 	forget(transport);
+	/* A driver that has not used the device has mapped nothing for it. */
+	if (status & VIRTIO_CONFIG_S_DRIVER_OK) {
+		unasked_begin(&transport->unasked);
+		transport->reset_status = status;
+	}
 	return true;
+}
+
+u8 transport_read_status(struct transport *transport)
+{
+	return unasked_is_over(&transport->unasked) ? transport->virtio->status
+						    : transport->reset_status;
 }
 
 static void open_doorbells(struct transport *transport)
@@ -161,6 +173,8 @@ void transport_write_status(struct transport *transport, u8 value)
 	struct virtio_device *virtio = transport->virtio;
 	u8 old = virtio->status, added;
 
+	/* It goes on, and waits for nothing. */
+	unasked_end(&transport->unasked);
 	if (virtio_device_is_inert(virtio) || old & ~value)
 		return;
 	added = value & DRIVER_STATUS & ~old;
@@ -295,6 +309,8 @@ void transport_config_write(struct transport *transport, u64 offset, u64 value, 
 int transport_init(struct transport *transport, struct vm *vm, struct virtio_device *virtio,
 		   u32 endpoint)
 {
+	int ret;
+
 	transport->vm = vm;
 	transport->loop = vm->loop;
 	transport->virtio = virtio;
@@ -321,12 +337,12 @@ int transport_init(struct transport *transport, struct vm *vm, struct virtio_dev
 			return -ENOMEM;
 		}
 	}
-	if (virtio->poll.mode != VIRTIO_POLL_OFF &&
-	    poller_create(&transport->poller, transport, transport_serve)) {
+	ret = unasked_create(&transport->unasked, vm, virtio->space);
+	if (!ret && virtio->poll.mode != VIRTIO_POLL_OFF)
+		ret = poller_create(&transport->poller, transport, transport_serve);
+	if (ret)
 		transport_destroy(transport);
-		return -ENOMEM;
-	}
-	return 0;
+	return ret;
 }
 
 void transport_adopt(struct transport *transport, const struct virtio_transport_ops *ops)
@@ -337,6 +353,7 @@ void transport_adopt(struct transport *transport, const struct virtio_transport_
 
 void transport_destroy(struct transport *transport)
 {
+	unasked_destroy(&transport->unasked);
 	poller_destroy(transport->poller);
 	for (unsigned i = 0; i < transport->virtio->queue_count; i++)
 		doorbell_close(&transport->doorbells[i]);

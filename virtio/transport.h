@@ -11,6 +11,7 @@
 
 #include "virtio/device.h"
 #include "vmm/loop.h"
+#include "vmm/unasked.h"
 
 struct poller;
 struct transport;
@@ -44,10 +45,12 @@ struct transport {
 	u32 device_features_sel, driver_features_sel, queue_sel;
 	struct doorbell *doorbells; /* queue_count of them, owned */
 	struct poller *poller;	    /* owned; NULL: no queue is polled */
+	struct unasked unasked;	    /* what a reset leaves to be asked */
+	u8 reset_status;	    /* what the driver reads until it has asked */
 };
 
 /* *@transport is all zero. @virtio: still the caller's. @endpoint: as virtio_mmio_create().
- * -ENOMEM. */
+ * -ENOMEM, or -errno of a loop's timer. */
 int transport_init(struct transport *transport, struct vm *vm, struct virtio_device *virtio,
 		   u32 endpoint);
 /* The device meets its transport, and is the transport's from here on. */
@@ -75,6 +78,11 @@ void transport_write_status(struct transport *transport, u8 value);
  * stops, or another vCPU, which wrote the same, has done all of it.
  */
 bool transport_reset(struct transport *transport);
+/*
+ * As the driver reads it. It reads it until it is 0 ("Device Status Field"), where its transport
+ * wants that, so that is when it has asked its IOMMU (vmm/unasked.h).
+ */
+u8 transport_read_status(struct transport *transport);
 
 /* The selected queue, or NULL if the device has no such queue. */
 struct virtq *transport_queue(struct transport *transport);

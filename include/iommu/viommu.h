@@ -24,6 +24,7 @@ struct viommu_config {
 	u64 max_mappings;      /* in all domains together; 0: VIOMMU_DEFAULT_MAPPINGS */
 	bool msi_map;	       /* no MSI property (arm64): vmm/windows.h's, not the IOMMU's */
 	unsigned address_bits; /* of a guest physical address */
+	bool smp;	       /* the guest has more than one processor */
 	enum virtio_poll_mode poll;
 	bool old_rings; /* packed=off: the device's place's, not the IOMMU's */
 	u64 poll_us;	/* the longest wait for the next request while polling; 0: VIOMMU_POLL_US */

@@ -204,6 +204,9 @@ void virtio_device_kick_again(struct virtio_device *device, unsigned index);
  * kick when one comes; none comes from a device that is broken or not started.
  */
 bool virtio_device_pop(struct virtio_device *device, unsigned index, struct virtq_chain *chain);
+/* Whether virtio_device_pop() would find one. As with that, the driver may have been asked for a
+ * kick. */
+bool virtio_device_has_more(struct virtio_device *device, unsigned index);
 /*
  * Give @chain, which came from queue @index, back with @written bytes in its writable part. Chains
  * may be given back in any order. Ignored once the device is broken or the queue is being reset.

@@ -66,6 +66,12 @@ struct dma_space_ops {
 };
 
 /*
+ * How long has_unasked() can be true of a guest that does ask: Linux's flush queue of I/O addresses
+ * does after 10 ms, or a tick later.
+ */
+#define DMA_UNASKED_NS 20000000
+
+/*
  * A device's IOTLB: translations that lead to RAM, as host addresses. A translation is in the entry
  * of each page through which it was found, so an UNMAP looks only at the entries of its pages.
  */
@@ -89,6 +95,12 @@ struct dma_space {
 	struct list_node vectors; /* msi_vector.node: resolved again by dma_space_changed() */
 	/* Called after each dropped hold, lock held; may be NULL. */
 	void (*dropped)(struct dma_space *space);
+	/*
+	 * Whether the guest may have told the IOMMU of changes for which it has not asked for an
+	 * answer yet: Linux unmaps lazily, and asks some milliseconds later. Lock held; NULL:
+	 * never.
+	 */
+	bool (*has_unasked)(struct dma_space *space);
 	u64 translations; /* accesses that were translated, for --debug */
 	u64 faults;	  /* and those that were refused */
 	u64 misses;	  /* translations that were not in the TLB */
