@@ -124,6 +124,7 @@ lab_run() {	# lab_run FETCHED MIB ARGUMENT...: run the host, with these further 
 	lab_disks save
 	lab_start "${command[@]}" || status=$?
 	if [ -e "$out/still" ]; then
+		echo
 		echo "host: # the emulated host stands still, which is QEMU's fault: all of it once more"
 		rm "$out/still"
 		lab_disks restore
