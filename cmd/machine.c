@@ -158,11 +158,23 @@ static int keep_socket_in_reach(const struct machine *machine)
 	const unsigned rights = REACH_READ | REACH_REMOVE | REACH_SOCKET;
 	char folder[PATH_MAX];
 
-	if (!machine->control || control_folder(0, folder))
+	/* Another user can do neither: the keeper removes it. */
+	if (!machine->control || machine->options->run_as.wanted || control_folder(0, folder))
 		return 0;
 	/* Its folder may be being made just now. */
 	return access(folder, F_OK) ? reach_add_folder_of(folder, rights)
 				    : reach_add(folder, rights);
+}
+
+static int settle_control(const struct machine *machine, struct error *err)
+{
+	int ret = 0;
+
+	if (machine->control && machine->options->run_as.wanted)
+		ret = control_settle(machine->control);
+	return ret ? error_set(err, ret,
+			       "--run-as: the file system of the control socket does not answer")
+		   : 0;
 }
 
 static int confine(const struct machine *machine, struct error *err)
@@ -185,6 +197,8 @@ int machine_seal(struct machine *machine, struct error *err)
 {
 	int ret = vm_seal(machine->vm, err);
 
+	if (!ret)
+		ret = settle_control(machine, err);
 	if (ret)
 		return ret;
 	log_seal();

@@ -269,6 +269,12 @@ static int make_keeper(struct machine *machine, struct error *err)
 	int ret = keeper_create(&machine->keeper, keeper_kinds);
 
 	machine->plan.keeper = machine->keeper;
+	if (!ret && machine->options->run_as.wanted) {
+		ret = keeper_begin(machine->keeper);
+		if (ret)
+			return error_set(err, ret, "--run-as: no process that stays root's: %s",
+					 strerror(-ret));
+	}
 	return ret ? error_set(err, ret, "%s", strerror(-ret)) : 0;
 }
 
@@ -314,6 +320,8 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	if (!ret)
 		ret = prepare_devices(machine, err);
 	machine->config.no_tags = machine->plan.pinned;
+	if (!ret)
+		ret = run_as_check_needs(options, err);
 	if (!ret)
 		ret = plan_kernel(machine, err);
 	if (!ret)

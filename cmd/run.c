@@ -398,7 +398,7 @@ int cmd_run(int argc, char **argv)
 	run.oneshot = options.oneshot.command ? &oneshot : NULL;
 	ret = watch_start(&run.watch, options.limits);
 	if (!ret && !options.no_confine)
-		confine_begin(terminal_restore);
+		confine_begin(terminal_restore, &options.run_as);
 	if (ret)
 		log_error("cannot start a thread: %s%s", strerror(-ret),
 			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");

@@ -69,6 +69,11 @@ static int set_timeout(void *target, char *value, struct error *err)
 	return 0;
 }
 
+static int set_run_as(void *target, char *value, struct error *err)
+{
+	return run_as_parse(value, &((struct run_options *)target)->run_as, err);
+}
+
 static int set_boot_time(void *target, char *value, struct error *err)
 {
 	struct run_options *options = target;
@@ -237,6 +242,12 @@ const struct option_spec run_option_specs[] = {
 		    "ends lkvm with a line and status 159. What the host cannot confine is left "
 		    "out, one by one",
 	  FIELD(no_confine) },
+	{ 0, "run-as", OPTION_CALL, "USER[:GROUP]", "as root: be this user while the guest runs",
+	  "As root: be this user, in this group alone, while the guest runs; each is a name of "
+	  "this host's or a number. What the run needs is opened by root before, and what is to be "
+	  "undone at the end a small process does that stays root's. Shared folders, passed "
+	  "devices, --vsock and --dump-on-crash go on to need root, and are refused with it",
+	  .set = set_run_as },
 	{ 0, "sandbox-report", OPTION_FLAG, .help = "say what lkvm is confined to, and run",
 	  .manual = "Say on standard error, a line each, what lkvm is confined to and what of it "
 		    "this host does not have, and run. It implies --loglevel info; --debug says "
@@ -290,6 +301,8 @@ static int undo(const struct option_group *group, const struct option_spec *spec
 		memset(options->limits, 0, sizeof(options->limits));
 	else if (!strcmp(spec->name, "hang"))
 		options->hang = options->hang_idle = 0;
+	else if (!strcmp(spec->name, "run-as"))
+		options->run_as = (struct confine_user){ 0 };
 	else
 		return option_undo(spec, options);
 	return 0;
@@ -327,7 +340,7 @@ static int check_ends(const struct run_options *options, struct error *err)
 		return error_set(err, -EINVAL,
 				 "--hang: with idle=poll a kernel never looks idle: leave out one "
 				 "of them");
-	return 0;
+	return run_as_check(options, err);
 }
 
 int run_options_parse(struct run_options *options, int argc, char **argv, struct error *err)

@@ -5,6 +5,7 @@
 
 #include "devices.h"
 #include "oneshot.h"
+#include "run_as.h"
 #include "util/error.h"
 #include "util/log.h"
 #include "vmm/arch.h"
@@ -53,6 +54,7 @@ struct run_options {
 	const char *drawing;	     /* and its file; NULL: none */
 	struct boot_time *boot_time; /* owned by the run; NULL: not timed */
 	bool no_confine, sandbox_report;
+	struct confine_user run_as;
 	bool help;
 	struct oneshot_options oneshot;
 	/* Filled for a one-shot run. */

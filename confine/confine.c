@@ -20,6 +20,7 @@ static struct {
 	int landlock;	   /* for threads that were there before; -1: none */
 	bool system_calls; /* filtered */
 	bool has_rights;   /* any at all, before */
+	struct confine_user user;
 } process = { .landlock = -1 };
 
 /* ---- saying what holds ---- */
@@ -70,8 +71,19 @@ static void must(int ret, const char *what)
 	syscall(SYS_exit_group, 1);
 }
 
+/*
+ * Of what an aside that starts before the seal has to do, only this needs nobody's rights: those
+ * that make files become nobody else, and end with their work.
+ */
+static bool changes_user(enum thread_kind kind)
+{
+	return process.user.wanted && !process.sealed && kind == THREAD_RELAY;
+}
+
 static void confine_thread(enum thread_kind kind)
 {
+	if (changes_user(kind))
+		must(user_become_alone(&process.user), "its user");
 	if (process.sealed ? process.has_rights : capabilities_any())
 		must(capabilities_keep(process.sealed ? reach_kept(kind) : 0), "capabilities");
 	if (!process.sealed)
@@ -91,17 +103,19 @@ static void catch_up(void)
 /* Its system calls are the process's, once that is sealed. */
 static void give_up(void)
 {
-	if (capabilities_any())
+	/* To become another user at the seal takes rights, and leaves none. */
+	if (capabilities_any() && !process.user.wanted)
 		capabilities_keep(0);
 	/* What is started after the seal has what is left already. */
 	if (!process.sealed && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		landlock_enter_nothing();
 }
 
-void confine_begin(void (*restore)(void))
+void confine_begin(void (*restore)(void), const struct confine_user *user)
 {
 	static const struct thread_ops ops = { confine_thread, catch_up, give_up, violation_end };
 
+	process.user = *user;
 	violation_catch(restore);
 	thread_set_ops(&ops);
 }
@@ -123,13 +137,29 @@ static int enter_landlock(struct error *err)
 	return told("Landlock", ret, err);
 }
 
+/* All threads; whoever asked for it gets it, or no run. */
+static int change_user(struct error *err)
+{
+	const struct confine_user *user = &process.user;
+	int ret;
+
+	if (!user->wanted)
+		return 0;
+	ret = user_become(user);
+	if (ret)
+		return error_set(err, ret, "--run-as: lkvm cannot become user %u, group %u: %s",
+				 user->uid, user->gid, strerror(-ret));
+	tell("user %u, group %u, no other groups", user->uid, user->gid);
+	return 0;
+}
+
 static int drop_rights(struct error *err)
 {
 	u64 keep = reach_kept(THREAD_ANY);
 
 	process.has_rights = capabilities_any();
 	if (!process.has_rights) {
-		tell("capabilities: there were none");
+		tell("capabilities: %s", process.user.wanted ? "none" : "there were none");
 		return 0;
 	}
 	tell("capabilities: %s",
@@ -158,6 +188,8 @@ int confine_seal(const struct confine_options *options, struct error *err)
 	ret = told("no_new_privs", ret, err);
 	if (!ret)
 		ret = enter_landlock(err);
+	if (!ret)
+		ret = change_user(err);
 	if (!ret)
 		ret = drop_rights(err);
 	/* It has what this thread has now, and the whole process's system calls. */

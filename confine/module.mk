@@ -1,1 +1,1 @@
-confine-src := capabilities.c confine.c landlock.c seccomp.c violation.c
+confine-src := capabilities.c confine.c landlock.c seccomp.c user.c violation.c

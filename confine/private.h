@@ -3,6 +3,7 @@
  * Each file knows one thing that the kernel offers:
  *
  *   landlock.c      files by their names, TCP, abstract sockets
+ *   user.c          whose the process is
  *   capabilities.c  root's rights
  *   seccomp.c       system calls
  *   violation.c     what a thread says and does that is about to break a rule
@@ -21,6 +22,7 @@
 
 struct sock_filter;
 struct error;
+struct confine_user;
 
 /* Of one kind of thread. */
 struct filter {
@@ -39,6 +41,14 @@ int landlock_enter(int fd);
 void landlock_enter_nothing(void);
 /* For people: what version @abi adds to files. */
 const char *landlock_extent(int abi);
+
+/*
+ * Become @user, with all threads, or with the calling one alone, for good. That takes CAP_SETUID
+ * and CAP_SETGID, and leaves no capabilities. Nobody but root can look into the process afterwards.
+ * -errno.
+ */
+int user_become(const struct confine_user *user);
+int user_become_alone(const struct confine_user *user);
 
 /* Whether the calling thread has any. */
 bool capabilities_any(void);

@@ -249,6 +249,11 @@ int keeper_create(struct keeper **out, const struct keeper_kind *const *kinds)
 	return 0;
 }
 
+int keeper_begin(struct keeper *keeper)
+{
+	return keeper->fd < 0 ? start_keeper(keeper) : 0;
+}
+
 static void forget(struct entry *entry)
 {
 	free(entry->data);

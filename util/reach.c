@@ -13,6 +13,7 @@ static struct {
 	struct reach *list;
 	unsigned count;
 	u64 capabilities[THREAD_KINDS];
+	const char *needs_user;
 } process;
 
 /* Takes @fd over. */
@@ -65,6 +66,17 @@ void reach_forget(void)
 		close(process.list[--process.count].fd);
 	free(process.list);
 	process.list = NULL;
+}
+
+void reach_need_user(const char *what)
+{
+	if (!process.needs_user)
+		process.needs_user = what;
+}
+
+const char *reach_user_needed(void)
+{
+	return process.needs_user;
 }
 
 void reach_keep(enum thread_kind kind, u64 capabilities)

@@ -127,6 +127,16 @@ static bool gives_back(const void *arg)
 	return false;
 }
 
+static int prepare(void *arg, struct device_plan *plan, struct error *err)
+{
+	const struct vfio_state *state = arg;
+
+	/* And CAP_IPC_LOCK, below. */
+	if (state->count)
+		reach_need_user("a passed device");
+	return 0;
+}
+
 static int claim(void *arg, struct device_plan *plan, struct error *err)
 {
 	struct vfio_state *state = arg;
@@ -240,6 +250,7 @@ const struct device_class vfio_pci_class = {
 	.slots = slots,
 	.fds = fds,
 	.gives_back = gives_back,
+	.prepare = prepare,
 	.claim = claim,
 	.connect = connect,
 	.create = create,

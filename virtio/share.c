@@ -96,6 +96,7 @@ static int keep_in_reach(const struct share *share, struct error *err)
 	unsigned rights = share->read_only ? REACH_READ : REACH_READ | REACH_WRITE | REACH_CHANGE;
 	int ret = reach_add_fd(folder_file(share->folder), rights);
 
+	reach_need_user("a shared folder");
 	reach_keep(THREAD_FOLDER,
 		   map_of(share) == FOLDER_MAP_HOST ? OF_FILES | OF_USERS : OF_FILES);
 	return ret ? error_set(err, ret, "folder %s: %s", share->path, strerror(-ret)) : 0;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/listener.h"
+#include "util/reach.h"
 #include "virtio/place.h"
 #include "virtio/vsock.h"
 #include "vmm/control.h"
@@ -134,6 +135,8 @@ static int vsock_class_prepare(void *arg, struct device_plan *plan, struct error
 		return error_set(err, -EINVAL,
 				 "--vsock: a command's streams go by lkvm's own vsock: leave it "
 				 "out, or vhost=1");
+	if (state->cid && !state->vhost)
+		reach_need_user("--vsock, which connects to sockets of the host's,");
 	if (!state->cid || !state->vhost)
 		return 0;
 	if (plan->translated)

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control_private.h"
@@ -29,20 +30,20 @@ static void set_timer(struct control *control)
 }
 
 /* The folder keeps others out, and so does this, should its mode have been changed. */
-static bool is_owner(int fd)
+static bool is_from(int fd, uid_t owner)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 
 	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) &&
-	       (!peer.uid || peer.uid == geteuid());
+	       (!peer.uid || peer.uid == owner);
 }
 
 static void welcome(struct control *control, int fd)
 {
 	static const char refusal[] = "{\"error\":\"this VM is another user's\"}\n";
 
-	if (is_owner(fd)) {
+	if (is_from(fd, control->owner)) {
 		control_client_create(control, fd);
 		return;
 	}
@@ -186,6 +187,29 @@ static void on_timer(struct loop_timer *timer)
 	try_to_listen(container_of(timer, struct control, timer));
 }
 
+/* Neither is there a socket nor is it known that there will be none. */
+static bool is_pending(const struct control *control)
+{
+	return control->aside || (!control->listening && control->note >= 0);
+}
+
+int control_settle(struct control *control)
+{
+	const struct timespec delay = { .tv_nsec = CONTROL_DELAY_NS };
+
+	while (is_pending(control)) {
+		if (!control->aside) {
+			nanosleep(&delay, NULL);
+			try_to_listen(control);
+		} else if (aside_wait(control->aside, CONTROL_PATIENCE)) {
+			on_finished(&control->finished, 0);
+		} else {
+			return -ETIMEDOUT;
+		}
+	}
+	return 0;
+}
+
 /* False: the aside is still at it, and with it @control. */
 static bool finish_aside(struct control *control)
 {
@@ -229,6 +253,7 @@ int control_create(struct control **out, struct loop *loop, struct keeper *keepe
 		return ret;
 	control->loop = loop;
 	control->wanted = wanted;
+	control->owner = geteuid();
 	control->keeper = keeper;
 	control->socket.fd = -1;
 	control->result = -ENOENT;

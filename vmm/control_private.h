@@ -7,11 +7,12 @@
 #include "vmm/control.h"
 
 struct control {
-	struct loop *loop;	      /* borrowed */
-	char *name;		      /* owned */
-	bool wanted;		      /* the user chose the name */
-	struct keeper *keeper;	      /* borrowed */
-	int note;		      /* of the socket's file; < 0: none */
+	struct loop *loop;     /* borrowed */
+	char *name;	       /* owned */
+	bool wanted;	       /* the user chose the name */
+	uid_t owner;	       /* whom it answers, beside root; ours may be another by then */
+	struct keeper *keeper; /* borrowed */
+	int note;	       /* of the socket's file; < 0: none */
 	struct control_socket socket; /* the aside's while there is one */
 	struct aside *aside;	      /* owned; at work in the file system: NULL: none */
 	struct loop_source finished;  /* it is */

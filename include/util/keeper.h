@@ -64,6 +64,11 @@ struct keeper_note {
 /* @kinds: those that there can be, ended by NULL; constant. Starts no process. -ENOMEM. */
 int keeper_create(struct keeper **keeper, const struct keeper_kind *const *kinds);
 /*
+ * Have its process from now on, whatever will be noted: this one will be another user, who may undo
+ * nothing. -errno.
+ */
+int keeper_begin(struct keeper *keeper);
+/*
  * Add a note, before what it undoes is done, and wait for its begin(). Its number for the calls
  * below, or -errno with a line: there is nothing to undo.
  */

@@ -33,6 +33,13 @@ int reach_add_folder_of(const char *path, unsigned rights);
 const struct reach *reach_list(unsigned *count);
 void reach_forget(void);
 
+/*
+ * @what, for people, goes on to need the user who started us, as it reaches files or sockets by
+ * name, or what that user may. Constant. The first of them, or NULL.
+ */
+void reach_need_user(const char *what);
+const char *reach_user_needed(void);
+
 /* @capabilities, bits 1 << CAP_..., which threads of @kind go on to need, if root has started us.
  */
 void reach_keep(enum thread_kind kind, u64 capabilities);

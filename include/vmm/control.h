@@ -99,6 +99,11 @@ void control_wake(struct control_client *client);
  */
 int control_create(struct control **control, struct loop *loop, struct keeper *keeper,
 		   const char *name, bool wanted);
+/*
+ * Wait until the socket is there, or will not be: this process is about to be another user, who can
+ * make none. -ETIMEDOUT: its file system does not answer.
+ */
+int control_settle(struct control *control);
 /* Commands, ended by an entry without a name, and what they are called with. Both borrowed. */
 void control_add(struct control *control, const struct control_command *commands, void *arg);
 /* What every VM is asked, or told; called with the struct vm *. docs/control.md has them. */
