@@ -58,7 +58,7 @@ SANITIZE := $(if $(COVERAGE),,-O1 -fsanitize=address,undefined -fno-sanitize-rec
 
 # Each folder lists its sources: <folder>-src, and in arm/ and x86/ <folder>-portable,
 # the part of it that compiles, and so is unit-tested, on any machine.
-MODULES := util vmm x86 arm virtio iommu vfio disk net folder oneshot confine cmd helper
+MODULES := util vmm x86 arm virtio iommu vfio disk net folder oneshot init confine cmd helper
 include $(addsuffix /module.mk,$(MODULES))
 
 CORE      := util vmm virtio iommu vfio disk net folder oneshot
@@ -109,15 +109,17 @@ $(BUILD)/obj/%.o: %.c Makefile | $(SYSROOT_DONE)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(HARDEN) -MMD -MP -c -o $@ $<
 
-# The first process of a one-shot run's guest: a program without a C library, inside lkvm.
+# The first process of a one-shot run's guest: a program without a C library, inside lkvm. Without noseparate-code its few KiB
+# are padded to pages of their own.
 INIT := $(BUILD)/init
 INIT_C := -std=gnu11 -Os $(WARNINGS) -ffreestanding -nostdlib -static -fno-pie -no-pie -fno-stack-protector \
 	  -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-tree-loop-distribute-patterns \
-	  -Wl,--build-id=none -Wl,-z,noexecstack -s
-$(INIT): init/init.c init/sys.h init/$(ARCH).S include/oneshot/protocol.h Makefile | $(SYSROOT_DONE)
+	  -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-z,noseparate-code -s
+INIT_SRC := $(call paths,init) init/memory.c init/$(ARCH).S
+$(INIT): $(INIT_SRC) init/init.h init/sys.h include/oneshot/protocol.h Makefile init/module.mk | $(SYSROOT_DONE)
 	$(call say,INIT,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(INIT_C) -o $@ init/init.c init/$(ARCH).S
+	$(Q)$(CC) $(CPPFLAGS) $(INIT_C) -o $@ $(INIT_SRC)
 $(BUILD)/obj/cmd/oneshot_init.o: CPPFLAGS += -DLKVM_INIT='"$(INIT)"'
 $(BUILD)/obj/cmd/oneshot_init.o: $(INIT)
 

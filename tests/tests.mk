@@ -47,6 +47,10 @@ $(call fake,pci_rig,$(addprefix unit/test_,pci pci_bars pci_msi x86_pci))
 $(call fake,vfio_kernel,$(addprefix unit/test_vfio_,auto bind bind_kill display))
 $(call fake,vfio_machine,$(addprefix unit/test_vfio_,config interrupts master peers regions))
 
+# The init of a run for a command is a program of its own, and so in none of the libraries.
+$(call fake,init_host,unit/test_init)
+extra_unit/test_init += $(call test_objects,$(call paths,init))
+
 # The load of a folder: also a program of its own (tests/lab/folder-load).
 LOAD_SRC := $(filter-out tests/load/main.c,$(wildcard tests/load/*.c))
 extra_unit/test_fuse_mount := $(call test_objects,$(LOAD_SRC))

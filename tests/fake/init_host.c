@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * init.c whole, on system calls of which those are done that need no machine. C library headers
- * would meet the kernel's, which init.c has: so there are declarations.
+ * The system calls of init, of which those are done that need no machine. C library headers would
+ * meet the kernel's, which init has: so there are declarations.
  */
 #include "init_host.h"
 
-/* Its own would take the place of the C library's. */
-#define memset init_memset
-#define memcpy init_memcpy
-#include "../../init/init.c"
+#include "../../init/init.h"
 
 long syscall(long number, ...);
 int *__errno_location(void);
@@ -20,7 +17,7 @@ static unsigned boot_pid, bound_port, peer_cid;
 
 static bool is_same(const char *text, const char *other)
 {
-	return begins_with(text, other) && length(text) == length(other);
+	return text_begins(text, other) && text_length(text) == text_length(other);
 }
 
 static long really(long number, long a, long b, long c, long d, long e, long f)

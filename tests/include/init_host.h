@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first process of a one-shot run's guest (init/init.c) as a process of this host: what it asks
+ * The first process of a one-shot run's guest (init/) as a process of this host: what it asks
  * of a machine is granted and not done, and its connections are sockets of the test's.
  */
 #ifndef TESTS_INIT_HOST_H

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Mounts the root and what is in it, and moves there. */
+#include "init.h"
+
+/* There is no such tag yet: virtio-fs says EINVAL, 9p ENOENT. ENODEV: no such file system. */
+static bool folder_will_come(long error)
+{
+	return error == -EINVAL || error == -ENOENT || error == -ENXIO;
+}
+
+static long mount_when_there(const char *tag, const char *path, const char *type,
+			     unsigned long flags)
+{
+	const char *data = *type == '9' ? "trans=virtio,version=9p2000.L,cache=loose" : "";
+	unsigned tries = 0;
+	long ret;
+
+	while (folder_will_come(ret = sys_mount(tag, path, type, flags, data)) && tries++ < RETRIES)
+		sys_sleep(RETRY_MS);
+	return ret;
+}
+
+static void mount_root(const char *type, bool scratch)
+{
+	long ret = mount_when_there(*type == '9' ? ONESHOT_9P_TAG : ONESHOT_FS_TAG,
+				    scratch ? "/lower" : NEW_ROOT, type, scratch ? MS_RDONLY : 0);
+
+	if (ret)
+		host_fail(*type == '9' ? "cannot mount the root over 9p: the kernel needs 9p and "
+					 "9pnet_virtio"
+				       : "cannot mount the root over virtio-fs: the kernel needs "
+					 "virtiofs",
+			  ret);
+	if (!scratch)
+		return;
+	ret = sys_mount("scratch", "/scratch", "tmpfs", 0, "mode=755");
+	sys_mkdir("/scratch/upper", 0755);
+	sys_mkdir("/scratch/work", 0755);
+	if (!ret)
+		ret = sys_mount("root", NEW_ROOT, "overlay", 0,
+				"lowerdir=/lower,upperdir=/scratch/upper,workdir=/scratch/work");
+	if (ret)
+		host_fail("cannot mount the scratch layer: the kernel needs overlay and tmpfs, or "
+			  "give "
+			  "--rw",
+			  ret);
+}
+
+/* Where there is no such place, and none can be made, there is no such file system. */
+static void mount_own(const char *type, const char *path, const char *data, unsigned long flags)
+{
+	char place[4096];
+
+	text_join(place, sizeof(place), NEW_ROOT, path);
+	if (config_next(ONESHOT_SCRATCH, NULL))
+		sys_mkdir(place, 0755);
+	sys_mount(type, place, type, flags, data);
+}
+
+static void mount_folders(const char *type)
+{
+	for_each_value(value, ONESHOT_FOLDER)
+	{
+		const char *path = text_find(value, ':');
+		char tag[32], place[4096];
+		long ret;
+
+		if (!path)
+			continue;
+		text_cut(tag, sizeof(tag), value, path - value);
+		text_join(place, sizeof(place), NEW_ROOT, path + 1);
+		ret = mount_when_there(tag, place, type, 0);
+		if (ret)
+			host_fail(path + 1, ret);
+	}
+}
+
+static void go_to_root(void)
+{
+	long ret;
+
+	sys_unlink("/init");
+	sys_unlink(ONESHOT_CONFIG);
+	ret = sys_chdir(NEW_ROOT);
+	if (!ret)
+		ret = sys_mount(".", "/", NULL, MS_MOVE, NULL);
+	if (!ret)
+		ret = sys_chroot(".");
+	if (!ret)
+		ret = sys_chdir("/");
+	if (ret)
+		host_fail("cannot change to the root", ret);
+}
+
+void root_mount(void)
+{
+	const char *type = config_next(ONESHOT_ROOT, NULL);
+
+	if (!type)
+		host_fail("no root in the configuration", -EINVAL);
+	mount_root(type, config_next(ONESHOT_SCRATCH, NULL));
+	mount_folders(type);
+	mount_own("proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+	mount_own("sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+	mount_own("devtmpfs", "/dev", "mode=755", MS_NOSUID);
+	mount_own("tmpfs", "/run", "mode=755", MS_NOSUID | MS_NODEV);
+	sys_mkdir(NEW_ROOT "/dev/pts", 0755);
+	sys_mkdir(NEW_ROOT "/dev/shm", 01777);
+	mount_own("devpts", "/dev/pts", "mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC);
+	mount_own("tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV);
+	sys_symlink("/proc/self/fd", NEW_ROOT "/dev/fd");
+	sys_symlink("/proc/self/fd/0", NEW_ROOT "/dev/stdin");
+	sys_symlink("/proc/self/fd/1", NEW_ROOT "/dev/stdout");
+	sys_symlink("/proc/self/fd/2", NEW_ROOT "/dev/stderr");
+	for_each_value(path, ONESHOT_TMPFS)
+		mount_own("tmpfs", path, "mode=1777", MS_NOSUID | MS_NODEV);
+	go_to_root();
+}
