@@ -50,6 +50,19 @@ static void give_back(struct console *console, unsigned index, u32 written)
 	virtio_device_push(&console->device, index, &current->chain, written);
 }
 
+static size_t write_out(struct console_port *port, const void *data, size_t len)
+{
+	if (console_has_channel(port))
+		return console_channel_write(port, data, len);
+	return port->terminal ? terminal_write(port->terminal, data, len) : len;
+}
+
+static size_t read_in(struct console_port *port, void *data, size_t len)
+{
+	return console_has_channel(port) ? console_channel_read(port, data, len)
+					 : terminal_read(port->terminal, data, len);
+}
+
 /* One go of output. If the terminal is full, it calls us when it has room: the rest waits for that.
  */
 static enum virtio_step transmit_some(struct virtio_device *device, unsigned index)
@@ -61,11 +74,14 @@ static enum virtio_step transmit_some(struct virtio_device *device, unsigned ind
 	size_t wrote = 0;
 	s64 len;
 
-	if (!take(console, index))
+	if (!take(console, index)) {
+		if (port->channel.closing && !device->paused && !virtio_device_is_inert(device))
+			console_channel_end(port);
 		return VIRTIO_IDLE;
+	}
 	len = virtq_chain_read(&current->chain, current->done, data, sizeof(data));
 	if (len > 0) {
-		wrote = port->terminal ? terminal_write(port->terminal, data, len) : (size_t)len;
+		wrote = write_out(port, data, len);
 		current->done += wrote;
 		if (wrote < (size_t)len)
 			return VIRTIO_IDLE;
@@ -87,11 +103,10 @@ static enum virtio_step receive_some(struct virtio_device *device, unsigned inde
 	size_t len = 0;
 	s64 written;
 
-	if (!port->terminal || !port->open || !take(console, index))
+	if ((!port->terminal && !console_has_channel(port)) || !port->open || !take(console, index))
 		return VIRTIO_IDLE;
 	if (current->chain.writable_len) {
-		len = terminal_read(port->terminal, data,
-				    MIN(sizeof(data), current->chain.writable_len));
+		len = read_in(port, data, MIN(sizeof(data), current->chain.writable_len));
 		if (!len)
 			return VIRTIO_IDLE;
 	}
@@ -162,6 +177,9 @@ static void console_reset(struct virtio_device *device)
 		struct console_port *port = &console->ports[n];
 
 		port->current[RECEIVE].taken = port->current[TRANSMIT].taken = false;
+		/* What a guest had opened is not for the next one. */
+		if (port->open || port->channel.closing)
+			console_channel_end(port);
 		port->open = is_single(console);
 		port->tell = 0;
 	}
@@ -187,6 +205,7 @@ static void console_destroy(struct virtio_device *device)
 	struct console *console = console_of(device);
 
 	for (unsigned n = 0; n < console->port_count; n++) {
+		console_channel_end(&console->ports[n]);
 		if (console->ports[n].terminal)
 			terminal_set_client(console->ports[n].terminal, NULL);
 	}
@@ -212,6 +231,8 @@ static void init_port(struct console *console, unsigned n, const struct virtio_c
 			    .resized = terminal_resized },
 		.open = is_single(console),
 	};
+	if (port->channel)
+		console_channel_init(&console->ports[n], port->channel, port->loop);
 	if (port->terminal)
 		terminal_set_client(port->terminal, &console->ports[n].client);
 }

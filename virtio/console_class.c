@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/parse.h"
 #include "virtio/console.h"
 #include "virtio/place.h"
 #include "vmm/terminal.h"
@@ -84,14 +85,19 @@ const struct device_class virtio_console_class = {
 
 /* ---- ports ---- */
 
+#define CHANNEL "channel:"
+
 struct port_state {
 	char name[VIRTIO_CONSOLE_NAME];
 	struct terminal_target target;
+	bool is_channel; /* in the place of the target: this one of the plan's */
+	u64 channel;
 };
 
 struct ports_state {
 	struct port_state ports[VIRTIO_CONSOLE_PORTS];
 	unsigned count;
+	const struct device_plan *plan; /* has the channels */
 };
 
 /* It is a file's name in the guest. */
@@ -125,6 +131,16 @@ static int check_name(const struct ports_state *state, const char *value, size_t
 	return 0;
 }
 
+/* For the streams of a run for a command, which gives itself this option. */
+static int set_channel(struct port_state *port, const char *value, struct error *err)
+{
+	port->is_channel = true;
+	return parse_u64(value, UINT32_MAX, &port->channel)
+		       ? error_set(err, -EINVAL, "--port %s=" CHANNEL "%s: which one is a number",
+				   port->name, value)
+		       : 0;
+}
+
 static int set_port(void *target, char *value, struct error *err)
 {
 	struct ports_state *state = target;
@@ -136,10 +152,15 @@ static int set_port(void *target, char *value, struct error *err)
 		return ret;
 	port = &state->ports[state->count];
 	memcpy(port->name, value, len);
-	ret = terminal_target_set(&port->target, value + len + 1, "--port", err);
-	if (!ret && port->target.kind == TERMINAL_STDIO)
+	value += len + 1;
+	if (!strncmp(value, CHANNEL, strlen(CHANNEL)))
+		ret = set_channel(port, value + strlen(CHANNEL), err);
+	else
+		ret = terminal_target_set(&port->target, value, "--port", err);
+	if (!ret && !port->is_channel && port->target.kind == TERMINAL_STDIO)
 		return error_set(err, -EINVAL,
-				 "--port %s: standard input and output are the console's", value);
+				 "--port %s=%s: standard input and output are the console's",
+				 port->name, value);
 	state->count += !ret;
 	return ret;
 }
@@ -152,25 +173,51 @@ static unsigned ports_class_fds(const void *arg)
 	return 8 + 2 * 2 * (state->count + 2) + 5 * state->count;
 }
 
+static int ports_class_prepare(void *arg, struct device_plan *plan, struct error *err)
+{
+	struct ports_state *state = arg;
+
+	state->plan = plan;
+	for (unsigned n = 0; n < state->count; n++) {
+		const struct port_state *port = &state->ports[n];
+
+		if (!port->is_channel)
+			continue;
+		if (!plan->channels || port->channel >= plan->channel_count)
+			return error_set(err, -EINVAL,
+					 "--port %s=" CHANNEL "%llu: only lkvm itself has such a "
+					 "channel, for a command: NAME=socket:PATH is for others",
+					 port->name, (unsigned long long)port->channel);
+		plan->channels_taken = true;
+	}
+	return 0;
+}
+
 static int ports_class_claim(void *arg, struct device_plan *plan, struct error *err)
 {
 	struct ports_state *state = arg;
 	int ret = 0;
 
-	for (unsigned n = 0; n < state->count && !ret; n++)
-		ret = terminal_target_open(&state->ports[n].target, plan->keeper, "--port", err);
+	for (unsigned n = 0; n < state->count && !ret; n++) {
+		if (!state->ports[n].is_channel)
+			ret = terminal_target_open(&state->ports[n].target, plan->keeper, "--port",
+						   err);
+	}
 	return ret;
 }
 
-static int make_terminals(struct ports_state *state, struct vm *vm,
-			  struct virtio_console_port *ports)
+static int make_ends(struct ports_state *state, struct vm *vm, struct virtio_console_port *ports)
 {
 	int ret = 0;
 
 	for (unsigned n = 0; n < state->count && !ret; n++) {
-		ports[n].name = state->ports[n].name;
-		ret = vm_add_terminal(vm, ports[n].name, &state->ports[n].target,
-				      &ports[n].terminal);
+		struct port_state *port = &state->ports[n];
+
+		ports[n] = (struct virtio_console_port){ .name = port->name, .loop = vm->loop };
+		if (port->is_channel)
+			ports[n].channel = &state->plan->channels[port->channel];
+		else
+			ret = vm_add_terminal(vm, port->name, &port->target, &ports[n].terminal);
 	}
 	return ret;
 }
@@ -186,7 +233,7 @@ static int ports_class_create(void *arg, struct device_host *host, struct error 
 
 	if (ret)
 		return ret;
-	ret = make_terminals(state, host->vm, ports);
+	ret = make_ends(state, host->vm, ports);
 	if (!ret)
 		ret = virtio_console_create_ports(&device, ports, state->count, place.space);
 	if (ret)
@@ -219,6 +266,7 @@ const struct device_class virtio_ports_class = {
 	.bus = DEVICE_BUS_ANY,
 	.state_size = sizeof(struct ports_state),
 	.fds = ports_class_fds,
+	.prepare = ports_class_prepare,
 	.claim = ports_class_claim,
 	.create = ports_class_create,
 	.release = ports_class_release,

@@ -5,7 +5,7 @@
  * a few bits for each port, so however it asks there is nothing to be stored.
  *
  * The other end of a port is always open to the guest: whether somebody is there or not its writes
- * are taken (vmm/terminal.h).
+ * are taken (vmm/terminal.h). A channel's is until that has ended.
  */
 #include <stdio.h>
 #include <string.h>
@@ -39,12 +39,13 @@ static size_t write_message(const struct console_port *port, unsigned tell, stru
 		[CONSOLE_TELL_ADD] = VIRTIO_CONSOLE_PORT_ADD,
 		[CONSOLE_TELL_NAME] = VIRTIO_CONSOLE_PORT_NAME,
 		[CONSOLE_TELL_OPEN] = VIRTIO_CONSOLE_PORT_OPEN,
+		[CONSOLE_TELL_CLOSE] = VIRTIO_CONSOLE_PORT_OPEN,
 	};
 	size_t len = tell == CONSOLE_TELL_NAME ? strlen(port->name) : 0;
 
 	message->control.id = cpu_to_virtio32(port - port->console->ports);
 	message->control.event = cpu_to_virtio16(events[tell]);
-	message->control.value = cpu_to_virtio16(1);
+	message->control.value = cpu_to_virtio16(tell != CONSOLE_TELL_CLOSE);
 	memcpy(message->name, port->name, len);
 	return sizeof(message->control) + len;
 }
@@ -88,6 +89,11 @@ static void add_ports(struct console *console)
 /* Input that has waited for this comes soon. */
 static void open_port(struct console_port *port, bool open)
 {
+	/* The guest's last output is in the ring by now. */
+	if (port->open && !open && console_has_channel(port)) {
+		port->channel.closing = true;
+		virtio_device_kick_again(&port->console->device, console_queue(port, TRANSMIT));
+	}
 	port->open = open;
 	if (open)
 		virtio_device_kick_again(&port->console->device, console_queue(port, RECEIVE));

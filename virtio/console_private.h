@@ -3,6 +3,7 @@
 #define VIRTIO_CONSOLE_PRIVATE_H
 
 #include "virtio/console.h"
+#include "vmm/loop.h"
 #include "vmm/terminal.h"
 
 #define CONSOLE_QUEUE_SIZE 64
@@ -18,13 +19,26 @@ struct console_chain {
 };
 
 /* What the driver is to be told of a port: bits, in the order in which it is. */
-enum { CONSOLE_TELL_ADD, CONSOLE_TELL_NAME, CONSOLE_TELL_OPEN, CONSOLE_TELLS };
+enum {
+	CONSOLE_TELL_ADD,
+	CONSOLE_TELL_NAME,
+	CONSOLE_TELL_OPEN,
+	CONSOLE_TELL_CLOSE, /* of a channel, once */
+	CONSOLE_TELLS,
+};
+
+struct console_channel {
+	struct loop *loop;	   /* borrowed; NULL: the port has none */
+	struct loop_source source; /* owned fd; -1: it has ended. In the loop if it has events */
+	bool closing;		   /* it ends behind the output that the guest has made */
+};
 
 struct console_port {
 	struct console *console;
 	const char *name;	   /* borrowed */
 	struct terminal *terminal; /* borrowed; NULL: output goes nowhere */
 	struct terminal_client client;
+	struct console_channel channel; /* in the place of the terminal */
 	struct console_chain current[2];
 	bool open; /* the driver takes input */
 	u8 tell;
@@ -36,6 +50,19 @@ struct console {
 	struct console_port ports[VIRTIO_CONSOLE_PORTS + 1];
 	unsigned port_count;
 };
+
+static inline bool console_has_channel(const struct console_port *port)
+{
+	return port->channel.loop;
+}
+
+/* @fd: of struct virtio_console_port. */
+void console_channel_init(struct console_port *port, int *fd, struct loop *loop);
+/* As terminal_write() and terminal_read(): the queue is kicked when there is more to be done. */
+size_t console_channel_write(struct console_port *port, const void *data, size_t len);
+size_t console_channel_read(struct console_port *port, void *data, size_t len);
+/* Nothing where there is no channel, or none any more. */
+void console_channel_end(struct console_port *port);
 
 /* A control queue was kicked. */
 void console_control_kick(struct console *console, unsigned index);

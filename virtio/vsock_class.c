@@ -131,7 +131,7 @@ static int vsock_class_prepare(void *arg, struct device_plan *plan, struct error
 
 	state->vhost_fd = -1;
 	state->plan = plan;
-	if (plan->channels && (!state->cid || state->vhost))
+	if (plan->channels && !plan->channels_taken && (!state->cid || state->vhost))
 		return error_set(err, -EINVAL,
 				 "--vsock: a command's streams go by lkvm's own vsock: leave it "
 				 "out, or vhost=1");
@@ -191,7 +191,7 @@ static int make_device(struct vsock_state *state, struct device_host *host,
 		.path = state->path,
 		.stream_fd = state->stream.fd,
 		.seqpacket_fd = state->messages.fd,
-		.given = state->plan->channels,
+		.given = state->plan->channels_taken ? NULL : state->plan->channels,
 		.given_count = state->plan->channel_count,
 		.given_port = state->plan->channel_port,
 	};

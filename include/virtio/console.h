@@ -8,6 +8,7 @@
 
 #include "virtio/device.h"
 
+struct loop;
 struct terminal;
 
 /*
@@ -23,6 +24,12 @@ int virtio_console_create(struct virtio_device **device, struct terminal *termin
 struct virtio_console_port {
 	const char *name; /* borrowed */
 	struct terminal *terminal;
+	/*
+	 * In the place of @terminal, if not NULL: a stream socket that is connected, the device's
+	 * from here on and -1 then. Each side hears of the other's end. @loop: borrowed.
+	 */
+	int *channel;
+	struct loop *loop;
 };
 
 /* One device with @count ports, up to VIRTIO_CONSOLE_PORTS; @ports is copied. -ENOMEM. */

@@ -84,12 +84,13 @@ struct device_plan {
 	/*
 	 * Sockets for the guest's connections to ports of the host's, channel_count from
 	 * channel_port on, for the device that serves these; each that is taken is set to -1. NULL:
-	 * none. @channels_alone: nobody asked for that device otherwise.
+	 * none. @channels_alone: nobody asked for that device otherwise. @channels_taken: they are
+	 * for another device, which found so in its prepare().
 	 */
 	int *channels;
 	unsigned channel_count;
 	u32 channel_port;
-	bool channels_alone;
+	bool channels_alone, channels_taken;
 	bool pinned; /* the guest's memory stays where it is: a passed device or huge pages hold it
 		      */
 };
