@@ -15,6 +15,7 @@
 #include "machine.h"
 #include "oneshot.h"
 #include "oneshot_result.h"
+#include "oneshot_ways.h"
 #include "report_file.h"
 #include "run_options.h"
 #include "util/clock.h"
@@ -97,6 +98,9 @@ int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct
 					  oneshot->modules, &oneshot->config, err);
 	if (oneshot->initrd_fd < 0)
 		return oneshot->initrd_fd;
+	ret = oneshot_pack_root(oneshot, err);
+	if (ret)
+		return ret;
 	if (options->oneshot.result) {
 		oneshot->result_fd = report_file_open("--result", options->oneshot.result,
 						      "{\n \"verdict\"", "a result", err);

@@ -19,7 +19,9 @@
 #include "oneshot/initrd.h"
 #include "oneshot/kernel.h"
 #include "oneshot/modules.h"
+#include "oneshot/pack.h"
 #include "oneshot/session.h"
+#include "oneshot/ways.h"
 #include "options.h"
 #include "util/error.h"
 #include "vmm/terminal.h"
@@ -52,9 +54,11 @@ struct oneshot {
 	const struct run_options *run;			/* the caller's */
 	char kernel[PATH_MAX], module_folder[PATH_MAX]; /* "": none */
 	struct modules *modules;			/* owned; NULL: none */
-	bool is_9p, scratch;
+	bool scratch;
+	struct ways ways;
+	struct pack_size packed;	   /* of a root that is */
 	bool is_terminal;		   /* the command has one */
-	char *given[ONESHOT_LIST_MAX + 4]; /* owned: values of options that nobody gave */
+	char *given[ONESHOT_LIST_MAX + 8]; /* owned: values of options that nobody gave */
 	unsigned given_count;
 	unsigned uid, gid;
 	struct initrd_config config;

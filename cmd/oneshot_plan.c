@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a one-shot run is made of. */
+/* What a one-shot run is made of: the devices that it has, and what its command is. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -10,110 +10,12 @@
 #include <unistd.h>
 
 #include "oneshot.h"
+#include "oneshot_ways.h"
 #include "run_options.h"
 #include "util/parse.h"
-#include "vmm/kernel_config.h"
 
 /* What init can take: CONFIG_SIZE there. */
 #define LONGEST_CONFIG (500 * KIB)
-
-/* ---- the kernel and its modules ---- */
-
-enum part_use { PART_NEEDED, PART_EITHER, PART_OPTIONAL };
-
-/* What leads to all devices, and the command's channels; in the order in which they are loaded. */
-static const struct part {
-	const char *module;
-	enum part_use use;
-} parts[] = {
-	{ "pci-host-generic", PART_OPTIONAL },
-	{ "virtio_mmio", PART_EITHER },
-	{ "virtio_pci", PART_EITHER },
-	{ "vmw_vsock_virtio_transport", PART_NEEDED },
-};
-
-static enum modules_has has(const struct oneshot *oneshot, const char *name)
-{
-	return oneshot->modules ? modules_find(oneshot->modules, name) : MODULES_UNKNOWN;
-}
-
-static int want(struct oneshot *oneshot, const char *name, enum part_use use, struct error *err)
-{
-	if (!oneshot->modules || !modules_want(oneshot->modules, name))
-		return 0;
-	if (use != PART_NEEDED || has(oneshot, name) != MODULES_ABSENT)
-		return 0;
-	return error_set(err, -ENOENT,
-			 "--kernel %s has no %s, neither built in nor in %s, which a command needs",
-			 oneshot->kernel, name, oneshot->module_folder);
-}
-
-/* Virtio-fs is the faster one. What says nothing of a kernel may have it. */
-static void choose_protocol(struct oneshot *oneshot)
-{
-	struct kernel_config config;
-
-	if (oneshot->modules) {
-		oneshot->is_9p = has(oneshot, "virtiofs") == MODULES_ABSENT;
-		return;
-	}
-	kernel_config_read(&config, oneshot->kernel);
-	oneshot->is_9p = *config.source && config.has[KERNEL_VIRTIO_FS] != KERNEL_BUILT_IN &&
-			 config.has[KERNEL_9P] == KERNEL_BUILT_IN;
-}
-
-/* Before their buses are there: so the IOMMU, an earlier row, is there before what it translates.
- */
-static int want_drivers(struct oneshot *oneshot, struct error *err)
-{
-	int ret = 0;
-
-	for (unsigned row = 0; !ret && device_classes[row]; row++) {
-		const struct device_class *class = device_classes[row];
-
-		if (class->module &&
-		    devices_asked_for(&oneshot->run->devices, class->options->name))
-			ret = want(oneshot, class->module, PART_OPTIONAL, err);
-	}
-	return ret;
-}
-
-static int want_modules(struct oneshot *oneshot, struct error *err)
-{
-	int ret = want_drivers(oneshot, err);
-
-	for (unsigned i = 0; !ret && i < ARRAY_SIZE(parts); i++)
-		ret = want(oneshot, parts[i].module, parts[i].use, err);
-	if (!ret && oneshot->is_9p)
-		ret = want(oneshot, "9pnet_virtio", PART_NEEDED, err);
-	if (!ret)
-		ret = want(oneshot, oneshot->is_9p ? "9p" : "virtiofs", PART_NEEDED, err);
-	if (!ret && oneshot->scratch)
-		ret = want(oneshot, "overlay", PART_NEEDED, err);
-	return ret;
-}
-
-static int plan_kernel(struct oneshot *oneshot, struct run_options *options, struct error *err)
-{
-	const char *modules = options->oneshot.modules;
-	int ret;
-
-	if (!options->kernel)
-		run_options_find_kernel(options);
-	ret = kernel_find(options->kernel, oneshot->kernel, err);
-
-	if (ret)
-		return ret;
-	options->kernel = oneshot->kernel;
-	if (modules)
-		snprintf(oneshot->module_folder, PATH_MAX, "%s", modules);
-	else
-		kernel_find_modules(oneshot->kernel, oneshot->module_folder);
-	if (*oneshot->module_folder)
-		ret = modules_open(&oneshot->modules, oneshot->module_folder, err);
-	choose_protocol(oneshot);
-	return ret ? ret : want_modules(oneshot, err);
-}
 
 /* ---- devices, as though they had been given ---- */
 
@@ -148,8 +50,9 @@ static int give_root(struct oneshot *oneshot, const struct option_group *groups,
 
 	quote(options->root ? options->root : "/", folder, sizeof(folder));
 	/* The host's root is of several file systems, as a rule. */
-	snprintf(value, sizeof(value), "%s,fs=%s%s%s", folder, oneshot->is_9p ? "9p" : "virtiofs",
-		 oneshot->scratch ? ",ro" : "", options->root ? "" : ",mounts");
+	snprintf(value, sizeof(value), "%s,fs=%s%s%s", folder,
+		 oneshot->ways.root == WAYS_9P ? "9p" : "virtiofs", oneshot->scratch ? ",ro" : "",
+		 options->root ? "" : ",mounts");
 	return give(oneshot, groups, "disk", value, err);
 }
 
@@ -157,27 +60,53 @@ static int give_folder(struct oneshot *oneshot, const struct option_group *group
 		       struct error *err)
 {
 	const char *path = oneshot->run->oneshot.folders.items[n];
+	bool is_9p = oneshot->ways.root == WAYS_9P;
 	char folder[2 * PATH_MAX], value[2 * PATH_MAX + 64], mount[PATH_MAX + 64];
 
 	if (*path != '/')
 		return error_set(err, -EINVAL, "--rwdir %s: an absolute path, please", path);
 	quote(path, folder, sizeof(folder));
-	snprintf(value, sizeof(value), oneshot->is_9p ? "%s,lkvm_%u" : "%s,tag=lkvm_%u", folder, n);
+	snprintf(value, sizeof(value), is_9p ? "%s,lkvm_%u" : "%s,tag=lkvm_%u", folder, n);
 	snprintf(mount, sizeof(mount), "lkvm_%u:%s", n, path);
 	initrd_config_add(&oneshot->config, ONESHOT_FOLDER, mount);
-	return give(oneshot, groups, oneshot->is_9p ? "9p" : "fs", value, err);
+	return give(oneshot, groups, is_9p ? "9p" : "fs", value, err);
+}
+
+/* Ports of one device, of which the control channel's is the last. */
+static int give_ports(struct oneshot *oneshot, const struct option_group *groups, struct error *err)
+{
+	static const struct {
+		const char *name;
+		enum oneshot_channel channel;
+	} ports[] = {
+		{ ONESHOT_PORT_STDIN, ONESHOT_STDIN },
+		{ ONESHOT_PORT_STDOUT, ONESHOT_STDOUT },
+		{ ONESHOT_PORT_STDERR, ONESHOT_STDERR },
+		{ ONESHOT_PORT_CONTROL, ONESHOT_CONTROL },
+	};
+	char value[64];
+	int ret = 0;
+
+	for (unsigned i = 0; !ret && i < ARRAY_SIZE(ports); i++) {
+		snprintf(value, sizeof(value), "%s=channel:%d", ports[i].name, ports[i].channel);
+		ret = give(oneshot, groups, "port", value, err);
+	}
+	return ret;
 }
 
 static int give_devices(struct oneshot *oneshot, struct run_options *options,
 			const struct option_group *groups, struct error *err)
 {
-	int ret = give_root(oneshot, groups, err);
+	bool is_packed = oneshot->ways.root == WAYS_PACKED;
+	int ret = is_packed ? 0 : give_root(oneshot, groups, err);
 
 	for (unsigned i = 0; !ret && i < options->oneshot.folders.count; i++)
 		ret = give_folder(oneshot, groups, i, err);
 	if (!ret && !devices_asked_for(&options->devices, "network"))
 		ret = give(oneshot, groups, "network", "mode=none", err);
-	if (!ret && !devices_asked_for(&options->devices, "vsock"))
+	if (!ret && oneshot->ways.streams == WAYS_PORTS)
+		ret = give_ports(oneshot, groups, err);
+	else if (!ret && !devices_asked_for(&options->devices, "vsock"))
 		ret = give(oneshot, groups, "vsock", ONESHOT_CID, err);
 	return ret;
 }
@@ -308,6 +237,12 @@ static void add_terminal(struct oneshot *oneshot)
 				  find_shell(&oneshot->run->oneshot));
 }
 
+static const char *const root_types[] = {
+	[WAYS_VIRTIO_FS] = "virtiofs",
+	[WAYS_9P] = "9p",
+	[WAYS_PACKED] = ONESHOT_PACKED,
+};
+
 static int plan_command(struct oneshot *oneshot, struct error *err)
 {
 	const struct oneshot_options *options = &oneshot->run->oneshot;
@@ -316,7 +251,9 @@ static int plan_command(struct oneshot *oneshot, struct error *err)
 
 	if (ret)
 		return ret;
-	initrd_config_add(config, ONESHOT_ROOT, oneshot->is_9p ? "9p" : "virtiofs");
+	initrd_config_add(config, ONESHOT_ROOT, root_types[oneshot->ways.root]);
+	if (oneshot->ways.streams == WAYS_PORTS)
+		initrd_config_add(config, ONESHOT_PORTS, "");
 	if (oneshot->scratch)
 		initrd_config_add(config, ONESHOT_SCRATCH, "");
 	for (unsigned i = 0; i < options->tmpfs.count; i++)
@@ -327,7 +264,7 @@ static int plan_command(struct oneshot *oneshot, struct error *err)
 		add_number(oneshot, ONESHOT_UID, oneshot->uid);
 		add_number(oneshot, ONESHOT_GID, oneshot->gid);
 	}
-	if (!oneshot->run->channels_alone)
+	if (!oneshot->run->channels_alone && oneshot->ways.streams == WAYS_VSOCK)
 		initrd_config_add(config, ONESHOT_EXEC, "");
 	add_folder(oneshot);
 	add_terminal(oneshot);
@@ -390,34 +327,8 @@ int oneshot_plan(struct oneshot *oneshot, struct run_options *options,
 				  !devices_asked_for(&options->devices, "vsock");
 	oneshot->scratch = !options->oneshot.rw && !options->overlay;
 	if (!ret)
-		ret = plan_kernel(oneshot, options, err);
+		ret = oneshot_choose_ways(oneshot, options, err);
 	if (!ret)
 		ret = plan_command(oneshot, err);
 	return ret ? ret : give_devices(oneshot, options, groups, err);
-}
-
-void oneshot_print(const struct oneshot *oneshot)
-{
-	const struct oneshot_options *options = &oneshot->run->oneshot;
-	const char *changes = oneshot->scratch	      ? "forgotten"
-			      : oneshot->run->overlay ? "in a layer of the host's"
-						      : "kept";
-	char path[PATH_MAX], version[KERNEL_VERSION_SIZE];
-
-	kernel_version(oneshot->kernel, version);
-	printf("kernel   %s%s%s\n", oneshot->kernel, *version ? ", " : "", version);
-	printf("modules  %s\n", *oneshot->module_folder ? oneshot->module_folder : "none");
-	for (unsigned i = 0; oneshot->modules && i < modules_count(oneshot->modules); i++) {
-		modules_path(oneshot->modules, i, path, sizeof(path));
-		printf("load     %s\n", path);
-	}
-	printf("root     %s over %s, changes are %s\n", options->root ? options->root : "/",
-	       oneshot->is_9p ? "9p" : "virtio-fs", changes);
-	for (unsigned i = 0; i < options->folders.count; i++)
-		printf("folder   %s, changes are kept\n", options->folders.items[i]);
-	printf("memory   %llu MiB\ncpus     %u\ncommand ",
-	       (unsigned long long)(oneshot->run->ram / MIB), oneshot->run->cpus);
-	for (char **word = options->command; *word; word++)
-		printf(" %s", *word);
-	printf("\n");
 }

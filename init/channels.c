@@ -40,7 +40,7 @@ static long connect_once(unsigned channel)
 	return 0;
 }
 
-void channels_connect(void)
+static void connect_by_vsock(void)
 {
 	for (unsigned i = 1; i <= ONESHOT_CHANNELS; i++) {
 		unsigned channel = i % ONESHOT_CHANNELS; /* control is the last */
@@ -54,5 +54,13 @@ void channels_connect(void)
 				  "vmw_vsock_virtio_transport",
 				  ret);
 	}
+}
+
+void channels_connect(void)
+{
+	if (config_next(ONESHOT_PORTS, NULL))
+		ports_connect();
+	else
+		connect_by_vsock();
 	host_tell(ONESHOT_READY, ONESHOT_VERSION, "");
 }

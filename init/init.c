@@ -15,6 +15,7 @@ static void change_terminals(struct ends *ends)
 		stream_watch(shown, &poll);
 		if (!sys_poll(&poll, 1, shown->count ? -1 : DRAIN_MS))
 			break;
+		stream_serve(shown, &poll);
 	}
 	close_fd(&shown->from);
 	close_fd(&typed->to);

@@ -7,7 +7,8 @@
  *   text.c      strings
  *   host.c      messages to and from the host, and the end of the machine
  *   config.c    what is to be done
- *   channels.c  modules are loaded, and the host is reached
+ *   channels.c  modules are loaded, and the host is reached: by vsock,
+ *   ports.c     or by ports of virtio-console
  *   root.c      the file systems
  *   terminal.c  the command's terminal
  *   command.c   the command's process
@@ -87,6 +88,11 @@ void modules_load(void);
 /* All of channels[], or the end. */
 void channels_connect(void);
 
+/* ---- ports.c ---- */
+
+/* The same. */
+void ports_connect(void);
+
 /* ---- root.c ---- */
 
 /* The root with all that is mounted in it, and this process is there. */
@@ -144,6 +150,8 @@ void stream_begin(unsigned n, const struct ends *ends);
 void stream_end(struct stream *stream);
 /* Once more of what can be done at once. True: there is nothing left to come. */
 bool stream_move(struct stream *stream);
+/* Likewise, after poll() for what stream_watch() said. */
+void stream_serve(struct stream *stream, const struct pollfd *poll);
 /* What to wait for. */
 void stream_watch(const struct stream *stream, struct pollfd *poll);
 

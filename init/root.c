@@ -2,6 +2,8 @@
 /* Mounts the root and what is in it, and moves there. */
 #include "init.h"
 
+static bool root_is_own; /* what is made in it is nobody else's */
+
 /* There is no such tag yet: virtio-fs says EINVAL, 9p ENOENT. ENODEV: no such file system. */
 static bool folder_will_come(long error)
 {
@@ -20,20 +22,32 @@ static long mount_when_there(const char *tag, const char *path, const char *type
 	return ret;
 }
 
-static void mount_root(const char *type, bool scratch)
-{
-	long ret = mount_when_there(*type == '9' ? ONESHOT_9P_TAG : ONESHOT_FS_TAG,
-				    scratch ? "/lower" : NEW_ROOT, type, scratch ? MS_RDONLY : 0);
+static const struct type {
+	const char *name, *tag, *failure;
+} types[] = {
+	{ "virtiofs", ONESHOT_FS_TAG,
+	  "cannot mount the root over virtio-fs: the kernel needs virtiofs" },
+	{ "9p", ONESHOT_9P_TAG,
+	  "cannot mount the root over 9p: the kernel needs 9p and 9pnet_virtio" },
+	/* It needs no mount, but that what is moved is one. */
+	{ ONESHOT_PACKED },
+};
 
-	if (ret)
-		host_fail(*type == '9' ? "cannot mount the root over 9p: the kernel needs 9p and "
-					 "9pnet_virtio"
-				       : "cannot mount the root over virtio-fs: the kernel needs "
-					 "virtiofs",
-			  ret);
-	if (!scratch)
-		return;
-	ret = sys_mount("scratch", "/scratch", "tmpfs", 0, "mode=755");
+static const struct type *find_type(void)
+{
+	const char *name = config_next(ONESHOT_ROOT, NULL);
+
+	for (unsigned i = 0; name && i < sizeof(types) / sizeof(*types); i++) {
+		if (text_begins(name, types[i].name))
+			return &types[i];
+	}
+	host_fail("no root in the configuration", -EINVAL);
+}
+
+static void mount_scratch(void)
+{
+	long ret = sys_mount("scratch", "/scratch", "tmpfs", 0, "mode=755");
+
 	sys_mkdir("/scratch/upper", 0755);
 	sys_mkdir("/scratch/work", 0755);
 	if (!ret)
@@ -41,9 +55,20 @@ static void mount_root(const char *type, bool scratch)
 				"lowerdir=/lower,upperdir=/scratch/upper,workdir=/scratch/work");
 	if (ret)
 		host_fail("cannot mount the scratch layer: the kernel needs overlay and tmpfs, or "
-			  "give "
-			  "--rw",
+			  "give --rw",
 			  ret);
+}
+
+static void mount_root(const struct type *type, bool scratch)
+{
+	long ret = type->tag ? mount_when_there(type->tag, scratch ? "/lower" : NEW_ROOT,
+						type->name, scratch ? MS_RDONLY : 0)
+			     : sys_mount(NEW_ROOT, NEW_ROOT, NULL, MS_BIND, NULL);
+
+	if (ret)
+		host_fail(type->tag ? type->failure : "cannot bind the root", ret);
+	if (scratch)
+		mount_scratch();
 }
 
 /* Where there is no such place, and none can be made, there is no such file system. */
@@ -52,7 +77,7 @@ static void mount_own(const char *type, const char *path, const char *data, unsi
 	char place[4096];
 
 	text_join(place, sizeof(place), NEW_ROOT, path);
-	if (config_next(ONESHOT_SCRATCH, NULL))
+	if (root_is_own)
 		sys_mkdir(place, 0755);
 	sys_mount(type, place, type, flags, data);
 }
@@ -94,12 +119,12 @@ static void go_to_root(void)
 
 void root_mount(void)
 {
-	const char *type = config_next(ONESHOT_ROOT, NULL);
+	const struct type *type = find_type();
+	bool scratch = config_next(ONESHOT_SCRATCH, NULL);
 
-	if (!type)
-		host_fail("no root in the configuration", -EINVAL);
-	mount_root(type, config_next(ONESHOT_SCRATCH, NULL));
-	mount_folders(type);
+	root_is_own = scratch || !type->tag;
+	mount_root(type, scratch);
+	mount_folders(type->name);
 	mount_own("proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
 	mount_own("sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
 	mount_own("devtmpfs", "/dev", "mode=755", MS_NOSUID);

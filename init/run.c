@@ -72,10 +72,8 @@ int run_attend(int command, int children, const struct visitors *visitors)
 			sys_read(children, info, sizeof(info));
 		if (polls[ONESHOT_CONTROL].revents)
 			hear(command);
-		for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++) {
-			if (polls[i].revents)
-				stream_move(&streams[i]);
-		}
+		for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++)
+			stream_serve(&streams[i], &polls[i]);
 	}
 	return status;
 }
@@ -101,6 +99,8 @@ void run_drain(void)
 		/* A slow reader is waited for as long as the run lasts. */
 		if (!done && !sys_poll(polls + ONESHOT_STDOUT, 2, waits ? -1 : DRAIN_MS))
 			break;
+		for (unsigned i = ONESHOT_STDOUT; i < ONESHOT_CHANNELS; i++)
+			stream_serve(&streams[i], &polls[i]);
 		collect(0);
 	} while (!done);
 	for (unsigned i = ONESHOT_STDOUT; i < ONESHOT_CHANNELS; i++)

@@ -59,6 +59,19 @@ static void empty_stream(struct stream *stream)
 	stream->count -= done;
 }
 
+void stream_serve(struct stream *stream, const struct pollfd *poll)
+{
+	size_t waited = stream->count;
+	bool hung_up = poll->revents & POLLHUP && poll->fd == stream->to;
+
+	if (!poll->revents)
+		return;
+	stream_move(stream);
+	/* Of a port whose other end is gone a write says only that it would have to wait. */
+	if (waited && hung_up && stream->count == waited)
+		stream_end(stream);
+}
+
 bool stream_move(struct stream *stream)
 {
 	if (stream->to < 0)

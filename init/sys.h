@@ -27,6 +27,7 @@
 #define SYS_CID_ANY	0xffffffffu
 #define SYS_PORT_ANY	0xffffffffu
 #define SYS_WNOHANG	1
+#define SYS_CHARACTER	0020000
 
 /* <linux/sockios.h> and <linux/if.h> have these, together with a C library's. */
 #define SYS_AF_INET	 2
@@ -89,6 +90,18 @@ static inline int sys_mount(const char *source, const char *path, const char *ty
 			    unsigned long flags, const char *data)
 {
 	return syscall6(__NR_mount, LONG(source), LONG(path), LONG(type), flags, LONG(data), 0);
+}
+
+static inline int sys_unmount(const char *path)
+{
+	return syscall6(__NR_umount2, LONG(path), 0, 0, 0, 0, 0);
+}
+
+/* A character device; its minor number is below 256. */
+static inline int sys_make_node(const char *path, unsigned major, unsigned minor)
+{
+	return syscall6(__NR_mknodat, SYS_AT_FDCWD, LONG(path), SYS_CHARACTER | 0600,
+			major << 8 | minor, 0, 0);
 }
 
 static inline int sys_chdir(const char *path)

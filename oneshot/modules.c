@@ -187,6 +187,11 @@ enum modules_has modules_find(const struct modules *modules, const char *name)
 	return modules->builtin ? MODULES_ABSENT : MODULES_UNKNOWN;
 }
 
+bool modules_knows_all(const struct modules *modules)
+{
+	return modules->builtin;
+}
+
 static int want(struct modules *modules, struct module *module, unsigned depth)
 {
 	const char *need = module->needs;

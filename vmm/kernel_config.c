@@ -19,6 +19,9 @@ static const struct {
 	[KERNEL_9P_VIRTIO] = { "\nCONFIG_NET_9P_VIRTIO=", "/net/9p/9pnet_virtio.ko" },
 	[KERNEL_VIRTIO_MMIO] = { "\nCONFIG_VIRTIO_MMIO=", "/drivers/virtio/virtio_mmio.ko" },
 	[KERNEL_VIRTIO_PCI] = { "\nCONFIG_VIRTIO_PCI=", "/drivers/virtio/virtio_pci.ko" },
+	[KERNEL_VSOCK] = { "\nCONFIG_VIRTIO_VSOCKETS=",
+			   "/net/vmw_vsock/vmw_vsock_virtio_transport.ko" },
+	[KERNEL_VIRTIO_CONSOLE] = { "\nCONFIG_VIRTIO_CONSOLE=", "/drivers/char/virtio_console.ko" },
 };
 
 static void read_symbols(struct kernel_config *config, const char *text)

@@ -25,6 +25,8 @@ int modules_open(struct modules **modules, const char *folder, struct error *err
 void modules_close(struct modules *modules);
 
 enum modules_has modules_find(const struct modules *modules, const char *name);
+/* Whether the folder says what is built in, so that what it does not name is not there. */
+bool modules_knows_all(const struct modules *modules);
 /*
  * It is to be loaded, and before it all that it needs; once, however often this is called. Nothing
  * where it is built in. -ENOENT: there is none; -ELOOP: it needs itself.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a one-shot run (lkvm run -- COMMAND) and the init in its guest say to each other, over
- * connections of the guest's to consecutive ports of the host's (virtio-vsock, streams):
+ * connections of the guest's to consecutive ports of the host's (virtio-vsock, streams), or over
+ * ports of virtio-console, each of which is opened once:
  *
  *   ONESHOT_CONTROL  messages, of struct oneshot_message
  *   ONESHOT_STDIN    bytes to the command; the end of the connection is the end of its input
@@ -32,6 +33,11 @@ enum oneshot_channel {
 
 /* Of ONESHOT_CONTROL; the others follow. */
 #define ONESHOT_PORT 0x10000000u
+/* Names of virtio-console's ports; the control channel is the last port of its device. */
+#define ONESHOT_PORT_STDIN   "lkvm.stdin"
+#define ONESHOT_PORT_STDOUT  "lkvm.stdout"
+#define ONESHOT_PORT_STDERR  "lkvm.stderr"
+#define ONESHOT_PORT_CONTROL "lkvm.control"
 /* The guest's address where nobody chose one. */
 #define ONESHOT_CID "3"
 
@@ -69,8 +75,8 @@ struct oneshot_message {
 #define ONESHOT_CONFIG "/lkvm/config"
 
 enum oneshot_config {
-	ONESHOT_MODULE = 'M',  /* the path of one to load */
-	ONESHOT_ROOT = 'R',    /* the type of the root file system: virtiofs or 9p */
+	ONESHOT_MODULE = 'M', /* the path of one to load */
+	ONESHOT_ROOT = 'R', /* the type of the root file system: virtiofs, 9p, or ONESHOT_PACKED */
 	ONESHOT_SCRATCH = 'O', /* the root stays as it is: a layer in memory is over it */
 	ONESHOT_FOLDER = 'F',  /* TAG:PATH of a folder that is mounted there, too */
 	ONESHOT_TMPFS = 'T',   /* a path where there is an empty file system in memory */
@@ -83,6 +89,7 @@ enum oneshot_config {
 	ONESHOT_TERMINAL = 'P', /* it has one, of this ONESHOT_WINDOW_SIZE(), decimal */
 	ONESHOT_APART = 'S',	/* and standard error is not that */
 	ONESHOT_EXEC = 'X',	/* and more commands are taken (below) */
+	ONESHOT_PORTS = 'C',	/* the channels are ports of virtio-console, not of vsock */
 	ONESHOT_KEEP = 'K', /* of one that failed: this shell has a terminal then, until it ends */
 };
 
@@ -94,6 +101,9 @@ enum oneshot_config {
  * in their order, and then all is as above, but that nothing is switched off.
  */
 #define ONESHOT_EXEC_PORT 0x10000010u
+
+/* The root is a folder beside init already, and the guest's own. */
+#define ONESHOT_PACKED "packed"
 
 /* Tags of the root folder: those of --disk FOLDER. */
 #define ONESHOT_FS_TAG "lkvm_root"

@@ -17,6 +17,8 @@ enum kernel_part {
 	KERNEL_9P_VIRTIO,
 	KERNEL_VIRTIO_MMIO,
 	KERNEL_VIRTIO_PCI,
+	KERNEL_VSOCK, /* its virtio transport */
+	KERNEL_VIRTIO_CONSOLE,
 	KERNEL_PARTS,
 };
 

@@ -14,6 +14,17 @@ void _exit(int status) __attribute__((noreturn));
 static int config_file;
 static const int *guest_sockets;
 static unsigned boot_pid, bound_port, peer_cid;
+static unsigned node; /* the channel whose number the last device node has */
+static bool has_ports;
+
+/* The guest's ports of virtio-console: port 1 of its second device is somebody else's. */
+static const char *const port_names[] = {
+	"org.mine",	     ONESHOT_PORT_STDIN,   ONESHOT_PORT_STDOUT,
+	ONESHOT_PORT_STDERR, ONESHOT_PORT_CONTROL,
+};
+static const unsigned port_channels[] = { 0, ONESHOT_STDIN, ONESHOT_STDOUT, ONESHOT_STDERR,
+					  ONESHOT_CONTROL };
+#define PORT_FILES "/sys/class/virtio-ports/vport1p"
 
 static bool is_same(const char *text, const char *other)
 {
@@ -27,10 +38,63 @@ static long really(long number, long a, long b, long c, long d, long e, long f)
 	return ret < 0 ? -*__errno_location() : ret;
 }
 
+static long open_text(const char *text, const char *more)
+{
+	int ends[2];
+
+	if (sys_pipe(ends, O_CLOEXEC))
+		return -EMFILE;
+	sys_write(ends[1], text, text_length(text));
+	sys_write(ends[1], more, text_length(more));
+	sys_close(ends[1]);
+	return ends[0];
+}
+
+static long open_port_file(const char *path)
+{
+	unsigned n = path[text_length(PORT_FILES)] - '1';
+	char minor[3] = { '1', '0' + n, '\0' };
+
+	if (n >= sizeof(port_names) / sizeof(*port_names))
+		return -ENOENT;
+	if (text_begins(path + text_length(PORT_FILES) + 1, "/name"))
+		return open_text(port_names[n], "\n");
+	return open_text("250:", minor);
+}
+
+/* A port is opened once. */
+static long open_node(void)
+{
+	int end = guest_sockets[port_channels[node]];
+	long fd = sys_copy(end);
+
+	really(__NR_close, end, 0, 0, 0, 0, 0);
+	return fd;
+}
+
+static long make_node(unsigned long number)
+{
+	node = number - (250 << 8 | 10);
+	has_ports = true;
+	return 0;
+}
+
+/* A port whose other end is gone takes nothing, and says no more than that. */
+static long write_to(int fd, const void *data, size_t len)
+{
+	long ret = really(__NR_write, fd, LONG(data), len, 0, 0, 0);
+
+	return ret == -EPIPE && has_ports ? -EAGAIN : ret;
+}
+
 static long open_file(const char *path, long flags)
 {
 	if (is_same(path, ONESHOT_CONFIG))
 		return sys_copy(config_file);
+	if (text_begins(path, PORT_FILES))
+		return open_port_file(path);
+	if (is_same(path, "/lkvm/port"))
+		return open_node();
 	return really(__NR_openat, SYS_AT_FDCWD, LONG(path), flags, 0, 0, 0);
 }
 
@@ -96,8 +160,11 @@ long syscall6(long number, long a, long b, long c, long d, long e, long f)
 	case __NR_kill:
 		/* All processes are more than the guest's here. */
 		return (int)a == -1 ? 0 : really(number, a, b, 0, 0, 0, 0);
-	case __NR_read:
+	case __NR_mknodat:
+		return make_node(d);
 	case __NR_write:
+		return write_to(a, (const void *)b, c);
+	case __NR_read:
 	case __NR_close:
 	case __NR_pipe2:
 	case __NR_dup3:

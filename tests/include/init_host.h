@@ -10,7 +10,8 @@
 
 /*
  * Never returns: it is init, whose configuration is @file, and connection n of
- * ONESHOT_CHANNELS is @sockets[n]. It listens at Unix sockets, "\\0init\\0\\0\\0", its PID and the
+ * ONESHOT_CHANNELS is @sockets[n], be it by vsock or, if the configuration says so, by a port of
+ * virtio-console's. It listens at Unix sockets, "\\0init\\0\\0\\0", its PID and the
  * port, and who comes there has the address @cid. The process ends where init switches the machine
  * off.
  */

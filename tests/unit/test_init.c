@@ -367,3 +367,73 @@ TEST(jobs_of_a_terminal_can_be_stopped_and_go_on)
 	assert_int_equal(hear(&guest, ONESHOT_EXITED), 0);
 	finish(&guest);
 }
+
+/* ---- ports of virtio-console in the place of vsock ---- */
+
+static const char *const ports_keys[] = { "C", NULL };
+
+TEST(over_ports_a_command_has_three_streams_and_a_status_too)
+{
+	struct guest guest = begin("cat; echo error >&2; exit 7", ports_keys);
+
+	start(&guest);
+	type(&guest, "words\n");
+	shutdown(guest.ends[ONESHOT_STDIN], SHUT_WR);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], NULL);
+	assert_string_equal(guest.said, "words\n");
+	guest.said[0] = '\0';
+	read_until(&guest, guest.ends[ONESHOT_STDERR], NULL);
+	assert_string_equal(guest.said, "error\n");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 7);
+	finish(&guest);
+}
+
+TEST(over_ports_a_signal_is_for_the_command_too)
+{
+	struct guest guest = begin("echo ready; exec sleep 100", ports_keys);
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "ready");
+	tell(&guest, ONESHOT_SIGNAL, SIGTERM);
+	assert_int_equal(hear(&guest, ONESHOT_KILLED), SIGTERM);
+	finish(&guest);
+}
+
+TEST(over_ports_a_terminal_is_one_too)
+{
+	struct guest guest = begin("stty size; exit 3",
+				   (const char *const[]){ "C", "P1966170", NULL });
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], NULL);
+	assert_string_equal(guest.said, "30 90\r\n");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 3);
+	finish(&guest);
+}
+
+/* A port says no error of it: the command's pipe is closed all the same. */
+TEST(over_ports_a_command_whose_reader_went_away_hears_of_it)
+{
+	struct guest guest = begin("trap '' PIPE; while echo y; do :; done 2>/dev/null; exit 6",
+				   ports_keys);
+
+	start(&guest);
+	read_until(&guest, guest.ends[ONESHOT_STDOUT], "y\n");
+	close(guest.ends[ONESHOT_STDOUT]);
+	guest.ends[ONESHOT_STDOUT] = -1;
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 6);
+	finish(&guest);
+}
+
+/* All of it is written before the command ends, so it is init that finds nobody. */
+TEST(over_ports_output_that_nobody_wants_any_more_holds_no_end_up)
+{
+	struct guest guest = begin("read word; echo late; exit 6", ports_keys);
+
+	start(&guest);
+	close(guest.ends[ONESHOT_STDOUT]);
+	guest.ends[ONESHOT_STDOUT] = -1;
+	type(&guest, "on\n");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 6);
+	finish(&guest);
+}
