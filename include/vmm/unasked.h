@@ -41,8 +41,9 @@ void unasked_end(struct unasked *unasked);
 bool unasked_is_over(struct unasked *unasked);
 /*
  * For a register that it does not read: the last thing that its write does, as vm_wait() says. The
- * processor that writes may be the one whose timer is to kick the IOMMU. So the wait is 20 ms at most
- * where there is no other, else 0.1 s: that timer is due by then, and interrupts it after the write.
+ * processor that writes may be the one whose timer is to kick the IOMMU. So the wait is 20 ms at
+ * most where there is no other, else 0.1 s: that timer is due by then, and interrupts it after the
+ * write.
  */
 void unasked_await(struct unasked *unasked);
 
