@@ -293,6 +293,7 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->config.name = options->name;
 	machine->config.cpus = options->cpus;
 	machine->config.panic_timeout = options->panic_timeout;
+	machine->config.keep_dead = options->oneshot.keep;
 	machine->config.hang_timeout = options->hang;
 	machine->config.hang_idle = options->hang_idle;
 	machine->config.console = "serial";

@@ -141,13 +141,15 @@ static void on_console(struct terminal_tap *tap, const void *data, size_t len)
 		oneshot->console[oneshot->console_len++ % ONESHOT_CONSOLE] = at[i];
 }
 
-/* Ctrl-C is the command's; before there is one it ends the run. */
+/* Ctrl-C is the command's; before there is one, and after its guest died, it ends the run. */
 static void on_signal(struct loop_source *source, u32 events)
 {
 	struct oneshot *oneshot = container_of(source, struct oneshot, signals);
 	eventfd_t count;
 
-	if (!eventfd_read(source->fd, &count) && !session_signal(oneshot->session, SIGINT))
+	if (eventfd_read(source->fd, &count))
+		return;
+	if (oneshot->vm->kept || !session_signal(oneshot->session, SIGINT))
 		vm_stop(oneshot->vm, VM_USER);
 }
 

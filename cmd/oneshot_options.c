@@ -61,9 +61,11 @@ const struct option_spec oneshot_option_specs[] = {
 	  .manual = "Run a shell in place of a COMMAND: SHELL of the environment, if the root has "
 		    "it, else /bin/sh",
 	  FIELD(shell) },
-	{ 0, "keep", OPTION_FLAG, .help = "a shell in the guest of a command that failed",
+	{ 0, "keep", OPTION_FLAG, .help = "keep the guest of a command that failed, for a shell",
 	  .manual = "When the command failed, run a shell in its guest, on the terminal that this "
-		    "needs. The run ends when that does, with the command's status",
+		    "needs. The run ends when that does, with the command's status. A guest "
+		    "that panicked or crashed is kept, paused, for lkvm debug, until the run is "
+		    "ended",
 	  FIELD(keep) },
 	{ 0, "result", OPTION_FILE, "FILE", "write how it ended, as JSON", FIELD(result) },
 	{ 0, "dry-run", OPTION_FLAG, .help = "say what would be done", FIELD(dry_run) },

@@ -30,7 +30,7 @@ static void look(struct loop_timer *timer)
 	} else if (++vm->panic_quiet == PANIC_LOOKS) {
 		log_info("the guest has done nothing for %u s since its panic",
 			 vm->config->panic_timeout);
-		vm_stop(vm, VM_PANIC);
+		vm_guest_stop(vm, VM_PANIC);
 		return;
 	}
 	look_later(vm);
@@ -62,4 +62,24 @@ void vm_panicked(struct vm *vm, bool crash_loaded)
 		loop_timer_disarm(&vm->panic_timer);
 	else
 		look_later(vm);
+}
+
+static void keep(struct vm *vm)
+{
+	vm->kept = true;
+	vm_pause(vm, VM_PAUSE_USER, NULL);
+	log_warning("the guest died and is kept, paused: 'lkvm debug %s' shows its processors; "
+		    "Ctrl-A x, or 'lkvm stop --timeout 0 %s', ends the run",
+		    vm->config->name, vm->config->name);
+}
+
+/* Resumed by its user, it may die once more: that is the end. Others may be about to park yet. */
+void vm_guest_stop(struct vm *vm, enum vm_stop reason)
+{
+	bool died = reason == VM_PANIC || atomic_load(&vm->panicked);
+
+	if (!died || !vm->config->keep_dead || (vm->kept && !vm_is_held(vm)))
+		vm_stop(vm, reason);
+	else if (!vm->kept)
+		keep(vm);
 }

@@ -84,7 +84,9 @@ static void handle_system_event(struct vcpu *vcpu)
 		vm_stop(vcpu->vm, VM_POWEROFF);
 		break;
 	case KVM_SYSTEM_EVENT_RESET:
-		vm_stop(vcpu->vm, VM_REBOOT);
+		vm_lock(vcpu->vm);
+		vm_guest_stop(vcpu->vm, VM_REBOOT);
+		vm_unlock(vcpu->vm);
 		break;
 	case KVM_SYSTEM_EVENT_CRASH:
 		vm_lock(vcpu->vm);
@@ -94,7 +96,7 @@ static void handle_system_event(struct vcpu *vcpu)
 	}
 }
 
-static void vcpu_died(struct vcpu *vcpu, enum vm_stop reason, const char *why)
+static void say_death(struct vcpu *vcpu, const char *why)
 {
 	char where[256] = "";
 
@@ -106,7 +108,21 @@ static void vcpu_died(struct vcpu *vcpu, enum vm_stop reason, const char *why)
 	if (!*vcpu->vm->died)
 		snprintf(vcpu->vm->died, sizeof(vcpu->vm->died), "vCPU %u: %s", vcpu->index, why);
 	vm_unlock(vcpu->vm);
+}
+
+static void vcpu_died(struct vcpu *vcpu, enum vm_stop reason, const char *why)
+{
+	say_death(vcpu, why);
 	vm_stop(vcpu->vm, reason);
+}
+
+/* By what its vCPU did, which goes on if it is let. */
+static void guest_died(struct vcpu *vcpu, const char *why)
+{
+	say_death(vcpu, why);
+	vm_lock(vcpu->vm);
+	vm_guest_stop(vcpu->vm, VM_PANIC);
+	vm_unlock(vcpu->vm);
 }
 
 /* KVM or the processor refuses. */
@@ -127,11 +143,13 @@ static void handle_shutdown(struct vcpu *vcpu)
 	said_so = vm_is_restarting(vcpu->vm);
 	vm_unlock(vcpu->vm);
 	if (!said_so && !arch_vcpu_handed_over(vcpu)) {
-		vcpu_died(vcpu, VM_PANIC, "the guest crashed (triple fault)");
+		guest_died(vcpu, "the guest crashed (triple fault)");
 		return;
 	}
 	log_info("the guest resets the machine by a triple fault");
-	vm_stop(vcpu->vm, VM_REBOOT);
+	vm_lock(vcpu->vm);
+	vm_guest_stop(vcpu->vm, VM_REBOOT);
+	vm_unlock(vcpu->vm);
 }
 
 /* What a guest can bring about is the guest's crash; the rest is KVM's or the processor's failure.
@@ -140,15 +158,16 @@ static void handle_internal_error(struct vcpu *vcpu)
 {
 	switch (vcpu->run->internal.suberror) {
 	case KVM_INTERNAL_ERROR_EMULATION:
-		vcpu_died(vcpu, VM_PANIC,
-			  "the guest crashed: KVM cannot emulate its instruction, or it runs where "
-			  "no memory is");
+		guest_died(
+			vcpu,
+			"the guest crashed: KVM cannot emulate its instruction, or it runs where "
+			"no memory is");
 		break;
 	case KVM_INTERNAL_ERROR_SIMUL_EX:
 	case KVM_INTERNAL_ERROR_DELIVERY_EV:
-		vcpu_died(vcpu, VM_PANIC,
-			  "the guest crashed: an exception cannot be delivered, as its tables or "
-			  "its stack are no memory");
+		guest_died(vcpu,
+			   "the guest crashed: an exception cannot be delivered, as its tables or "
+			   "its stack are no memory");
 		break;
 	default:
 		vcpu_died(vcpu, VM_HOST_ERROR, "KVM's internal error");

@@ -341,6 +341,8 @@ enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error 
 	/* A guest that panicked and then rebooted, or hung, did panic. */
 	if (atomic_load(&vm->panicked) && reason != VM_USER && reason != VM_HOST_ERROR)
 		reason = VM_PANIC;
+	if (vm->kept && reason != VM_HOST_ERROR)
+		reason = VM_PANIC;
 	return reason;
 }
 

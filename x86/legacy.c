@@ -53,7 +53,7 @@ static void i8042_write_command(struct bus_region *region, u64 offset, u64 value
 	u8 command = value;
 
 	if (command >= I8042_PULSE && !(command & I8042_PULSE_RESET))
-		vm_stop(legacy->vm, VM_REBOOT);
+		vm_guest_stop(legacy->vm, VM_REBOOT);
 }
 
 static u64 sleep_read(struct bus_region *region, u64 offset, unsigned len)
@@ -144,7 +144,7 @@ static void config_write(struct bus_region *region, u64 offset, u64 value, unsig
 	if (!is_reset(offset, len))
 		config_ports_write(&legacy->config, legacy->vm->pci, offset, value, len);
 	else if (value & RESET_CPU)
-		vm_stop(legacy->vm, VM_REBOOT);
+		vm_guest_stop(legacy->vm, VM_REBOOT);
 }
 
 static const struct bus_ops i8042_data_ops = { i8042_read_data, i8042_write_data };

@@ -81,6 +81,7 @@ struct vm_config {
 	unsigned panic_timeout; /* seconds, >= 1: how long a panicked guest may do nothing */
 	unsigned hang_timeout;	/* seconds; 0: it may hang for ever */
 	bool hang_idle;		/* one that only waits for interrupts hangs, too */
+	bool keep_dead;		/* a guest that died is kept, paused, until somebody else ends it */
 	const char *console;	/* what the terminal is in the guest, for people; NULL: nothing */
 	const cpu_set_t *affinity; /* where the vCPUs' threads run; NULL: anywhere */
 	struct arch_options arch;
@@ -125,6 +126,7 @@ struct vm {
 	struct loop_timer panic_timer;
 	u64 panic_activity;   /* what activity was at the last look */
 	unsigned panic_quiet; /* looks since that changed */
+	bool kept;	      /* it died, and is kept (config->keep_dead) */
 	struct log_limit panic_log;
 	struct log_limit watchdog_log; /* watchdog.c's own */
 	/* pause.c's own. */
@@ -204,6 +206,14 @@ enum vm_stop vm_run(struct vm *vm, const struct arch_image *image, struct error 
 
 /* End the run. Any thread, lock or not. The first reason stands. */
 void vm_stop(struct vm *vm, enum vm_stop reason);
+
+/*
+ * The guest resets itself (VM_REBOOT), or cannot go on (VM_PANIC), by a vCPU that can still be
+ * visited. That ends the run, but of a guest that died, in either way, with config->keep_dead: it
+ * is paused as by its user then, and whoever ends the run later, VM_PANIC is the reason. VM lock
+ * held, any thread.
+ */
+void vm_guest_stop(struct vm *vm, enum vm_stop reason);
 
 /*
  * The guest's kernel died: whatever ends the run, VM_PANIC is the reason (but for VM_USER and

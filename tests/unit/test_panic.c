@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../../vmm/panic.h"
+#include "../../vmm/pause.h"
 #include "vmm/pvpanic.h"
 #include "vmm/vm.h"
 
@@ -149,4 +150,66 @@ TEST_WITH(events_that_pvpanic_did_not_offer_are_none, setup, teardown)
 	guest_says(0xfc);
 	assert_false(atomic_load(&vm.panicked));
 	assert_int_equal(seconds(), 0);
+}
+
+/* ---- guests that are kept ---- */
+
+static int setup_kept(void **state)
+{
+	static const struct vm_config keeps = { .panic_timeout = TIMEOUT,
+						.keep_dead = true,
+						.name = "kept" };
+	int ret = setup(state);
+
+	vm.config = &keeps;
+	return ret ? ret : pause_create(&vm);
+}
+
+static int teardown_kept(void **state)
+{
+	pause_destroy(&vm);
+	return teardown(state);
+}
+
+TEST_WITH(a_guest_that_panicked_and_does_nothing_is_kept_paused, setup_kept, teardown_kept)
+{
+	guest_says(PANICKED);
+	look(LOOKS);
+	assert_true(runs());
+	assert_true(vm.kept && vm_is_held(&vm));
+	/* Other processors of it may say so as well until they have parked. */
+	vm_guest_stop(&vm, VM_REBOOT);
+	vm_guest_stop(&vm, VM_PANIC);
+	assert_true(runs());
+}
+
+TEST_WITH(a_guest_that_resets_itself_after_its_panic_is_kept, setup_kept, teardown_kept)
+{
+	guest_says(PANICKED);
+	vm_guest_stop(&vm, VM_REBOOT);
+	assert_true(runs());
+	assert_true(vm_is_held(&vm));
+}
+
+TEST_WITH(a_reset_without_a_panic_keeps_nothing, setup_kept, teardown_kept)
+{
+	vm_guest_stop(&vm, VM_REBOOT);
+	assert_int_equal(atomic_load(&vm.stop), VM_REBOOT);
+	assert_false(vm.kept);
+}
+
+TEST_WITH(a_guest_that_is_resumed_and_dies_again_ends, setup_kept, teardown_kept)
+{
+	vm_guest_stop(&vm, VM_PANIC);
+	assert_true(runs());
+	vm_resume(&vm, VM_PAUSE_USER);
+	vm_guest_stop(&vm, VM_PANIC);
+	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
+}
+
+TEST_WITH(nothing_is_kept_unless_it_was_asked_for, setup, teardown)
+{
+	vm_guest_stop(&vm, VM_PANIC);
+	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
+	assert_false(vm.kept);
 }
