@@ -205,7 +205,7 @@ static void console_destroy(struct virtio_device *device)
 	struct console *console = console_of(device);
 
 	for (unsigned n = 0; n < console->port_count; n++) {
-		console_channel_end(&console->ports[n]);
+		console_channel_close(&console->ports[n]);
 		if (console->ports[n].terminal)
 			terminal_set_client(console->ports[n].terminal, NULL);
 	}

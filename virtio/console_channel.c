@@ -55,7 +55,7 @@ void console_channel_init(struct console_port *port, int *fd, struct loop *loop)
 	*fd = -1;
 }
 
-void console_channel_end(struct console_port *port)
+void console_channel_close(struct console_port *port)
 {
 	struct console_channel *channel = &port->channel;
 
@@ -64,6 +64,13 @@ void console_channel_end(struct console_port *port)
 	stop_waiting(channel);
 	close(channel->source.fd);
 	channel->source.fd = -1;
+}
+
+void console_channel_end(struct console_port *port)
+{
+	if (!port->channel.loop || port->channel.source.fd < 0)
+		return;
+	console_channel_close(port);
 	port->tell |= 1u << CONSOLE_TELL_CLOSE;
 	virtio_device_kick_again(&port->console->device, CONSOLE_CONTROL_RECEIVE);
 }

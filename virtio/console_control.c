@@ -113,7 +113,9 @@ static void handle(struct console *console, const struct virtio_console_control 
 		break;
 	case VIRTIO_CONSOLE_PORT_READY:
 		if (port && value)
-			port->tell |= 1u << CONSOLE_TELL_NAME | 1u << CONSOLE_TELL_OPEN;
+			port->tell |= 1u << CONSOLE_TELL_NAME |
+				      1u << (console_channel_has_ended(port) ? CONSOLE_TELL_CLOSE
+									     : CONSOLE_TELL_OPEN);
 		break;
 	case VIRTIO_CONSOLE_PORT_OPEN:
 		if (port)

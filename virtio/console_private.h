@@ -61,8 +61,14 @@ void console_channel_init(struct console_port *port, int *fd, struct loop *loop)
 /* As terminal_write() and terminal_read(): the queue is kicked when there is more to be done. */
 size_t console_channel_write(struct console_port *port, const void *data, size_t len);
 size_t console_channel_read(struct console_port *port, void *data, size_t len);
-/* Nothing where there is no channel, or none any more. */
+/* Close it, and tell the driver. Nothing where there is no channel, or none any more. */
 void console_channel_end(struct console_port *port);
+/* The same without a word. */
+void console_channel_close(struct console_port *port);
+static inline bool console_channel_has_ended(const struct console_port *port)
+{
+	return port->channel.loop && port->channel.source.fd < 0;
+}
 
 /* A control queue was kicked. */
 void console_control_kick(struct console *console, unsigned index);

@@ -323,6 +323,16 @@ TEST_WITH(what_a_guest_had_opened_is_not_for_the_next_one, setup, teardown)
 	assert_int_equal(recv(bench->ours[1], (char[1]){ 0 }, 1, MSG_DONTWAIT), 0);
 	assert_int_equal(recv(bench->ours[2], (char[1]){ 0 }, 1, MSG_DONTWAIT), -1);
 	assert_int_equal(errno, EAGAIN);
+	bring_up(bench);
+	tell(bench, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	is_told(bench, 1, VIRTIO_CONSOLE_PORT_ADD, 1);
+	is_told(bench, 2, VIRTIO_CONSOLE_PORT_ADD, 1);
+	tell(bench, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+	is_told(bench, 1, VIRTIO_CONSOLE_PORT_NAME, 1);
+	is_told(bench, 1, VIRTIO_CONSOLE_PORT_OPEN, 0);
+	tell(bench, 2, VIRTIO_CONSOLE_PORT_READY, 1);
+	is_told(bench, 2, VIRTIO_CONSOLE_PORT_NAME, 1);
+	is_told(bench, 2, VIRTIO_CONSOLE_PORT_OPEN, 1);
 }
 
 TEST_WITH(a_port_that_is_opened_and_closed_for_ever_costs_nothing, setup, teardown)
