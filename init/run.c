@@ -42,6 +42,11 @@ static void hear(int command)
 	bool over;
 	const struct oneshot_message *message = host_hear(&over);
 
+	/* Nobody is there any more: as of a terminal that was hung up. */
+	if (over) {
+		close_fd(&channels[ONESHOT_CONTROL]);
+		sys_kill(-command, SIGHUP);
+	}
 	if (!message)
 		return;
 	if (message->type == ONESHOT_SIGNAL)

@@ -17,4 +17,7 @@
  */
 void init_host_run(int file, const int *sockets, unsigned cid) __attribute__((noreturn));
 
+/* An fd, or -1: a line for each mount, "TYPE SOURCE PLACE". */
+extern int init_host_mounts;
+
 #endif

@@ -25,6 +25,7 @@ struct guest {
 	char said[4096]; /* on standard output */
 };
 
+static const char *root_type = "virtiofs";
 /* Of who asks for more commands. */
 static unsigned exec_cid = 2;
 
@@ -35,7 +36,7 @@ static struct guest begin(const char *script, const char *const *keys)
 	int theirs[ONESHOT_CHANNELS], file = memfd_create("config", MFD_CLOEXEC);
 	struct guest guest = { .init = -1 };
 
-	initrd_config_add(&config, ONESHOT_ROOT, "virtiofs");
+	initrd_config_add(&config, ONESHOT_ROOT, root_type);
 	initrd_config_add(&config, ONESHOT_VARIABLE, "PATH=/usr/bin:/bin");
 	for (; *keys; keys++)
 		initrd_config_add(&config, (*keys)[0], *keys + 1);
@@ -330,6 +331,29 @@ TEST(a_process_of_the_guests_gets_no_command)
 	finish(&guest);
 }
 
+/* A server that looked for its caller's words for ever would be seen by its processor time alone.
+ */
+TEST(one_whose_caller_has_gone_is_hung_up)
+{
+	struct guest guest = begin("echo ready; read word; exit 9",
+				   (const char *const[]){ "X", NULL });
+	struct guest more;
+
+	start(&guest);
+	more = ask(&guest, "trap 'echo hung up; exit 3' HUP; echo on; while :; do sleep 0.05; done",
+		   no_keys);
+	start(&more);
+	read_until(&more, more.ends[ONESHOT_STDOUT], "on");
+	close(more.ends[ONESHOT_CONTROL]);
+	more.ends[ONESHOT_CONTROL] = -1;
+	read_until(&more, more.ends[ONESHOT_STDOUT], NULL);
+	assert_non_null(strstr(more.said, "hung up"));
+	close_all(&more);
+	type(&guest, "on\n");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 9);
+	finish(&guest);
+}
+
 TEST(a_shell_stays_where_a_command_failed)
 {
 	struct guest guest = begin("echo before; exit 9",
@@ -436,4 +460,63 @@ TEST(over_ports_output_that_nobody_wants_any_more_holds_no_end_up)
 	type(&guest, "on\n");
 	assert_int_equal(hear(&guest, ONESHOT_EXITED), 6);
 	finish(&guest);
+}
+
+/* ---- the root ---- */
+
+/* What init mounts for a root of @type, up to the moment at which it is moved. */
+static void mounts(const char *type, const char *const *keys, char *text, size_t size)
+{
+	int log = memfd_create("mounts", MFD_CLOEXEC);
+	struct guest guest;
+	ssize_t len;
+
+	init_host_mounts = log;
+	root_type = type;
+	guest = begin("exit 0", keys);
+	init_host_mounts = -1;
+	root_type = "virtiofs";
+	start(&guest);
+	hear(&guest, ONESHOT_EXITED);
+	finish(&guest);
+	len = pread(log, text, size - 1, 0);
+	assert_true(len > 0);
+	text[len] = '\0';
+	close(log);
+}
+
+static void begins_with(const char *text, const char *start)
+{
+	if (strncmp(text, start, strlen(start)))
+		fail_msg("%s", text);
+}
+
+TEST(a_root_over_virtio_fs_or_9p_is_mounted_by_its_tag)
+{
+	char text[4096];
+
+	mounts("virtiofs", no_keys, text, sizeof(text));
+	begins_with(text, "virtiofs lkvm_root /root\nproc proc /root/proc\n");
+	mounts("9p", no_keys, text, sizeof(text));
+	begins_with(text, "9p /dev/root /root\nproc proc /root/proc\n");
+	assert_non_null(strstr(text, "none . /\n"));
+}
+
+TEST(one_that_stays_as_it_is_has_a_layer_over_it)
+{
+	char text[4096];
+
+	mounts("virtiofs", (const char *const[]){ "O", NULL }, text, sizeof(text));
+	begins_with(text, "virtiofs lkvm_root /lower\ntmpfs scratch /scratch\n"
+			  "overlay root /root\nproc proc /root/proc\n");
+}
+
+/* It is in the first file system, and must be a mount to be moved. */
+TEST(one_that_is_packed_is_bound_where_it_is)
+{
+	char text[4096];
+
+	mounts("packed", no_keys, text, sizeof(text));
+	begins_with(text, "none /root /root\nproc proc /root/proc\n");
+	assert_non_null(strstr(text, "none . /\n"));
 }
