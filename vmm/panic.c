@@ -30,10 +30,12 @@ static void look(struct loop_timer *timer)
 	} else if (++vm->panic_quiet == PANIC_LOOKS) {
 		log_info("the guest has done nothing for %u s since its panic",
 			 vm->config->panic_timeout);
+		vm->panic_quiet = 0;
 		vm_guest_stop(vm, VM_PANIC);
-		return;
 	}
-	look_later(vm);
+	/* One that is kept may be resumed. */
+	if (atomic_load(&vm->stop) == VM_RUNNING)
+		look_later(vm);
 }
 
 int panic_create(struct vm *vm)

@@ -207,6 +207,16 @@ TEST_WITH(a_guest_that_is_resumed_and_dies_again_ends, setup_kept, teardown_kept
 	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
 }
 
+TEST_WITH(a_guest_that_is_resumed_and_does_nothing_ends, setup_kept, teardown_kept)
+{
+	guest_says(PANICKED);
+	look(LOOKS);
+	assert_true(vm.kept);
+	vm_resume(&vm, VM_PAUSE_USER);
+	look(LOOKS);
+	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
+}
+
 TEST_WITH(nothing_is_kept_unless_it_was_asked_for, setup, teardown)
 {
 	vm_guest_stop(&vm, VM_PANIC);
