@@ -138,26 +138,29 @@ static bool is_hosts_root(const char *folder)
 }
 
 /* Each says what would help. */
+static int refuse_host(const struct oneshot *oneshot, struct error *err)
+{
+	return error_set(err, -EINVAL,
+			 "--kernel %s has neither virtiofs nor 9p with 9pnet_virtio, and all of "
+			 "this host is not packed for it: name a folder with what the command "
+			 "needs, or the kernel's --modules",
+			 oneshot->kernel);
+}
+
 static int check_packed(const struct oneshot *oneshot, struct error *err)
 {
 	const struct oneshot_options *options = &oneshot->run->oneshot;
+	const char *kept = options->rw ? "rw" : oneshot->run->overlay ? "overlay" : "rwdir";
 
-	if (!options->root || is_hosts_root(options->root))
-		return error_set(err, -EINVAL,
-				 "--kernel %s has neither virtiofs nor 9p with 9pnet_virtio, and "
-				 "all of this host is not packed for it: name a folder with what "
-				 "the command needs, or the kernel's --modules",
-				 oneshot->kernel);
+	if (!options->root)
+		return refuse_host(oneshot, err);
 	if (options->rw || oneshot->run->overlay || options->folders.count)
 		return error_set(
 			err, -EINVAL,
 			"--%s: --kernel %s has neither virtiofs nor 9p with "
 			"9pnet_virtio: %s is packed into its initrd, and changes cannot be "
 			"kept",
-			options->rw		? "rw"
-			: oneshot->run->overlay ? "overlay"
-						: "rwdir",
-			oneshot->kernel, options->root);
+			kept, oneshot->kernel, options->root);
 	return 0;
 }
 
@@ -173,7 +176,11 @@ static void measure(void *arg)
 	struct packing *packing = arg;
 	struct oneshot *oneshot = packing->oneshot;
 
-	packing->ret = pack_measure(oneshot->run->oneshot.root, &oneshot->packed, packing->err);
+	if (is_hosts_root(oneshot->run->oneshot.root))
+		packing->ret = refuse_host(oneshot, packing->err);
+	else
+		packing->ret = pack_measure(oneshot->run->oneshot.root, &oneshot->packed,
+					    packing->err);
 }
 
 static int plan_packed(struct oneshot *oneshot, struct error *err)

@@ -265,3 +265,19 @@ TEST_WITH(files_that_are_no_configuration_say_nothing, setup, teardown)
 	ask("vmlinuz-1");
 	assert_string_equal(config.source, "");
 }
+
+TEST_WITH(what_streams_need_is_told_too, setup, teardown)
+{
+	static const char text[] = "#\nCONFIG_VIRTIO_VSOCKETS=m\nCONFIG_VIRTIO_CONSOLE=y\n";
+	static const char builtin[] = "kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko\n";
+
+	put("vmlinuz", "x", 1);
+	put("modules.builtin", builtin, strlen(builtin));
+	ask("vmlinuz");
+	assert_int_equal(config.has[KERNEL_VSOCK], KERNEL_BUILT_IN);
+	assert_int_equal(config.has[KERNEL_VIRTIO_CONSOLE], KERNEL_MODULE);
+	put(".config", text, strlen(text));
+	ask("vmlinuz");
+	assert_int_equal(config.has[KERNEL_VSOCK], KERNEL_MODULE);
+	assert_int_equal(config.has[KERNEL_VIRTIO_CONSOLE], KERNEL_BUILT_IN);
+}
