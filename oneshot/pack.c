@@ -21,6 +21,8 @@
 /* What a file of the guest's takes: whole pages, and about so much for itself. */
 #define GUEST_PAGE (4 * KIB)
 #define GUEST_NODE KIB
+/* While it unpacks, Linux remembers each that has several names, with room for the longest. */
+#define GUEST_LINK (8 * KIB)
 
 /* A file with more than one name. */
 struct linked {
@@ -183,6 +185,8 @@ static int put_file(struct pack *pack, const char *path, const char *name, const
 		entry.links = 2;
 		entry.inode = linked->packed;
 	}
+	if (linked && !linked->packed)
+		pack->memory += GUEST_LINK;
 	if (!entry.inode)
 		return put_contents(pack, path, &entry, linked, st);
 	cpio_begin_entry(&pack->cpio, &entry);
