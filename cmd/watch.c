@@ -50,6 +50,7 @@ struct watch {
 	const int *statuses; /* of the limits */
 	struct vm *vm;	     /* borrowed, while it runs */
 	bool sealing;	     /* OWN_SIGNAL says so to the thread */
+	bool caught_up;	     /* and it has heard of it */
 	unsigned asked;
 	enum vm_stop reason; /* the first one that was asked for */
 	int signal;
@@ -241,11 +242,12 @@ static int wait_for_signal(const struct watch *watch, u64 until)
 	return MAX(signal, 0);
 }
 
-/* Lock held. */
+/* Lock held. Before it makes a thread, which has what it has. */
 static void catch_up(struct watch *watch)
 {
-	watch->sealing = false;
-	thread_catch_up();
+	if (watch->sealing && !watch->caught_up)
+		thread_catch_up();
+	watch->caught_up |= watch->sealing;
 }
 
 static void *watch_main(void *arg)
@@ -262,8 +264,10 @@ static void *watch_main(void *arg)
 		if (signal == SIGTSTP)
 			stop_for_a_while();
 		pthread_mutex_lock(&watch->lock);
+		catch_up(watch);
+		thread_make_maker();
 		if (signal == OWN_SIGNAL && watch->sealing)
-			catch_up(watch);
+			watch->sealing = false;
 		else if (signal && signal != SIGTSTP && signal != WAKE && !pass(watch, signal))
 			ask(watch, VM_USER, signal);
 		look_at_clock(watch);
@@ -272,6 +276,14 @@ static void *watch_main(void *arg)
 }
 
 /* ---- main's side ---- */
+
+/* A thread of ours is wanted that is confined no more than this one. */
+static void wake(void *arg)
+{
+	const struct watch *watch = arg;
+
+	pthread_kill(watch->thread, WAKE);
+}
 
 static int start_thread(struct watch *watch)
 {
@@ -313,8 +325,10 @@ int watch_start(struct watch **out, const unsigned limits[WATCH_LIMITS])
 	watch->give_up = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = watch->give_up < 0 ? -errno : start_thread(watch);
 	/* The thread has it from here on, to the end of the process. */
-	if (!ret)
+	if (!ret) {
+		thread_set_maker(wake, watch);
 		*out = watch;
+	}
 	return ret;
 }
 

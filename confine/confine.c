@@ -192,9 +192,6 @@ int confine_seal(const struct confine_options *options, struct error *err)
 		ret = change_user(err);
 	if (!ret)
 		ret = drop_rights(err);
-	/* It has what this thread has now, and the whole process's system calls. */
-	if (!ret)
-		ret = told("a thread", thread_start_maker(), err);
 	if (!ret)
 		ret = enter_seccomp(options->has_folders, err);
 	if (ret)

@@ -26,6 +26,10 @@ static struct {
 	pthread_mutex_t lock; /* for one request at a time */
 	struct request *request;
 	sem_t wanted;
+	bool has_maker; /* under the lock, as is what follows */
+	atomic_bool wants_maker;
+	void (*wake)(void *arg);
+	void *wake_arg;
 } process = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static __thread enum thread_kind own_kind;
@@ -89,13 +93,24 @@ static void *make(void *arg)
 	return NULL;
 }
 
+/* With the request that is there. */
+static void call_maker(void)
+{
+	if (process.has_maker) {
+		sem_post(&process.wanted);
+		return;
+	}
+	atomic_store(&process.wants_maker, true);
+	process.wake(process.wake_arg);
+}
+
 static int ask_maker(struct request *request)
 {
 	sem_init(&request->done, 0, 0);
 	pthread_sigmask(SIG_SETMASK, NULL, &request->mask);
 	pthread_mutex_lock(&process.lock);
 	process.request = request;
-	sem_post(&process.wanted);
+	call_maker();
 	/* For the maker, which still uses what we have, and for the thread. */
 	wait_for(&request->done);
 	wait_for(&request->done);
@@ -113,14 +128,14 @@ int thread_start(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(vo
 	return ask_maker(&request);
 }
 
-int thread_start_maker(void)
+static int start_maker(void)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
 	sigset_t old;
 	int ret;
 
-	sem_init(&process.wanted, 0, 0);
+	sem_init(&process.wanted, 0, 1);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, MAKER_STACK);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -129,6 +144,32 @@ int thread_start_maker(void)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	return ret;
+}
+
+void thread_set_maker(void (*wake)(void *arg), void *arg)
+{
+	process.wake = wake;
+	process.wake_arg = arg;
+}
+
+/* Whoever asked for it has the lock, and waits. */
+void thread_make_maker(void)
+{
+	struct request *request;
+	int ret;
+
+	if (!atomic_exchange(&process.wants_maker, false))
+		return;
+	request = process.request;
+	/* Once it has begun the next request may come. */
+	process.has_maker = true;
+	ret = start_maker();
+	if (!ret)
+		return;
+	process.has_maker = false;
+	request->ret = ret;
+	sem_post(&request->done);
+	sem_post(&request->done);
 }
 
 /* ---- confining them ---- */

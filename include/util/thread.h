@@ -2,7 +2,8 @@
 /*
  * Threads of a process that confines itself. Each kind of thread has its own list of what it may
  * ask the kernel for, and a thread cannot give another more than it has itself. So once the
- * process is sealed one thread that does nothing else, the maker, makes all others.
+ * process is sealed one thread that does nothing else, the maker, makes all others. It is made
+ * when it is first needed, by a thread that is there and no more confined than the process.
  *
  * What confines is set by whoever knows how (confine/); without it these are plain threads.
  */
@@ -74,8 +75,13 @@ struct thread_ops {
 
 /* They are called by the thread that they are about. Before there are asides. @ops: borrowed. */
 void thread_set_ops(const struct thread_ops *ops);
-/* The calling thread starts the maker, which is what that one is now. -errno: no thread. */
-int thread_start_maker(void);
+/*
+ * Before the seal: @wake(@arg), called by any thread, has one that is confined to no kind call
+ * thread_make_maker() soon, after thread_catch_up().
+ */
+void thread_set_maker(void (*wake)(void *arg), void *arg);
+/* By that one: starts the maker, if it is wanted, which is what the calling thread is now. */
+void thread_make_maker(void);
 /* From now on thread_confine() acts. */
 void thread_seal(void);
 /* For messages: "a vCPU's thread". */
