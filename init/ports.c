@@ -51,7 +51,7 @@ static long open_number(const char *number)
 	if (!minor)
 		return -ENODEV;
 	sys_unlink(NODE);
-	ret = sys_make_node(NODE, text_number(number), text_number(minor + 1));
+	ret = sys_make_node(NODE, 0600, text_number(number), text_number(minor + 1));
 	if (!ret)
 		ret = sys_open(NODE, O_RDWR);
 	sys_unlink(NODE);

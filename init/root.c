@@ -72,14 +72,33 @@ static void mount_root(const struct type *type, bool scratch)
 }
 
 /* Where there is no such place, and none can be made, there is no such file system. */
-static void mount_own(const char *type, const char *path, const char *data, unsigned long flags)
+static long mount_own(const char *type, const char *path, const char *data, unsigned long flags)
 {
 	char place[4096];
 
 	text_join(place, sizeof(place), NEW_ROOT, path);
 	if (root_is_own)
 		sys_mkdir(place, 0755);
-	sys_mount(type, place, type, flags, data);
+	return sys_mount(type, place, type, flags, data);
+}
+
+/* Linux, Documentation/admin-guide/devices.txt. */
+static void make_devices(void)
+{
+	static const struct {
+		const char *path;
+		unsigned char major, minor;
+	} nodes[] = {
+		{ NEW_ROOT "/dev/null", 1, 3 },	   { NEW_ROOT "/dev/zero", 1, 5 },
+		{ NEW_ROOT "/dev/full", 1, 7 },	   { NEW_ROOT "/dev/random", 1, 8 },
+		{ NEW_ROOT "/dev/urandom", 1, 9 }, { NEW_ROOT "/dev/tty", 5, 0 },
+		{ NEW_ROOT "/dev/console", 5, 1 },
+	};
+	int mask = sys_set_umask(0);
+
+	for (unsigned i = 0; i < sizeof(nodes) / sizeof(*nodes); i++)
+		sys_make_node(nodes[i].path, 0666, nodes[i].major, nodes[i].minor);
+	sys_set_umask(mask);
 }
 
 static void mount_folders(const char *type)
@@ -127,7 +146,8 @@ void root_mount(void)
 	mount_folders(type->name);
 	mount_own("proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
 	mount_own("sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
-	mount_own("devtmpfs", "/dev", "mode=755", MS_NOSUID);
+	if (mount_own("devtmpfs", "/dev", "mode=755", MS_NOSUID) && root_is_own)
+		make_devices();
 	mount_own("tmpfs", "/run", "mode=755", MS_NOSUID | MS_NODEV);
 	sys_mkdir(NEW_ROOT "/dev/pts", 0755);
 	sys_mkdir(NEW_ROOT "/dev/shm", 01777);

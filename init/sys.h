@@ -98,10 +98,16 @@ static inline int sys_unmount(const char *path)
 }
 
 /* A character device; its minor number is below 256. */
-static inline int sys_make_node(const char *path, unsigned major, unsigned minor)
+static inline int sys_make_node(const char *path, unsigned mode, unsigned major, unsigned minor)
 {
-	return syscall6(__NR_mknodat, SYS_AT_FDCWD, LONG(path), SYS_CHARACTER | 0600,
+	return syscall6(__NR_mknodat, SYS_AT_FDCWD, LONG(path), SYS_CHARACTER | mode,
 			major << 8 | minor, 0, 0);
+}
+
+/* The one before. */
+static inline int sys_set_umask(int mask)
+{
+	return syscall6(__NR_umask, mask, 0, 0, 0, 0, 0);
 }
 
 static inline int sys_chdir(const char *path)

@@ -17,6 +17,7 @@ static unsigned boot_pid, bound_port, peer_cid;
 static unsigned node; /* the channel whose number the last device node has */
 static bool has_ports;
 int init_host_mounts = -1;
+bool init_host_has_devtmpfs = true;
 
 /* The guest's ports of virtio-console: port 1 of its second device is somebody else's. */
 static const char *const port_names[] = {
@@ -73,8 +74,19 @@ static long open_node(void)
 	return fd;
 }
 
-static long make_node(unsigned long number)
+static void note(const char *text)
 {
+	really(__NR_write, init_host_mounts, LONG(text), text_length(text), 0, 0, 0);
+}
+
+static long make_node(const char *path, unsigned long number)
+{
+	if (!is_same(path, "/lkvm/port")) {
+		note("node ");
+		note(path);
+		note("\n");
+		return 0;
+	}
 	node = number - (250 << 8 | 10);
 	has_ports = true;
 	return 0;
@@ -88,11 +100,6 @@ static long write_to(int fd, const void *data, size_t len)
 	return ret == -EPIPE && has_ports ? -EAGAIN : ret;
 }
 
-static void note(const char *text)
-{
-	really(__NR_write, init_host_mounts, LONG(text), text_length(text), 0, 0, 0);
-}
-
 static long mount(const char *type, const char *source, const char *place)
 {
 	note(type ? type : "none");
@@ -101,7 +108,7 @@ static long mount(const char *type, const char *source, const char *place)
 	note(" ");
 	note(place);
 	note("\n");
-	return 0;
+	return type && is_same(type, "devtmpfs") && !init_host_has_devtmpfs ? -ENODEV : 0;
 }
 
 static long open_file(const char *path, long flags)
@@ -180,7 +187,7 @@ long syscall6(long number, long a, long b, long c, long d, long e, long f)
 	case __NR_mount:
 		return mount((const char *)c, (const char *)a, (const char *)b);
 	case __NR_mknodat:
-		return make_node(d);
+		return make_node((const char *)b, d);
 	case __NR_write:
 		return write_to(a, (const void *)b, c);
 	case __NR_read:

@@ -6,6 +6,7 @@
 #ifndef TESTS_INIT_HOST_H
 #define TESTS_INIT_HOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -17,7 +18,8 @@
  */
 void init_host_run(int file, const int *sockets, unsigned cid) __attribute__((noreturn));
 
-/* An fd, or -1: a line for each mount, "TYPE SOURCE PLACE". */
+/* An fd, or -1: a line for each mount, "TYPE SOURCE PLACE", and each device, "node PATH". */
 extern int init_host_mounts;
+extern bool init_host_has_devtmpfs;
 
 #endif

@@ -520,3 +520,21 @@ TEST(one_that_is_packed_is_bound_where_it_is)
 	begins_with(text, "none /root /root\nproc proc /root/proc\n");
 	assert_non_null(strstr(text, "none . /\n"));
 }
+
+TEST(a_kernel_without_devtmpfs_has_the_devices_that_everybody_needs_where_the_root_is_the_guests)
+{
+	char text[4096];
+
+	init_host_has_devtmpfs = false;
+	mounts("packed", no_keys, text, sizeof(text));
+	assert_non_null(strstr(text, "node /root/dev/null\n"));
+	assert_non_null(strstr(text, "node /root/dev/urandom\n"));
+	mounts("virtiofs", (const char *const[]){ "O", NULL }, text, sizeof(text));
+	assert_non_null(strstr(text, "node /root/dev/tty\n"));
+	/* The host's are not ours to make. */
+	mounts("virtiofs", no_keys, text, sizeof(text));
+	assert_null(strstr(text, "node"));
+	init_host_has_devtmpfs = true;
+	mounts("packed", no_keys, text, sizeof(text));
+	assert_null(strstr(text, "node"));
+}
