@@ -20,6 +20,7 @@ static struct {
 	int landlock;	   /* for threads that were there before; -1: none */
 	bool system_calls; /* filtered */
 	bool has_rights;   /* any at all, before */
+	bool keeps_rights; /* and some thread of it after */
 	struct confine_user user;
 } process = { .landlock = -1 };
 
@@ -84,7 +85,7 @@ static void confine_thread(enum thread_kind kind)
 {
 	if (changes_user(kind))
 		must(user_become_alone(&process.user), "its user");
-	if (process.sealed ? process.has_rights : capabilities_any())
+	if (process.sealed ? process.keeps_rights : capabilities_any())
 		must(capabilities_keep(process.sealed ? reach_kept(kind) : 0), "capabilities");
 	if (!process.sealed)
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -162,14 +163,16 @@ static int drop_rights(struct error *err)
 		tell("capabilities: %s", process.user.wanted ? "none" : "there were none");
 		return 0;
 	}
+	process.keeps_rights = keep;
 	tell("capabilities: %s",
 	     keep ? "those that shared folders and passed devices need, in their threads" : "none");
 	return told("capabilities", capabilities_keep(keep), err);
 }
 
-static int enter_seccomp(bool wide, struct error *err)
+static int enter_seccomp(bool has_folders, struct error *err)
 {
-	int ret = seccomp_enter_all(wide);
+	int ret = seccomp_enter_all((has_folders ? CONFINE_WITH_FOLDERS : 0) |
+				    (reach_host_kernel() ? CONFINE_WITH_HOST : 0));
 
 	process.system_calls = !ret;
 	if (!ret)

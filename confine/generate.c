@@ -29,6 +29,7 @@
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 static bool failed;
+static uint32_t token; /* of the architecture that the filters are for */
 
 static const struct target {
 	const char *name;
@@ -57,29 +58,19 @@ static const struct call calls[] = {
 	{ ALL, "set_robust_list" },
 	{ ALL, "rseq" },
 	{ ALL, "clock_gettime" },
-	{ ALL, "clock_getres" },
-	{ ALL, "gettimeofday" },
 	{ ALL, "clock_nanosleep" },
-	{ ALL, "nanosleep" },
 	{ ALL, "getpid" },
 	{ ALL, "gettid" },
 	{ ALL, "getppid" },
 	{ ALL, "getpgrp" },
 	{ ALL, "getpgid" },
-	{ ALL, "getsid" },
-	{ ALL, "getuid" },
 	{ ALL, "geteuid" },
-	{ ALL, "getgid" },
-	{ ALL, "getegid" },
 	{ ALL, "getrandom" },
-	{ ALL, "getrusage" },
-	{ ALL, "getcpu" },
-	{ ALL, "uname" },
+	{ DEVICES, "getrusage" },
 	{ ALL, "sysinfo" },
 	{ ALL, "rt_sigaction" },
 	{ ALL, "rt_sigprocmask" },
 	{ ALL, "rt_sigreturn" },
-	{ ALL, "sigaltstack" },
 	{ ALL, "restart_syscall" },
 	{ ALL, "exit" },
 	{ ALL, "exit_group" },
@@ -101,29 +92,22 @@ static const struct call calls[] = {
 	{ FILES, "pwrite64" },
 	{ FILES, "preadv" },
 	{ FILES, "pwritev" },
-	{ FILES, "preadv2" },
-	{ FILES, "pwritev2" },
-	{ FILES, "fsync" },
+	{ FOLDER, "fsync" },
 	{ FILES, "fdatasync" },
 	{ FILES, "fallocate" },
 	{ FILES, "ftruncate" },
 	{ FILES, "io_submit" },
 	{ DEVICES, "io_getevents" },
-	{ DEVICES, "io_pgetevents" },
-	{ DEVICES, "io_cancel" },
 	{ DEVICES, "io_destroy" },
 	{ DEVICES, "epoll_ctl" },
 	{ DEVICES, "epoll_wait" },
 	{ DEVICES, "epoll_pwait" },
-	{ DEVICES, "epoll_pwait2" },
 	{ DEVICES, "timerfd_create" },
 	{ DEVICES, "timerfd_settime" },
-	{ DEVICES, "timerfd_gettime" },
 	{ DEVICES, "recvfrom" },
 	{ DEVICES, "recvmsg" },
 	{ DEVICES, "shutdown" },
 	{ DEVICES, "getsockopt" },
-	{ DEVICES, "setsockopt" },
 	{ DEVICES | SOCKETS, "sendmsg" },
 	{ LOOP, "accept4" },
 	/* at the end: the control socket is removed, children are waited for */
@@ -140,52 +124,31 @@ static const struct call calls[] = {
 	{ CONTROL, "bind" },
 	{ LOOP | CONTROL, "listen" },
 	{ CONTROL, "getsockopt" },
-	/* the lock of devices that are given back is open */
-	{ LOOP | CONTROL | FOLDER, "flock" },
+	{ CONTROL | FOLDER, "flock" },
 	{ CONTROL | FOLDER, "openat" },
-	{ CONTROL | FOLDER, "open" },
 	{ CONTROL | FOLDER, "mkdir" },
 	{ CONTROL | FOLDER, "mkdirat" },
-	{ CONTROL | FOLDER, "access" },
-	{ CONTROL | FOLDER, "faccessat" },
 	/* shared folders */
 	{ FOLDER, "openat2" },
 	{ FOLDER, "statx" },
 	{ FOLDER, "fstatfs" },
 	{ FOLDER, "getdents64" },
-	{ FOLDER, "readlink" },
 	{ FOLDER, "readlinkat" },
 	{ FOLDER, "symlinkat" },
 	/* also how the core of a guest gets its name */
 	{ FOLDER | PROCESS, "linkat" },
 	{ FOLDER, "mknodat" },
-	{ FOLDER, "renameat" },
 	{ FOLDER, "renameat2" },
 	{ FOLDER, "chmod" },
-	{ FOLDER, "fchmod" },
 	{ FOLDER, "fchmodat" },
-	{ FOLDER, "chown" },
-	{ FOLDER, "lchown" },
-	{ FOLDER, "fchown" },
 	{ FOLDER, "fchownat" },
-	{ FOLDER, "truncate" },
 	{ FOLDER, "utimensat" },
 	{ FOLDER, "getxattr" },
 	{ FOLDER, "setxattr" },
 	{ FOLDER, "listxattr" },
 	{ FOLDER, "removexattr" },
-	{ FOLDER, "lgetxattr" },
-	{ FOLDER, "lsetxattr" },
-	{ FOLDER, "llistxattr" },
-	{ FOLDER, "lremovexattr" },
-	{ FOLDER, "fgetxattr" },
-	{ FOLDER, "fsetxattr" },
-	{ FOLDER, "flistxattr" },
-	{ FOLDER, "fremovexattr" },
 	{ FOLDER, "syncfs" },
-	{ FOLDER, "sync_file_range" },
 	{ FOLDER, "copy_file_range" },
-	{ FOLDER, "fadvise64" },
 	{ FOLDER, "umask" },
 	{ FOLDER, "setfsuid" },
 	{ FOLDER, "setfsgid" },
@@ -202,6 +165,16 @@ static const struct call calls[] = {
 	/* the thread of signals, and the end of what cannot be waited for */
 	{ PROCESS, "rt_sigtimedwait" },
 	{ PROCESS, "close_range" },
+};
+
+/* Where an architecture has the second the C library has no use for the first. */
+static const struct {
+	const char *name, *instead;
+} spare[] = {
+	{ "ppoll", "poll" },
+	{ "epoll_pwait", "epoll_wait" },
+	{ "getpgid", "getpgrp" },
+	{ "fchmodat", "chmod" },
 };
 
 /* What is answered as by a kernel that does not have it: the C library goes another way. */
@@ -259,24 +232,26 @@ static const struct {
 #include IOCTLS_OF_ARCH
 };
 
-/* What is made: for which kind, and whether the process has shared folders. */
+/* What is made: for which kind, and what the process has (CONFINE_WITH_...). */
 struct subject {
-	unsigned kind;
-	bool wide;
+	unsigned kind, with;
 };
 
 /* Of THREAD_ANY is what any of the process's threads may. */
 static bool is_for(unsigned kinds, struct subject subject)
 {
+	if (kinds & HOST && !(subject.with & CONFINE_WITH_HOST))
+		return false;
+	kinds &= ~HOST;
 	if (subject.kind == THREAD_ANY)
-		return subject.wide ? kinds : kinds & ~FOLDER;
+		return subject.with & CONFINE_WITH_FOLDERS ? kinds : kinds & ~FOLDER;
 	return kinds & 1u << subject.kind;
 }
 
 /* Whether the process may and this kind may not. */
 static bool is_against(unsigned kinds, struct subject subject)
 {
-	return is_for(kinds, (struct subject){ THREAD_ANY, subject.wide }) &&
+	return is_for(kinds, (struct subject){ THREAD_ANY, subject.with }) &&
 	       !is_for(kinds, subject);
 }
 
@@ -300,10 +275,20 @@ static int number_of(const char *name)
 	return -1;
 }
 
+static bool is_spare(const char *name)
+{
+	for (unsigned i = 0; i < LENGTH(spare); i++) {
+		if (!strcmp(spare[i].name, name) &&
+		    seccomp_syscall_resolve_name_arch(token, spare[i].instead) >= 0)
+			return true;
+	}
+	return false;
+}
+
 static void add_calls(scmp_filter_ctx filter, struct subject subject)
 {
 	for (unsigned i = 0; i < LENGTH(calls); i++) {
-		if (is_for(calls[i].kinds, subject))
+		if (is_for(calls[i].kinds, subject) && !is_spare(calls[i].name))
 			check(seccomp_rule_add(filter, SCMP_ACT_ALLOW, number_of(calls[i].name), 0),
 			      calls[i].name);
 	}
@@ -368,8 +353,8 @@ static void deny_calls(scmp_filter_ctx filter, struct subject subject)
 	for (unsigned i = 0; i < LENGTH(calls); i++) {
 		const char *name = calls[i].name;
 
-		if (is_against(calls[i].kinds, subject) && !has_call(name, subject) &&
-		    !has_limited(name, NULL, subject))
+		if (is_against(calls[i].kinds, subject) && !is_spare(name) &&
+		    !has_call(name, subject) && !has_limited(name, NULL, subject))
 			deny(filter, name, NULL);
 	}
 }
@@ -479,35 +464,74 @@ static void print_one(const struct sock_filter *step)
 
 static unsigned most_steps;
 
-/* A call that is newer than the rules is answered as by a kernel that is older than it. */
-#define NEWER_STEPS 3
+#define MOST_OWN 4096
 
-static void print_newer(int last)
+static bool is_step(const struct sock_filter *step, unsigned code, unsigned k)
 {
-	const struct sock_filter newer[NEWER_STEPS] = {
+	return step->code == code && step->k == k;
+}
+
+/*
+ * What the library begins with: is it this architecture, and on x86, is it a number of x32's, after
+ * which it loads the number again. Returns how many steps that is.
+ */
+static unsigned beginning(const struct sock_filter *steps)
+{
+	const unsigned number = offsetof(struct seccomp_data, nr);
+
+	if (!is_step(&steps[0], BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)) ||
+	    !is_step(&steps[1], BPF_JMP | BPF_JEQ | BPF_K, token) || steps[1].jt ||
+	    !is_step(&steps[2], BPF_LD | BPF_W | BPF_ABS, number)) {
+		fprintf(stderr, "generate: libseccomp begins a filter otherwise than expected\n");
+		failed = true;
+	}
+	return is_step(&steps[3], BPF_JMP | BPF_JGE | BPF_K, 0x40000000) &&
+			       is_step(&steps[5], BPF_LD | BPF_W | BPF_ABS, number)
+		       ? 6
+		       : 3;
+}
+
+static void print_steps(const struct sock_filter *steps, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		print_one(&steps[i]);
+}
+
+/*
+ * The kernel goes through a filter once for each number there is when it is loaded, so the steps
+ * that all numbers take are few: ours begin in place of the library's. A call that is newer than
+ * the rules is answered as by a kernel that is older than it; numbers of x32's are among these.
+ * @last: the last that is not; -1: another filter looks. Returns how many steps there are.
+ */
+static unsigned print_whole(const struct sock_filter *steps, unsigned count, int last)
+{
+	const struct sock_filter ours[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, token, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (unsigned)last, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
 	};
+	unsigned own = last < 0 ? LENGTH(ours) - 2 : LENGTH(ours), theirs = beginning(steps);
 
-	for (unsigned i = 0; i < NEWER_STEPS; i++)
-		print_one(&newer[i]);
+	print_steps(ours, own);
+	print_steps(steps + theirs, count - theirs);
+	return count - theirs + own;
 }
 
 static void print_filter(struct subject subject, const struct target *target)
 {
+	static struct sock_filter steps[MOST_OWN];
 	scmp_filter_ctx filter = make(subject, target);
 	int fd = memfd_create("filter", MFD_CLOEXEC);
-	struct sock_filter step;
-	unsigned count = is_difference(subject.kind) ? 0 : NEWER_STEPS;
+	unsigned count;
 
 	check(seccomp_export_bpf(filter, fd), "export");
 	lseek(fd, 0, SEEK_SET);
-	printf("static const struct sock_filter steps_%d_%u[] = {\n", subject.wide, subject.kind);
-	if (!is_difference(subject.kind))
-		print_newer(last_call(target));
-	for (; read(fd, &step, sizeof(step)) == sizeof(step); count++)
-		print_one(&step);
+	count = read(fd, steps, sizeof(steps)) / sizeof(steps[0]);
+	printf("static const struct sock_filter steps_%u_%u[] = {\n", subject.with, subject.kind);
+	count = print_whole(steps, count, is_difference(subject.kind) ? -1 : last_call(target));
 	printf("};\n");
 	if (count > most_steps)
 		most_steps = count;
@@ -523,20 +547,22 @@ static bool differs(unsigned kind)
 
 static void print_filters(const struct target *target)
 {
-	for (unsigned wide = 0; wide < 2; wide++) {
+	for (unsigned with = 0; with <= CONFINE_WITH_ALL; with++) {
 		for (unsigned kind = 0; kind < THREAD_KINDS; kind++) {
-			if (wide || differs(kind))
-				print_filter((struct subject){ kind, wide }, target);
+			if (with == CONFINE_WITH_ALL || differs(kind))
+				print_filter((struct subject){ kind, with }, target);
 		}
 	}
 	printf("#define MOST_STEPS %u\n", most_steps);
-	printf("static const struct filter filters[2][%d] = {\n", THREAD_KINDS);
-	for (unsigned wide = 0; wide < 2; wide++) {
+	printf("static const struct filter filters[%d][%d] = {\n", CONFINE_WITH_ALL + 1,
+	       THREAD_KINDS);
+	for (unsigned with = 0; with <= CONFINE_WITH_ALL; with++) {
 		printf("{\n");
 		for (unsigned kind = 0; kind < THREAD_KINDS; kind++) {
 			char name[32];
 
-			snprintf(name, sizeof(name), "steps_%d_%u", wide || !differs(kind), kind);
+			snprintf(name, sizeof(name), "steps_%u_%u",
+				 differs(kind) ? with : CONFINE_WITH_ALL, kind);
 			printf("\t{ %s, sizeof(%s) / sizeof(%s[0]) },\n", name, name, name);
 		}
 		printf("},\n");
@@ -567,6 +593,7 @@ int main(int argc, char **argv)
 		if (++target == targets + LENGTH(targets))
 			return 2;
 	}
+	token = target->token;
 	printf("/* Made by confine/generate.c. */\n");
 	print_filters(target);
 	print_names(target);

@@ -24,6 +24,11 @@ struct sock_filter;
 struct error;
 struct confine_user;
 
+/* What a process has, which others have no system calls for. */
+#define CONFINE_WITH_FOLDERS 1u
+#define CONFINE_WITH_HOST    2u
+#define CONFINE_WITH_ALL     (CONFINE_WITH_FOLDERS | CONFINE_WITH_HOST)
+
 /* Of one kind of thread. */
 struct filter {
 	const struct sock_filter *steps;
@@ -62,10 +67,10 @@ int capabilities_keep(unsigned long long keep);
 /* The filter of @kind for the calling thread. -errno. */
 int seccomp_enter(enum thread_kind kind);
 /*
- * What any of the process's threads may, for all of them that there are. @wide: with those of
- * shared folders. -errno.
+ * What any of the process's threads may, for all of them that there are. @with: CONFINE_WITH_...
+ * -errno.
  */
-int seccomp_enter_all(bool wide);
+int seccomp_enter_all(unsigned with);
 
 /* What is not allowed ends the process, with a line that names it, after @restore(). */
 void violation_catch(void (*restore)(void));

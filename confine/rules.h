@@ -20,6 +20,9 @@
 #define SOCKETS (KIND(DIAL) | KIND(CONTROL))
 /* The process as a whole: every thread's, and what makes threads and confines them further. */
 #define PROCESS KIND(ANY)
-#define ALL	(~0u)
+#define ALL	((1u << THREAD_KINDS) - 1)
+/* Beside kinds: only where the process has passed devices, a tap, or what the host's kernel serves.
+ */
+#define HOST (1u << 31)
 
 #endif

@@ -40,17 +40,17 @@ static int load(const struct filter *filter, unsigned flags)
 }
 
 /* Which of them the process has. Written before it is sealed. */
-static bool is_wide;
+static unsigned process_with = CONFINE_WITH_ALL;
 
 int seccomp_enter(enum thread_kind kind)
 {
-	return load(&filters[is_wide][kind], 0);
+	return load(&filters[process_with][kind], 0);
 }
 
-int seccomp_enter_all(bool wide)
+int seccomp_enter_all(unsigned with)
 {
-	is_wide = wide;
-	return load(&filters[wide][THREAD_ANY], SECCOMP_FILTER_FLAG_TSYNC);
+	process_with = with;
+	return load(&filters[with][THREAD_ANY], SECCOMP_FILTER_FLAG_TSYNC);
 }
 
 const char *seccomp_call_name(int number)

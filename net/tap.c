@@ -15,7 +15,9 @@
 #include "io.h"
 #include "scripts.h"
 #include "tap.h"
+#include "util/reach.h"
 #include "util/log.h"
+#include "util/reach.h"
 
 /* Linux 6.2 and later; not in every host's headers. */
 #define OFFLOAD_USO4 0x20
@@ -178,6 +180,7 @@ int net_tap_open(struct net_backend **backend, const struct net_options *options
 	struct net_tap *tap = calloc(1, sizeof(*tap));
 	int ret;
 
+	reach_add_host_kernel();
 	if (!tap)
 		return error_set(err, -ENOMEM, "--network mode=tap: %s", strerror(ENOMEM));
 	tap->backend.ops = &tap_ops;

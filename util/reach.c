@@ -14,6 +14,7 @@ static struct {
 	unsigned count;
 	u64 capabilities[THREAD_KINDS];
 	const char *needs_user;
+	bool host_kernel;
 } process;
 
 /* Takes @fd over. */
@@ -77,6 +78,16 @@ void reach_need_user(const char *what)
 const char *reach_user_needed(void)
 {
 	return process.needs_user;
+}
+
+void reach_add_host_kernel(void)
+{
+	process.host_kernel = true;
+}
+
+bool reach_host_kernel(void)
+{
+	return process.host_kernel;
 }
 
 void reach_keep(enum thread_kind kind, u64 capabilities)

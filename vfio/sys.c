@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include "sys.h"
+#include "util/reach.h"
 
 int vfio_sys_open(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 
+	reach_add_host_kernel();
 	return fd < 0 ? -errno : fd;
 }
 

@@ -15,6 +15,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_vsock.h>
 
+#include "util/reach.h"
 #include "virtio/vsock.h"
 #include "vhost.h"
 
@@ -116,6 +117,7 @@ int virtio_vsock_open_kernel(u32 cid)
 	u64 address = cid;
 	int fd = open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC), error;
 
+	reach_add_host_kernel();
 	if (fd < 0)
 		return -errno;
 	if (!ioctl(fd, VHOST_VSOCK_SET_GUEST_CID, &address))

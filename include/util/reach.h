@@ -40,6 +40,13 @@ void reach_forget(void);
 void reach_need_user(const char *what);
 const char *reach_user_needed(void);
 
+/*
+ * A file is open that takes requests of VFIO, vhost or taps, which no other process makes; whether
+ * there is one.
+ */
+void reach_add_host_kernel(void);
+bool reach_host_kernel(void);
+
 /* @capabilities, bits 1 << CAP_..., which threads of @kind go on to need, if root has started us.
  */
 void reach_keep(enum thread_kind kind, u64 capabilities);
