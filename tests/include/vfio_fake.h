@@ -82,6 +82,11 @@ struct vfio_fake {
 	unsigned fail_map_at; /* the n-th map from now fails, 1 is the next; 0: none */
 	int fail_map_error;
 	bool refuse_mmap;
+	/* This request is refused, once as many of them were done; 0: none. */
+	unsigned long refuse_request;
+	int refuse_error; /* -errno */
+	unsigned refuse_after;
+	bool no_reads; /* of devices' registers: they are not there any more */
 	/* For hosts of several processes: open or close a group; -errno. NULL: there is but one. */
 	int (*gate)(int number, bool open);
 	struct fake_container containers[FAKE_CONTAINERS];

@@ -516,8 +516,17 @@ static int device_ioctl(struct fake_device *device, unsigned long request, void 
 	return -ENOTTY;
 }
 
+static bool refuses(unsigned long request)
+{
+	if (request != vfio_fake.refuse_request)
+		return false;
+	return !vfio_fake.refuse_after || !vfio_fake.refuse_after--;
+}
+
 int vfio_sys_ioctl(int fd, unsigned long request, void *argument)
 {
+	if (refuses(request))
+		return vfio_fake.refuse_error;
 	if (request == KVM_CREATE_DEVICE) {
 		((struct kvm_create_device *)argument)->fd = FD_KVM;
 		return 0;
@@ -563,7 +572,7 @@ ssize_t vfio_sys_read(int fd, void *data, size_t size, u64 offset)
 {
 	const u8 *from = register_at(device_of_fd(fd), size, offset);
 
-	if (!from)
+	if (!from || vfio_fake.no_reads)
 		return -EINVAL;
 	memcpy(data, from, size);
 	return size;
