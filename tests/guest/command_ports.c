@@ -2,7 +2,8 @@
 /*
  * Plays the init of a one-shot run over ports of virtio-console (oneshot/protocol.h), with a
  * command that copies standard input to standard output, says "e" on standard error and ends with
- * status 7.
+ * status 7. With "do=R" in the command line it resets the device while the command runs, and
+ * switches off.
  */
 #include "../../include/oneshot/protocol.h"
 #include "virtio.h"
@@ -195,6 +196,17 @@ static void wait_for_bye(void)
 	}
 }
 
+static int shall_reset(const u8 *boot_params)
+{
+	const char *text = (const char *)(u64) * (const u32 *)(boot_params + 0x228);
+
+	for (; *text; text++) {
+		if (text[0] == 'd' && text[1] == 'o' && text[2] == '=' && text[3] == 'R')
+			return 1;
+	}
+	return 0;
+}
+
 void guest_main(const u8 *boot_params)
 {
 	slot = virtio_find(VIRTIO_CONSOLE);
@@ -205,6 +217,10 @@ void guest_main(const u8 *boot_params)
 	connect();
 	tell(ONESHOT_READY, ONESHOT_VERSION);
 	tell(ONESHOT_STARTED, 0);
+	if (shall_reset(boot_params)) {
+		write32(slot + 0x70, 0);
+		return;
+	}
 	copy_input();
 	write(ONESHOT_STDERR, "e\n", 2);
 	close(ONESHOT_STDOUT);
