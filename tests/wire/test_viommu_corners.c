@@ -230,8 +230,7 @@ TEST(ranges_that_end_before_they_begin_are_refused)
 
 TEST(a_host_that_cannot_map_all_memory_is_refused)
 {
-	const struct dma_limits plain = { .page_size_mask = 0x1000,
-					  .aperture = { 0, UINT64_MAX } };
+	const struct dma_limits plain = { .page_size_mask = 0x1000, .aperture = { 0, UINT64_MAX } };
 	struct error err = { "" };
 
 	mirror_init(&host);
