@@ -227,6 +227,22 @@ TEST_WITH(a_driver_that_numbers_queues_by_the_specification_is_heard, setup, tea
 	assert_int_equal(page_at(PAGES), 0);
 }
 
+TEST_WITH(a_queue_for_what_was_not_agreed_on_is_left_alone, setup, teardown)
+{
+	struct wire_segment segment = { PAGES, PAGE, true };
+
+	for (unsigned index = 2; index <= 4; index++) {
+		bring_up(0, index);
+		wire_add(&queues[REPORT], &segment, 1);
+		wire_kick(&queues[REPORT]);
+		for (unsigned i = 0; i < 8; i++)
+			loop_poll(vm->loop, 0);
+		assert_false(wire_has_used(&queues[REPORT]));
+		assert_false(wire_needs_reset(vm, 0));
+	}
+	assert_int_equal(page_at(PAGES), MARK);
+}
+
 TEST_WITH(reports_of_parts_of_pages_and_of_what_is_no_ram_do_no_harm, setup, teardown)
 {
 	report(PAGES + 1, PAGE, true);

@@ -9,13 +9,13 @@
 #include "virtio/mmio.h"
 #include "wire.h"
 
-#define RINGS	  0x10000
-#define HEADER	  0x20000
-#define STATUS	  0x20100
-#define RANGE	  0x20200
-#define DATA	  0x100000
-#define SECTORS	  (DISK_SIZE / 512)
-#define F(bit)	  (1ULL << (bit))
+#define RINGS	0x10000
+#define HEADER	0x20000
+#define STATUS	0x20100
+#define RANGE	0x20200
+#define DATA	0x100000
+#define SECTORS (DISK_SIZE / 512)
+#define F(bit)	(1ULL << (bit))
 #define ALL                                                                                        \
 	(F(VIRTIO_BLK_F_FLUSH) | F(VIRTIO_BLK_F_DISCARD) | F(VIRTIO_BLK_F_WRITE_ZEROES) |          \
 	 F(VIRTIO_BLK_F_CONFIG_WCE))
@@ -42,9 +42,8 @@ static int setup_disk(bool read_only)
 					   &bench.vm->identity.space),
 			 0);
 	wire_slot(0, &slot);
-	assert_int_equal(virtio_mmio_create(bench.vm, bench.device, &slot, DEVICE_NO_ENDPOINT,
-					    false),
-			 0);
+	assert_int_equal(
+		virtio_mmio_create(bench.vm, bench.device, &slot, DEVICE_NO_ENDPOINT, false), 0);
 	assert_true(wire_negotiate(bench.vm, 0, wire_features(bench.vm, 0) & ALL));
 	wire_queue_init(&bench.queue, bench.vm, 0, 0, 64, RINGS);
 	wire_driver_ok(bench.vm, 0);

@@ -277,6 +277,52 @@ TEST_WITH(the_whole_space_in_one_mapping_has_a_size, start, stop)
 	question_end(&show);
 }
 
+TEST_WITH(two_halves_of_the_whole_space_have_a_size, start, stop)
+{
+	const iova_t half = 1ull << 63;
+	struct viommu_config config = { 0 };
+	struct question show;
+
+	stop(state);
+	create_machine(&config);
+	assert_int_equal(rig_attach(*state, 1, ENDPOINT_B, 0), OK);
+	assert_int_equal(rig_map(*state, 1, 0, half - 1, 0, READ_WRITE), OK);
+	assert_int_equal(rig_map(*state, 1, half, UINT64_MAX, 0, READ_ONLY), OK);
+	question_ask(&show, SHOW_MAPPINGS);
+	expect(&show, "\"mappings\":2,\"bytes\":9223372036854775807}");
+	expect(&show, "\"last\":\"0xffffffffffffffff\",\"gpa\":\"0x0\",\"access\":\"r\"}");
+	question_end(&show);
+}
+
+/* More than the answer has room for while nobody reads. */
+TEST_WITH(many_endpoints_are_shown_each_once, start, stop)
+{
+	enum { MANY = 3000 };
+	const struct dma_limits limits = { .page_size_mask = ~0xfffull,
+					   .aperture = { 0, UINT64_MAX } };
+	struct dma_space *space;
+	struct question show;
+
+	stop(state);
+	memset(&the_watched, 0, sizeof(the_watched));
+	rig_create(&the_watched.rig, NULL);
+	for (u32 id = 0; id < MANY; id++)
+		assert_int_equal(viommu_add_endpoint(the_watched.rig.viommu, id, "one of many",
+						     &limits, NULL, &space, NULL),
+				 0);
+	rig_start(&the_watched.rig, ALL_FEATURES);
+	control_rig_create(&the_watched.control, the_watched.rig.vm->loop);
+	watch(the_watched.rig.viommu);
+	show = (struct question){ .fd = control_connect(CONTROL_RIG_NAME, NULL) };
+	fcntl(show.fd, F_SETFL, O_NONBLOCK);
+	assert_true(send(show.fd, SHOW, strlen(SHOW), 0) > 0);
+	run_loop();
+	question_hear(&show);
+	assert_true(show.ended);
+	assert_int_equal(count(show.text, "\"one of many\""), MANY);
+	question_end(&show);
+}
+
 TEST_WITH(a_domain_may_die_while_it_is_listed, start, stop)
 {
 	struct question show;
