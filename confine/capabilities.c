@@ -27,7 +27,7 @@ int capabilities_keep(unsigned long long keep)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	cap_sets sets = { { 0 } };
-	int ret = get(sets);
+	int ret = keep ? get(sets) : 0;
 
 	if (ret)
 		return ret;

@@ -30,7 +30,7 @@ enum thread_kind {
 
 /*
  * As pthread_create(), but -errno, with the caller's signal mask. From a thread that is confined
- * the maker does it, and this waits.
+ * the maker does it, and this waits. Not by a process aside, whose signals reach no thread of ours.
  */
 int thread_start(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *arg),
 		 void *arg);
