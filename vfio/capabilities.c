@@ -197,8 +197,6 @@ static int add_msi(struct vfio_device *device, const u8 *hardware, const struct 
 	int ret;
 
 	count = vfio_msi_probe(device, MIN(count, device->irq_counts[VFIO_PCI_MSI_IRQ_INDEX]));
-	if (!count)
-		return 0;
 	/*
 	 * Our MSI capability always has 64-bit addresses; there may be no room for it at the
 	 * hardware's offset.

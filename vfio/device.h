@@ -175,7 +175,7 @@ int vfio_msi_start(struct vfio_device *device);
 int vfio_msix_start(struct vfio_device *device);
 /* One more vector, which the guest uses for the first time. */
 int vfio_msix_vector_start(struct vfio_device *device, unsigned n);
-/* How many of @count vectors the host would give. Nothing is on, before or after. */
+/* How many of @count vectors, at least 1, the host would give. Nothing is on, before or after. */
 unsigned vfio_msi_probe(struct vfio_device *device, unsigned count);
 
 /* ---- reset.c ---- */

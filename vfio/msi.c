@@ -23,16 +23,17 @@ static int set_trigger(struct vfio_device *device, u32 index, u32 start, u32 cou
 
 unsigned vfio_msi_probe(struct vfio_device *device, unsigned count)
 {
+	const unsigned most = count;
 	int fds[32];
 	int ret = -ENOSPC;
 
 	memset(fds, 0xff, sizeof(fds)); /* -1: no eventfd yet */
 	/*
-	 * Try @count vectors and then smaller powers of two. One vector is not tried: it could fail
-	 * only if the device itself is broken.
+	 * Powers of two, the largest first. One vector is not tried: it could fail only if the
+	 * device itself is broken.
 	 */
-	for (count = MIN(count, 32u); count > 1; count /= 2) {
-		if (count & (count - 1))
+	for (count = ARRAY_SIZE(fds); count > 1; count /= 2) {
+		if (count > most)
 			continue;
 		ret = set_trigger(device, VFIO_PCI_MSI_IRQ_INDEX, 0, count, fds);
 		vfio_irqs_off(device, VFIO_PCI_MSI_IRQ_INDEX);

@@ -103,6 +103,18 @@ TEST_WITH(a_mapping_that_leaves_ram_is_refused_whole, start, stop)
 	assert_int_equal(container->refused, 3);
 }
 
+TEST_WITH(an_unmapping_that_the_host_refuses_is_an_error, start, stop)
+{
+	assert_int_equal(map(0x10000, 0x1000, 0, DMA_READ, false), 0);
+	vfio_fake.refuse_request = VFIO_IOMMU_UNMAP_DMA;
+	vfio_fake.refuse_error = -EIO;
+	assert_int_equal(unmap(0x10000, 0x1000, false), -EIO);
+	assert_non_null(vfio_fake_find(0, 0x10000));
+	vfio_fake.refuse_request = 0;
+	assert_int_equal(unmap(0x10000, 0x1000, false), 0);
+	assert_null(vfio_fake_find(0, 0x10000));
+}
+
 TEST_WITH(a_full_table_is_said_and_recovers, start, stop)
 {
 	vfio_fake.map_limit = 1;

@@ -68,6 +68,19 @@ TEST_WITH(a_vfio_of_another_version_is_said, start_bare, stop_bare)
 	assert_string_equal(err.text, "vfio x: the host's VFIO is of another version");
 }
 
+TEST_WITH(a_host_without_vfio_is_told_which_module_has_it, start_bare, stop_bare)
+{
+	int fds[FAKE_CONTAINERS];
+
+	for (unsigned i = 0; i < FAKE_CONTAINERS; i++)
+		fds[i] = vfio_sys_open("/dev/vfio/vfio");
+	assert_int_equal(vfio_container_open(&container, &vfio_host_paths, "vfio x", &err),
+			 -ENOENT);
+	assert_non_null(strstr(err.text, "modprobe vfio-pci"));
+	for (unsigned i = 0; i < FAKE_CONTAINERS; i++)
+		vfio_sys_close(fds[i]);
+}
+
 TEST_WITH(a_group_that_its_iommu_does_not_take_is_said, start_bare, stop_bare)
 {
 	int fd = vfio_sys_open("/dev/vfio/4");
@@ -198,6 +211,26 @@ TEST_WITH(errors_that_the_host_does_not_report_are_said, start, machine_end)
 	adding_is_refused(-EINVAL, "does not report its errors");
 }
 
+TEST_WITH(interrupts_that_vfio_does_not_describe_are_none, start, machine_end)
+{
+	machine_vm();
+	refuse(VFIO_DEVICE_GET_IRQ_INFO, -EINVAL);
+	machine_open();
+	vfio_fake.refuse_request = 0;
+	assert_int_equal(vfio_device_add(device, vm.pci, &vm, 1, 0, &vm.identity.space, 8, &err),
+			 0);
+	assert_int_equal(config_read(PCI_INTERRUPT_PIN, 1), 0);
+	assert_int_equal(config_read(MSIX, 1), 0);
+	assert_int_equal(config_read(MSI, 1), 0);
+}
+
+TEST_WITH(a_host_with_three_messages_offers_two, start, machine_end)
+{
+	hardware->irq_counts[VFIO_PCI_MSI_IRQ_INDEX] = 3;
+	machine_start();
+	assert_int_equal(config_read(MSI + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QMASK, 1 << 1);
+}
+
 /* ---- while the guest has it ---- */
 
 static u64 begin(void)
@@ -302,6 +335,20 @@ TEST_WITH(a_host_short_of_vectors_gives_those_that_are_used, start, machine_end)
 	assert_int_equal(hardware->vector_count, 5);
 	assert_true(vfio_fake_raise(hardware, 4));
 	assert_true(irq_fake_run(&irq) >= 1);
+}
+
+TEST_WITH(vectors_that_were_programmed_before_come_on_with_msix, start, machine_end)
+{
+	u64 bar = begin();
+
+	use_vector(bar, 2);
+	use_vector(bar, 5);
+	assert_int_equal(hardware->vector_count, 0);
+	config_write(MSIX + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE, 2);
+	assert_int_equal(hardware->vector_count, 6);
+	assert_true(vfio_fake_raise(hardware, 2));
+	assert_true(vfio_fake_raise(hardware, 5));
+	assert_int_equal(irq_fake_run(&irq), 2);
 }
 
 TEST_WITH(a_reset_that_the_host_refuses_is_said, start, machine_end)
