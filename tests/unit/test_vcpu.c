@@ -82,10 +82,13 @@ void arch_vcpu_dump(const struct vcpu *v)
 
 /* ---- the tests ---- */
 
+static const struct vm_config config = { .name = "test", .cpus = 1 };
+
 static int setup(void **state)
 {
 	memset(&vm, 0, sizeof(vm));
 	pthread_mutex_init(&vm.lock, NULL);
+	vm.config = &config;
 	vcpu = (struct vcpu){ .vm = &vm, .fd = KVM_FD, .run = &run };
 	calls = dumps = 0;
 	handed_over = false;
