@@ -84,7 +84,6 @@ static ssize_t user_receive(struct net_backend *backend, unsigned pair, const st
 
 /* ---- life ---- */
 
-/* What is prepared while that may be done starts when it is wanted. */
 static void go(struct net_user *user)
 {
 	int ret = user->waits ? net_child_go(user->child) : 0;
@@ -94,31 +93,23 @@ static void go(struct net_user *user)
 		log_warning("%s: no thread: %s", user->backend.name, strerror(-ret));
 }
 
-static void start(struct net_user *user)
-{
-	int ret;
-
-	if (user->its_end < 0)
-		return;
-	ret = net_child_start(&user->child, user->path, &user->args, user->its_end);
-	if (ret) {
-		log_warning("%s: no thread: %s", user->backend.name, strerror(-ret));
-		close(user->its_end);
-	}
-	user->its_end = -1;
-}
-
-/* Nobody asked for it: the run goes on without. */
-static void prepare(struct net_user *user)
+/* Its process is there before the machine is sealed, whenever it becomes the program. */
+static int begin(struct net_user *user, bool on_demand)
 {
 	int ret = net_child_prepare(&user->child, user->path, &user->args, user->its_end);
 
-	if (ret) {
+	if (ret && on_demand) {
+		/* Nobody asked for it: the run goes on without. */
 		log_warning("%s: no process: %s", user->backend.name, strerror(-ret));
-		return;
+		return 0;
 	}
+	if (ret)
+		return ret;
 	user->its_end = -1;
 	user->waits = true;
+	if (!on_demand)
+		go(user);
+	return 0;
 }
 
 static void user_start(struct net_backend *backend)
@@ -286,10 +277,8 @@ int net_user_open(struct net_backend **backend, const struct net_options *option
 				NET_USER_PROGRAM, LKVM_LIBEXEC);
 	if (!ret)
 		ret = make_sockets(user);
-	if (!ret && options->on_demand)
-		prepare(user);
-	else if (!ret)
-		start(user);
+	if (!ret)
+		ret = begin(user, options->on_demand);
 	if (!ret && options->forward_count)
 		ret = wait_until_ready(user, options->give_up_fd, err);
 	if (ret) {

@@ -15,20 +15,17 @@ struct net_user_args {
 };
 
 /*
- * What starts the program, waits for its end and says how that was: a thread, and where the start
- * is to come later a process that waits for it. That one is there before lkvm gives up the right to
- * start programs, and what it is to do cannot be changed afterwards: its memory is its own.
+ * What becomes the program, a process, and what waits for its end and says how that was, a thread.
+ * The process is there before lkvm gives up the right to start programs, and what it is to do
+ * cannot be changed afterwards: its memory is its own.
  */
 struct net_child;
 
-/* -errno. @path and @args are copied; @fd becomes the program's descriptor 3, and is closed here.
- */
-int net_child_start(struct net_child **child, const char *path, const struct net_user_args *args,
-		    int fd);
-/* As net_child_start(), but it only gets ready. -errno. */
+/* Make the process. -errno. @path and @args are copied; @fd becomes the program's descriptor 3, and
+ * is closed here if all went well. */
 int net_child_prepare(struct net_child **child, const char *path, const struct net_user_args *args,
 		      int fd);
-/* Once. -errno: no thread; net_child_end() all the same. */
+/* Have it become the program. Once. -errno: no thread; net_child_end() all the same. */
 int net_child_go(struct net_child *child);
 /*
  * It ends now, if it has not, and nothing is said of it. Where lkvm may kill nobody any more it

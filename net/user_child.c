@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A thread per program, because starting one waits for the file system that it is on, and because
- * the signal of a parent's death is that of the thread that started it. A program that is started
- * on demand has a process before: it waits for a byte, and becomes the program.
+ * A process that waits for a byte, and becomes the program; and a thread that gives it the byte and
+ * waits for its end.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,42 +45,6 @@ struct net_child {
 	pid_t waiting;
 	bool has_thread;
 };
-
-static int add_files(posix_spawn_file_actions_t *files, int fd)
-{
-	int ret = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(files, STDERR_FILENO, STDOUT_FILENO);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(files, fd, CHILD_FD);
-	return ret;
-}
-
-static int spawn(struct net_child *child, pid_t *pid)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	int ret;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	/* A Ctrl-C at the terminal is lkvm's to deal with. */
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-						      POSIX_SPAWN_SETPGROUP);
-	posix_spawn_file_actions_init(&files);
-	ret = add_files(&files, child->fd);
-	if (!ret)
-		ret = posix_spawn(pid, child->path, &files, &attributes, child->argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attributes);
-	return ret;
-}
 
 static void say_end(const struct net_child *child, int status)
 {
@@ -176,37 +138,22 @@ static void close_its_end(struct net_child *child)
 
 /* ---- the thread ---- */
 
-static int start(struct net_child *child, pid_t *pid)
-{
-	char byte = 0;
-
-	if (child->go_fd < 0)
-		return spawn(child, pid);
-	*pid = child->waiting;
-	return send(child->go_fd, &byte, 1, MSG_NOSIGNAL) == 1 ? 0 : errno;
-}
-
 static void *run(void *arg)
 {
 	struct net_child *child = arg;
-	pid_t pid = 0;
-	int ret;
+	const pid_t pid = child->waiting;
+	const char byte = 0;
 
 	prctl(PR_SET_NAME, "net-user");
+	/* Sealed or not: nothing that is forbidden then is done here. */
 	thread_confine(THREAD_WAITER);
-	ret = start(child, &pid);
-
-	/* The program's end of the socket is the program's alone, so that its death is seen. */
-	close_its_end(child);
-	if (ret) {
-		log_warning("%s: %s", child->path, strerror(ret));
-		return NULL;
-	}
 	pthread_mutex_lock(&child->lock);
 	child->pid = pid;
 	if (child->ending && !thread_is_sealed())
 		kill(pid, SIGKILL);
 	pthread_mutex_unlock(&child->lock);
+	/* If it has ended, that is what is waited for. */
+	send(child->go_fd, &byte, 1, MSG_NOSIGNAL);
 	wait_for_end(child, pid);
 	return NULL;
 }
@@ -232,19 +179,6 @@ int net_child_go(struct net_child *child)
 	int ret = thread_start(&child->thread, NULL, run, child);
 
 	child->has_thread = !ret;
-	return ret;
-}
-
-int net_child_start(struct net_child **out, const char *path, const struct net_user_args *args,
-		    int fd)
-{
-	struct net_child *child = make(path, args, fd);
-	int ret = child ? net_child_go(child) : -ENOMEM;
-
-	if (ret)
-		free(child);
-	else
-		*out = child;
 	return ret;
 }
 

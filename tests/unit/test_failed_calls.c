@@ -130,7 +130,8 @@ TEST(a_network_s_program_that_cannot_be_waited_for_is_ended_all_the_same)
 	char c;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(net_child_start(&child, "/bin/sleep", &args, fds[1]), 0);
+	assert_int_equal(net_child_prepare(&child, "/bin/sleep", &args, fds[1]), 0);
+	assert_int_equal(net_child_go(child), 0);
 	while (!waited)
 		usleep(1000);
 	net_child_end(child);
