@@ -36,10 +36,21 @@ static void say_dead(struct transport *transport, unsigned index)
 		virtio->name, index);
 }
 
+/*
+ * "The driver MUST NOT send any buffer available notifications to the device before setting
+ * DRIVER_OK", but Linux's virtio_balloon does, once, with the first of its numbers.
+ */
+static void note_early(struct transport *transport)
+{
+	transport->kicked_early |= !virtio_device_is_inert(transport->virtio);
+}
+
 bool transport_serve(struct transport *transport, unsigned index)
 {
 	transport->vm->activity++;
 	transport->vm->progress++;
+	if (!transport_live(transport))
+		note_early(transport);
 	if (!transport_live(transport) || transport->paused)
 		return false;
 	/* A queue that is not enabled means: no access to the queue. */
@@ -167,9 +178,11 @@ u32 transport_kicked_queue(const struct transport *transport, u32 value)
 
 void transport_notified(struct transport *transport, u32 queue)
 {
-	if (queue >= transport->virtio->queue_count || !transport_live(transport))
+	if (queue >= transport->virtio->queue_count)
 		return;
-	if (transport->virtio->kick_on_vcpu)
+	if (!transport_live(transport))
+		note_early(transport);
+	else if (transport->virtio->kick_on_vcpu)
 		kicked(transport, queue);
 	else
 		doorbell_ring(&transport->doorbells[queue]);
@@ -180,6 +193,15 @@ void transport_kick_again(struct virtio_device *virtio, unsigned queue)
 	struct transport *transport = virtio->transport_state;
 
 	doorbell_ring(&transport->doorbells[queue]);
+}
+
+void transport_serve_early(struct transport *transport)
+{
+	for (unsigned i = 0; transport->kicked_early && i < transport->virtio->queue_count; i++) {
+		if (transport->virtio->queues[i].ready)
+			doorbell_ring(&transport->doorbells[i]);
+	}
+	transport->kicked_early = false;
 }
 
 void transport_pause(struct transport *transport, u32 why, bool paused)

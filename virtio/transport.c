@@ -105,7 +105,7 @@ static void forget(struct transport *transport)
 	virtio->accepted = 0;
 	transport->driver_features = 0;
 	transport->accepts_unknown = false;
-	transport->said_dead = false;
+	transport->said_dead = transport->kicked_early = false;
 	transport->device_features_sel = transport->driver_features_sel = 0;
 	transport->queue_sel = 0;
 }
@@ -166,6 +166,7 @@ static void driver_ok(struct transport *transport)
 	open_doorbells(transport);
 	if (transport_live(transport) && virtio->ops->start && virtio->ops->start(virtio))
 		virtio_device_broken(virtio, "it cannot start");
+	transport_serve_early(transport);
 }
 
 void transport_write_status(struct transport *transport, u8 value)

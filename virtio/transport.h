@@ -41,6 +41,7 @@ struct transport {
 	u64 driver_features;  /* as written, not yet accepted */
 	bool accepts_unknown; /* the driver wrote a bit past the first 64 */
 	bool said_dead;	      /* a kick of a queue that is not enabled, since the last reset */
+	bool kicked_early;    /* a kick before DRIVER_OK, since the last reset */
 	u32 paused;	      /* why no queue is served: transport_pause() */
 	u32 device_features_sel, driver_features_sel, queue_sel;
 	struct doorbell *doorbells; /* queue_count of them, owned */
@@ -128,6 +129,8 @@ void transport_notified(struct transport *transport, u32 queue);
 /* Serve queue @queue, which exists, as after a kick. False: the device has stopped, or is paused.
  */
 bool transport_serve(struct transport *transport, unsigned queue);
+/* At DRIVER_OK: the loop looks at the queues if any was kicked before. */
+void transport_serve_early(struct transport *transport);
 /* For struct virtio_transport_ops. */
 void transport_fault(struct virtio_device *virtio, const char *who, const char *why);
 void transport_kick_again(struct virtio_device *virtio, unsigned queue);

@@ -72,7 +72,7 @@ TEST_WITH(a_kick_is_the_16_bit_index_at_the_queues_own_address, setup, teardown)
 	assert_int_equal(bench->echo->kicks, 1);
 }
 
-TEST_WITH(a_kick_before_driver_ok_is_ignored, setup, teardown)
+TEST_WITH(a_kick_before_driver_ok_is_served_after_it, setup, teardown)
 {
 	struct pci_bench *bench = *state;
 
@@ -82,6 +82,27 @@ TEST_WITH(a_kick_before_driver_ok_is_ignored, setup, teardown)
 	notify(bench, 0, 0, 2);
 	pci_bench_poll(bench);
 	assert_int_equal(bench->echo->kicks, 0);
+	pci_driver_ok(&bench->driver);
+	pci_bench_poll(bench);
+	assert_true(pci_driver_used(&bench->driver, &bench->queue, NULL));
+}
+
+/* KVM rings since its first life, so the kick does not come by an exit. */
+TEST_WITH(so_is_one_in_the_devices_second_life, setup, teardown)
+{
+	struct pci_bench *bench = *state;
+
+	wire_allow_ioevents();
+	pci_bench_up(bench, 0);
+	pci_bench_put(bench, VIRTIO_PCI_COMMON_STATUS, 0, 1);
+	assert_true(pci_driver_negotiate(&bench->driver, 0));
+	pci_driver_queue(&bench->driver, &bench->queue, 0, BENCH_SIZE, BENCH_RINGS);
+	pci_bench_add(bench);
+	notify(bench, 0, 0, 2);
+	pci_bench_poll(bench);
+	pci_driver_ok(&bench->driver);
+	pci_bench_poll(bench);
+	assert_true(pci_driver_used(&bench->driver, &bench->queue, NULL));
 }
 
 TEST_WITH(a_kick_on_the_vcpu_is_served_before_the_write_returns, setup_vcpu, teardown)
