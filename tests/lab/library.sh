@@ -123,13 +123,17 @@ lab_run() {	# lab_run FETCHED MIB ARGUMENT...: run the host, with these further 
 		-append "console=$tty panic=-1 quiet loglevel=4 nokaslr who=host $append ${WATCH:+lab_watch=$WATCH} ${APPEND:-}" "$@")
 	lab_disks save
 	lab_start "${command[@]}" || status=$?
-	if [ -e "$out/still" ]; then
+	# It goes on with the case that it was in, if it has said so where we can read it.
+	local tries=0 case
+	while [ -e "$out/still" ] && [ $tries -lt 3 ]; do
+		tries=$((tries + 1)) case=
+		[ ! -f /proc/$$/fd/1 ] || case=$(tr -d '\r' </proc/$$/fd/1 | sed -n 's/^host: # case //p' | tail -n 1)
 		echo
-		echo "host: # the emulated host stands still, which is QEMU's fault: all of it once more"
+		echo "host: # the emulated host stands still, which is QEMU's fault: once more from ${case:-the beginning}"
 		rm "$out/still"
-		lab_disks restore
+		[ -n "$case" ] || lab_disks restore
 		status=0
-		lab_start "${command[@]}" || status=$?
-	fi
+		lab_start "${command[@]/ who=host / who=host ${case:+lab_from=$case }}" || status=$?
+	done
 	[ $status -eq 0 ] || { echo "$me: the emulated host ended with status $status"; exit 1; }
 }
