@@ -130,7 +130,7 @@ $(CONFINE)/numbers.h: confine/numbers.c confine/ioctls.def confine/ioctls_$(ARCH
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CONFINE_C) -O0 -S -o $(@D)/numbers.s $<
 	$(Q)sed -n 's/^->\(.*\) [$$#]*\(.*\)/#define NUMBER_\1 \2/p' $(@D)/numbers.s >$@
-$(CONFINE)/generate: confine/generate.c confine/rules.h confine/private.h include/util/thread.h $(CONFINE)/numbers.h
+$(CONFINE)/generate: confine/generate.c confine/calls.def confine/rules.h confine/private.h include/util/thread.h $(CONFINE)/numbers.h
 	$(Q)$(HOST_CC) -Iinclude -I$(CONFINE) -D_GNU_SOURCE $(CONFINE_C) -O1 -o $@ $< -lseccomp
 $(CONFINE)/filters.h: $(CONFINE)/generate
 	$(call say,FILTERS,$@)
