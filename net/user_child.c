@@ -40,8 +40,8 @@ struct net_child {
 	char path[PATH_MAX];
 	struct net_user_args args;
 	char *argv[NET_USER_ARGS + 1]; /* of args.text[], NULL behind them */
-	int fd;			       /* the program's end of the socket; -1: closed */
-	int go_fd;		       /* the process waits at its other end; -1: there is none */
+	int fd;	   /* the program's end of the socket; closed here once it has it */
+	int go_fd; /* the process waits at its other end */
 	pid_t waiting;
 	bool has_thread;
 };
@@ -114,7 +114,7 @@ static void become(const struct net_child *child, int go_fd)
 
 static int fork_waiting(struct net_child *child)
 {
-	int ends[2];
+	int ends[2], ret;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return -errno;
@@ -123,17 +123,12 @@ static int fork_waiting(struct net_child *child)
 		become(child, ends[1]);
 		syscall(SYS_exit_group, 0);
 	}
+	ret = child->waiting < 0 ? -errno : 0;
 	close(ends[1]);
+	if (ret)
+		close(ends[0]);
 	child->go_fd = ends[0];
-	return child->waiting < 0 ? -errno : 0;
-}
-
-/* Its program's end is its own now. */
-static void close_its_end(struct net_child *child)
-{
-	if (child->fd >= 0)
-		close(child->fd);
-	child->fd = -1;
+	return ret;
 }
 
 /* ---- the thread ---- */
@@ -169,7 +164,6 @@ static struct net_child *make(const char *path, const struct net_user_args *args
 	for (unsigned i = 0; i < args->count; i++)
 		child->argv[i] = child->args.text[i];
 	child->fd = fd;
-	child->go_fd = -1;
 	pthread_mutex_init(&child->lock, NULL);
 	return child;
 }
@@ -189,12 +183,11 @@ int net_child_prepare(struct net_child **out, const char *path, const struct net
 	int ret = child ? fork_waiting(child) : -ENOMEM;
 
 	if (ret) {
-		if (child && child->go_fd >= 0)
-			close(child->go_fd);
 		free(child);
 		return ret;
 	}
-	close_its_end(child);
+	/* The program's end is the program's alone, so that its death is seen. */
+	close(fd);
 	*out = child;
 	return 0;
 }
@@ -233,7 +226,6 @@ void net_child_end(struct net_child *child)
 	/* A file system that hangs may hold the start for ever: the process ends all the same. */
 	if (pthread_timedjoin_np(child->thread, NULL, &until))
 		return;
-	if (child->go_fd >= 0)
-		close(child->go_fd);
+	close(child->go_fd);
 	free(child);
 }
