@@ -16,10 +16,8 @@
 
 #include "test.h"
 #include "fake_disk.h"
-#include "host_clock.h"
 #include "iommu_driver.h"
 #include "vcpus.h"
-#include "util/clock.h"
 #include "virtio/blk.h"
 #include "virtio/mmio.h"
 
@@ -72,21 +70,14 @@ static void create_devices(struct bench *bench)
 }
 
 /* Boot bypass is on; the disk, which is told to hold its requests, is not attached. */
-static int setup_with(void **state, enum virtio_poll_mode poll, bool smp)
+static int setup(void **state)
 {
-	static struct vm_config two_processors;
-	const struct viommu_config config = {
-		.bypass = true, .address_bits = 40, .poll = poll, .smp = smp
-	};
+	const struct viommu_config config = { .bypass = true, .address_bits = 40 };
 	static struct bench bench;
 
 	memset(&bench, 0, sizeof(bench));
 	rig_create(&bench.rig, &config);
 	bench.vm = bench.rig.vm;
-	two_processors = *bench.vm->config;
-	two_processors.cpus = 2;
-	if (smp)
-		bench.vm->config = &two_processors;
 	/* The IOMMU is there before those behind it, and outlives them. */
 	rig_start(&bench.rig, ALL_FEATURES);
 	create_devices(&bench);
@@ -97,21 +88,6 @@ static int setup_with(void **state, enum virtio_poll_mode poll, bool smp)
 	bench.disk->hold = true;
 	*state = &bench;
 	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_with(state, VIRTIO_POLL_OFF, false);
-}
-
-static int setup_smp(void **state)
-{
-	return setup_with(state, VIRTIO_POLL_OFF, true);
-}
-
-static int setup_polled(void **state)
-{
-	return setup_with(state, VIRTIO_POLL_ON, false);
 }
 
 static int teardown(void **state)
@@ -345,144 +321,6 @@ TEST_WITH(a_stop_ends_the_wait_and_the_device_stays_in_its_reset, setup, teardow
 	assert_int_equal(wire_status(bench->vm, DISK_SLOT), status);
 }
 
-/* ---- of a device whose driver has unmapped lazily ---- */
-
-static _Atomic u64 frozen; /* ns; the poller's thread reads it, too */
-
-static bool tell_frozen(struct timespec *now)
-{
-	*now = (struct timespec){ frozen / 1000000000, frozen % 1000000000 };
-	return true;
-}
-
-static void freeze_clock(void)
-{
-	frozen = now_ns();
-	host_clock_ask(tell_frozen);
-}
-
-static int thaw_and_teardown(void **state)
-{
-	host_clock_ask(NULL);
-	return teardown(state);
-}
-
-/* The disk is reset, but its driver may not have been told yet. */
-static void until_reset(struct bench *bench)
-{
-	for (unsigned i = 0; i < 5000 && wire_status(bench->vm, DISK_SLOT); i++) {
-		loop_poll(bench->vm->loop, 0);
-		pause_ms(1);
-	}
-	assert_int_equal(wire_status(bench->vm, DISK_SLOT), 0);
-}
-
-/* Of a mapping that was used; the IOMMU is not told to look. */
-static void unmap_lazily(struct bench *bench)
-{
-	static const struct virtio_iommu_req_unmap request = { .head.type = VIRTIO_IOMMU_T_UNMAP };
-	const struct wire_segment parts[] = {
-		{ RIG_REQUEST, offsetof(struct virtio_iommu_req_unmap, tail), false },
-		{ RIG_REPLY, sizeof(struct virtio_iommu_req_tail), true },
-	};
-
-	wire_write(bench->vm, RIG_REQUEST, &request, sizeof(request));
-	wire_add(&bench->rig.requests, parts, 2);
-}
-
-TEST_WITH(a_reset_behind_the_iommu_ends_when_the_iommu_was_asked_for_lazy_unmaps, setup,
-	  thaw_and_teardown)
-{
-	struct bench *bench = *state;
-	struct vcpu_write *reset;
-
-	freeze_clock();
-	unmap_lazily(bench);
-	reset = vcpu_writes(bench->vm, DISK_SLOT, VIRTIO_MMIO_STATUS, 0, 4);
-	until_reset(bench);
-	vcpu_still_waits(reset, bench->vm);
-	assert_false(wire_has_used(&bench->rig.requests));
-	wire_kick(&bench->rig.requests);
-	assert_true(wire_used(&bench->rig.requests, NULL, NULL));
-	vcpu_ends(reset, bench->vm);
-	assert_int_equal(wire_status(bench->vm, DISK_SLOT), 0);
-	disk_works(bench);
-}
-
-TEST_WITH(a_reset_by_the_only_processor_lets_its_timer_ask_after_20_ms, setup, thaw_and_teardown)
-{
-	struct bench *bench = *state;
-	struct vcpu_write *reset;
-
-	freeze_clock();
-	unmap_lazily(bench);
-	reset = vcpu_writes(bench->vm, DISK_SLOT, VIRTIO_MMIO_STATUS, 0, 4);
-	until_reset(bench);
-	vcpu_still_waits(reset, bench->vm);
-	frozen += 19999999;
-	vcpu_still_waits(reset, bench->vm);
-	frozen += 1;
-	vcpu_ends(reset, bench->vm);
-}
-
-TEST_WITH(with_more_processors_it_has_time_to_ask_and_to_look, setup_smp, thaw_and_teardown)
-{
-	struct bench *bench = *state;
-	struct vcpu_write *reset;
-
-	freeze_clock();
-	unmap_lazily(bench);
-	reset = vcpu_writes(bench->vm, DISK_SLOT, VIRTIO_MMIO_STATUS, 0, 4);
-	until_reset(bench);
-	vcpu_still_waits(reset, bench->vm);
-	frozen += 60000000;
-	vcpu_still_waits(reset, bench->vm);
-	wire_kick(&bench->rig.requests);
-	frozen += 19999999;
-	vcpu_still_waits(reset, bench->vm);
-	frozen += 1;
-	vcpu_ends(reset, bench->vm);
-	/* But not for ever. */
-	disk_works(bench);
-	unmap_lazily(bench);
-	reset = vcpu_writes(bench->vm, DISK_SLOT, VIRTIO_MMIO_STATUS, 0, 4);
-	until_reset(bench);
-	vcpu_still_waits(reset, bench->vm);
-	frozen += 100000000;
-	vcpu_ends(reset, bench->vm);
-}
-
-TEST_WITH(only_a_device_that_was_used_behind_the_iommu_waits_for_lazy_unmaps, setup,
-	  thaw_and_teardown)
-{
-	struct bench *bench = *state;
-
-	freeze_clock();
-	unmap_lazily(bench);
-	vcpu_ends(vcpu_writes(bench->vm, ECHO_SLOT, VIRTIO_MMIO_STATUS, 0, 4), bench->vm);
-	wire_kick(&bench->rig.requests);
-	vcpu_ends(vcpu_writes(bench->vm, DISK_SLOT, VIRTIO_MMIO_STATUS, 0, 4), bench->vm);
-	assert_true(wire_negotiate(bench->vm, DISK_SLOT, F(VIRTIO_F_ACCESS_PLATFORM)));
-	unmap_lazily(bench);
-	vcpu_ends(vcpu_writes(bench->vm, DISK_SLOT, VIRTIO_MMIO_STATUS, 0, 4), bench->vm);
-}
-
-TEST_WITH(where_the_iommu_polls_a_reset_gives_the_driver_time_to_look, setup_polled,
-	  thaw_and_teardown)
-{
-	struct bench *bench = *state;
-	struct vcpu_write *reset;
-
-	freeze_clock();
-	assert_int_equal(rig_attach(&bench->rig, DOMAIN, ENDPOINT_B, 0), 0);
-	frozen += 15000000;
-	reset = vcpu_writes(bench->vm, DISK_SLOT, VIRTIO_MMIO_STATUS, 0, 4);
-	until_reset(bench);
-	vcpu_still_waits(reset, bench->vm);
-	frozen += 5000000;
-	vcpu_ends(reset, bench->vm);
-}
-
 TEST_WITH(a_loop_that_ends_leaves_no_vcpu_waiting, setup, teardown)
 {
 	struct bench *bench = *state;
@@ -673,53 +511,6 @@ TEST_WITH(over_pci_status_reads_0_when_all_is_done, pci_setup, pci_teardown)
 		      2);
 	pci_bench_up(bench, 0);
 	pci_bench_echoes(bench);
-}
-
-static bool unasked;
-
-static bool tell_unasked(struct dma_space *space)
-{
-	(void)space;
-	return unasked;
-}
-
-static int thaw_and_pci_teardown(void **state)
-{
-	host_clock_ask(NULL);
-	return pci_teardown(state);
-}
-
-TEST_WITH(over_pci_status_reads_0_when_the_iommu_was_asked_for_lazy_unmaps, pci_setup,
-	  thaw_and_pci_teardown)
-{
-	struct pci_host *host = *state;
-	struct pci_bench *bench = &host->bench;
-
-	bench->vm->identity.space.has_unasked = tell_unasked;
-	bench->echo->busy = false;
-	unasked = true;
-	freeze_clock();
-	/* The processor goes on, so that it can ask. */
-	pci_bench_put(bench, VIRTIO_PCI_COMMON_STATUS, 0, 1);
-	assert_int_not_equal(pci_driver_status(&bench->driver), 0);
-	frozen += 999999999;
-	assert_int_not_equal(pci_driver_status(&bench->driver), 0);
-	unasked = false;
-	assert_int_equal(pci_driver_status(&bench->driver), 0);
-	/* It does not ask, and time is over; or it does not read. */
-	for (unsigned n = 0; n < 2; n++) {
-		unasked = true;
-		pci_bench_up(bench, 0);
-		assert_int_not_equal(pci_driver_status(&bench->driver), 0);
-		pci_bench_echoes(bench);
-		pci_bench_put(bench, VIRTIO_PCI_COMMON_STATUS, 0, 1);
-		assert_int_not_equal(pci_driver_status(&bench->driver), 0);
-		frozen += n ? 0 : 1000000000;
-		if (!n)
-			assert_int_equal(pci_driver_status(&bench->driver), 0);
-	}
-	pci_bench_put(bench, VIRTIO_PCI_COMMON_STATUS, VIRTIO_CONFIG_S_ACKNOWLEDGE, 1);
-	assert_int_equal(pci_driver_status(&bench->driver), VIRTIO_CONFIG_S_ACKNOWLEDGE);
 }
 
 TEST_WITH(over_pci_a_queue_reset_is_that_queues_alone, pci_setup, pci_teardown)
