@@ -146,9 +146,9 @@ static const char *const no_keys[] = { NULL };
 /* 90 x 30. */
 static const char *const terminal_keys[] = { "P1966170", NULL };
 
-TEST(a_command_has_three_streams_and_a_status)
+static void has_streams_and_a_status(const char *const *keys)
 {
-	struct guest guest = begin("cat; echo error >&2; exit 7", no_keys);
+	struct guest guest = begin("cat; echo error >&2; exit 7", keys);
 
 	start(&guest);
 	type(&guest, "words\n");
@@ -162,15 +162,25 @@ TEST(a_command_has_three_streams_and_a_status)
 	finish(&guest);
 }
 
-TEST(a_signal_is_for_the_command)
+TEST(a_command_has_three_streams_and_a_status)
 {
-	struct guest guest = begin("echo ready; exec sleep 100", no_keys);
+	has_streams_and_a_status(no_keys);
+}
+
+static void has_the_signal(const char *const *keys)
+{
+	struct guest guest = begin("echo ready; exec sleep 100", keys);
 
 	start(&guest);
 	read_until(&guest, guest.ends[ONESHOT_STDOUT], "ready");
 	tell(&guest, ONESHOT_SIGNAL, SIGTERM);
 	assert_int_equal(hear(&guest, ONESHOT_KILLED), SIGTERM);
 	finish(&guest);
+}
+
+TEST(a_signal_is_for_the_command)
+{
+	has_the_signal(no_keys);
 }
 
 TEST(a_command_that_is_not_there_says_so_on_a_terminal_too)
@@ -398,29 +408,12 @@ static const char *const ports_keys[] = { "C", NULL };
 
 TEST(over_ports_a_command_has_three_streams_and_a_status_too)
 {
-	struct guest guest = begin("cat; echo error >&2; exit 7", ports_keys);
-
-	start(&guest);
-	type(&guest, "words\n");
-	shutdown(guest.ends[ONESHOT_STDIN], SHUT_WR);
-	read_until(&guest, guest.ends[ONESHOT_STDOUT], NULL);
-	assert_string_equal(guest.said, "words\n");
-	guest.said[0] = '\0';
-	read_until(&guest, guest.ends[ONESHOT_STDERR], NULL);
-	assert_string_equal(guest.said, "error\n");
-	assert_int_equal(hear(&guest, ONESHOT_EXITED), 7);
-	finish(&guest);
+	has_streams_and_a_status(ports_keys);
 }
 
 TEST(over_ports_a_signal_is_for_the_command_too)
 {
-	struct guest guest = begin("echo ready; exec sleep 100", ports_keys);
-
-	start(&guest);
-	read_until(&guest, guest.ends[ONESHOT_STDOUT], "ready");
-	tell(&guest, ONESHOT_SIGNAL, SIGTERM);
-	assert_int_equal(hear(&guest, ONESHOT_KILLED), SIGTERM);
-	finish(&guest);
+	has_the_signal(ports_keys);
 }
 
 TEST(over_ports_a_terminal_is_one_too)
