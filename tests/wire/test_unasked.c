@@ -63,9 +63,8 @@ static void create_behind(struct bench *bench)
 	wire_slot(BEHIND_SLOT, &slot);
 	bench->behind = echo_alloc(bench->vm);
 	bench->behind->device.space = bench->rig.a;
-	assert_int_equal(virtio_mmio_create(bench->vm, &bench->behind->device, &slot, ENDPOINT_A,
-					    false),
-			 0);
+	assert_int_equal(
+		virtio_mmio_create(bench->vm, &bench->behind->device, &slot, ENDPOINT_A, false), 0);
 }
 
 static int setup_with(void **state, unsigned cpus, enum virtio_poll_mode poll)
@@ -281,8 +280,7 @@ static void pci_reset(struct pci_bench *bench)
 	assert_false(reads_0(bench));
 }
 
-TEST_WITH(over_pci_status_reads_0_when_the_iommu_was_asked_for_lazy_unmaps, pci_setup,
-	  pci_teardown)
+TEST_WITH(over_pci_status_reads_0_when_the_iommu_was_asked_for_lazy_unmaps, pci_setup, pci_teardown)
 {
 	struct pci_bench *bench = *state;
 
