@@ -250,7 +250,7 @@ static bool as_before(const char *name, const char *driver)
 static void assert_is_given_back(void)
 {
 	for (unsigned i = 0; i < 1000; i++) {
-		if (as_before(SOUND, "snd") && as_before(MODEM, ""))
+		if (as_before(SOUND, "snd") && as_before(MODEM, "modem"))
 			break;
 		usleep(10000);
 	}
