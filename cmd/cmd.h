@@ -3,6 +3,8 @@
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
 
+#include <stdbool.h>
+
 /* Exit statuses, as README and the manual page promise them. */
 enum exit_status {
 	EXIT_OK = 0,	   /* the guest powered off or rebooted */
@@ -46,6 +48,8 @@ struct command {
 	const struct verb_family *family;
 	/* Of a word of kvmtool's that is none of ours: why, and what to do instead. */
 	const char *refusal;
+	/* It goes to no running VM, though it is a verb: the manual page has it elsewhere. */
+	bool offline;
 	int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 	void (*help)(void);
 };

@@ -22,11 +22,11 @@ static void print_manual(void)
 	}
 }
 
-/* The commands that go to running VMs, which are rows with a text. */
+/* The commands that go to running VMs and are rows with a text. */
 static void print_commands(void)
 {
 	for (const struct command *command = commands; command->name; command++) {
-		if (command->verb)
+		if (command->verb && !command->offline)
 			verb_print_manual(command->verb);
 	}
 }

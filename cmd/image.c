@@ -260,7 +260,7 @@ static const struct option_spec create_specs[] = {
 	FORMAT,
 	CLUSTER,
 	{ 0, "backing", OPTION_FILE, "FILE",
-	  "what it shows where nothing is written; relative to its folder",
+	  "what it shows where nothing is written; relative to the image's folder",
 	  OPTION_FIELD(struct image_options, backing) },
 	{ 0, "backing-format", OPTION_CHOICE, "raw|qcow2", "of the backing file: it has to be said",
 	  OPTION_FIELD(struct image_options, backing_format), .choices = formats },
@@ -308,7 +308,8 @@ const struct verb_family image_family = {
 	.command = "image",
 	.verbs = verbs,
 	.options_size = sizeof(struct image_options),
-	.notes = "No file that exists is written, except by check --repair. The status of check is "
-		 "0 "
-		 "if the\nimage is sound or has leaks alone, 1 if it has errors.",
+	.notes = "SIZE is in bytes, or with K, M, G, T; with --backing it may be left out. No file "
+		 "that\nexists is written, except by check --repair. The status of check is 0 if "
+		 "the "
+		 "image is sound\nor has leaks alone, 1 if it has errors.",
 };

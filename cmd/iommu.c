@@ -112,5 +112,6 @@ const struct verb_family iommu_family = {
 	.command = "iommu",
 	.verbs = verbs,
 	.options_size = sizeof(struct iommu_options),
-	.notes = CONTROL_NAME_NOTE,
+	.notes = CONTROL_NAME_NOTE "\nENDPOINT is an ID that 'lkvm iommu show' lists, ADDRESS what "
+				   "the device is said to have accessed.",
 };

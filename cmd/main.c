@@ -29,7 +29,7 @@ const struct command commands[] = {
 	{ "iommu", "Look into a running VM's IOMMU", .family = &iommu_family },
 	{ "vfio", "See, check, bind and release the host's PCI devices", .family = &vfio_family },
 	{ "image", "Make, see, check and convert disk images", .family = &image_family },
-	{ "result", "Turn results of runs into a test report", &result_verb },
+	{ "result", "Turn results of runs into a test report", &result_verb, .offline = true },
 	{ "setup", .refusal = "setup: lkvm keeps no root file systems; make a folder, and give it "
 			      "with 'lkvm run -d FOLDER'" },
 	{ "sandbox", .refusal = "sandbox: a command in a folder is 'lkvm run FOLDER -- COMMAND', "

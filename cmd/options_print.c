@@ -13,15 +13,15 @@ static const struct option_spec *first_item(const struct option_spec *spec)
 	return spec->type == OPTION_LIST && spec->items->first ? spec->items : NULL;
 }
 
-/* " (256)", or "" where nothing is preset. */
+/* "256", or "" where nothing is preset. */
 static const char *preset_text(const struct option_spec *spec, char *text, size_t size)
 {
 	text[0] = '\0';
 	/* Where help names the choices itself, none is made by default. */
 	if (spec->type == OPTION_CHOICE && !spec->value)
-		snprintf(text, size, " (%s)", spec->choices[spec->preset]);
+		snprintf(text, size, "%s", spec->choices[spec->preset]);
 	else if ((spec->type == OPTION_NUMBER || spec->type == OPTION_SIZE) && spec->preset)
-		snprintf(text, size, " (%llu)",
+		snprintf(text, size, "%llu",
 			 (unsigned long long)(spec->preset /
 					      (spec->type == OPTION_SIZE ? spec->unit : 1)));
 	return text;
@@ -31,28 +31,34 @@ static const char *preset_text(const struct option_spec *spec, char *text, size_
 
 #define HELP_COLUMN 31
 
-static void print_row(const char *left, const char *help, const char *preset)
+static void print_row(const char *left, const struct option_spec *spec)
 {
+	char preset[40];
+
+	preset_text(spec, preset, sizeof(preset));
 	if (strlen(left) > HELP_COLUMN - 1)
-		printf("  %s\n  %*s %s%s\n", left, HELP_COLUMN - 1, "", help, preset);
+		printf("  %s\n  %*s %s", left, HELP_COLUMN - 1, "", spec->help);
 	else
-		printf("  %-*s %s%s\n", HELP_COLUMN - 1, left, help, preset);
+		printf("  %-*s %s", HELP_COLUMN - 1, left, spec->help);
+	if (*preset)
+		printf(" (%s)", preset);
+	putchar('\n');
 }
 
 static void print_help_item(const struct option_spec *item)
 {
-	char left[100], value[64], preset[40];
+	char left[100], value[64];
 	bool bare = item->type == OPTION_FLAG;
 
 	snprintf(left, sizeof(left), "        %s%s%s", item->name, bare ? "" : "=",
 		 bare ? "" : option_value_text(item, value, sizeof(value)));
-	print_row(left, item->help, preset_text(item, preset, sizeof(preset)));
+	print_row(left, item);
 }
 
 static void print_help_option(const struct option_spec *spec)
 {
 	const struct option_spec *first = first_item(spec);
-	char left[100], value[64], preset[40];
+	char left[100], value[64];
 	int len;
 
 	if (spec->letter)
@@ -65,7 +71,7 @@ static void print_help_option(const struct option_spec *spec)
 	else if (spec->type != OPTION_FLAG)
 		snprintf(left + len, sizeof(left) - len, spec->optional ? "[=%s]" : " %s",
 			 option_value_text(spec, value, sizeof(value)));
-	print_row(left, spec->help, preset_text(spec, preset, sizeof(preset)));
+	print_row(left, spec);
 	for (const struct option_spec *item = spec->items; item && item->name; item++) {
 		if (!item->first)
 			print_help_item(item);
@@ -80,10 +86,15 @@ void options_print_help(const struct option_spec *specs)
 
 /* ---- the manual page ---- */
 
-/* Text that roff takes as it is: no line begins with a control character. */
-static void print_roff(const char *text)
+void options_print_roff(const char *text)
 {
+	bool begins = true;
+
 	for (; *text; text++) {
+		/* There these two begin a request, and the line would be lost. */
+		if (begins && (*text == '\'' || *text == '.'))
+			printf("\\&");
+		begins = *text == '\n';
 		if (*text == '-')
 			printf("\\-");
 		else if (*text == '\\')
@@ -101,19 +112,34 @@ static bool begins_with_name(const char *text)
 	return strcspn(text, "-0123456789:'") < len;
 }
 
+/* A number that is bounded by its type alone has no limits that anybody wants to know. */
+static void print_limits(const struct option_spec *spec)
+{
+	char preset[40];
+
+	if (spec->type == OPTION_NUMBER && spec->max < INT32_MAX)
+		printf(" From %llu to %llu.", (unsigned long long)spec->min,
+		       (unsigned long long)spec->max);
+	if (!*preset_text(spec, preset, sizeof(preset)))
+		return;
+	printf(" Default: ");
+	options_print_roff(preset);
+	putchar('.');
+}
+
 /* One sentence, or more. */
 static void print_explanation(const struct option_spec *spec)
 {
-	char preset[40];
 	const char *text = spec->manual ? spec->manual : spec->help;
 
-	preset_text(spec, preset, sizeof(preset));
 	/* A phrase becomes a sentence, unless it begins with a name or a word of the option's. */
 	if (islower((unsigned char)text[0]) && !begins_with_name(text))
 		putchar(toupper((unsigned char)*text++));
-	print_roff(text);
-	print_roff(preset);
-	printf("%s\n", text[strlen(text) - 1] == '.' && !preset[0] ? "" : ".");
+	options_print_roff(text);
+	if (text[strlen(text) - 1] != '.')
+		putchar('.');
+	print_limits(spec);
+	putchar('\n');
 }
 
 static void print_manual_value(const struct option_spec *spec)
@@ -121,14 +147,14 @@ static void print_manual_value(const struct option_spec *spec)
 	char value[64];
 
 	printf(spec->value ? "\\fI" : "\\fB");
-	print_roff(option_value_text(spec, value, sizeof(value)));
+	options_print_roff(option_value_text(spec, value, sizeof(value)));
 	printf("\\fR");
 }
 
 static void print_manual_item(const struct option_spec *item)
 {
 	printf(".TP\n\\fB");
-	print_roff(item->name);
+	options_print_roff(item->name);
 	printf("\\fR");
 	if (item->type != OPTION_FLAG) {
 		printf("=");
@@ -145,7 +171,7 @@ static void print_manual_tag(const struct option_spec *spec)
 	if (spec->letter)
 		printf("\\fB\\-%c\\fR, ", spec->letter);
 	printf("\\fB\\-\\-");
-	print_roff(spec->name);
+	options_print_roff(spec->name);
 	printf("\\fR");
 	if (first) {
 		printf(" ");

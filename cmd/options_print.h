@@ -7,6 +7,8 @@
 
 /* For "lkvm help": two columns, and beneath an option those of its list. */
 void options_print_help(const struct option_spec *specs);
+/* Text as roff shows it: neither a '-' nor the first character of a line means anything else. */
+void options_print_roff(const char *text);
 /* For the manual page: a tagged paragraph for each, in man(7)'s language. */
 void options_print_manual(const struct option_spec *specs);
 /* For bash's completion: the options, each followed by a space. */

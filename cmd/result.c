@@ -247,20 +247,16 @@ static int run_result(const void *arg)
 	return ret ? EXIT_USAGE : EXIT_OK;
 }
 
-static const struct option_spec specs[] = { { 0 } };
-
 const struct verb result_verb = {
 	"result",
 	"junit|tap FILE...",
 	"turn results of runs into a test report",
-	specs,
+	NULL,
 	take_word,
 	2,
 	run_result,
-	"Print what runs for a command left (run --result FILE) as one report: JUnit's XML, or "
-	"TAP.\n"
-	"A command that ended with status 0 passed, one that ended otherwise failed; any other\n"
-	"verdict, or a file that is empty, is an error. All text in it is printable ASCII. The "
-	"status\n"
-	"is 0 whatever the results are.\n",
+	"Print what runs for a command left (run --result FILE) as one report: JUnit's XML, or\n"
+	"TAP. A command that ended with status 0 passed, one that ended otherwise failed; any\n"
+	"other verdict, or a file that is empty, is an error. All text in it is printable ASCII.\n"
+	"The status is 0 whatever the results are, and 2 if a FILE is no result.",
 };

@@ -139,9 +139,10 @@ const struct option_spec run_option_specs[] = {
 	  FIELD(no_defaults) },
 	{ 'c', "cpus", OPTION_NUMBER, "N", "virtual CPUs", FIELD(cpus), .min = 1,
 	  .max = ARCH_MAX_CPUS, .preset = 1 },
-	{ 'm', "mem", OPTION_SIZE, "SIZE[@ADDRESS]", "RAM in MiB, or with K, M, G, T",
+	{ 'm', "mem", OPTION_SIZE, "SIZE[@ADDRESS]",
+	  "RAM in MiB, or with K, M, G, T; with a COMMAND 1G, else",
 	  "RAM in MiB, or with K, M, G, T. arm64: @ADDRESS, written likewise, is where it begins: "
-	  "2G, as without it, or above.",
+	  "2G, as without it, or above. A run for a COMMAND has 1G if it is not given.",
 	  FIELD(ram), .unit = MIB, .preset = RUN_DEFAULT_RAM,
 	  .at = offsetof(struct run_options, ram_base) },
 	{ 0, "name", OPTION_CALL, "NAME", "the VM's name (guest-PID)",
@@ -272,6 +273,9 @@ static int set_word(void *target, char *word, struct error *err)
 		options->oneshot.root = word;
 		return 0;
 	}
+	if (options->kernel && options->oneshot.command && !options->oneshot.root)
+		return error_set(err, -EINVAL,
+				 "'%s': the root of a command is a folder, and that is none", word);
 	if (options->kernel)
 		return error_set(err, -EINVAL,
 				 "'%s' is one word too many: the kernel is named already, and a "

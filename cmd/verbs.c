@@ -144,8 +144,11 @@ int verbs_run(const struct verb_family *family, int argc, char **argv)
 
 void verb_print_manual(const struct verb *verb)
 {
-	printf(".SS lkvm %s %s\n%s\n", verb->name, verb->arguments,
-	       verb->manual ? verb->manual : verb->summary);
+	printf(".SS lkvm %s ", verb->name);
+	options_print_roff(verb->arguments);
+	putchar('\n');
+	options_print_roff(verb->manual ? verb->manual : verb->summary);
+	putchar('\n');
 	if (verb->specs)
 		options_print_manual(verb->specs);
 }
@@ -155,7 +158,9 @@ void verbs_print_manual(const struct verb_family *family)
 	for (const struct verb *verb = family->verbs; verb->name; verb++) {
 		if (!verb->specs)
 			continue;
-		printf(".SS lkvm %s %s %s\n", family->command, verb->name, verb->arguments);
+		printf(".SS lkvm %s %s ", family->command, verb->name);
+		options_print_roff(verb->arguments);
+		putchar('\n');
 		options_print_manual(verb->specs);
 	}
 }
