@@ -81,6 +81,25 @@ static int ask(int control, const struct initrd_config *config, u32 *port)
 	return ret;
 }
 
+/* What vsock_dial_guest() has said is of guests with an sshd and the like. */
+static int say_none(const char *name, int error, struct error *err)
+{
+	if (error != -ENOENT && error != -ECONNREFUSED && error != -ECONNRESET)
+		return error;
+	if (error == -ENOENT && strchr(name, '/'))
+		return error;
+	err->text[0] = '\0';
+	if (error == -ENOENT)
+		return error_set(err, error,
+				 "%s: no VM of this name has a vsock: 'lkvm run --name %s ... -- "
+				 "COMMAND' starts one that takes commands",
+				 name, name);
+	return error_set(err, error,
+			 "%s: its guest takes no commands: that of 'lkvm run --name NAME ... -- "
+			 "COMMAND' does, once the command runs; others have 'lkvm ssh'",
+			 name);
+}
+
 /* All of @ends; what is not connected is -1. */
 static int connect_all(const char *name, char **words, bool is_terminal, int *ends,
 		       struct error *err)
@@ -90,7 +109,7 @@ static int connect_all(const char *name, char **words, bool is_terminal, int *en
 	u32 port;
 
 	if (ret < 0)
-		return ret;
+		return say_none(name, ret, err);
 	make_config(&config, words, is_terminal);
 	ret = ask(ends[ONESHOT_CONTROL], &config, &port);
 	initrd_config_free(&config);
@@ -247,5 +266,6 @@ void cmd_exec_help(void)
 	       "Run one more command in the guest of 'lkvm run --name NAME ... -- COMMAND', while\n"
 	       "that one runs: with its environment, folder and user, and with this command's\n"
 	       "input, output, error, terminal and Ctrl-C. The exit status is the command's, or\n"
-	       "one of those of 'lkvm run'. Other guests have 'lkvm ssh'.\n");
+	       "one of those of 'lkvm run': 125 if there is no such guest. Other guests have\n"
+	       "'lkvm ssh'.\n");
 }

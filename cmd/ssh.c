@@ -99,9 +99,10 @@ int cmd_ssh(int argc, char **argv)
 		log_error("usage: lkvm ssh [USER@]NAME [ARG...]");
 		return EXIT_USAGE;
 	}
-	if (look(at ? at + 1 : argv[1], &err)) {
+	ret = look(at ? at + 1 : argv[1], &err);
+	if (ret) {
 		log_error("%s", err.text);
-		return EXIT_HOST;
+		return vsock_exit_status(ret);
 	}
 	ret = make_proxy(at ? at + 1 : argv[1], proxy, sizeof(proxy));
 	if (!ret)
@@ -117,5 +118,7 @@ void cmd_ssh_help(void)
 	       "options and the command. The guest's sshd must listen at vsock port 22, which\n"
 	       "systemd 256 and newer (Debian 13) have it do where an sshd is installed. NAME is\n"
 	       "that of 'lkvm run --name NAME --vsock CID', or, with a '/' in it, the path= that\n"
-	       "--vsock was given. Keys of hosts are not looked at: the socket is yours alone.\n");
+	       "--vsock was given. Keys of hosts are not looked at: the socket is yours alone.\n"
+	       "The exit status is ssh's; before it is called, 2 if there is no such guest, and 1\n"
+	       "if that does not answer.\n");
 }

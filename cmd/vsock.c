@@ -76,7 +76,7 @@ static int connect_name(const char *name, struct error *err)
 	if (ret >= 0)
 		return ret;
 	if (ret == -ENOENT || ret == -ECONNREFUSED)
-		return error_set(err, ret,
+		return error_set(err, -ENOENT,
 				 "%s: no VM of this name has a vsock: start it with --name %s "
 				 "--vsock 3, or name its path= here",
 				 name, name);
@@ -133,6 +133,12 @@ int vsock_dial_guest(const char *name, u32 port, struct error *err)
 				 "driver for vsock yet",
 				 name, port);
 	return error_set(err, ret, "%s: %s", name, strerror(-ret));
+}
+
+int vsock_exit_status(int error)
+{
+	return error == -ENOENT || error == -EINVAL || error == -ENAMETOOLONG ? EXIT_USAGE
+									      : EXIT_HOST;
 }
 
 /* ---- carrying ---- */
@@ -207,7 +213,7 @@ static int run_vsock(const void *arg)
 
 	if (fd < 0) {
 		log_error("%s", err.text);
-		return EXIT_HOST;
+		return vsock_exit_status(fd);
 	}
 	signal(SIGPIPE, SIG_IGN);
 	carry_both(fd);
