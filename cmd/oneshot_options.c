@@ -45,16 +45,17 @@ const struct option_spec oneshot_option_specs[] = {
 	  "Without it root's, who is the caller where folders are concerned.",
 	  FIELD(user) },
 	{ 0, "pwd", OPTION_FILE, "DIR", "where it begins",
-	  "Where the command begins. Without it the caller's folder, or / of a "
+	  "Where the command begins: an absolute path in the guest. Without it the caller's "
+	  "folder, or / of a "
 	  "root that was named.",
 	  FIELD(pwd) },
 	{ 0, "rw", OPTION_FLAG, .help = "changes of the root folder are kept", FIELD(rw) },
 	{ 0, "rwdir", OPTION_CALL, "DIR", "changes in it are kept; again for more",
-	  "A folder of the host's that the guest has at the same place, "
+	  "A folder of the host's, by its absolute path, that the guest has at the same place, "
 	  "where changes are kept. Can be given again.",
 	  .set = set_rwdir, .many = true },
 	{ 0, "tmp", OPTION_CALL, "DIR", "an empty folder; again for more",
-	  "A folder that is empty, in the guest's memory. Can be given "
+	  "A folder that is empty, in the guest's memory: an absolute path. Can be given "
 	  "again. /run is one anyway.",
 	  .set = set_tmp, .many = true },
 	{ 0, "shell", OPTION_FLAG, .help = "run a shell in place of a COMMAND",

@@ -191,15 +191,18 @@ static int add_environment(struct oneshot *oneshot, struct error *err)
 }
 
 /* Where the command is to be: the caller's own folder, if the guest has it. */
-static void add_folder(struct oneshot *oneshot)
+static int add_folder(struct oneshot *oneshot, struct error *err)
 {
 	const struct oneshot_options *options = &oneshot->run->oneshot;
 	char here[PATH_MAX];
 
+	if (options->pwd && *options->pwd != '/')
+		return error_set(err, -EINVAL, "--pwd %s: an absolute path, please", options->pwd);
 	if (options->pwd)
 		initrd_config_add(&oneshot->config, ONESHOT_PWD, options->pwd);
 	else if (!options->root && getcwd(here, sizeof(here)))
 		initrd_config_add(&oneshot->config, ONESHOT_PWD, here);
+	return 0;
 }
 
 /* Links in the root may lead out of it, seen from here: it is enough that there is a name. */
@@ -266,9 +269,10 @@ static int plan_command(struct oneshot *oneshot, struct error *err)
 	}
 	if (!oneshot->run->channels_alone && oneshot->ways.streams == WAYS_VSOCK)
 		initrd_config_add(config, ONESHOT_EXEC, "");
-	add_folder(oneshot);
+	ret = add_folder(oneshot, err);
 	add_terminal(oneshot);
-	ret = add_environment(oneshot, err);
+	if (!ret)
+		ret = add_environment(oneshot, err);
 	for (char **word = options->command; *word; word++)
 		initrd_config_add(config, ONESHOT_WORD, *word);
 	if (!ret && config->failed)

@@ -48,9 +48,13 @@ static int run_check(const void *arg)
 	struct vfio_problem problems[VFIO_MAX_PROBLEMS];
 	char name[VFIO_ADDRESS_TEXT];
 	struct error err = { "" };
-	int count = vfio_check(&vfio_host_paths, &options->address, options->ram_bytes, problems,
-			       &err);
+	int count;
 
+	if (!options->ram_bytes) {
+		log_error("--mem 0: a guest has RAM: give what 'lkvm run' is to have");
+		return EXIT_USAGE;
+	}
+	count = vfio_check(&vfio_host_paths, &options->address, options->ram_bytes, problems, &err);
 	if (count < 0) {
 		log_error("%s", err.text);
 		return count == -ENOENT ? EXIT_USAGE : EXIT_HOST;

@@ -71,6 +71,10 @@ int kernel_find(const char *word, char *path, struct error *err)
 		if (is_file(path))
 			return 0;
 	}
+	/* It may have been meant for the root's folder. */
+	if (access(word, F_OK) && errno == ENOENT)
+		return error_set(err, -ENOENT, "'%s': there is no such kernel, and no such folder",
+				 word);
 	if (snprintf(path, PATH_MAX, "%s", word) >= PATH_MAX)
 		return error_set(err, -ENAMETOOLONG, "--kernel: %s", strerror(ENAMETOOLONG));
 	return 0;

@@ -76,8 +76,8 @@ static int prepare_root(struct blk_state *state, struct device_plan *plan, struc
 
 	if (has_file_options(state))
 		return error_set(err, -EINVAL,
-				 "--disk %s: a folder: ro, snapshot, fs and map are for it, the "
-				 "others for files",
+				 "--disk %s: a folder: mounts, ro, snapshot, fs and map are "
+				 "for it, the others for files",
 				 state->path);
 	state->root.share.path = state->path;
 	state->root.share.read_only = options->read_only;

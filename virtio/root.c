@@ -94,8 +94,11 @@ int root_prepare(struct root *root, struct device_plan *plan, struct error *err)
 	int ret;
 
 	if (plan->root_taken)
-		return error_set(err, -EINVAL, "--disk %s: one folder alone can be the root",
-				 root->share.path);
+		return error_set(
+			err, -EINVAL,
+			"--disk %s: one folder alone can be the root; that of a command is "
+			"named without --disk: lkvm run DIR -- COMMAND",
+			root->share.path);
 	plan->root_taken = true;
 	ret = choose_protocol(root, plan, err);
 	if (!ret)
