@@ -8,8 +8,11 @@
 
 #include "report_file.h"
 #include "util/aside.h"
+#include "util/clock.h"
 #include "util/file.h"
+#include "util/log.h"
 #include "util/relay.h"
+#include "util/types.h"
 
 /* In ms: a disk that works has a few KiB by then, even if the run is to end at once. */
 #define WRITE_PATIENCE 50
@@ -59,29 +62,64 @@ int report_file_open(const char *option, const char *path, const char *start, co
 	return opening.fd;
 }
 
-/* A disk may be full or gone: a relay waits for it, and we only so long. */
-int report_file_write(int fd, const char *text, int give_up_fd, int patience)
+/* What is left of the time in which @give_up_fd says nothing yet, or in which it may. */
+struct patience {
+	u64 sure, end; /* of now_ms() */
+	int give_up_fd;
+};
+
+static u64 left_until(u64 end)
+{
+	return end - MIN(now_ms(), end);
+}
+
+/* Whether @fd has one of @events while there is patience. */
+static bool wait_for(const struct patience *patience, int fd, short events)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = events },
+				{ .fd = patience->give_up_fd, .events = POLLIN } };
+
+	if (poll(fds, 1, (int)left_until(patience->sure)) > 0)
+		return true;
+	return poll(fds, 2, (int)left_until(patience->end)) > 0 && fds[0].revents;
+}
+
+/* A pipe holds 64 KiB, and less for a user who has many. False: it is not taken. */
+static bool give_all(struct relay *relay, const char *text, const struct patience *patience)
 {
 	size_t len = strlen(text);
+
+	while (len) {
+		ssize_t done = write(relay_fd(relay), text, len);
+
+		if (done < 0 && errno == EAGAIN && wait_for(patience, relay_fd(relay), POLLOUT))
+			continue;
+		if (done < 0 && errno != EINTR)
+			return false;
+		text += MAX(done, 0);
+		len -= MAX(done, 0);
+	}
+	return true;
+}
+
+/* A disk may be full or gone: a relay waits for it, and we only so long. */
+int report_file_write(int fd, const char *text, int give_up_fd, int timeout_ms)
+{
+	const struct patience patience = { now_ms() + WRITE_PATIENCE, now_ms() + timeout_ms,
+					   give_up_fd };
 	struct relay *relay;
 	int ret = relay_to(&relay, fd);
-	ssize_t done = 0;
+	bool all;
 
 	if (ret)
 		return ret;
-	/* A pipe holds 64 KiB, and this is half of it at most. */
-	done = write(relay_fd(relay), text, len);
+	all = give_all(relay, text, &patience);
 	relay_end(relay);
-	if (!relay_done(relay)) {
-		struct pollfd fds[] = { { .fd = relay_done_fd(relay), .events = POLLIN },
-					{ .fd = give_up_fd, .events = POLLIN } };
-
-		if (!poll(fds, 1, WRITE_PATIENCE))
-			poll(fds, 2, patience);
-	}
+	all &= relay_done(relay) || wait_for(&patience, relay_done_fd(relay), POLLIN);
 	ret = relay_error(relay);
-	if (!ret && (done != (ssize_t)len || !relay_done(relay)))
-		ret = -ETIMEDOUT;
+	/* Half of it is of use to nobody. */
+	if (ret && relay_done(relay) && ftruncate(fd, 0))
+		log_debug("a report that is not whole stays: %s", strerror(errno));
 	relay_destroy(relay);
-	return ret;
+	return ret ? ret : all ? 0 : -ETIMEDOUT;
 }

@@ -13,9 +13,9 @@
 int report_file_open(const char *option, const char *path, const char *start, const char *what,
 		     struct error *err);
 /*
- * -errno; -ETIMEDOUT: a disk did not take it in @patience ms, or before @give_up_fd was readable.
- * A pipe holds 64 KiB, and @text is half of it at most.
+ * -errno; -ETIMEDOUT: a disk did not take it in @timeout_ms, or before @give_up_fd was readable.
+ * The file is empty after any other error.
  */
-int report_file_write(int fd, const char *text, int give_up_fd, int patience);
+int report_file_write(int fd, const char *text, int give_up_fd, int timeout_ms);
 
 #endif
