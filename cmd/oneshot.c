@@ -87,6 +87,16 @@ static void say_console(void *arg, const char *line)
 	log_info("console: %s", line);
 }
 
+int oneshot_open_result(struct oneshot *oneshot, const struct run_options *options,
+			struct error *err)
+{
+	if (!options->oneshot.result)
+		return 0;
+	oneshot->result_fd = report_file_open("--result", options->oneshot.result, RESULT_START,
+					      "a result", err);
+	return MIN(oneshot->result_fd, 0);
+}
+
 int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct watch *watch,
 		    struct error *err)
 {
@@ -101,12 +111,6 @@ int oneshot_prepare(struct oneshot *oneshot, struct run_options *options, struct
 	ret = oneshot_pack_root(oneshot, err);
 	if (ret)
 		return ret;
-	if (options->oneshot.result) {
-		oneshot->result_fd = report_file_open("--result", options->oneshot.result,
-						      "{\n \"verdict\"", "a result", err);
-		if (oneshot->result_fd < 0)
-			return oneshot->result_fd;
-	}
 	oneshot->signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = oneshot->signal_fd < 0 ? error_set(err, -errno, "%s", strerror(errno)) : 0;
 	if (!ret)
@@ -196,7 +200,7 @@ static void remove_tap(struct oneshot *oneshot)
 }
 
 /* False: some of it is lost. */
-static bool finish_output(struct oneshot *oneshot, enum vm_stop reason, int give_up_fd)
+static bool finish_output(const struct oneshot *oneshot, enum vm_stop reason, int give_up_fd)
 {
 	int error;
 	u64 lost = session_finish(oneshot->session, give_up_fd, watch_output_patience(reason),
@@ -209,19 +213,33 @@ static bool finish_output(struct oneshot *oneshot, enum vm_stop reason, int give
 	return false;
 }
 
-int oneshot_finish(struct oneshot *oneshot, enum vm_stop reason, int said,
-		   const struct diagnosis *diagnosis)
+/* Of what the host did not do the first is the verdict, unless the command had failed. */
+static void note_failures(const struct oneshot *oneshot, const struct oneshot_end *end,
+			  int give_up_fd, struct oneshot_result *result)
 {
-	struct oneshot_result result = { .diagnosis = diagnosis };
+	bool whole = finish_output(oneshot, end->reason, give_up_fd);
+
+	if (result->status != EXIT_OK)
+		return;
+	if (!whole)
+		oneshot_result_host_failed(result, "not all of the command's output was taken");
+	else if (end->output_lost)
+		oneshot_result_host_failed(result, "not all of the guest's output was taken");
+}
+
+int oneshot_finish(struct oneshot *oneshot, const struct oneshot_end *end)
+{
+	struct oneshot_result result = { .diagnosis = end->diagnosis };
 	int give_up_fd = watch_give_up_fd(oneshot->watch);
 
 	findings_end(&oneshot->findings);
-	oneshot_result_judge(oneshot, reason, said, &result);
-	if (!finish_output(oneshot, reason, give_up_fd) && result.status == EXIT_OK)
-		oneshot_result_host_failed(&result);
+	oneshot_result_judge(oneshot, end, &result);
+	note_failures(oneshot, end, give_up_fd, &result);
 	result.ended_ns = now_ns();
 	oneshot_result_say(oneshot, &result);
-	oneshot_result_write(oneshot, &result, give_up_fd, watch_disk_patience(reason));
+	if (oneshot_result_write(oneshot, &result, give_up_fd, watch_disk_patience(end->reason)) &&
+	    result.status == EXIT_OK)
+		return EXIT_COMMAND_HOST;
 	return result.status;
 }
 

@@ -4,7 +4,8 @@
  *
  *   oneshot_plan()     what the options come to: the kernel, its modules, the folders; and the
  *                      devices for them, as though the user had named them
- *   oneshot_prepare()  the initrd and the channels are made, the result's file is opened
+ *   oneshot_open_result()
+ *   oneshot_prepare()  the initrd and the channels are made
  *   oneshot_start()    the machine is there
  *   (the guest runs)
  *   oneshot_finish()   output, verdict, result
@@ -89,6 +90,9 @@ int oneshot_plan(struct oneshot *oneshot, struct run_options *options,
 		 const struct option_group *groups, struct error *err);
 /* What will be done, on standard output. */
 void oneshot_print(const struct oneshot *oneshot);
+/* --result's file, before anything can fail that is no wrong usage. -errno with a line. */
+int oneshot_open_result(struct oneshot *oneshot, const struct run_options *options,
+			struct error *err);
 /*
  * -errno with a line. Standard input and output are kept for the command from now on. @watch is
  * told when the command starts.
@@ -104,14 +108,26 @@ void oneshot_note_times(const struct oneshot *oneshot, struct boot_time *boot_ti
  * Where SIGINT goes (watch_pass()): an eventfd.
  */
 int oneshot_signal_fd(const struct oneshot *oneshot);
+
+/* How the VM ended, apart from what its guest said. */
+struct oneshot_end {
+	enum vm_stop reason;
+	int said;			   /* the status that an ordinary run would have */
+	const struct diagnosis *diagnosis; /* what the vCPUs were at; NULL: not known */
+	const char *why;		   /* it did not begin to run; "": it did */
+	bool output_lost;		   /* of the guest's, but for the command's */
+};
+
 /*
- * The VM stopped for @reason, or never ran; @said is the status that an ordinary run would have,
- * @diagnosis NULL or what the vCPUs were at.
+ * The VM stopped for @reason: for what the run is over. A limit of one of its phases was not
+ * reached by a command that had ended, but by its guest afterwards.
+ */
+enum vm_stop oneshot_reason(const struct oneshot *oneshot, enum vm_stop reason);
+/*
  * Write what is left of the output, the result, and a line for people if the command did not end
  * by itself. Returns the exit status.
  */
-int oneshot_finish(struct oneshot *oneshot, enum vm_stop reason, int said,
-		   const struct diagnosis *diagnosis);
+int oneshot_finish(struct oneshot *oneshot, const struct oneshot_end *end);
 /* Before the machine is destroyed. */
 void oneshot_free(struct oneshot *oneshot);
 

@@ -143,7 +143,8 @@ static int status_of(enum ending end, const struct verdict *verdict, int said)
 
 /* ---- the words ---- */
 
-static void describe(const struct oneshot *oneshot, enum ending end, char *text, size_t size)
+static void describe(const struct oneshot *oneshot, enum ending end, const char *why, char *text,
+		     size_t size)
 {
 	const struct verdict *verdict = session_verdict(oneshot->session);
 	const char *panic = oneshot->findings.panic_words;
@@ -185,7 +186,7 @@ static void describe(const struct oneshot *oneshot, enum ending end, char *text,
 		break;
 	case END_CRASH:
 	case END_HOST:
-		snprintf(text, size, "%s", oneshot->vm->died);
+		snprintf(text, size, "%s", *oneshot->vm->died ? oneshot->vm->died : why);
 		break;
 	case END_HANG:
 		snprintf(text, size, "the guest hung for %u seconds", oneshot->run->hang);
@@ -204,26 +205,35 @@ static void describe(const struct oneshot *oneshot, enum ending end, char *text,
 	}
 }
 
-void oneshot_result_judge(const struct oneshot *oneshot, enum vm_stop reason, int said,
+enum vm_stop oneshot_reason(const struct oneshot *oneshot, enum vm_stop reason)
+{
+	bool of_a_phase = reason == VM_TIMEOUT && watch_limit(oneshot->watch) != WATCH_TOTAL;
+
+	return of_a_phase && verdict_is_end(session_verdict(oneshot->session)) ? VM_POWEROFF
+									       : reason;
+}
+
+void oneshot_result_judge(const struct oneshot *oneshot, const struct oneshot_end *how,
 			  struct oneshot_result *result)
 {
+	enum vm_stop reason = oneshot_reason(oneshot, how->reason);
 	enum ending end = judge(oneshot, reason);
 
 	result->verdict = endings[end].word;
-	result->status = status_of(end, session_verdict(oneshot->session), said);
+	result->status = status_of(end, session_verdict(oneshot->session), how->said);
 	result->console_says_why = endings[end].console_says_why;
 	/* A command's end is no news, and of the others the run has told by itself. */
 	result->said = end == END_EXITED || end == END_KILLED || end == END_SIGNAL ||
 		       end == END_CRASH || end == END_HANG || end == END_WATCHDOG ||
 		       end == END_HOST || reason == VM_TIMEOUT;
-	describe(oneshot, end, result->text, sizeof(result->text));
+	describe(oneshot, end, how->why, result->text, sizeof(result->text));
 }
 
-void oneshot_result_host_failed(struct oneshot_result *result)
+void oneshot_result_host_failed(struct oneshot_result *result, const char *what)
 {
 	result->verdict = endings[END_HOST].word;
 	result->status = endings[END_HOST].status;
 	result->console_says_why = false;
 	result->said = true;
-	snprintf(result->text, sizeof(result->text), "not all of the command's output was taken");
+	snprintf(result->text, sizeof(result->text), "%s", what);
 }

@@ -173,17 +173,19 @@ static char *make_json(const struct oneshot *oneshot, const struct oneshot_resul
 	return text;
 }
 
-void oneshot_result_write(const struct oneshot *oneshot, const struct oneshot_result *result,
-			  int give_up_fd, int patience)
+int oneshot_result_write(const struct oneshot *oneshot, const struct oneshot_result *result,
+			 int give_up_fd, int patience)
 {
 	char *text;
 	int ret;
 
 	if (oneshot->result_fd < 0)
-		return;
+		return 0;
 	text = make_json(oneshot, result);
 	ret = text ? report_file_write(oneshot->result_fd, text, give_up_fd, patience) : -ENOMEM;
 	free(text);
 	if (ret)
-		log_error("--result %s: %s", oneshot->run->oneshot.result, strerror(-ret));
+		log_error("--result %s: %s", oneshot->run->oneshot.result,
+			  ret == -ETIMEDOUT ? "its disk does not take it" : strerror(-ret));
+	return ret;
 }

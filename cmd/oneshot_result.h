@@ -16,15 +16,17 @@ struct oneshot_result {
 	const struct diagnosis *diagnosis; /* NULL: none */
 };
 
-/* @reason, @said: as of oneshot_finish(). */
-void oneshot_result_judge(const struct oneshot *oneshot, enum vm_stop reason, int said,
+/* How a file of --result begins. */
+#define RESULT_START "{\n \"verdict\""
+
+void oneshot_result_judge(const struct oneshot *oneshot, const struct oneshot_end *end,
 			  struct oneshot_result *result);
 /* What the host did not do is the verdict instead. */
-void oneshot_result_host_failed(struct oneshot_result *result);
+void oneshot_result_host_failed(struct oneshot_result *result, const char *what);
 /* On standard error, with the last lines of the console where these say why. */
 void oneshot_result_say(const struct oneshot *oneshot, const struct oneshot_result *result);
-/* To --result's file. @give_up_fd, @patience: as of terminal_finish(). */
-void oneshot_result_write(const struct oneshot *oneshot, const struct oneshot_result *result,
-			  int give_up_fd, int patience);
+/* To --result's file. @give_up_fd, @patience: as of terminal_finish(). -errno, which it says. */
+int oneshot_result_write(const struct oneshot *oneshot, const struct oneshot_result *result,
+			 int give_up_fd, int patience);
 
 #endif

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "oneshot_result.h"
 #include "util/file.h"
 #include "util/log.h"
 #include "verbs.h"
@@ -39,6 +40,16 @@ struct outcome_of {
 
 /* ---- reading ---- */
 
+/* One that ends early: a run was killed while it wrote it, or its disk was full. */
+static bool is_cut(int fd)
+{
+	static const char start[] = RESULT_START;
+	char found[sizeof(start) - 1];
+
+	return pread(fd, found, sizeof(found), 0) == sizeof(found) &&
+	       !memcmp(found, start, sizeof(found));
+}
+
 /* An empty one is what a run leaves that did not come so far. */
 static int load(const char *path, json_t **json, struct error *err)
 {
@@ -52,7 +63,9 @@ static int load(const char *path, json_t **json, struct error *err)
 		ret = error_set(err, -EFBIG, "result %s: larger than any", path);
 	if (!ret && st.st_size) {
 		*json = json_loadfd(fd, JSON_REJECT_DUPLICATES, &why);
-		if (!json_string_value(json_object_get(*json, "verdict")))
+		if (!*json && is_cut(fd))
+			log_warning("result %s: is not whole", path);
+		else if (!json_string_value(json_object_get(*json, "verdict")))
 			ret = error_set(err, -EINVAL, "result %s: is none of lkvm's", path);
 	}
 	close(fd);
@@ -72,7 +85,7 @@ static void judge(struct outcome_of *of)
 
 	of->verdict = of->json ? text_of(of->json, "verdict") : "none";
 	of->reason = of->json ? text_of(of->json, "reason")
-			      : "there is no result: the run ended before it had one";
+			      : "there is no whole result: the run ended before it had one";
 	of->console = text_of(of->json, "console");
 	of->seconds = json_integer_value(json_object_get(times, "total")) / 1e3;
 	if (strcmp(of->verdict, "exited") && strcmp(of->verdict, "killed"))

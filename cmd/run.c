@@ -69,6 +69,14 @@ static int watch_window(struct run *run)
 	return loop_add(run->machine.vm->loop, &run->signals);
 }
 
+static const int timeout_statuses[WATCH_LIMITS] = { EXIT_TIMEOUT, EXIT_TIMEOUT, EXIT_TIMEOUT };
+
+/* In the run of a command the small numbers are the command's. */
+static const int *statuses_of(const struct run *run)
+{
+	return run->oneshot ? oneshot_timeout_statuses : timeout_statuses;
+}
+
 static int exit_status(const struct run *run, enum vm_stop reason)
 {
 	int signal = SIGINT; /* Ctrl-A x */
@@ -108,11 +116,11 @@ static int worse_status(const struct run *run, int status)
 		return status;
 	switch (watch_reason(run->watch, &signal)) {
 	case VM_TIMEOUT:
-		return EXIT_TIMEOUT;
+		return statuses_of(run)[watch_limit(run->watch)];
 	case VM_USER:
 		return EXIT_SIGNAL + signal;
 	default:
-		return EXIT_HOST;
+		return run->oneshot ? EXIT_COMMAND_HOST : EXIT_HOST;
 	}
 }
 
@@ -154,7 +162,8 @@ static bool finish_terminal(struct terminal *terminal, const struct patience *pa
 	return !errors[0] && !errors[1];
 }
 
-static int finish_output(struct run *run, enum vm_stop reason, int status)
+/* False: the same. */
+static bool finish_output(struct run *run, enum vm_stop reason)
 {
 	const struct patience patience = { watch_give_up_fd(run->watch),
 					   watch_output_patience(reason), now_ms() };
@@ -168,7 +177,7 @@ static int finish_output(struct run *run, enum vm_stop reason, int status)
 		snprintf(whose, sizeof(whose), "the output of %s", terminal_name(terminal));
 		whole &= finish_terminal(terminal, &patience, whose);
 	}
-	return whole ? status : worse_status(run, status);
+	return whole;
 }
 
 /* What the vCPUs were at, where that tells why. NULL: it does not. */
@@ -192,9 +201,10 @@ static struct diagnosis *diagnose(struct run *run, enum vm_stop reason)
 /* Run and report; the machine is the caller's to destroy. */
 static int run_machine(struct run *run)
 {
-	struct diagnosis *diagnosis;
 	struct boot_time *times = run->options->boot_time;
-	enum vm_stop reason;
+	struct oneshot_end end = { .why = run->err.text };
+	struct diagnosis *diagnosis;
+	enum vm_stop reason, told;
 	int status;
 
 	run->ran = true;
@@ -212,20 +222,26 @@ static int run_machine(struct run *run)
 		machine_hint(&run->machine);
 	if (run->options->debug)
 		machine_report(&run->machine);
-	status = exit_status(run, reason);
-	diagnosis = diagnose(run, reason);
+	told = run->oneshot ? oneshot_reason(run->oneshot, reason) : reason;
+	status = exit_status(run, told);
+	diagnosis = diagnose(run, told);
 	if (diagnosis && run->dump.path)
 		core_dump_take(&run->dump, &run->machine, diagnosis, run->watch);
 	loop_set_patience(run->machine.vm->loop, watch_give_up_fd(run->watch),
 			  watch_disk_patience(reason));
-	status = finish_output(run, reason, status);
+	end.output_lost = !finish_output(run, reason);
 	if (run->oneshot && run->dump.is_there)
 		run->oneshot->core = run->dump.path;
 	if (run->oneshot)
 		oneshot_note_times(run->oneshot, times);
 	boot_time_finish(times, watch_give_up_fd(run->watch), watch_disk_patience(reason));
+	end.reason = reason;
+	end.said = status;
+	end.diagnosis = diagnosis;
 	if (run->oneshot)
-		status = oneshot_finish(run->oneshot, reason, status, diagnosis);
+		status = oneshot_finish(run->oneshot, &end);
+	else if (end.output_lost)
+		status = worse_status(run, status);
 	diagnosis_free(diagnosis);
 	return status;
 }
@@ -329,6 +345,8 @@ static int prepare_oneshot(struct run *run, struct run_options *options, int *st
 		*status = EXIT_OK;
 		return 1;
 	}
+	if (oneshot_open_result(run->oneshot, options, &run->err))
+		return -EINVAL;
 	*status = EXIT_COMMAND_NO_KVM;
 	if (vm_check_host(&host, options->kvm ? options->kvm : VM_KVM_FILE, &run->err))
 		return -ENODEV;
@@ -336,7 +354,7 @@ static int prepare_oneshot(struct run *run, struct run_options *options, int *st
 	*status = EXIT_USAGE;
 	if (oneshot_prepare(run->oneshot, options, run->watch, &run->err))
 		return -EINVAL;
-	watch_pass(run->watch, oneshot_signal_fd(run->oneshot), oneshot_timeout_statuses);
+	watch_pass(run->watch, oneshot_signal_fd(run->oneshot));
 	return 0;
 }
 
@@ -361,12 +379,7 @@ static int start(struct run *run, struct run_options *options)
 		return status;
 	}
 	status = prepare_build_run(run);
-	if (run->ran || !run->oneshot)
-		return status;
-	/* The small numbers are the command's. */
-	return status == EXIT_HOST	? EXIT_COMMAND_HOST
-	       : status == EXIT_TIMEOUT ? oneshot_timeout_statuses[watch_limit(run->watch)]
-					: status;
+	return run->oneshot && !run->ran && status == EXIT_HOST ? EXIT_COMMAND_HOST : status;
 }
 
 int cmd_run(int argc, char **argv)
@@ -396,7 +409,7 @@ int cmd_run(int argc, char **argv)
 		options.name = default_name;
 	run.options = &options;
 	run.oneshot = options.oneshot.command ? &oneshot : NULL;
-	ret = watch_start(&run.watch, options.limits);
+	ret = watch_start(&run.watch, options.limits, statuses_of(&run));
 	if (!ret && !options.no_confine)
 		confine_begin(terminal_restore, &options.run_as);
 	if (ret)

@@ -41,16 +41,16 @@ struct watch {
 	sigset_t signals;		/* what is waited for */
 	int give_up;			/* an eventfd, owned */
 	unsigned seconds[WATCH_LIMITS]; /* 0: no limit */
+	const int *statuses;		/* of the limits */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	enum phase phase;
 	bool careful;
-	int pass_fd;	     /* where the first SIGINT goes; -1: nowhere */
-	const int *statuses; /* of the limits */
-	struct vm *vm;	     /* borrowed, while it runs */
-	bool sealing;	     /* OWN_SIGNAL says so to the thread */
-	bool caught_up;	     /* and it has heard of it */
+	int pass_fd;	/* where the first SIGINT goes; -1: nowhere */
+	struct vm *vm;	/* borrowed, while it runs */
+	bool sealing;	/* OWN_SIGNAL says so to the thread */
+	bool caught_up; /* and it has heard of it */
 	unsigned asked;
 	enum vm_stop reason; /* the first one that was asked for */
 	int signal;
@@ -304,9 +304,9 @@ static u64 after(unsigned seconds)
 	return seconds ? now_ms() + seconds * 1000ULL : 0;
 }
 
-int watch_start(struct watch **out, const unsigned limits[WATCH_LIMITS])
+int watch_start(struct watch **out, const unsigned limits[WATCH_LIMITS],
+		const int statuses[WATCH_LIMITS])
 {
-	static const int statuses[WATCH_LIMITS] = { EXIT_TIMEOUT, EXIT_TIMEOUT, EXIT_TIMEOUT };
 	struct watch *watch = calloc(1, sizeof(*watch));
 	int ret;
 
@@ -332,11 +332,10 @@ int watch_start(struct watch **out, const unsigned limits[WATCH_LIMITS])
 	return ret;
 }
 
-void watch_pass(struct watch *watch, int fd, const int statuses[WATCH_LIMITS])
+void watch_pass(struct watch *watch, int fd)
 {
 	pthread_mutex_lock(&watch->lock);
 	watch->pass_fd = fd;
-	watch->statuses = statuses;
 	pthread_mutex_unlock(&watch->lock);
 }
 

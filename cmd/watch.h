@@ -28,16 +28,16 @@ enum watch_limit {
 
 /*
  * First of all: signals are blocked in all threads from now on, for this one to take them. But
- * for those that are ignored: they stay so. @limits: in seconds, 0 for none. -errno.
+ * for those that are ignored: they stay so. @limits: in seconds, 0 for none. @statuses: of a
+ * process that a limit ends without main; borrowed. -errno.
  */
-int watch_start(struct watch **watch, const unsigned limits[WATCH_LIMITS]);
+int watch_start(struct watch **watch, const unsigned limits[WATCH_LIMITS],
+		const int statuses[WATCH_LIMITS]);
 /* There will be something to give back or undo: main must have its chance when it ends early. */
 void watch_be_careful(struct watch *watch);
-/*
- * SIGINT ends nothing the first time, but is counted at @fd, an eventfd that is borrowed for good.
- * And the status of a process that a limit ends without main is the one of @statuses, borrowed.
+/* SIGINT ends nothing the first time, but is counted at @fd, an eventfd that is borrowed for good.
  */
-void watch_pass(struct watch *watch, int fd, const int statuses[WATCH_LIMITS]);
+void watch_pass(struct watch *watch, int fd);
 /* WATCH_BOOT is over and WATCH_RUN begins. Once; any thread. */
 void watch_started(struct watch *watch);
 /* The process is sealed: the thread that waits for signals gives up what is each thread's own. */

@@ -17,6 +17,7 @@
  *   p t   say that the kernel panicked, and wait; a triple fault
  *   O K M the same words as p, of an oops, of an init that died, of no memory, and a reset
  *   r     a reset; j: run on where no memory is; h: spin with interrupts off, for ever
+ *   L     first of all: when the command has ended, do not switch off
  *   B     the same as w, before anything is said to the host; R: a reset there
  *   D     have the watchdog of the PCI bus bite, without a word
  *   W     the words of a warning and an oops on the console
@@ -52,7 +53,7 @@ static struct stream streams[ONESHOT_CHANNELS];
 static struct oneshot_message heard;
 static u32 heard_len;
 static u32 heard_signal, heard_window; /* values; 0: none */
-static u8 heard_bye;
+static u8 heard_bye, lingers;
 static u64 slot;
 static u16 sent, seen;
 
@@ -233,7 +234,7 @@ static void end(u32 type, u32 value, const char *text)
 	send(ONESHOT_STDOUT, VIRTIO_VSOCK_OP_SHUTDOWN, 3, "", 0);
 	send(ONESHOT_STDERR, VIRTIO_VSOCK_OP_SHUTDOWN, 3, "", 0);
 	tell(type, value, text);
-	while (!heard_bye)
+	while (!heard_bye || lingers)
 		poll();
 }
 
@@ -482,6 +483,8 @@ void guest_main(const u8 *boot_params)
 {
 	const char *steps = find_steps((const char *)(u64) * (const u32 *)(boot_params + 0x228));
 
+	lingers = *steps == 'L';
+	steps += lingers;
 	while (*steps == 'B')
 		asm volatile("pause");
 	if (*steps == 'R')
