@@ -204,7 +204,7 @@ static int finish(struct exec *exec, const char *name)
 	status = status_of(exec, name);
 	if (!error)
 		return status;
-	log_error("some of the command's output is lost: %s", strerror(-error));
+	log_error("some of the command's output is lost: %s", session_loss(error));
 	return status == EXIT_OK ? EXIT_COMMAND_HOST : status;
 }
 

@@ -206,11 +206,12 @@ static bool finish_output(const struct oneshot *oneshot, enum vm_stop reason, in
 	u64 lost = session_finish(oneshot->session, give_up_fd, watch_output_patience(reason),
 				  &error);
 
-	if (!error)
-		return true;
-	log_error("%llu bytes of the command's output are lost: %s", (unsigned long long)lost,
-		  error == -ETIMEDOUT ? "nobody took them in time" : strerror(-error));
-	return false;
+	if (lost)
+		log_error("%llu bytes of the command's output are lost: %s",
+			  (unsigned long long)lost, session_loss(error));
+	else if (error)
+		log_error("some of the command's output is lost: %s", session_loss(error));
+	return !error;
 }
 
 /* Of what the host did not do the first is the verdict, unless the command had failed. */

@@ -31,6 +31,7 @@ struct session {
 	struct verdict verdict;
 	struct session_times times;
 	bool said_bye;
+	bool cut; /* the guest was gone before it had given all of the output */
 };
 
 static void close_fd(int fd)
@@ -83,19 +84,23 @@ static bool has_output(const struct session *session)
 	       stream_has_ended(session->streams[ONESHOT_STDERR]);
 }
 
+static bool command_ran(const struct session *session)
+{
+	enum verdict_stage stage = session->verdict.stage;
+
+	return stage == VERDICT_EXITED || stage == VERDICT_KILLED;
+}
+
 /* Once the guest has said how it went, and all of the output is here. */
 static void look_for_end(struct session *session)
 {
-	enum verdict_stage stage = session->verdict.stage;
-	bool ran = stage == VERDICT_EXITED || stage == VERDICT_KILLED;
-
 	if (session->said_bye || !verdict_is_end(&session->verdict) ||
-	    (ran && !has_output(session)))
+	    (command_ran(session) && !has_output(session)))
 		return;
 	session->said_bye = true;
 	tell(session, ONESHOT_BYE, 0);
 	/* A guest that breaks the protocol is not waited for. */
-	if (stage == VERDICT_NONSENSE || session->options.connected)
+	if (session->verdict.stage == VERDICT_NONSENSE || session->options.connected)
 		session->options.over(session->options.arg);
 	else
 		loop_timer_arm(&session->timer, POWER_OFF_NS);
@@ -168,6 +173,8 @@ static void on_control(struct loop_source *source, u32 events)
 		return;
 	if (got <= 0) {
 		stop_hearing(session);
+		/* Who ends well waits for BYE. What comes now ends with the VM. */
+		session->cut = !session->said_bye && !has_output(session);
 		if (session->options.connected)
 			session->options.over(session->options.arg);
 		return;
@@ -301,6 +308,16 @@ struct session_times session_times(const struct session *session)
 	return session->times;
 }
 
+/* Of what a guest that died did not give, its verdict tells. */
+static bool was_cut(const struct session *session)
+{
+	bool cut = session->screen ? !screen_has_ended(session->screen)
+				   : stream_was_cut(session->streams[ONESHOT_STDOUT]);
+
+	return command_ran(session) &&
+	       (session->cut || cut || stream_was_cut(session->streams[ONESHOT_STDERR]));
+}
+
 u64 session_finish(struct session *session, int give_up, int timeout_ms, int *error)
 {
 	u64 lost = 0;
@@ -314,7 +331,21 @@ u64 session_finish(struct session *session, int give_up, int timeout_ms, int *er
 				: screen_finish(session->screen, give_up, timeout_ms, &one);
 		*error = *error ? *error : one;
 	}
+	if (!*error && was_cut(session))
+		*error = -ENODATA;
 	return lost;
+}
+
+const char *session_loss(int error)
+{
+	switch (error) {
+	case -ETIMEDOUT:
+		return "nobody took them in time";
+	case -ENODATA:
+		return "the guest ended before it had given all of it";
+	default:
+		return strerror(-error);
+	}
 }
 
 void session_destroy(struct session *session)

@@ -33,6 +33,7 @@ struct stream {
 	struct relay *relay; /* owned; of the end that is no channel. NULL: none is needed */
 	bool from_over;	     /* there is no more to come */
 	bool ended;	     /* and it is written, or nobody wants it */
+	bool cut;	     /* more was to come when stream_finish() ended it */
 	void (*told)(void *arg);
 	void *arg;
 	u64 sent, lost; /* bytes */
@@ -324,12 +325,19 @@ u64 stream_finish(struct stream *stream, int give_up, int timeout_ms, int *error
 		stream->error = stream->error ? stream->error : -ETIMEDOUT;
 		stream->lost += stream->count;
 	}
-	if (!stream->ended)
+	if (!stream->ended) {
+		stream->cut = !stream->from_over;
 		end_stream(stream);
+	}
 	if (stream->relay)
 		finish_relay(stream, give_up, end);
 	*error = stream->error;
 	return stream->lost;
+}
+
+bool stream_was_cut(const struct stream *stream)
+{
+	return stream->cut;
 }
 
 static void close_end(struct stream *stream, struct end *end)

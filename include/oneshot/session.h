@@ -58,8 +58,13 @@ void session_look(struct session *session, bool continued);
 const struct verdict *session_verdict(const struct session *session);
 struct session_times session_times(const struct session *session);
 
-/* The VM has stopped: as stream_finish(), for both outputs. */
+/*
+ * The VM has stopped: as stream_finish(), for both outputs. *@error is -ENODATA where the guest was
+ * gone before it had given all output of a command that ended.
+ */
 u64 session_finish(struct session *session, int give_up, int timeout_ms, int *error);
+/* That error in words. */
+const char *session_loss(int error);
 /* NULL is fine. Before the loop is destroyed. */
 void session_destroy(struct session *session);
 

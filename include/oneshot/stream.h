@@ -31,6 +31,8 @@ bool stream_has_ended(const struct stream *stream);
  * (-ETIMEDOUT: nobody read them); what a reader that went away does not want is no loss.
  */
 u64 stream_finish(struct stream *stream, int give_up, int timeout_ms, int *error);
+/* After that: the guest's end of it had not come. */
+bool stream_was_cut(const struct stream *stream);
 /* NULL is fine; the loop is there still, if it was started. */
 void stream_destroy(struct stream *stream);
 

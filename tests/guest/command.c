@@ -12,6 +12,7 @@
  *   z     wait for the terminal's size, and say it: 80x25, and a line feed
  *   0-9   the command ends with this status; k: signal 9 killed it
  *   N F   it cannot be run; init cannot go on
+ *   C     say that the command ended with status 0, and switch off without the end of its output
  *   x     a message that means nothing
  *   w     go on for ever; q: switch off without a word more
  *   p t   say that the kernel panicked, and wait; a triple fault
@@ -421,6 +422,9 @@ static void do_step(char step)
 		return;
 	case 'k':
 		end(ONESHOT_KILLED, 9, "");
+		return;
+	case 'C':
+		tell(ONESHOT_EXITED, 0, "");
 		return;
 	case 'x':
 		tell(77, 77, "");

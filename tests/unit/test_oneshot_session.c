@@ -335,3 +335,85 @@ TEST_WITH(an_init_that_failed_is_answered_at_once, set_up, tear_down)
 	say(play, ONESHOT_FAILED, ENODEV);
 	hears(play, ONESHOT_BYE, 0);
 }
+
+TEST_WITH(a_command_that_ended_without_the_end_of_its_output_has_lost_some, set_up, tear_down)
+{
+	struct play *play = *state;
+	int error;
+
+	start(play);
+	assert_int_equal(send(play->guest[ONESHOT_STDOUT], "out", 3, 0), 3);
+	end_channel(play, ONESHOT_STDERR);
+	say(play, ONESHOT_EXITED, 0);
+	assert_int_equal(session_finish(play->session, -1, 1000, &error), 0);
+	assert_int_equal(error, -ENODATA);
+	reads(play->output, "out");
+}
+
+TEST_WITH(a_guest_that_died_is_not_told_to_have_lost_output, set_up, tear_down)
+{
+	struct play *play = *state;
+	int error;
+
+	start(play);
+	assert_int_equal(send(play->guest[ONESHOT_STDOUT], "out", 3, 0), 3);
+	assert_int_equal(session_finish(play->session, -1, 1000, &error), 0);
+	assert_int_equal(error, 0);
+}
+
+/* Of a command beside another: its guest may end while somebody reads slowly. */
+static void connect_instead(struct play *play)
+{
+	struct session_options options = { .over = on_over, .arg = play };
+	int ours[ONESHOT_CHANNELS];
+
+	session_destroy(play->session);
+	for (unsigned i = 0; i < ONESHOT_CHANNELS; i++) {
+		int ends[2];
+
+		close(play->guest[i]);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+		ours[i] = ends[0];
+		play->guest[i] = ends[1];
+	}
+	options.connected = ours;
+	memcpy(options.standard, play->standard, sizeof(options.standard));
+	assert_int_equal(session_create(&play->session, &options), 0);
+	assert_int_equal(session_start(play->session, play->loop), 0);
+}
+
+TEST_WITH(a_guest_that_ends_while_output_waits_may_have_kept_some, set_up, tear_down)
+{
+	static char data[400 * 1024];
+	struct play *play = *state;
+	int error;
+
+	connect_instead(play);
+	start(play);
+	assert_true(send(play->guest[ONESHOT_STDOUT], data, sizeof(data), 0) > 0);
+	say(play, ONESHOT_EXITED, 0);
+	end_channel(play, ONESHOT_STDOUT);
+	end_channel(play, ONESHOT_STDERR);
+	end_channel(play, ONESHOT_CONTROL);
+	assert_int_equal(play->overs, 1);
+	close(play->output);
+	play->output = dup(play->error);
+	session_finish(play->session, -1, 1000, &error);
+	assert_int_equal(error, -ENODATA);
+}
+
+TEST_WITH(one_that_waits_for_the_last_word_has_given_all, set_up, tear_down)
+{
+	struct play *play = *state;
+	int error;
+
+	connect_instead(play);
+	start(play);
+	say(play, ONESHOT_EXITED, 0);
+	end_channel(play, ONESHOT_STDOUT);
+	end_channel(play, ONESHOT_STDERR);
+	hears(play, ONESHOT_BYE, 0);
+	end_channel(play, ONESHOT_CONTROL);
+	assert_int_equal(session_finish(play->session, -1, 1000, &error), 0);
+	assert_int_equal(error, 0);
+}
