@@ -47,9 +47,10 @@ static int open_again(const struct folder *folder, const char *path, int flags)
 static int open_node(struct folder *folder, u64 id, int flags, u64 *file)
 {
 	struct folder_node *node;
+	struct folder_file *made;
 	struct fd_name name;
 	int path_fd = node_open(folder, id, &node);
-	int ret, fd;
+	int ret;
 
 	if (path_fd < 0)
 		return path_fd;
@@ -58,19 +59,20 @@ static int open_node(struct folder *folder, u64 id, int flags, u64 *file)
 		node_close(folder, node);
 		return ret;
 	}
-	/* The link in /proc leads to the inode that was checked. */
-	fd = open_again(folder, fd_name(&name, path_fd),
-			(flags & GUEST_FLAGS) | (OUR_FLAGS & ~O_NOFOLLOW));
-	if (fd < 0) {
-		ret = -errno;
-		node_close(folder, node);
-		return ret;
-	}
-	if ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC)
-		node_written(folder, node, fd);
-	ret = file_new(folder, node, fd, flags, file);
+	/* First: an open that fails for want of a handle must not have truncated the file. */
+	ret = file_new(folder, node, flags, &made);
 	if (ret)
-		close(fd);
+		return ret;
+	/* The link in /proc leads to the inode that was checked. */
+	made->fd = open_again(folder, fd_name(&name, path_fd),
+			      (flags & GUEST_FLAGS) | (OUR_FLAGS & ~O_NOFOLLOW));
+	ret = made->fd < 0 ? -errno : 0;
+	*file = made->id;
+	if (ret)
+		folder_close_file(folder, made->id);
+	else if ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC)
+		node_written(folder, node, made->fd);
+	file_put(folder, made);
 	return ret;
 }
 
@@ -116,14 +118,19 @@ static int adopt_new(struct folder *folder, const struct folder_cred *cred, stru
 		     u64 *file)
 {
 	struct folder_node *node;
+	struct folder_file *made;
 	int ret = enter_file(folder, cred, dir, name, mode, fd, entry);
 	int path_fd;
 
 	if (!ret) {
 		path_fd = node_open(folder, entry->node, &node);
-		ret = path_fd < 0 ? path_fd : file_new(folder, node, fd, flags, file);
-		if (!ret)
+		ret = path_fd < 0 ? path_fd : file_new(folder, node, flags, &made);
+		if (!ret) {
+			made->fd = fd;
+			*file = made->id;
+			file_put(folder, made);
 			return 0;
+		}
 		folder_forget(folder, entry->node, 1);
 	}
 	entry_take_back(dir->fd, name, fd);

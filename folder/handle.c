@@ -20,7 +20,8 @@ struct folder_file *file_get(struct folder *folder, u64 id)
 
 static void file_free(struct folder *folder, struct folder_file *file)
 {
-	close(file->fd);
+	if (file->fd >= 0)
+		close(file->fd);
 	node_close(folder, file->node);
 	pthread_mutex_destroy(&file->lock);
 	free(file);
@@ -80,20 +81,21 @@ void file_close_all(struct folder *folder)
 	}
 }
 
-int file_new(struct folder *folder, struct folder_node *node, int fd, int flags, u64 *id)
+int file_new(struct folder *folder, struct folder_node *node, int flags, struct folder_file **out)
 {
 	struct folder_file *file = calloc(1, sizeof(*file));
 	int ret = -ENOMEM;
+	u64 id;
 
 	if (file) {
 		pthread_mutex_lock(&folder->lock);
-		ret = table_add(&folder->files, file, &file->id);
+		ret = table_add(&folder->files, file, &id);
 		if (!ret) {
 			*file = (struct folder_file){
-				.id = file->id, .node = node, .fd = fd, .flags = flags
+				.id = id, .node = node, .fd = -1, .flags = flags, .users = 1
 			};
 			pthread_mutex_init(&file->lock, NULL);
-			*id = file->id;
+			*out = file;
 		}
 		pthread_mutex_unlock(&folder->lock);
 	}

@@ -38,8 +38,8 @@ struct folder_node {
 struct folder_file {
 	u64 id;
 	struct folder_node *node;
-	int fd;
-	int flags; /* O_* that it was opened with */
+	_Atomic int fd; /* -1: it is being opened, and a guest that guesses its ID gets -EBADF */
+	int flags;	/* O_* that it was opened with */
 	u32 users; /* calls under way; it is closed when it is out of the table and this is 0 */
 	bool gone; /* out of the table */
 	pthread_mutex_t lock; /* a directory's position: one call reads it at a time */
@@ -168,7 +168,10 @@ const char *fd_name(struct fd_name *name, int fd);
 struct folder_file *file_get(struct folder *folder, u64 id);
 void file_put(struct folder *folder, struct folder_file *file);
 void file_close_all(struct folder *folder);
-/* @fd and the pinned @node are the file's. On failure @node is let go, and @fd is the caller's. */
-int file_new(struct folder *folder, struct folder_node *node, int fd, int flags, u64 *id);
+/*
+ * A handle for the pinned @node, which is its own from now on, with a reference: the caller sets
+ * its fd, or closes it. -ENFILE, -ENOMEM: @node is let go.
+ */
+int file_new(struct folder *folder, struct folder_node *node, int flags, struct folder_file **file);
 
 #endif

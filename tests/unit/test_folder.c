@@ -267,6 +267,25 @@ TEST_WITH(a_new_file_is_written_and_read_back, setup, teardown)
 		0);
 }
 
+TEST_WITH(a_file_that_cannot_be_opened_for_want_of_a_handle_is_not_truncated, setup, teardown)
+{
+	static const struct folder_options one = { .map = FOLDER_MAP_SQUASH, .max_files = 1 };
+	struct folder_entry entry;
+	char text[16];
+	u64 file, other, node;
+
+	open_with(&one);
+	node = find(FOLDER_ROOT, "file");
+	assert_int_equal(folder_open_file(folder, node, O_RDONLY, &file), 0);
+	assert_int_equal(folder_open_file(folder, node, O_RDWR | O_TRUNC, &other), -ENFILE);
+	assert_int_equal(folder_create(folder, &root_cred, FOLDER_ROOT, "file", O_RDWR | O_TRUNC,
+				       0600, &entry, &other),
+			 -ENFILE);
+	assert_int_equal(folder_close_file(folder, file), 0);
+	assert_int_equal(read_text(node, text, sizeof(text)), 5);
+	assert_memory_equal(text, "hello", 5);
+}
+
 TEST_WITH(an_unlinked_file_that_is_open_stays, setup, teardown)
 {
 	struct folder_attr attr;
