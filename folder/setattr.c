@@ -212,10 +212,11 @@ static int change_times(const struct change *change, u32 what, const struct fold
 
 static int apply(const struct change *change, u32 what, const struct folder_attr *set)
 {
-	int ret = change_mode(change, what, set);
+	/* The host takes set-ID bits away from what gets another owner, as it should. */
+	int ret = change_owner(change, what, set);
 
 	if (!ret)
-		ret = change_owner(change, what, set);
+		ret = change_mode(change, what, set);
 	if (!ret)
 		ret = change_size(change, what, set);
 	if (!ret)

@@ -133,7 +133,7 @@ int folder_getattr(struct folder *folder, u64 node, u64 file, struct folder_attr
 #define FOLDER_SET_MTIME_NOW (1u << 7)
 #define FOLDER_SET_KILL_PRIV (1u << 8) /* the change takes setuid and setgid bits away */
 
-/* In this order: mode, owner, size, times. The first that fails ends it. */
+/* In this order: owner, mode, size, times. The first that fails ends it. */
 int folder_setattr(struct folder *folder, u64 node, u64 file, u32 what,
 		   const struct folder_attr *set, struct folder_attr *now);
 /* At most @size bytes, no terminator; returns the length, or -errno. */

@@ -169,6 +169,22 @@ TEST_WITH(a_file_that_is_cut_loses_its_set_id_bits_if_the_guest_says_so, setup, 
 	assert_int_equal(now.mode & 07777, 0777);
 }
 
+TEST_WITH(a_mode_that_is_set_together_with_an_owner_stays_whole, setup, teardown)
+{
+	struct folder_attr set = { .mode = 04755, .uid = 1000, .gid = 100 }, now;
+
+	if (geteuid())
+		skip();
+	put_file("program", "text", 0755);
+	open_with((struct folder_options){ .map = FOLDER_MAP_HOST });
+	assert_int_equal(folder_setattr(folder, find("program").node, 0,
+					FOLDER_SET_MODE | FOLDER_SET_UID | FOLDER_SET_GID, &set,
+					&now),
+			 0);
+	assert_int_equal(now.mode & 07777, 04755);
+	assert_int_equal(now.uid, 1000);
+}
+
 TEST_WITH(a_directory_that_the_guest_closes_stays_open_to_the_server, setup, teardown)
 {
 	struct folder_entry dir, entry;
