@@ -208,14 +208,41 @@ s64 folder_read(struct folder *folder, u64 id, const struct iovec *iov, unsigned
 	return ret;
 }
 
+/*
+ * The guest's idea of where the file ends is as old as its cache, and others append to it. The
+ * offset is for overlayfs, which before Linux 6.7 does not pass the flag on.
+ */
+static ssize_t append_there(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return -1;
+	return pwritev2(fd, iov, count, st.st_size, RWF_APPEND);
+}
+
 s64 folder_write(struct folder *folder, u64 id, const struct iovec *iov, unsigned count, u64 offset)
+{
+	struct folder_file *file = file_get(folder, id);
+	s64 ret = -EINVAL;
+
+	if (!file)
+		return -EBADF;
+	if (offset_fits(offset, 0))
+		ret = transfer(file->fd, iov, count, offset,
+			       file->flags & O_APPEND ? append_there : pwritev);
+	file_put(folder, file);
+	return ret;
+}
+
+s64 folder_append(struct folder *folder, u64 id, const struct iovec *iov, unsigned count)
 {
 	struct folder_file *file = file_get(folder, id);
 	s64 ret;
 
 	if (!file)
 		return -EBADF;
-	ret = offset_fits(offset, 0) ? transfer(file->fd, iov, count, offset, pwritev) : -EINVAL;
+	ret = transfer(file->fd, iov, count, 0, append_there);
 	file_put(folder, file);
 	return ret;
 }

@@ -16,7 +16,18 @@ static int flags_to_open(const struct fuse *fuse, u32 flags)
 {
 	if (fuse->options.writeback && (flags & O_ACCMODE) == O_WRONLY)
 		flags = (flags & ~O_ACCMODE) | O_RDWR;
-	return flags;
+	/* Pages that were mapped are written through any handle: each WRITE says what it is. */
+	return flags & ~O_APPEND;
+}
+
+/*
+ * Whether it is to go to the end of the file, wherever that is by now. With the writeback cache the
+ * guest alone knows the end; of a large direct write it sends the parts all at once.
+ */
+static bool is_append(const struct fuse *fuse, const struct fuse_write_in *in)
+{
+	return in->flags & O_APPEND && !(in->flags & O_DIRECT) &&
+	       !(in->write_flags & FUSE_WRITE_CACHE) && !fuse->options.writeback;
 }
 
 static int kill_privilege(struct fuse_call *call, u64 node)
@@ -51,7 +62,8 @@ int fuse_op_open(struct fuse_call *call)
 	ret = folder_open_file(call->folder, call->head.nodeid,
 			       flags_to_open(call->fuse, in->flags), &file);
 	if (ret == -EACCES && call->fuse->options.writeback)
-		ret = folder_open_file(call->folder, call->head.nodeid, in->flags, &file);
+		ret = folder_open_file(call->folder, call->head.nodeid, in->flags & ~O_APPEND,
+				       &file);
 	if (!ret && in->open_flags & FUSE_OPEN_KILL_SUIDGID)
 		kill_privilege(call, call->head.nodeid);
 	return ret ? ret : give_open(call, file, false);
@@ -129,7 +141,9 @@ int fuse_op_write(struct fuse_call *call)
 	if (!out)
 		return -EIO;
 	count = iov_slice(call->in, call->in_count, head, in->size, call->slice);
-	len = folder_write(call->folder, in->fh, call->slice, count, in->offset);
+	len = is_append(call->fuse, in)
+		      ? folder_append(call->folder, in->fh, call->slice, count)
+		      : folder_write(call->folder, in->fh, call->slice, count, in->offset);
 	if (len < 0)
 		return len;
 	out->size = len;

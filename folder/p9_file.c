@@ -17,6 +17,7 @@
 #define DOTL_CREATE    00000100u
 #define DOTL_EXCL      00000200u
 #define DOTL_TRUNC     00001000u
+#define DOTL_APPEND    00002000u
 #define DOTL_DSYNC     00010000u
 #define DOTL_DIRECTORY 00200000u
 #define DOTL_SYNC      04000000u
@@ -28,8 +29,9 @@
 static int flags_of(u32 flags)
 {
 	return (flags & DOTL_ACCMODE) | (flags & DOTL_EXCL ? O_EXCL : 0) |
-	       (flags & DOTL_TRUNC ? O_TRUNC : 0) | (flags & DOTL_DIRECTORY ? O_DIRECTORY : 0) |
-	       (flags & DOTL_DSYNC ? O_DSYNC : 0) | (flags & DOTL_SYNC ? O_SYNC : 0);
+	       (flags & DOTL_TRUNC ? O_TRUNC : 0) | (flags & DOTL_APPEND ? O_APPEND : 0) |
+	       (flags & DOTL_DIRECTORY ? O_DIRECTORY : 0) | (flags & DOTL_DSYNC ? O_DSYNC : 0) |
+	       (flags & DOTL_SYNC ? O_SYNC : 0);
 }
 
 /* The bytes of data that one message of the agreed size carries. */

@@ -168,8 +168,8 @@ int folder_removexattr(struct folder *folder, u64 node, const char *name);
 
 /* ---- open files ---- */
 
-/* @flags: O_ACCMODE, O_APPEND (ignored: the guest gives offsets), O_TRUNC, O_DIRECTORY, O_SYNC and
- * O_DSYNC. */
+/* @flags: O_ACCMODE, O_APPEND (all writes go to the end of the file, whatever their offsets),
+ * O_TRUNC, O_DIRECTORY, O_SYNC and O_DSYNC. */
 int folder_open_file(struct folder *folder, u64 node, int flags, u64 *file);
 /* Makes it, or with @flags without O_EXCL opens it. */
 int folder_create(struct folder *folder, const struct folder_cred *cred, u64 dir, const char *name,
@@ -181,6 +181,8 @@ s64 folder_read(struct folder *folder, u64 file, const struct iovec *iov, unsign
 		u64 offset);
 s64 folder_write(struct folder *folder, u64 file, const struct iovec *iov, unsigned count,
 		 u64 offset);
+/* To the end of the file as it is on the host, in one step, as others may append as well. */
+s64 folder_append(struct folder *folder, u64 file, const struct iovec *iov, unsigned count);
 int folder_fsync(struct folder *folder, u64 file, bool data_only);
 /* The guest closed one of its descriptors: errors that the host tells at close(), of NFS and
  * quotas. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fuse_rig.h"
+#include "temp_folder.h"
 #include "test.h"
 
 /* ---- the session ---- */
@@ -105,6 +106,63 @@ TEST_WITH(a_file_is_made_written_read_and_closed, fuse_rig_setup, fuse_rig_teard
 		assert_int_equal(fuse_rig_ask(0), 0);
 		assert_int_equal(fuse_rig_read(file, 0, 100), -EBADF);
 	}
+}
+
+static u64 open_log(u32 flags)
+{
+	fuse_rig_begin(FUSE_OPEN, fuse_rig_find(1, "log"));
+	FUSE_RIG_PUT((struct fuse_open_in){ .flags = flags });
+	assert_int_equal(fuse_rig_ask(sizeof(struct fuse_open_out)), 0);
+	return ((const struct fuse_open_out *)fuse_rig_body())->fh;
+}
+
+/* At offset 4, where the guest believes that the file ends. */
+static void write_log(u64 file, u32 flags, u32 write_flags, const char *text)
+{
+	fuse_rig_begin(FUSE_WRITE, fuse_rig_find(1, "log"));
+	FUSE_RIG_PUT((struct fuse_write_in){ .fh = file,
+					     .offset = 4,
+					     .size = strlen(text),
+					     .flags = flags,
+					     .write_flags = write_flags });
+	fuse_rig_put(text, strlen(text));
+	assert_int_equal(fuse_rig_ask(sizeof(struct fuse_write_out)), 0);
+}
+
+static void expect_log(u64 file, const char *text)
+{
+	assert_int_equal(fuse_rig_read(file, 0, 100), strlen(text));
+	assert_memory_equal(fuse_rig_body(), text, strlen(text));
+}
+
+TEST_WITH(what_is_appended_overwrites_nothing_that_others_appended, fuse_rig_setup,
+	  fuse_rig_teardown)
+{
+	u64 file;
+
+	temp_file(fuse_rig.base_fd, "log", "one\n");
+	file = open_log(O_RDWR | O_APPEND);
+	temp_file(fuse_rig.base_fd, "log", "one\ntwo\n");
+	write_log(file, O_RDWR | O_APPEND, 0, "333\n");
+	expect_log(file, "one\ntwo\n333\n");
+	/* The guest's program may change its mind, and pages that are mapped have their places. */
+	write_log(file, O_RDWR, 0, "TWO\n");
+	expect_log(file, "one\nTWO\n333\n");
+	write_log(file, O_RDWR | O_APPEND, FUSE_WRITE_CACHE, "page");
+	expect_log(file, "one\npage333\n");
+}
+
+TEST_WITH(only_the_guest_knows_the_end_of_what_it_collects, fuse_rig_setup, fuse_rig_teardown)
+{
+	u64 file;
+
+	fuse_rig_open((struct folder_options){ .map = FOLDER_MAP_SQUASH },
+		      (struct fuse_options){ .cache = FUSE_CACHE_ALWAYS, .writeback = true });
+	assert_int_equal(fuse_rig_init(7, 38), 0);
+	temp_file(fuse_rig.base_fd, "log", "one\ntwo\n");
+	file = open_log(O_RDWR | O_APPEND);
+	write_log(file, O_RDWR | O_APPEND, 0, "333\n");
+	expect_log(file, "one\n333\n");
 }
 
 TEST_WITH(ranges_are_allocated_copied_and_sought, fuse_rig_setup, fuse_rig_teardown)

@@ -275,6 +275,30 @@ TEST_WITH(a_file_is_made_written_read_and_closed, setup, teardown)
 	}
 }
 
+static void append_on_host(const char *name, const char *text)
+{
+	int fd = openat(base_fd, name, O_WRONLY | O_APPEND);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+TEST_WITH(what_is_appended_overwrites_nothing_that_others_appended, setup, teardown)
+{
+	temp_file(base_fd, "log", "one\n");
+	assert_int_equal(ask(WALK, "ddws", 0, 1, 1, "log"), 0);
+	assert_int_equal(ask(LOPEN, "dd", 1, 02001), 0);
+	append_on_host("log", "two\n");
+	/* The guest believes that the file ends where it did when it was opened. */
+	assert_int_equal(ask(WRITE, "dqdww", 1, (u64)4, 4, 0x3333, 0x0a33), 0);
+	assert_int_equal(number(7), 4);
+	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "log"), 0);
+	assert_int_equal(ask(LOPEN, "dd", 2, 0), 0);
+	assert_int_equal(ask(READ, "dqd", 2, (u64)0, 100), 0);
+	assert_int_equal(number(7), 12);
+	assert_memory_equal(answer + 11, "one\ntwo\n333\n", 12);
+}
+
 TEST_WITH(what_is_not_open_is_not_read, setup, teardown)
 {
 	assert_int_equal(ask(READ, "dqd", 0, (u64)0, 100), -EBADF);
