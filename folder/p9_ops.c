@@ -386,6 +386,21 @@ int p9_op_link(struct p9_call *call)
 	return with_fid(call, p9_take_u32(call), link_fid);
 }
 
+/* By now the name that a fid was walked to may be another file's, which nobody means to lose. */
+static int check_place(struct p9_call *call, const struct p9_fid *fid)
+{
+	struct folder_entry entry;
+	int ret;
+
+	if (!fid->parent)
+		return -EINVAL;
+	ret = folder_lookup(call->folder, fid->parent, fid->name, &entry);
+	if (ret)
+		return ret;
+	folder_forget(call->folder, entry.node, 1);
+	return entry.node == fid->node ? 0 : -ESTALE;
+}
+
 /* "rename": by the fid of what is renamed, whose place is where it was walked to. */
 static int rename_fid(struct p9_call *call, struct p9_fid *fid)
 {
@@ -395,9 +410,8 @@ static int rename_fid(struct p9_call *call, struct p9_fid *fid)
 
 	if (!dir)
 		return ret;
-	if (call->short_args || !fid->parent)
-		ret = -EINVAL;
-	else
+	ret = call->short_args ? -EINVAL : check_place(call, fid);
+	if (!ret)
 		ret = folder_rename(call->folder, fid->parent, fid->name, dir->node, name, 0);
 	fid_put(call->p9, dir);
 	return ret;
@@ -448,11 +462,10 @@ int p9_op_unlinkat(struct p9_call *call)
 static int remove_fid(struct p9_call *call, struct p9_fid *fid)
 {
 	struct folder_attr attr;
-	int ret;
+	int ret = check_place(call, fid);
 
-	if (!fid->parent)
-		return -EINVAL;
-	ret = folder_getattr(call->folder, fid->node, fid->file, &attr);
+	if (!ret)
+		ret = folder_getattr(call->folder, fid->node, fid->file, &attr);
 	if (ret)
 		return ret;
 	return folder_unlink(call->folder, fid->parent, fid->name,

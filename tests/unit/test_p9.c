@@ -299,6 +299,21 @@ TEST_WITH(what_is_appended_overwrites_nothing_that_others_appended, setup, teard
 	assert_memory_equal(answer + 11, "one\ntwo\n333\n", 12);
 }
 
+TEST_WITH(a_fid_whose_name_is_another_files_by_now_removes_and_moves_nothing, setup, teardown)
+{
+	create(1, "old");
+	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "old"), 0);
+	assert_int_equal(ask(WALK, "ddws", 0, 3, 1, "old"), 0);
+	assert_int_equal(renameat(base_fd, "old", base_fd, "moved"), 0);
+	temp_file(base_fd, "old", "somebody's");
+	assert_int_equal(ask(RENAME, "dds", 2, 0, "mine"), -ESTALE);
+	assert_int_equal(ask(REMOVE, "d", 2), -ESTALE);
+	assert_int_equal(faccessat(base_fd, "old", F_OK, 0), 0);
+	assert_int_equal(unlinkat(base_fd, "old", 0), 0);
+	assert_int_equal(ask(REMOVE, "d", 3), -ENOENT);
+	assert_int_equal(faccessat(base_fd, "moved", F_OK, 0), 0);
+}
+
 TEST_WITH(what_is_not_open_is_not_read, setup, teardown)
 {
 	assert_int_equal(ask(READ, "dqd", 0, (u64)0, 100), -EBADF);
