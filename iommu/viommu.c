@@ -93,6 +93,17 @@ static void viommu_serve(struct viommu *viommu)
 	viommu_time(viommu, begin, answered, waited);
 }
 
+/* The queue is paused, and the pause waits for the request that was taken before: for no other. */
+static void viommu_finish(struct viommu *viommu)
+{
+	const u64 begin = now_ns();
+
+	viommu_answer(viommu);
+	virtio_device_flush(&viommu->device, VIOMMU_REQUEST_QUEUE);
+	virtio_device_interrupt(&viommu->device, VIOMMU_REQUEST_QUEUE);
+	viommu_time(viommu, begin, 1, true);
+}
+
 /* A hold was dropped: serve the request that waited for it, and those behind it. */
 static void viommu_dropped(struct dma_space *space)
 {
@@ -100,6 +111,10 @@ static void viommu_dropped(struct dma_space *space)
 
 	if (!viommu->request.busy || request_waits(viommu, &viommu->request))
 		return;
+	if (viommu->device.paused) {
+		viommu_finish(viommu);
+		return;
+	}
 	viommu_serve(viommu);
 	/* A thread that polls still looks at the place of a request that was just served. */
 	if (viommu->device.poll.mode != VIRTIO_POLL_OFF)
