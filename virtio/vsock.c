@@ -15,20 +15,15 @@
 
 #define FEATURE(bit) (1ULL << (bit))
 
-/* What the guest sent is served, then what there is for it; room for answers lets more be served.
- */
+/* What the guest sent is served, then what there is for it. */
 static void vsock_kick(struct virtio_device *device, unsigned index)
 {
 	struct vsock *vsock = vsock_of(device);
-	bool full = !vsock_has_room_for_reset(vsock);
 
 	if (index == VSOCK_TX)
 		vsock_transmit(vsock);
-	full = full || !vsock_has_room_for_reset(vsock);
 	if (index != VSOCK_EVENT)
 		vsock_receive(vsock);
-	if (full && vsock_has_room_for_reset(vsock))
-		virtio_device_kick_again(device, VSOCK_TX);
 }
 
 /* The guest has no connection any more. The host keeps what the guest was already done with. */

@@ -76,6 +76,9 @@ static enum packet send_reset(struct vsock *vsock)
 
 	if (!write_header(vsock, &header))
 		return BAD_BUFFER;
+	/* The guest's next packet waits for this room, and no kick of the guest's may come. */
+	if (!vsock_has_room_for_reset(vsock))
+		virtio_device_kick_again(&vsock->device, VSOCK_TX);
 	vsock->reset_first = (vsock->reset_first + 1) % VSOCK_RESETS;
 	vsock->reset_count--;
 	return PACKET;
