@@ -45,6 +45,7 @@ struct gwdt {
 	struct loop_timer timer;
 	struct sbsa_clock clock;
 	enum watchdog_action action;
+	bool excused; /* the second timeout was put off, since the last refresh */
 	u32 status;
 	u64 offset, compare; /* ticks */
 	u64 left;	     /* ns: of the timer, while the VM is paused; 0: it was not armed */
@@ -74,6 +75,7 @@ static void load_compare(struct gwdt *gwdt)
 /* "Explicit watchdog refresh". */
 static void refresh(struct gwdt *gwdt)
 {
+	gwdt->excused = false;
 	set_status(gwdt, gwdt->status & WCS_ENABLED);
 	if (gwdt->status & WCS_ENABLED)
 		load_compare(gwdt);
@@ -81,11 +83,24 @@ static void refresh(struct gwdt *gwdt)
 		loop_timer_disarm(&gwdt->timer);
 }
 
+/* The guest could not refresh what ended while all of us stood still. Once, so that it has an end.
+ */
+static bool excuse(struct gwdt *gwdt)
+{
+	if (gwdt->excused || !watchdog_slept(&gwdt->timer))
+		return false;
+	gwdt->excused = true;
+	load_compare(gwdt);
+	return true;
+}
+
 /* With both signals up nothing more happens until a refresh. */
 static void on_timeout(struct loop_timer *timer)
 {
 	struct gwdt *gwdt = container_of(timer, struct gwdt, timer);
 
+	if (gwdt->status & WCS_WS0 && excuse(gwdt))
+		return;
 	gwdt->timeouts++;
 	if (!(gwdt->status & WCS_WS0)) {
 		set_status(gwdt, gwdt->status | WCS_WS0);

@@ -53,6 +53,7 @@ struct i6300esb {
 	unsigned count;			      /* 0, 1: the one that runs, if the timer is armed */
 	enum { SHUT, FIRST_SEEN, OPEN } lock; /* the next write to a register, OPEN, is taken */
 	bool timed_out, interrupt;
+	bool excused; /* the second count began anew, since the last reload */
 	bool enabled;
 	u64 left; /* ns: of the timer, while the VM is paused; 0: it was not armed */
 	u64 reloads, bites;
@@ -68,6 +69,7 @@ static void start_count(struct i6300esb *esb, unsigned count)
 	bool fast = pci_get16(&esb->function, ESB_CONFIG) & ESB_CONFIG_FAST;
 	u64 cycles = (u64)esb->preload[count] << (fast ? 5 : 15);
 
+	esb->excused &= count;
 	esb->count = count;
 	loop_timer_arm(&esb->timer, MAX(cycles * ESB_CYCLE_NS, ESB_SHORTEST_NS));
 }
@@ -85,6 +87,17 @@ static void end_first_count(struct i6300esb *esb)
 	start_count(esb, esb->function.config[ESB_LOCK] & ESB_LOCK_FREE ? 0 : 1);
 }
 
+/* The guest could not reload what ended while all of us stood still. Once, so that it has an end.
+ */
+static bool excuse(struct i6300esb *esb)
+{
+	if (esb->excused || !watchdog_slept(&esb->timer))
+		return false;
+	esb->excused = true;
+	start_count(esb, 1);
+	return true;
+}
+
 /* The timer stands until the guest reloads it: a machine would have been reset by now. */
 static void end_second_count(struct i6300esb *esb)
 {
@@ -100,7 +113,7 @@ static void on_expiry(struct loop_timer *timer)
 
 	if (esb->count == 0)
 		end_first_count(esb);
-	else
+	else if (!excuse(esb))
 		end_second_count(esb);
 }
 

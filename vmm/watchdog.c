@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "util/clock.h"
 #include "util/log.h"
 #include "vmm/events.h"
+#include "vmm/loop.h"
 #include "vmm/vm.h"
 #include "vmm/watchdog.h"
+
+/* What is lost in less is a small part of any count that a driver asks for. */
+#define SLEEP_NS 2000000000ull
+
+bool watchdog_slept(const struct loop_timer *timer)
+{
+	return now_ns() - timer->at >= SLEEP_NS;
+}
 
 void watchdog_bite(struct vm *vm, const char *who, enum watchdog_action action)
 {

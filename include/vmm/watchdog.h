@@ -9,6 +9,7 @@
 #include "util/types.h"
 
 struct device_place;
+struct loop_timer;
 struct vm;
 
 /* What is done to a guest that let its watchdog run out. */
@@ -20,6 +21,12 @@ enum watchdog_action {
 
 /* For the models: the time is over. VM lock held. @who: the device's name. */
 void watchdog_bite(struct vm *vm, const char *who, enum watchdog_action action);
+
+/*
+ * Whether @timer, which has expired, is heard of so late that lkvm itself stood still: somebody
+ * stopped it (SIGSTOP, Ctrl-Z), or the host had no time for it. Nor did the guest run then.
+ */
+bool watchdog_slept(const struct loop_timer *timer);
 
 /* Intel's 6300ESB at @place, of PCI; @vm owns it. -errno. Main thread. */
 int i6300esb_create(struct vm *vm, const struct device_place *place, enum watchdog_action action);

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Arm's generic watchdog, as Linux's sbsa_gwdt and a hostile guest drive it. */
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "test.h"
 
 #include "../../arm/map.h"
 #include "../../arm/sbsa_gwdt.h"
+#include "host_clock.h"
 #include "wire.h"
 
 enum { WCS = 0x0, WOR = 0x8, WOR_HIGH = 0xc, WCV = 0x10, WCV_HIGH = 0x14, IIDR = 0xfcc };
@@ -152,6 +156,31 @@ TEST_WITH(time_does_not_count_while_the_vm_is_paused, setup, teardown)
 	device->ops->resume(device);
 	loop_poll(vm->loop, 60000);
 	assert_int_equal(get(WCS), ENABLED | WS0);
+}
+
+/* The loop has slept: it is later than the timers know. */
+static bool some_seconds_later(struct timespec *now)
+{
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, now);
+	now->tv_sec += 3;
+	return true;
+}
+
+/* Nor did the guest run, which could not refresh it. */
+TEST_WITH(what_ends_while_all_of_us_sleep_ends_nothing_the_first_time, setup, teardown)
+{
+	set(WOR, 2000);
+	set(WCS, ENABLED);
+	loop_poll(vm->loop, 60000);
+	host_clock_ask(some_seconds_later);
+	loop_poll(vm->loop, 60000);
+	assert_int_equal(get(WCS), ENABLED | WS0);
+	assert_false(ended());
+	/* Late each time: it ends a guest that hangs all the same. */
+	loop_poll(vm->loop, 60000);
+	host_clock_ask(NULL);
+	assert_int_equal(get(WCS), ENABLED | WS0 | WS1);
+	assert_true(ended());
 }
 
 TEST_WITH(every_access_of_every_size_is_survived, setup, teardown)

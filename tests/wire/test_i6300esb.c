@@ -3,7 +3,10 @@
 #include "test.h"
 
 #include <linux/pci_regs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "host_clock.h"
 #include "pci_driver.h"
 #include "vmm/device_class.h"
 #include "vmm/watchdog.h"
@@ -192,6 +195,38 @@ TEST_WITH(time_does_not_count_while_the_vm_is_paused, setup, teardown)
 	device->ops->resume(device);
 	loop_poll(vm->loop, 60000);
 	loop_poll(vm->loop, 60000);
+	assert_true(ended());
+}
+
+/* The loop has slept: it is later than the timers know. */
+static bool some_seconds_later(struct timespec *now)
+{
+	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, now);
+	now->tv_sec += 3;
+	return true;
+}
+
+/* Nor did the guest run, which could not reload it. */
+TEST_WITH(what_ends_while_all_of_us_sleep_ends_nothing_the_first_time, setup, teardown)
+{
+	start(NO_INTERRUPT, 1, 1, ENABLED);
+	loop_poll(vm->loop, 60000);
+	host_clock_ask(some_seconds_later);
+	loop_poll(vm->loop, 60000);
+	host_clock_ask(NULL);
+	assert_false(ended() || timed_out());
+	loop_poll(vm->loop, 60000);
+	assert_true(ended() && timed_out());
+}
+
+TEST_WITH(a_host_that_is_late_each_time_does_not_keep_a_hung_guest, setup, teardown)
+{
+	start(NO_INTERRUPT, 1, 1, ENABLED);
+	loop_poll(vm->loop, 60000);
+	host_clock_ask(some_seconds_later);
+	loop_poll(vm->loop, 60000);
+	loop_poll(vm->loop, 60000);
+	host_clock_ask(NULL);
 	assert_true(ended());
 }
 
