@@ -73,23 +73,23 @@ static void must(int ret, const char *what)
 }
 
 /*
- * Of what an aside that starts before the seal has to do, only this needs nobody's rights: those
- * that make files become nobody else, and end with their work.
+ * Of what an aside that starts before the seal has to do, only these need nobody's rights, as their
+ * files are open: those that make files become nobody else, and end with their work.
  */
 static bool changes_user(enum thread_kind kind)
 {
-	return process.user.wanted && !process.sealed && kind == THREAD_RELAY;
+	return process.user.wanted && (kind == THREAD_RELAY || kind == THREAD_WORKER);
 }
 
-static void confine_thread(enum thread_kind kind)
+static void confine_thread(enum thread_kind kind, bool sealed)
 {
-	if (changes_user(kind))
+	if (!sealed && changes_user(kind))
 		must(user_become_alone(&process.user), "its user");
-	if (process.sealed ? process.keeps_rights : capabilities_any())
-		must(capabilities_keep(process.sealed ? reach_kept(kind) : 0), "capabilities");
-	if (!process.sealed)
+	if (sealed ? process.keeps_rights : capabilities_any())
+		must(capabilities_keep(sealed ? reach_kept(kind) : 0), "capabilities");
+	if (!sealed)
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (!process.sealed || process.system_calls)
+	if (!sealed || process.system_calls)
 		must(seccomp_enter(kind), "seccomp");
 }
 

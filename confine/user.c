@@ -28,9 +28,13 @@ int user_become(const struct confine_user *user)
 
 int user_become_alone(const struct confine_user *user)
 {
+	int signal = 0;
+
+	prctl(PR_GET_PDEATHSIG, &signal);
 	if (syscall(SYS_setgroups, 0, NULL) ||
 	    syscall(SYS_setresgid, user->gid, user->gid, user->gid) ||
 	    syscall(SYS_setresuid, user->uid, user->uid, user->uid))
 		return -errno;
-	return 0;
+	/* The same: an aside may have asked for its end with ours, and looks afterwards. */
+	return prctl(PR_SET_PDEATHSIG, signal) ? -errno : 0;
 }

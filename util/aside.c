@@ -32,6 +32,7 @@ struct aside {
 	pthread_t thread;
 	int done_fd; /* an eventfd, owned */
 	pid_t parent;
+	bool sealed;	/* the process was, when this began */
 	sem_t started;	/* own_files is settled */
 	sem_t alone;	/* the thread that made it does nothing but wait from now on */
 	bool own_files; /* it is a process */
@@ -80,7 +81,7 @@ static int child_main(void *arg)
 		close_others(&aside->config);
 	aside->own_files = !aside->config.shares_files;
 	sem_post(&aside->started);
-	thread_confine_aside(aside->config.kind);
+	thread_confine_aside(aside->config.kind, aside->sealed);
 	/* It may have ended before we said that we end with it. */
 	if (!aside->config.dies_with_us || getppid() == aside->parent)
 		aside->config.main(aside->config.arg);
@@ -144,6 +145,7 @@ int aside_start(struct aside **out, const struct aside_config *config)
 		return -ENOMEM;
 	aside->config = *config;
 	aside->parent = getpid();
+	aside->sealed = thread_is_sealed();
 	sem_init(&aside->started, 0, 0);
 	sem_init(&aside->alone, 0, 0);
 	aside->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

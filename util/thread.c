@@ -184,13 +184,13 @@ void thread_seal(void)
 	atomic_store(&process.sealed, true);
 }
 
-void thread_confine_aside(enum thread_kind kind)
+void thread_confine_aside(enum thread_kind kind, bool sealed)
 {
 	/* The aside of a thread that was confined to the same runs on that one's storage. */
 	if (!process.ops || kind == THREAD_ANY || own_kind != THREAD_ANY)
 		return;
 	own_kind = kind;
-	process.ops->confine(kind);
+	process.ops->confine(kind, sealed);
 }
 
 void thread_give_up(void)
@@ -224,7 +224,7 @@ void thread_catch_up(void)
 void thread_confine(enum thread_kind kind)
 {
 	if (atomic_load(&process.sealed))
-		thread_confine_aside(kind);
+		thread_confine_aside(kind, true);
 }
 
 const char *thread_kind_name(enum thread_kind kind)

@@ -176,17 +176,20 @@ static void worker_handle_event(struct loop_source *source, u32 events)
 
 static int worker_start_aside(struct worker *worker, struct worker_thread *thread)
 {
+	const struct worker_options *options = &worker->options;
 	struct aside_config config = {
-		.name = worker->options.name,
-		.main = worker->options.shared_files ? crew_main : worker_main,
+		.name = options->name,
+		/* The seal is about threads: an aside that is there before has only this. */
+		.kind = options->shared_files || options->begin ? THREAD_ANY : options->kind,
+		.main = options->shared_files ? crew_main : worker_main,
 		.arg = worker,
 		.keep = { worker->event_fd },
 		.keep_count = 1,
 		.dies_with_us = true,
 	};
 
-	for (unsigned i = 0; i < worker->options.file_count; i++)
-		config.keep[config.keep_count++] = worker->options.files[i];
+	for (unsigned i = 0; i < options->file_count; i++)
+		config.keep[config.keep_count++] = options->files[i];
 	return aside_start(&thread->aside, &config);
 }
 

@@ -39,8 +39,11 @@ int thread_start(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(vo
  * the process is sealed, this does nothing.
  */
 void thread_confine(enum thread_kind kind);
-/* The same in a process aside, sealed or not: it is not among the threads that are sealed later. */
-void thread_confine_aside(enum thread_kind kind);
+/*
+ * The same in a process aside, sealed or not: it is not among the threads that are sealed later.
+ * @sealed: whether the process was when the aside began, with what it had then; it may be by now.
+ */
+void thread_confine_aside(enum thread_kind kind, bool sealed);
 
 /*
  * Block all signals but the one of a violation, which the kernel would make deadly without a word.
@@ -67,7 +70,7 @@ void thread_violated(void);
 #define THREAD_VIOLATION (128 + 31)
 
 struct thread_ops {
-	void (*confine)(enum thread_kind kind);
+	void (*confine)(enum thread_kind kind, bool sealed); /* as thread_confine_aside() */
 	void (*catch_up)(void);
 	void (*give_up)(void);
 	void (*violated)(void);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A process aside that began before the seal confines itself from what it had then. */
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "test.h"
+#include "util/aside.h"
+#include "vmm/loop.h"
+#include "vmm/worker.h"
+
+#define PATIENCE 20000 /* ms */
+
+static atomic_int confined_as, confined_sealed; /* -1: not yet */
+
+static void confine(enum thread_kind kind, bool sealed)
+{
+	atomic_store(&confined_sealed, sealed);
+	atomic_store(&confined_as, kind);
+}
+
+static void nothing(void)
+{
+}
+
+static const struct thread_ops ops = { confine, nothing, nothing, nothing };
+
+static int begin(void **state)
+{
+	atomic_store(&confined_as, -1);
+	atomic_store(&confined_sealed, -1);
+	thread_set_ops(&ops);
+	return 0;
+}
+
+static void wait_for_go(void *arg)
+{
+	struct pollfd go = { .fd = *(int *)arg, .events = POLLIN };
+
+	poll(&go, 1, PATIENCE);
+}
+
+static void run(struct worker_job *job)
+{
+	(void)job;
+}
+
+/* Its files are open before the machine is sealed, and so may its first job be. */
+TEST_WITH(a_worker_that_is_a_process_is_confined_whenever_it_begins, begin, NULL)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct worker_job job = { .run = run, .done = run };
+	int ended = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	const struct worker_options options = { .name = "files",
+						.kind = THREAD_WORKER,
+						.threads = 1,
+						.files[0] = STDIN_FILENO,
+						.file_count = 1,
+						.event_fd = ended };
+	struct pollfd wait = { .fd = ended, .events = POLLIN };
+	struct worker *worker;
+	struct loop *loop;
+
+	assert_int_equal(loop_create(&loop, &lock), 0);
+	assert_int_equal(worker_create(&worker, loop, &options), 0);
+	assert_int_equal(worker_submit(worker, &job), 0);
+	assert_int_equal(poll(&wait, 1, PATIENCE), 1);
+	worker_reap(worker);
+	assert_int_equal(atomic_load(&confined_as), THREAD_WORKER);
+	worker_destroy(worker);
+	loop_destroy(loop);
+	close(ended);
+}
+
+/* It is the last test: a process is sealed for good. */
+TEST_WITH(one_that_comes_to_that_after_the_seal_has_to_give_up_all_the_same, begin, NULL)
+{
+	int go = eventfd(0, EFD_NONBLOCK);
+	const struct aside_config config = { .name = "early",
+					     .kind = THREAD_RELAY,
+					     .main = wait_for_go,
+					     .arg = &go,
+					     .keep = { go },
+					     .keep_count = 1 };
+	struct aside *aside;
+
+	assert_int_equal(aside_start(&aside, &config), 0);
+	thread_seal();
+	assert_int_equal(eventfd_write(go, 1), 0);
+	assert_true(aside_wait(aside, PATIENCE));
+	aside_destroy(aside);
+	assert_int_equal(atomic_load(&confined_as), THREAD_RELAY);
+	assert_int_equal(atomic_load(&confined_sealed), false);
+	close(go);
+}
