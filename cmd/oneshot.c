@@ -46,7 +46,8 @@ static void on_over(void *arg)
 {
 	struct oneshot *oneshot = arg;
 
-	vm_stop(oneshot->vm, VM_POWEROFF);
+	/* One that died on its way there may be kept. */
+	vm_guest_stop(oneshot->vm, VM_POWEROFF);
 }
 
 static void on_started(void *arg)
@@ -200,10 +201,10 @@ static void remove_tap(struct oneshot *oneshot)
 }
 
 /* False: some of it is lost. */
-static bool finish_output(const struct oneshot *oneshot, enum vm_stop reason, int give_up_fd)
+static bool finish_output(const struct oneshot *oneshot, enum vm_stop ended_by, int give_up_fd)
 {
 	int error;
-	u64 lost = session_finish(oneshot->session, give_up_fd, watch_output_patience(reason),
+	u64 lost = session_finish(oneshot->session, give_up_fd, watch_output_patience(ended_by),
 				  &error);
 
 	if (lost)
@@ -218,7 +219,7 @@ static bool finish_output(const struct oneshot *oneshot, enum vm_stop reason, in
 static void note_failures(const struct oneshot *oneshot, const struct oneshot_end *end,
 			  int give_up_fd, struct oneshot_result *result)
 {
-	bool whole = finish_output(oneshot, end->reason, give_up_fd);
+	bool whole = finish_output(oneshot, end->ended_by, give_up_fd);
 
 	if (result->status != EXIT_OK)
 		return;
@@ -238,7 +239,7 @@ int oneshot_finish(struct oneshot *oneshot, const struct oneshot_end *end)
 	note_failures(oneshot, end, give_up_fd, &result);
 	result.ended_ns = now_ns();
 	oneshot_result_say(oneshot, &result);
-	if (oneshot_result_write(oneshot, &result, give_up_fd, watch_disk_patience(end->reason)) &&
+	if (oneshot_result_write(oneshot, &result, give_up_fd, watch_disk_patience(end->ended_by)) &&
 	    result.status == EXIT_OK)
 		return EXIT_COMMAND_HOST;
 	return result.status;

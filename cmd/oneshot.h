@@ -111,7 +111,8 @@ int oneshot_signal_fd(const struct oneshot *oneshot);
 
 /* How the VM ended, apart from what its guest said. */
 struct oneshot_end {
-	enum vm_stop reason;
+	enum vm_stop reason;		   /* the verdict's */
+	enum vm_stop ended_by;		   /* what ended the run, and so what there is time for */
 	int said;			   /* the status that an ordinary run would have */
 	const struct diagnosis *diagnosis; /* what the vCPUs were at; NULL: not known */
 	const char *why;		   /* it did not begin to run; "": it did */

@@ -236,6 +236,7 @@ static int run_machine(struct run *run)
 		oneshot_note_times(run->oneshot, times);
 	boot_time_finish(times, watch_give_up_fd(run->watch), watch_disk_patience(reason));
 	end.reason = reason;
+	end.ended_by = atomic_load(&run->machine.vm->stop);
 	end.said = status;
 	end.diagnosis = diagnosis;
 	if (run->oneshot)

@@ -78,7 +78,7 @@ static void keep(struct vm *vm)
 /* Resumed by its user, it may die once more: that is the end. Others may be about to park yet. */
 void vm_guest_stop(struct vm *vm, enum vm_stop reason)
 {
-	bool died = reason == VM_PANIC || atomic_load(&vm->panicked);
+	bool died = reason == VM_PANIC || vm->kept || atomic_load(&vm->panicked);
 
 	if (!died || !vm->config->keep_dead || (vm->kept && !vm_is_held(vm)))
 		vm_stop(vm, reason);

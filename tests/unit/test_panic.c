@@ -217,6 +217,27 @@ TEST_WITH(a_guest_that_is_resumed_and_does_nothing_ends, setup_kept, teardown_ke
 	assert_int_equal(atomic_load(&vm.stop), VM_PANIC);
 }
 
+TEST_WITH(a_guest_that_died_as_it_switched_itself_off_is_kept_for_as_long, setup_kept,
+	  teardown_kept)
+{
+	/* A triple fault: nothing was said of a panic. */
+	vm_guest_stop(&vm, VM_PANIC);
+	vm_guest_stop(&vm, VM_POWEROFF);
+	assert_true(runs());
+	assert_true(vm_is_held(&vm));
+	vm_resume(&vm, VM_PAUSE_USER);
+	vm_guest_stop(&vm, VM_POWEROFF);
+	assert_int_equal(atomic_load(&vm.stop), VM_POWEROFF);
+}
+
+TEST_WITH(one_that_panicked_and_does_not_switch_itself_off_is_kept, setup_kept, teardown_kept)
+{
+	guest_says(PANICKED);
+	vm_guest_stop(&vm, VM_POWEROFF);
+	assert_true(runs());
+	assert_true(vm.kept);
+}
+
 TEST_WITH(nothing_is_kept_unless_it_was_asked_for, setup, teardown)
 {
 	vm_guest_stop(&vm, VM_PANIC);
