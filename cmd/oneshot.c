@@ -239,7 +239,8 @@ int oneshot_finish(struct oneshot *oneshot, const struct oneshot_end *end)
 	note_failures(oneshot, end, give_up_fd, &result);
 	result.ended_ns = now_ns();
 	oneshot_result_say(oneshot, &result);
-	if (oneshot_result_write(oneshot, &result, give_up_fd, watch_disk_patience(end->ended_by)) &&
+	if (oneshot_result_write(oneshot, &result, give_up_fd,
+				 watch_disk_patience(end->ended_by)) &&
 	    result.status == EXIT_OK)
 		return EXIT_COMMAND_HOST;
 	return result.status;

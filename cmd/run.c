@@ -163,10 +163,10 @@ static bool finish_terminal(struct terminal *terminal, const struct patience *pa
 }
 
 /* False: the same. */
-static bool finish_output(struct run *run, enum vm_stop reason)
+static bool finish_output(struct run *run, enum vm_stop ended_by)
 {
 	const struct patience patience = { watch_give_up_fd(run->watch),
-					   watch_output_patience(reason), now_ms() };
+					   watch_output_patience(ended_by), now_ms() };
 	struct list_node *terminals = &run->machine.vm->terminals, *node;
 	bool whole = finish_terminal(run->machine.terminal, &patience, "the guest's output");
 	char whose[64];
@@ -181,7 +181,7 @@ static bool finish_output(struct run *run, enum vm_stop reason)
 }
 
 /* What the vCPUs were at, where that tells why. NULL: it does not. */
-static struct diagnosis *diagnose(struct run *run, enum vm_stop reason)
+static struct diagnosis *diagnose(struct run *run, enum vm_stop reason, enum vm_stop ended_by)
 {
 	bool hung = reason == VM_TIMEOUT || reason == VM_HANG || reason == VM_WATCHDOG;
 	struct diagnosis *diagnosis;
@@ -191,7 +191,7 @@ static struct diagnosis *diagnose(struct run *run, enum vm_stop reason)
 	/* --timeout leaves that much, and a System.map in the host's memory needs less. */
 	if (!run->symbols && run->symbols_fd >= 0)
 		run->symbols = kernel_names_load(run->symbols_fd,
-						 reason == VM_TIMEOUT ? 150 : 3000);
+						 ended_by == VM_TIMEOUT ? 150 : 3000);
 	diagnosis = diagnosis_make(&run->machine, run->symbols);
 	if (diagnosis && hung)
 		diagnosis_say(diagnosis);
@@ -204,7 +204,7 @@ static int run_machine(struct run *run)
 	struct boot_time *times = run->options->boot_time;
 	struct oneshot_end end = { .why = run->err.text };
 	struct diagnosis *diagnosis;
-	enum vm_stop reason, told;
+	enum vm_stop reason, ended_by, told;
 	int status;
 
 	run->ran = true;
@@ -212,6 +212,9 @@ static int run_machine(struct run *run)
 	boot_time_note(times, "guest begins");
 	machine_begin(&run->machine);
 	reason = vm_run(run->machine.vm, run->machine.image, &run->err);
+	/* Of a guest that panicked before the run was ended that is the verdict; whoever ended it
+	 * waits no longer for that. */
+	ended_by = atomic_load(&run->machine.vm->stop);
 	boot_time_note(times, "guest has ended");
 	/* Whatever is still to be waited for, the user has the terminal. */
 	terminal_restore();
@@ -224,19 +227,19 @@ static int run_machine(struct run *run)
 		machine_report(&run->machine);
 	told = run->oneshot ? oneshot_reason(run->oneshot, reason) : reason;
 	status = exit_status(run, told);
-	diagnosis = diagnose(run, told);
+	diagnosis = diagnose(run, told, ended_by);
 	if (diagnosis && run->dump.path)
 		core_dump_take(&run->dump, &run->machine, diagnosis, run->watch);
 	loop_set_patience(run->machine.vm->loop, watch_give_up_fd(run->watch),
-			  watch_disk_patience(reason));
-	end.output_lost = !finish_output(run, reason);
+			  watch_disk_patience(ended_by));
+	end.output_lost = !finish_output(run, ended_by);
 	if (run->oneshot && run->dump.is_there)
 		run->oneshot->core = run->dump.path;
 	if (run->oneshot)
 		oneshot_note_times(run->oneshot, times);
-	boot_time_finish(times, watch_give_up_fd(run->watch), watch_disk_patience(reason));
+	boot_time_finish(times, watch_give_up_fd(run->watch), watch_disk_patience(ended_by));
 	end.reason = reason;
-	end.ended_by = atomic_load(&run->machine.vm->stop);
+	end.ended_by = ended_by;
 	end.said = status;
 	end.diagnosis = diagnosis;
 	if (run->oneshot)
