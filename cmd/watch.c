@@ -144,6 +144,7 @@ static void stop_for_a_while(void)
 void watch_leave(int status)
 {
 	terminal_restore();
+	log_hurry(LEAVE_FLUSH);
 	log_flush(LEAVE_FLUSH);
 	aside_inherit();
 	/* An aside_call() that hangs has them, too, and whoever reads would wait for it. */
@@ -157,6 +158,7 @@ static void leave(struct watch *watch) __attribute__((noreturn));
 static void leave(struct watch *watch)
 {
 	terminal_restore();
+	log_hurry(LEAVE_FLUSH);
 	if (watch->phase == STARTING && watch->reason == VM_TIMEOUT)
 		log_warning("the guest had not started after %u seconds",
 			    watch->seconds[watch->limit]);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -38,6 +39,8 @@ static struct {
 	size_t kept_len;
 } out = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
+static atomic_int hurry_ms = -1; /* how long out.lock is waited for; -1: for ever */
+
 const char *const log_level_names[] = {
 	[LOG_ERROR] = "error",
 	[LOG_WARNING] = "warning",
@@ -62,6 +65,30 @@ void log_set_raw(bool raw)
 }
 
 /* ---- the way out ---- */
+
+/*
+ * Whoever has it waits for nothing, but that a file may block where there is no thread for a relay,
+ * and that the thread that makes threads may be the one that ends the process now.
+ */
+static bool lock_out(void)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+	int left = atomic_load(&hurry_ms);
+
+	if (left < 0)
+		return !pthread_mutex_lock(&out.lock);
+	while (pthread_mutex_trylock(&out.lock)) {
+		if (!left--)
+			return false;
+		nanosleep(&moment, NULL);
+	}
+	return true;
+}
+
+void log_hurry(int ms)
+{
+	atomic_store(&hurry_ms, ms);
+}
 
 /*
  * O_NONBLOCK belongs to the open file, which other programs share: a terminal and a pipe are
@@ -184,7 +211,8 @@ static void put_kept(void)
 
 static void write_line(const char *line, size_t len)
 {
-	pthread_mutex_lock(&out.lock);
+	if (!lock_out())
+		return;
 	if (is_owner()) {
 		put_kept();
 		put_lines(line, len);
@@ -207,7 +235,8 @@ void log_flush(int timeout_ms)
 {
 	struct pollfd done = { .events = POLLIN };
 
-	pthread_mutex_lock(&out.lock);
+	if (!lock_out())
+		return;
 	put_kept();
 	if (out.relay) {
 		if (out.dropped)

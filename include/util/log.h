@@ -53,6 +53,11 @@ void log_seal(void);
  * then goes when somebody reads it.
  */
 void log_flush(int timeout_ms);
+/*
+ * The process ends, whatever its other threads are at: from now on a line, and log_flush(), wait
+ * for one of them for about so long, and do without then.
+ */
+void log_hurry(int ms);
 #define LOG_FLUSH_MS 300
 
 #define log_error(...)	 log_print(LOG_ERROR, __VA_ARGS__)
