@@ -84,13 +84,12 @@ static ssize_t user_receive(struct net_backend *backend, unsigned pair, const st
 
 /* ---- life ---- */
 
-static void go(struct net_user *user)
+static int go(struct net_user *user)
 {
 	int ret = user->waits ? net_child_go(user->child) : 0;
 
 	user->waits = false;
-	if (ret)
-		log_warning("%s: no thread: %s", user->backend.name, strerror(-ret));
+	return ret;
 }
 
 /* Its process is there before the machine is sealed, whenever it becomes the program. */
@@ -107,14 +106,15 @@ static int begin(struct net_user *user, bool on_demand)
 		return ret;
 	user->its_end = -1;
 	user->waits = true;
-	if (!on_demand)
-		go(user);
-	return 0;
+	return on_demand ? 0 : go(user);
 }
 
 static void user_start(struct net_backend *backend)
 {
-	go(user_of(backend));
+	int ret = go(user_of(backend));
+
+	if (ret)
+		log_warning("%s: no thread: %s", backend->name, strerror(-ret));
 }
 
 static void user_close(struct net_backend *backend)
@@ -282,7 +282,8 @@ int net_user_open(struct net_backend **backend, const struct net_options *option
 	if (!ret && options->forward_count)
 		ret = wait_until_ready(user, options->give_up_fd, err);
 	if (ret) {
-		error_set(err, ret, "--network mode=user: %s", strerror(-ret));
+		error_set(err, ret, "--network mode=user: %s%s", strerror(-ret),
+			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");
 		user_close(&user->backend);
 		return ret;
 	}

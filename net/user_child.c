@@ -221,10 +221,10 @@ void net_child_end(struct net_child *child)
 	if (child->pid && !thread_is_sealed())
 		kill(child->pid, SIGKILL);
 	pthread_mutex_unlock(&child->lock);
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += END_SECONDS;
 	/* A file system that hangs may hold the start for ever: the process ends all the same. */
-	if (pthread_timedjoin_np(child->thread, NULL, &until))
+	if (pthread_clockjoin_np(child->thread, NULL, CLOCK_MONOTONIC, &until))
 		return;
 	close(child->go_fd);
 	free(child);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One call of the C library's fails, as it never does when it is asked to: what was begun is
  * undone. */
+#include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +35,19 @@ int listen(int fd, int backlog)
 	errno = listen_error;
 	listen_error = 0;
 	return -1;
+}
+
+static int thread_error; /* of the next pthread_create() */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*body)(void *), void *arg)
+{
+	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	int error = thread_error;
+
+	thread_error = 0;
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return error ? error : real(thread, attr, body, arg);
 }
 
 static atomic_bool waited;
@@ -139,6 +155,31 @@ TEST(a_network_s_program_that_cannot_be_waited_for_is_ended_all_the_same)
 	assert_int_equal(poll(&ours, 1, 60000), 1);
 	assert_int_equal(read(fds[0], &c, 1), 0);
 	close(fds[0]);
+}
+
+/* Not a run without its network, nor one that waits for a program that nobody starts. */
+TEST(a_network_that_was_asked_for_and_has_no_thread_is_refused)
+{
+	const struct net_options options = {
+		.mode = NET_USER,
+		.host_ip.s_addr = htonl(0xc0a82101),
+		.guest_ip.s_addr = htonl(0xc0a8210f),
+		.forwards[0] = { .host_port = 1, .guest_port = 1 },
+		.forward_count = 1,
+		.give_up_fd = -1,
+	};
+	struct error err = { "" };
+	struct net_backend *backend;
+
+	if (net_user_available())
+		skip();
+	thread_error = EAGAIN;
+	assert_int_equal(net_user_open(&backend, &options, &err), -EAGAIN);
+	assert_non_null(strstr(err.text, "ulimit -u"));
+	assert_int_equal(thread_error, 0);
+	/* Its process goes, which may take it longer than we were waited for. */
+	while (waitpid(-1, NULL, 0) > 0)
+		;
 }
 
 TEST(a_relay_that_cannot_read_says_so)
