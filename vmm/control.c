@@ -200,6 +200,8 @@ int control_settle(struct control *control)
 	while (is_pending(control)) {
 		if (!control->aside) {
 			nanosleep(&delay, NULL);
+			/* What is found out here is not tried again later. */
+			loop_timer_disarm(&control->timer);
 			try_to_listen(control);
 		} else if (aside_wait(control->aside, CONTROL_PATIENCE)) {
 			on_finished(&control->finished, 0);

@@ -285,6 +285,33 @@ TEST_WITH(a_folder_that_a_stranger_keeps_locked_gets_the_socket_all_the_same, se
 	close(fd);
 }
 
+/* Whoever waits for it is about to be another user, who can make none. */
+TEST_WITH(a_name_that_was_found_in_use_is_not_tried_again_later, set_up, tear_down)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), folder;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/lkvm", rig.dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(folder, LOCK_EX | LOCK_NB), 0);
+	control_rig_listen(&rig, commands, NULL);
+	/* The first try may be an aside's. */
+	loop_poll(rig.loop, 20);
+	strcpy(address.sun_path, rig.socket);
+	assert_int_equal(bind(other, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(other, 1), 0);
+	close(folder);
+	assert_int_equal(control_settle(rig.control), 0);
+	close(other);
+	assert_int_equal(unlink(rig.socket), 0);
+	/* The first turn drops what came before a source was removed. */
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(loop_poll(rig.loop, 50), 0);
+	assert_int_equal(access(rig.socket, F_OK), -1);
+}
+
 TEST_WITH(only_the_socket_of_a_dead_lkvm_is_forgotten, set_up_listening, tear_down)
 {
 	control_forget(0, CONTROL_RIG_NAME);
