@@ -54,6 +54,18 @@ static int accept_host(int fd)
 	return -EPERM;
 }
 
+/* Its caller says nothing before it has them, but that it has gone. */
+static int take_stream(int fd)
+{
+	struct pollfd polls[] = { { .fd = fd, .events = POLLIN },
+				  { .fd = channels[ONESHOT_CONTROL], .events = POLLIN } };
+
+	sys_poll(polls, 2, -1);
+	if (!polls[0].revents && polls[1].revents)
+		sys_exit(1);
+	return polls[0].revents ? accept_host(fd) : -EPERM;
+}
+
 static void take_streams(void)
 {
 	struct sys_vsock_address address = { .family = SYS_AF_VSOCK,
@@ -64,7 +76,7 @@ static void take_streams(void)
 	if (fd < 0 || sys_write(channels[ONESHOT_CONTROL], &address.port, 4) != 4)
 		sys_exit(1);
 	for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++) {
-		while ((channels[i] = accept_host(fd)) == -EPERM)
+		while ((channels[i] = take_stream(fd)) == -EPERM)
 			;
 	}
 	sys_close(fd);

@@ -262,10 +262,10 @@ static int dial(const struct guest *guest, unsigned port)
 	return fd;
 }
 
-/* One more command of @guest's. @keys, @script: as of begin(). */
-static struct guest ask(const struct guest *guest, const char *script, const char *const *keys)
+/* One more command of @guest's, without its streams: the port for them. As ask(). */
+static unsigned ask_for_port(const struct guest *guest, struct guest *more, const char *script,
+			     const char *const *keys)
 {
-	struct guest more = { .init = -1 };
 	struct initrd_config config = { 0 };
 	unsigned len, port;
 
@@ -275,12 +275,21 @@ static struct guest ask(const struct guest *guest, const char *script, const cha
 	initrd_config_add(&config, ONESHOT_WORD, "-c");
 	initrd_config_add(&config, ONESHOT_WORD, script);
 	len = config.len;
-	more.ends[ONESHOT_CONTROL] = dial(guest, ONESHOT_EXEC_PORT);
-	assert_int_equal(send(more.ends[ONESHOT_CONTROL], &len, 4, 0), 4);
-	assert_int_equal(send(more.ends[ONESHOT_CONTROL], config.text, len, 0), len);
+	more->ends[ONESHOT_CONTROL] = dial(guest, ONESHOT_EXEC_PORT);
+	assert_int_equal(send(more->ends[ONESHOT_CONTROL], &len, 4, 0), 4);
+	assert_int_equal(send(more->ends[ONESHOT_CONTROL], config.text, len, 0), len);
 	initrd_config_free(&config);
-	wait_for_input(more.ends[ONESHOT_CONTROL]);
-	assert_int_equal(recv(more.ends[ONESHOT_CONTROL], &port, 4, 0), 4);
+	wait_for_input(more->ends[ONESHOT_CONTROL]);
+	assert_int_equal(recv(more->ends[ONESHOT_CONTROL], &port, 4, 0), 4);
+	return port;
+}
+
+/* One more command of @guest's. @keys, @script: as of begin(). */
+static struct guest ask(const struct guest *guest, const char *script, const char *const *keys)
+{
+	struct guest more = { .init = -1 };
+	unsigned port = ask_for_port(guest, &more, script, keys);
+
 	for (unsigned i = ONESHOT_STDIN; i < ONESHOT_CHANNELS; i++)
 		more.ends[i] = dial(guest, port);
 	return more;
@@ -359,6 +368,41 @@ TEST(one_whose_caller_has_gone_is_hung_up)
 	read_until(&more, more.ends[ONESHOT_STDOUT], NULL);
 	assert_non_null(strstr(more.said, "hung up"));
 	close_all(&more);
+	type(&guest, "on\n");
+	assert_int_equal(hear(&guest, ONESHOT_EXITED), 9);
+	finish(&guest);
+}
+
+static unsigned count_children(pid_t pid)
+{
+	unsigned count = 0;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	file = fopen(path, "re");
+	if (!file)
+		skip();
+	while (fscanf(file, "%*d") != EOF)
+		count++;
+	fclose(file);
+	return count;
+}
+
+TEST(one_whose_caller_has_gone_before_its_streams_came_ends)
+{
+	struct guest guest = begin("echo ready; read word; exit 9",
+				   (const char *const[]){ "X", NULL });
+	struct guest more;
+
+	start(&guest);
+	ask_for_port(&guest, &more, "exit 0", no_keys);
+	assert_int_equal(count_children(guest.init), 2);
+	close(more.ends[ONESHOT_CONTROL]);
+	for (unsigned ms = 0; count_children(guest.init) > 1; ms += 10) {
+		assert_true(ms < PATIENCE);
+		poll(NULL, 0, 10);
+	}
 	type(&guest, "on\n");
 	assert_int_equal(hear(&guest, ONESHOT_EXITED), 9);
 	finish(&guest);
