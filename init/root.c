@@ -101,6 +101,30 @@ static void make_devices(void)
 	sys_set_umask(mask);
 }
 
+/* What udev makes beside them, and where the others are mounted. */
+static void make_names(void)
+{
+	sys_mkdir(NEW_ROOT "/dev/pts", 0755);
+	sys_mkdir(NEW_ROOT "/dev/shm", 01777);
+	sys_symlink("/proc/self/fd", NEW_ROOT "/dev/fd");
+	sys_symlink("/proc/self/fd/0", NEW_ROOT "/dev/stdin");
+	sys_symlink("/proc/self/fd/1", NEW_ROOT "/dev/stdout");
+	sys_symlink("/proc/self/fd/2", NEW_ROOT "/dev/stderr");
+}
+
+/* In a folder of the host's nothing is made: it has what it has. */
+static void mount_devices(void)
+{
+	bool is_there = !mount_own("devtmpfs", "/dev", "mode=755", MS_NOSUID);
+
+	if (!is_there && root_is_own)
+		make_devices();
+	if (is_there || root_is_own)
+		make_names();
+	mount_own("devpts", "/dev/pts", "mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC);
+	mount_own("tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV);
+}
+
 static void mount_folders(const char *type)
 {
 	for_each_value(value, ONESHOT_FOLDER)
@@ -146,17 +170,8 @@ void root_mount(void)
 	mount_folders(type->name);
 	mount_own("proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
 	mount_own("sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
-	if (mount_own("devtmpfs", "/dev", "mode=755", MS_NOSUID) && root_is_own)
-		make_devices();
+	mount_devices();
 	mount_own("tmpfs", "/run", "mode=755", MS_NOSUID | MS_NODEV);
-	sys_mkdir(NEW_ROOT "/dev/pts", 0755);
-	sys_mkdir(NEW_ROOT "/dev/shm", 01777);
-	mount_own("devpts", "/dev/pts", "mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC);
-	mount_own("tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV);
-	sys_symlink("/proc/self/fd", NEW_ROOT "/dev/fd");
-	sys_symlink("/proc/self/fd/0", NEW_ROOT "/dev/stdin");
-	sys_symlink("/proc/self/fd/1", NEW_ROOT "/dev/stdout");
-	sys_symlink("/proc/self/fd/2", NEW_ROOT "/dev/stderr");
 	for_each_value(path, ONESHOT_TMPFS)
 		mount_own("tmpfs", path, "mode=1777", MS_NOSUID | MS_NODEV);
 	go_to_root();

@@ -100,6 +100,17 @@ static long write_to(int fd, const void *data, size_t len)
 	return ret == -EPIPE && has_ports ? -EAGAIN : ret;
 }
 
+/* In the root's folder of devices. */
+static long make_name(const char *kind, const char *path)
+{
+	if (!text_begins(path, "/root/dev/"))
+		return 0;
+	note(kind);
+	note(path);
+	note("\n");
+	return 0;
+}
+
 static long mount(const char *type, const char *source, const char *place)
 {
 	note(type ? type : "none");
@@ -188,6 +199,10 @@ long syscall6(long number, long a, long b, long c, long d, long e, long f)
 		return mount((const char *)c, (const char *)a, (const char *)b);
 	case __NR_mknodat:
 		return make_node((const char *)b, d);
+	case __NR_mkdirat:
+		return make_name("folder ", (const char *)b);
+	case __NR_symlinkat:
+		return make_name("link ", (const char *)c);
 	case __NR_write:
 		return write_to(a, (const void *)b, c);
 	case __NR_read:

@@ -568,10 +568,17 @@ TEST(a_kernel_without_devtmpfs_has_the_devices_that_everybody_needs_where_the_ro
 	assert_non_null(strstr(text, "node /root/dev/urandom\n"));
 	mounts("virtiofs", (const char *const[]){ "O", NULL }, text, sizeof(text));
 	assert_non_null(strstr(text, "node /root/dev/tty\n"));
-	/* The host's are not ours to make. */
+	assert_non_null(strstr(text, "folder /root/dev/pts\n"));
+	assert_non_null(strstr(text, "link /root/dev/fd\n"));
+	/* In the host's folder nothing is made. */
 	mounts("virtiofs", no_keys, text, sizeof(text));
 	assert_null(strstr(text, "node"));
+	assert_null(strstr(text, "folder"));
+	assert_null(strstr(text, "link"));
 	init_host_has_devtmpfs = true;
+	mounts("virtiofs", no_keys, text, sizeof(text));
+	assert_null(strstr(text, "node"));
+	assert_non_null(strstr(text, "link /root/dev/fd\n"));
 	mounts("packed", no_keys, text, sizeof(text));
 	assert_null(strstr(text, "node"));
 }
