@@ -168,7 +168,8 @@ static void describe(const struct oneshot *oneshot, enum ending end, const char 
 		break;
 	case END_NO_INIT:
 		snprintf(text, size,
-			 "the guest ended before lkvm's init spoke: it had no /init, or no vsock");
+			 "the guest ended before lkvm's init spoke: it had no /init, or no %s",
+			 oneshot->ways.streams == WAYS_PORTS ? "virtio_console" : "vsock");
 		break;
 	case END_GONE:
 		snprintf(text, size, "the guest ended before the command did");

@@ -173,23 +173,44 @@ static unsigned ports_class_fds(const void *arg)
 	return 8 + 2 * 2 * (state->count + 2) + 5 * state->count;
 }
 
-static int ports_class_prepare(void *arg, struct device_plan *plan, struct error *err)
+/* All of the plan's, each once, or none: what a user has taken would be missed elsewhere. */
+static bool channels_fit(const struct ports_state *state, const struct device_plan *plan)
 {
-	struct ports_state *state = arg;
+	unsigned channels = plan->channels ? plan->channel_count : 0, seen = 0;
 
-	state->plan = plan;
 	for (unsigned n = 0; n < state->count; n++) {
 		const struct port_state *port = &state->ports[n];
 
 		if (!port->is_channel)
 			continue;
-		if (!plan->channels || port->channel >= plan->channel_count)
-			return error_set(err, -EINVAL,
-					 "--port %s=" CHANNEL "%llu: only lkvm itself has such a "
-					 "channel, for a command: NAME=socket:PATH is for others",
-					 port->name, (unsigned long long)port->channel);
-		plan->channels_taken = true;
+		if (port->channel >= channels || seen & 1u << port->channel)
+			return false;
+		seen |= 1u << port->channel;
 	}
+	return !seen || seen == (1u << channels) - 1;
+}
+
+static const struct port_state *first_channel(const struct ports_state *state)
+{
+	for (unsigned n = 0; n < state->count; n++) {
+		if (state->ports[n].is_channel)
+			return &state->ports[n];
+	}
+	return NULL;
+}
+
+static int ports_class_prepare(void *arg, struct device_plan *plan, struct error *err)
+{
+	struct ports_state *state = arg;
+	const struct port_state *port = first_channel(state);
+
+	state->plan = plan;
+	if (port && !channels_fit(state, plan))
+		return error_set(err, -EINVAL,
+				 "--port %s=" CHANNEL "%llu: only lkvm itself has such a "
+				 "channel, for a command: NAME=socket:PATH is for others",
+				 port->name, (unsigned long long)port->channel);
+	plan->channels_taken = port;
 	return 0;
 }
 
