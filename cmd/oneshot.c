@@ -88,6 +88,13 @@ static void say_console(void *arg, const char *line)
 	log_info("console: %s", line);
 }
 
+int oneshot_forget_result(const struct run_options *options, struct error *err)
+{
+	const char *path = options->oneshot.result;
+
+	return path ? report_file_empty("--result", path, RESULT_START, "a result", err) : 0;
+}
+
 int oneshot_open_result(struct oneshot *oneshot, const struct run_options *options,
 			struct error *err)
 {

@@ -85,6 +85,11 @@ extern const int oneshot_timeout_statuses[];
 /* init's program, cmd/oneshot_init.c. */
 extern const char oneshot_init[], oneshot_init_end[];
 
+/*
+ * Before anything can be refused: what an earlier run left in the file of --result is nobody's
+ * result from now on. -errno with a line: it holds something else.
+ */
+int oneshot_forget_result(const struct run_options *options, struct error *err);
 /* @oneshot: zeroed. -EINVAL with a line; oneshot_free() in any case. Changes options->kernel. */
 int oneshot_plan(struct oneshot *oneshot, struct run_options *options,
 		 const struct option_group *groups, struct error *err);

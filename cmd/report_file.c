@@ -21,6 +21,7 @@
 struct opening {
 	const char *option, *path, *start, *what;
 	struct error *err;
+	int flags; /* O_CREAT, or 0 */
 	int fd;
 };
 
@@ -37,7 +38,7 @@ static void open_file(void *arg)
 {
 	struct opening *opening = arg;
 	struct stat st;
-	int fd = file_open_regular(opening->option, opening->path, O_RDWR | O_CREAT, &st,
+	int fd = file_open_regular(opening->option, opening->path, O_RDWR | opening->flags, &st,
 				   opening->err);
 	int ret = MIN(fd, 0);
 
@@ -56,10 +57,23 @@ static void open_file(void *arg)
 int report_file_open(const char *option, const char *path, const char *start, const char *what,
 		     struct error *err)
 {
-	struct opening opening = { option, path, start, what, err, -EIO };
+	struct opening opening = { option, path, start, what, err, O_CREAT, -EIO };
 
 	aside_call("lkvm-open", open_file, &opening);
 	return opening.fd;
+}
+
+int report_file_empty(const char *option, const char *path, const char *start, const char *what,
+		      struct error *err)
+{
+	struct error why = { "" };
+	struct opening opening = { option, path, start, what, &why, 0, -EIO };
+
+	aside_call("lkvm-open", open_file, &opening);
+	if (opening.fd >= 0)
+		close(opening.fd);
+	/* What else can be wrong with it is said when it is opened, if the run comes so far. */
+	return opening.fd == -EEXIST ? error_set(err, opening.fd, "%s", why.text) : 0;
 }
 
 /* What is left of the time in which @give_up_fd says nothing yet, or in which it may. */

@@ -13,6 +13,12 @@
 int report_file_open(const char *option, const char *path, const char *start, const char *what,
 		     struct error *err);
 /*
+ * The same before it is known whether there will be a report: an old one is emptied, and none is
+ * made. 0 or -errno.
+ */
+int report_file_empty(const char *option, const char *path, const char *start, const char *what,
+		      struct error *err);
+/*
  * -errno; -ETIMEDOUT: a disk did not take it in @timeout_ms, or before @give_up_fd was readable.
  * The file is empty after any other error.
  */

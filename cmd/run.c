@@ -342,6 +342,8 @@ static int prepare_oneshot(struct run *run, struct run_options *options, int *st
 	struct vm_host host = { -1 };
 
 	*status = EXIT_USAGE;
+	if (!options->oneshot.dry_run && oneshot_forget_result(options, &run->err))
+		return -EINVAL;
 	if (run_options_plan(options, run->oneshot, &run->err))
 		return -EINVAL;
 	if (options->oneshot.dry_run) {
