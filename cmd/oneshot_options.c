@@ -42,7 +42,7 @@ const struct option_spec oneshot_option_specs[] = {
 	  .set = set_env, .many = true },
 	{ 0, "user", OPTION_WORD, "USER", "whose it is (root's)",
 	  "Whose the command is: a name of the guest's passwd, UID, or UID:GID. "
-	  "Without it root's, who is the caller where folders are concerned.",
+	  "Without it root's, with the caller's rights in folders.",
 	  FIELD(user) },
 	{ 0, "pwd", OPTION_FILE, "DIR", "where it begins",
 	  "Where the command begins: an absolute path in the guest. Without it the caller's "

@@ -208,7 +208,7 @@ static void share_class_release(void *state)
 
 #define MAP_MANUAL                                                                                 \
 	"Whose the guest's files are. host: IDs are the same in guest and host, which needs "      \
-	"root. squash: all are the caller's, who is the guest's root; set-user-ID bits and "       \
+	"root. squash: all are the caller's, whom the guest sees as root; set-user-ID bits and "   \
 	"device nodes are not made. xattr: so too, and what the guest believes of owners, modes "  \
 	"and device nodes is kept in user.lkvm.stat, an extended attribute. auto: host for "       \
 	"root, squash for others"
