@@ -260,7 +260,7 @@ static const struct option_spec create_specs[] = {
 	FORMAT,
 	CLUSTER,
 	{ 0, "backing", OPTION_FILE, "FILE",
-	  "what it shows where nothing is written; relative to the image's folder",
+	  "shown where nothing is written; relative to the image's folder",
 	  OPTION_FIELD(struct image_options, backing) },
 	{ 0, "backing-format", OPTION_CHOICE, "raw|qcow2", "of the backing file: it has to be said",
 	  OPTION_FIELD(struct image_options, backing_format), .choices = formats },
