@@ -92,7 +92,7 @@ static int say_none(const char *name, int error, struct error *err)
 	if (error == -ENOENT)
 		return error_set(err, error,
 				 "%s: no VM of this name has a vsock: 'lkvm run --name %s ... -- "
-				 "COMMAND' starts one that takes commands",
+				 "COMMAND' starts one, with a kernel that has vsock",
 				 name, name);
 	return error_set(err, error,
 			 "%s: its guest takes no commands: that of 'lkvm run --name NAME ... -- "
