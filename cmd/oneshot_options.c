@@ -36,7 +36,8 @@ const struct option_spec oneshot_option_specs[] = {
 	  "The folder of the kernel's modules, with its modules.dep. "
 	  "Without it, what is beside the kernel, or /lib/modules/VERSION.",
 	  FIELD(modules) },
-	{ 0, "env", OPTION_CALL, "NAME[=VALUE]", "a variable; again for more",
+	{ 0, "env", OPTION_CALL, "NAME[=VALUE]",
+	  "a variable more, or with NAME alone one less; again for more",
 	  "The command has the caller's environment: a variable more, or with "
 	  "NAME alone one less. Can be given again.",
 	  .set = set_env, .many = true },

@@ -209,7 +209,10 @@ const struct verb_family vfio_family = {
 	.command = "vfio",
 	.verbs = verbs,
 	.options_size = sizeof(struct vfio_options),
-	.notes = "ADDRESS is that of a PCI device, [DOMAIN:]BUS:DEV.FN, like 0000:00:04.0. The "
+	.notes = "In the list '-' is for none. A device without a group is not behind an IOMMU and "
+		 "cannot "
+		 "be\npassed; check says of any device why not.\n\n"
+		 "ADDRESS is that of a PCI device, [DOMAIN:]BUS:DEV.FN, like 0000:00:04.0. The "
 		 "status of check\nis 0 if nothing stops it, 1 if something does, 2 if there is no "
 		 "such device.",
 };

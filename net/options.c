@@ -136,15 +136,15 @@ const struct option_spec net_option_items[] = {
 		    "behind its length, on a Unix stream socket, as passt and QEMU's stream netdev "
 		    "have them. none: no network",
 	  .choices = modes, ITEM(mode), .preset = NET_TAP },
-	{ 0, "guest_mac", OPTION_CALL, "MAC", "the guest's address",
+	{ 0, "guest_mac", OPTION_CALL, "MAC", "the guest's address (02:15:15:15:15:15 and up)",
 	  .manual = "The guest's address: 02:15:15:15:15:15, with the device's number added to the "
 		    "last byte, or a macvtap's own",
 	  .set = set_mac },
-	{ 0, "host_ip", OPTION_CALL, "ADDRESS", "the host's address there",
+	{ 0, "host_ip", OPTION_CALL, "ADDRESS", "the host's address there (192.168.33.1)",
 	  .manual = "The host's address there, of a /24: 192.168.33.1. In user mode it is the "
 		    "guest's gateway, else that of the tap that is made",
 	  .set = set_host_ip },
-	{ 0, "guest_ip", OPTION_CALL, "ADDRESS", "the guest's address there",
+	{ 0, "guest_ip", OPTION_CALL, "ADDRESS", "the guest's address there (user: 192.168.33.15)",
 	  .manual = "The guest's address there. In user mode it is what DHCP gives "
 		    "(192.168.33.15); else, if it is said, an ip= on the kernel's command line",
 	  .set = set_guest_ip },
@@ -168,8 +168,8 @@ const struct option_spec net_option_items[] = {
 		    "as it does not ask the guest's IOMMU, and with one pair of queues",
 	  .choices = no_yes, ITEM(vhost) },
 	{ 0, "script", OPTION_FILE, "FILE", "tap: run with its name before the guest starts",
-	  .manual = "Run with the tap's name before the guest starts, which a failure or 30 "
-		    "seconds prevent",
+	  .manual = "Run with the tap's name before the guest starts. If it fails, or takes longer "
+		    "than 30 seconds, the guest does not start",
 	  ITEM(script) },
 	{ 0, "downscript", OPTION_FILE, "FILE", "and at the end, for 10 seconds at most",
 	  .manual = "Run with the tap's name at the end, for 10 seconds at most, also if lkvm was "

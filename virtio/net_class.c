@@ -204,7 +204,7 @@ static void net_class_release(void *arg)
 
 static const struct option_spec net_class_options[] = {
 	{ 'n', "network", OPTION_LIST, "KEY=VALUE,...",
-	  .help = "virtio-net, and what is behind it; again for more",
+	  .help = "virtio-net (without -n: one of mode=user); again for more",
 	  .manual =
 		  "A virtio-net device and the network behind it; can be given again. Without this "
 		  "option there is one of mode=user, if lkvm-net-user is there and the machine "

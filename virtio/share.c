@@ -272,10 +272,11 @@ static int set_9p(void *target, char *value, struct error *err)
 }
 
 static const struct option_spec p9_options[] = {
-	{ 0, "9p", OPTION_CALL, "DIR[,TAG]", "a folder of the host's, over 9p; again for more",
+	{ 0, "9p", OPTION_CALL, "DIR[,TAG]",
+	  "a folder of the host's, over 9p (kvm_9p); again for more",
 	  .manual = "A folder of the host's over 9p, as --fs for kernels without virtio-fs; can be "
-		    "given again. The guest mounts it with mount -t 9p -o trans=virtio TAG PLACE "
-		    "(kvm_9p)",
+		    "given again. The guest mounts it with mount -t 9p -o trans=virtio TAG "
+		    "PLACE; without a TAG here it is kvm_9p",
 	  .set = set_9p, .many = true },
 	{ 0 },
 };
