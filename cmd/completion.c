@@ -112,10 +112,6 @@ static void print_bash(void)
 
 int cmd_completion(int argc, char **argv)
 {
-	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		cmd_completion_help();
-		return EXIT_OK;
-	}
 	if (argc != 2 || strcmp(argv[1], "bash")) {
 		log_error("usage: lkvm completion bash");
 		return EXIT_USAGE;

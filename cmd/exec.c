@@ -245,10 +245,6 @@ int cmd_exec(int argc, char **argv)
 	bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	struct error err = { "" };
 
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		cmd_exec_help();
-		return EXIT_OK;
-	}
 	if (argc < 4 || *argv[1] == '-' || strcmp(argv[2], "--")) {
 		log_error("usage: lkvm exec NAME -- COMMAND [ARG...]");
 		return EXIT_USAGE;

@@ -65,6 +65,11 @@ int unknown_command(const char *name)
 	return EXIT_USAGE;
 }
 
+static bool asks_for_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
 static int command_run(const struct command *command, int argc, char **argv)
 {
 	if (command->refusal) {
@@ -75,6 +80,10 @@ static int command_run(const struct command *command, int argc, char **argv)
 		return verb_run(command->verb, argc, argv);
 	if (command->family)
 		return verbs_run(command->family, argc, argv);
+	if (argc > 1 && asks_for_help(argv[1])) {
+		command->help();
+		return EXIT_OK;
+	}
 	return command->run(argc, argv);
 }
 
@@ -110,7 +119,7 @@ static int run_command(int argc, char **argv)
 		cmd_help(1, argv);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+	if (asks_for_help(argv[1]))
 		return cmd_help(1, argv);
 	if (!strcmp(argv[1], "--version"))
 		return cmd_version(1, argv);

@@ -271,6 +271,9 @@ static int set_word(void *target, char *word, struct error *err)
 {
 	struct run_options *options = target;
 
+	if (!*word)
+		return error_set(err, -EINVAL,
+				 "an empty word, where a kernel or a folder is named");
 	if (options->oneshot.command && !options->oneshot.root && is_folder(word)) {
 		options->oneshot.root = word;
 		return 0;

@@ -91,10 +91,6 @@ int cmd_ssh(int argc, char **argv)
 	struct error err = { "" };
 	int ret;
 
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		cmd_ssh_help();
-		return EXIT_OK;
-	}
 	if (argc < 2 || *argv[1] == '-') {
 		log_error("usage: lkvm ssh [USER@]NAME [ARG...]");
 		return EXIT_USAGE;
