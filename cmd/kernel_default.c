@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The kernel of a run that names none: where kvmtool looks for one, in its order. */
+/* Which file is the kernel. Where none is named: kvmtool's places, in its order. */
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "oneshot/kernel.h"
 #include "run_options.h"
 #include "util/log.h"
 
@@ -44,7 +45,15 @@ static bool find(char *path, size_t size)
 
 void run_options_find_kernel(struct run_options *options)
 {
-	if (options->kernel || !find(options->found_kernel, sizeof(options->found_kernel)))
+	struct error why = { "" };
+
+	/* Of one that is not found the name stays: whatever opens it says what is wrong. */
+	if (options->kernel) {
+		if (!kernel_find(options->kernel, options->found_kernel, &why))
+			options->kernel = options->found_kernel;
+		return;
+	}
+	if (!find(options->found_kernel, sizeof(options->found_kernel)))
 		return;
 	options->kernel = options->found_kernel;
 	log_warning("no kernel is named: %s is taken", options->kernel);

@@ -121,9 +121,8 @@ const struct option_spec run_option_specs[] = {
 	  "of these is taken that is there: ./bzImage, arch/ARCHITECTURE/boot/bzImage, "
 	  "../../arch/ARCHITECTURE/boot/bzImage, the same two with Image, /boot/vmlinuz-RELEASE "
 	  "and "
-	  "/boot/bzImage-RELEASE of the host's kernel; a line says which. For a COMMAND it may "
-	  "also "
-	  "be a folder in which one was built, or what follows vmlinuz- in /boot.",
+	  "/boot/bzImage-RELEASE of the host's kernel; a line says which. FILE may also "
+	  "be a folder in which a kernel was built, or what follows vmlinuz- in /boot.",
 	  FIELD(kernel) },
 	{ 0, "no-cache", OPTION_FLAG, .help = "unpack the kernel each time",
 	  .manual = "Neither look for the unpacked kernel in $XDG_CACHE_HOME/lkvm (~/.cache/lkvm), "

@@ -3,6 +3,8 @@
 #ifndef CMD_RUN_OPTIONS_H
 #define CMD_RUN_OPTIONS_H
 
+#include <limits.h>
+
 #include "devices.h"
 #include "oneshot.h"
 #include "run_as.h"
@@ -26,8 +28,8 @@ struct run_options {
 	bool is_named;	 /* by the user */
 	const char *kvm; /* its device; NULL: VM_KVM_FILE */
 	const char *kernel;
-	char found_kernel[256]; /* run_options_find_kernel()'s */
-	bool no_cache;		/* of unpacked kernels */
+	char found_kernel[PATH_MAX]; /* run_options_find_kernel()'s */
+	bool no_cache;		     /* of unpacked kernels */
 	const char *initrd;
 	const char *params;
 	unsigned cpus;
@@ -76,7 +78,10 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
  */
 int run_options_plan(struct run_options *options, struct oneshot *oneshot, struct error *err);
 
-/* If no kernel is named, look for one and say which it is. Without one, @options do not change. */
+/*
+ * The file that is meant by the kernel's name; if none is named, look for one and say which it is.
+ * Without one, @options do not change.
+ */
 void run_options_find_kernel(struct run_options *options);
 
 /* The machine's own options, ended by an entry without a name; those of devices are their classes'.
