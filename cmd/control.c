@@ -31,29 +31,36 @@ int control_set_word(void *options, unsigned n, char *word, struct error *err)
 }
 
 int control_run(const char *verb, const struct control_options *options,
-		int (*one)(const char *name, const void *options))
+		int (*one)(const struct query_to *to, const void *options))
 {
+	const struct query_to to = { .name = options->name };
+
 	if (options->all == (options->name != NULL)) {
 		log_error("usage: lkvm %s NAME, or --all", verb);
 		return EXIT_USAGE;
 	}
-	return options->all ? query_each(one, options) : one(options->name, options);
+	return options->all ? query_each(one, options) : one(&to, options);
 }
 
 /* ---- pause and resume ---- */
 
-/* The VM's answer: whether it is paused now. @silence: query.h. */
-static int ask_paused(const char *name, const char *command, const char *silence, bool *paused)
+/*
+ * Tell it, and print which of two words its answer means: it runs, or is paused. Nothing of one
+ * that has gone where that is no mistake. @silence: query.h.
+ */
+static int tell_one(const struct query_to *to, const char *command, const char *silence,
+		    const char *const words[2])
 {
 	struct query query;
 	json_t *answer;
-	int status = query_begin(&query, name, json_pack("{ss}", "command", command));
+	int status = query_begin_to(&query, to, json_pack("{ss}", "command", command));
 
-	if (status)
+	if (status || !query.answer)
 		return status;
 	query.silence = silence;
 	answer = query_next(&query);
-	*paused = json_is_true(json_object_get(answer, "paused"));
+	if (answer)
+		printf("%s %s\n", to->name, words[json_is_true(json_object_get(answer, "paused"))]);
 	json_decref(answer);
 	fclose(query.answer);
 	return query.status;
@@ -63,24 +70,18 @@ static const char unfinished[] =
 	"has not paused yet, perhaps because the host does not finish its I/O: it pauses when that "
 	"is over, unless 'lkvm resume' comes first";
 
-static int pause_one(const char *name, const void *options)
+static int pause_one(const struct query_to *to, const void *options)
 {
-	bool paused;
-	int status = ask_paused(name, "pause", unfinished, &paused);
+	static const char *const words[] = { "runs", "is paused" };
 
-	if (!status)
-		printf("%s is paused\n", name);
-	return status;
+	return tell_one(to, "pause", unfinished, words);
 }
 
-static int resume_one(const char *name, const void *options)
+static int resume_one(const struct query_to *to, const void *options)
 {
-	bool paused;
-	int status = ask_paused(name, "resume", NULL, &paused);
+	static const char *const words[] = { "runs", "stays paused: it waits for the host" };
 
-	if (!status)
-		printf("%s %s\n", name, paused ? "stays paused: it waits for the host" : "runs");
-	return status;
+	return tell_one(to, "resume", NULL, words);
 }
 
 static int run_pause(const void *options)

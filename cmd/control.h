@@ -39,6 +39,6 @@ int control_set_word(void *options, unsigned n, char *word, struct error *err);
 
 /* Call @one for the VM that was named, or for all; EXIT_USAGE with a line if it is not so. */
 int control_run(const char *verb, const struct control_options *options,
-		int (*one)(const char *name, const void *options));
+		int (*one)(const struct query_to *to, const void *options));
 
 #endif

@@ -117,17 +117,36 @@ int query_explain(const char *name, int error)
 	return EXIT_HOST;
 }
 
+/* What else goes wrong when it is told shows when we read. */
+static int begin(struct query *query, json_t *ask)
+{
+	if (query_tell(query, ask) != -EMSGSIZE)
+		return EXIT_OK;
+	log_error("%s is not asked: a word is too long, or is no UTF-8", query->name);
+	fclose(query->answer);
+	return EXIT_USAGE;
+}
+
+int query_begin_to(struct query *query, const struct query_to *to, json_t *ask)
+{
+	int ret = to->listed ? query_open_at(query, to->listed) : query_open(query, to->name);
+	bool gone = ret == -ENOENT || ret == -ECONNREFUSED;
+
+	if (!ret) {
+		query->name = to->name;
+		query->may_end = to->may_be_gone;
+		return begin(query, ask);
+	}
+	json_decref(ask);
+	query->answer = NULL;
+	return gone && to->may_be_gone ? EXIT_OK : query_explain(to->name, ret);
+}
+
 int query_begin(struct query *query, const char *name, json_t *ask)
 {
-	int ret = query_open(query, name);
+	const struct query_to to = { .name = name };
 
-	if (ret) {
-		json_decref(ask);
-		return query_explain(name, ret);
-	}
-	/* What goes wrong here shows when we read. */
-	query_tell(query, ask);
-	return EXIT_OK;
+	return query_begin_to(query, &to, ask);
 }
 
 int query_begin_at(struct query *query, const struct running_vm *vm, json_t *ask)
@@ -219,7 +238,9 @@ json_t *query_next(struct query *query)
 	json_t *json;
 
 	errno = 0;
-	if (!fgets(line, sizeof(line), query->answer))
+	/* Half a line is all there is of one that died, or fell silent, while it spoke. */
+	if (!fgets(line, sizeof(line), query->answer) ||
+	    (!strchr(line, '\n') && strlen(line) < CONTROL_LINE))
 		return say_gone(query);
 	json = json_loads(line, JSON_ALLOW_NUL, NULL);
 	error = json_string_value(json_object_get(json, "error"));
@@ -267,7 +288,7 @@ const char *query_text(const json_t *json, const char *key)
 	return text ? text : "";
 }
 
-int query_each(int (*one)(const char *name, const void *arg), const void *arg)
+int query_each(int (*one)(const struct query_to *to, const void *arg), const void *arg)
 {
 	struct running_vm *vms;
 	int count = list_running(&vms), status = EXIT_OK;
@@ -277,12 +298,14 @@ int query_each(int (*one)(const char *name, const void *arg), const void *arg)
 		return EXIT_HOST;
 	}
 	for (int i = 0; i < count; i++) {
+		bool again = i && !strcmp(vms[i].name, vms[i - 1].name);
 		char pid[16];
+		/* Two folders may have the same name. */
+		const struct query_to to = { again ? pid : vms[i].name, &vms[i], true };
 		int ret;
 
-		/* Two folders may have the same name. The name alone finds the first one. */
 		snprintf(pid, sizeof(pid), "%d", (int)vms[i].pid);
-		ret = one(i && !strcmp(vms[i].name, vms[i - 1].name) ? pid : vms[i].name, arg);
+		ret = one(&to, arg);
 		status = ret ? ret : status;
 	}
 	free(vms);

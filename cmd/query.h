@@ -22,11 +22,21 @@ struct query {
 	int status;	     /* for the end of lkvm */
 };
 
+/* One of several that are asked the same, or one that is asked again and again. */
+struct query_to {
+	const char *name;
+	const struct running_vm *listed; /* as which it was found; NULL: look for the name */
+	bool may_be_gone;		 /* it was there: that it has ended since is no mistake */
+};
+
 /*
  * Ask the VM @name, which may be a process ID: EXIT_OK, or the status for what has been said. The
  * reference to @ask is put down. A VM that is silent for 10 seconds does not answer.
  */
 int query_begin(struct query *query, const char *name, json_t *ask);
+/* The same; of one that may be gone, and is, there is no answer: it is NULL, and nothing is said.
+ */
+int query_begin_to(struct query *query, const struct query_to *to, json_t *ask);
 /* Connect to @name, or to one that was listed, and ask nothing yet: query_tell(). 0 or -errno. */
 int query_open(struct query *query, const char *name);
 int query_open_at(struct query *query, const struct running_vm *vm);
@@ -66,7 +76,8 @@ int query_ask(const char *name, json_t *ask, json_t **answer);
 u64 query_number(const json_t *json, const char *key);
 const char *query_text(const json_t *json, const char *key);
 
-/* For each VM that runs. The last status that is none of success counts. */
-int query_each(int (*one)(const char *name, const void *arg), const void *arg);
+/* For each VM that runs, and may be gone by then. The last status that is none of success counts.
+ */
+int query_each(int (*one)(const struct query_to *to, const void *arg), const void *arg);
 
 #endif

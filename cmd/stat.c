@@ -43,23 +43,23 @@ static void take(const struct control_options *options, json_t *line, json_t *al
 		print_part(line);
 }
 
-static int stat_once(const char *name, const void *arg)
+static int stat_once(const struct query_to *to, const void *arg)
 {
 	const struct control_options *options = arg;
 	json_t *all = options->json ? json_array() : NULL, *line;
 	struct query query;
-	int status = query_begin(&query, name, json_pack("{ss}", "command", "stat"));
+	int status = query_begin_to(&query, to, json_pack("{ss}", "command", "stat"));
 
-	if (status) {
+	if (status || !query.answer) {
 		json_decref(all);
 		return status;
 	}
 	if (options->all && !all)
-		printf("%s\n", name);
-	query.may_end = options->watch;
+		printf("%s\n", to->name);
+	query.may_end |= options->watch;
 	while ((line = query_next(&query))) {
 		if (options->all && all)
-			json_object_set_new(line, "vm", json_string(name));
+			json_object_set_new(line, "vm", json_string(to->name));
 		take(options, line, all);
 		json_decref(line);
 	}
@@ -86,6 +86,7 @@ static bool has_ended(const char *name)
 static int run_stat(const void *arg)
 {
 	const struct control_options *options = arg;
+	const struct query_to again = { .name = options->name, .may_be_gone = true };
 	int status = control_run("stat", options, stat_once);
 
 	while (!status && options->watch) {
@@ -96,7 +97,7 @@ static int run_stat(const void *arg)
 		sleep(WATCH_SECONDS);
 		if (options->name && has_ended(options->name))
 			return EXIT_OK;
-		status = control_run("stat", options, stat_once);
+		status = options->all ? query_each(stat_once, options) : stat_once(&again, options);
 	}
 	return status;
 }
