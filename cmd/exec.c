@@ -9,7 +9,6 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -20,8 +19,6 @@
 #include "vmm/loop.h"
 #include "vmm/terminal.h"
 #include "vsock.h"
-
-#define ANSWER_SECONDS 20
 
 struct exec {
 	pthread_mutex_t lock; /* the loop wants one */
@@ -69,16 +66,16 @@ static int send_all(int fd, const void *data, size_t len)
 /* The guest's answer: where it takes the streams. */
 static int ask(int control, const struct initrd_config *config, u32 *port)
 {
-	const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
 	u32 len = config->len;
+	ssize_t got;
 	int ret = config->failed ? -ENOMEM : send_all(control, &len, sizeof(len));
 
 	if (!ret)
 		ret = send_all(control, config->text, config->len);
-	setsockopt(control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (!ret && recv(control, port, sizeof(*port), MSG_WAITALL) != sizeof(*port))
-		ret = -EPROTO;
-	return ret;
+	if (ret)
+		return ret;
+	got = recv(control, port, sizeof(*port), MSG_WAITALL);
+	return got == sizeof(*port) ? 0 : got < 0 ? -errno : -EPROTO;
 }
 
 /* What vsock_dial_guest() has said is of guests with an sshd and the like. */
@@ -115,7 +112,7 @@ static int connect_all(const char *name, char **words, bool is_terminal, int *en
 	initrd_config_free(&config);
 	if (ret)
 		return error_set(err, ret, "%s: the guest does not take the command: %s", name,
-				 strerror(-ret));
+				 ret == -EAGAIN ? "it does not answer" : strerror(-ret));
 	for (unsigned i = ONESHOT_STDIN; ret >= 0 && i < ONESHOT_CHANNELS; i++)
 		ret = ends[i] = vsock_dial_guest(name, port, err);
 	return MIN(ret, 0);

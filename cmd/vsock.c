@@ -35,6 +35,16 @@ static int check_peer(int fd)
 	return peer.uid == geteuid() || !peer.uid ? 0 : -EPERM;
 }
 
+/* For each of what it says and hears; 0: for ever. */
+static void set_patience(int fd, unsigned seconds)
+{
+	const struct timeval limit = { .tv_sec = seconds };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
+/* Its patience is ANSWER_SECONDS. */
 static int connect_path(const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -46,6 +56,8 @@ static int connect_path(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	/* A VM that stands still may have as many waiting as it can. */
+	set_patience(fd, ANSWER_SECONDS);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)))
 		ret = -errno;
 	if (!ret)
@@ -56,6 +68,14 @@ static int connect_path(const char *path)
 	return ret;
 }
 
+static int say_refusal(const char *name, int ret, struct error *err)
+{
+	return error_set(err, ret, "%s: %s", name,
+			 ret == -EPERM	  ? "not permitted: another user's"
+			 : ret == -EAGAIN ? "does not answer"
+					  : strerror(-ret));
+}
+
 static int connect_name(const char *name, struct error *err)
 {
 	char folder[PATH_MAX], path[PATH_MAX + 80];
@@ -63,7 +83,7 @@ static int connect_name(const char *name, struct error *err)
 
 	if (strchr(name, '/')) {
 		ret = connect_path(name);
-		return ret >= 0 ? ret : error_set(err, ret, "%s: %s", name, strerror(-ret));
+		return ret >= 0 ? ret : say_refusal(name, ret, err);
 	}
 	if (control_check_name(name, err))
 		return -EINVAL;
@@ -80,8 +100,7 @@ static int connect_name(const char *name, struct error *err)
 				 "%s: no VM of this name has a vsock: start it with --name %s "
 				 "--vsock 3, or name its path= here",
 				 name, name);
-	return error_set(err, ret, "%s: %s", name,
-			 ret == -EPERM ? "another user's" : strerror(-ret));
+	return say_refusal(name, ret, err);
 }
 
 /* Its first line and not a byte more. */
@@ -101,17 +120,11 @@ static int read_answer(int fd, char *line, size_t size)
 
 static int greet(int fd, u32 port)
 {
-	struct timeval patience = { .tv_sec = ANSWER_SECONDS };
 	char line[64];
-	int len = snprintf(line, sizeof(line), "CONNECT %u\n", port), ret;
+	int len = snprintf(line, sizeof(line), "CONNECT %u\n", port);
 
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (send(fd, line, len, MSG_NOSIGNAL) != len)
-		return -errno;
-	ret = read_answer(fd, line, sizeof(line));
-	patience = (struct timeval){ 0 };
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return ret;
+	return send(fd, line, len, MSG_NOSIGNAL) == len ? read_answer(fd, line, sizeof(line))
+							: -errno;
 }
 
 int vsock_dial_guest(const char *name, u32 port, struct error *err)
@@ -143,46 +156,91 @@ int vsock_exit_status(int error)
 
 /* ---- carrying ---- */
 
-static bool write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t done = write(fd, data, len);
+/* One direction: what waits is data[start..start + count). */
+struct way {
+	int from, to;
+	bool over; /* no more comes, or nobody wants it */
+	size_t start, count;
+	char data[BUFFER_SIZE];
+};
 
-		if (done < 0 && errno == EINTR)
+static bool may_come_later(void)
+{
+	return errno == EINTR || errno == EAGAIN;
+}
+
+static void fill(struct way *way)
+{
+	ssize_t got = read(way->from, way->data, sizeof(way->data));
+
+	way->over = !got || (got < 0 && !may_come_later());
+	way->start = 0;
+	way->count = MAX(got, 0);
+}
+
+/* After poll() so much goes into any pipe at once: neither direction waits for the other. */
+static int empty(struct way *way, bool is_socket)
+{
+	const char *data = way->data + way->start;
+	ssize_t done = is_socket ? send(way->to, data, way->count, MSG_DONTWAIT | MSG_NOSIGNAL)
+				 : write(way->to, data, MIN(way->count, (size_t)PIPE_BUF));
+
+	if (done < 0 && !may_come_later())
+		return -errno;
+	way->start += MAX(done, 0);
+	way->count -= MAX(done, 0);
+	return 0;
+}
+
+static short wanted(const struct way *way, bool is_from)
+{
+	if (is_from)
+		return way->count || way->over ? 0 : POLLIN;
+	return way->count ? POLLOUT : 0;
+}
+
+/* A hang-up cannot be masked: what nothing is wanted of is left out. */
+static struct pollfd watch(int fd, short events)
+{
+	return (struct pollfd){ .fd = events ? fd : -1, .events = events };
+}
+
+static void carry_in(struct way *in, bool comes, bool goes)
+{
+	if (comes) {
+		fill(in);
+	} else if (goes && in->count && empty(in, true)) {
+		in->over = true;
+		in->count = 0;
+	}
+	if (in->over && !in->count && in->from >= 0) {
+		shutdown(in->to, SHUT_WR);
+		in->from = -1;
+	}
+}
+
+/* Until the guest ends the connection. -errno of standard output, which has not taken all. */
+static int carry_both(int fd)
+{
+	static struct way in, out;
+	int ret = 0;
+
+	in = (struct way){ .from = STDIN_FILENO, .to = fd };
+	out = (struct way){ .from = fd, .to = STDOUT_FILENO };
+	while (!ret && (out.count || !out.over)) {
+		struct pollfd ends[] = { watch(STDIN_FILENO, wanted(&in, true)),
+					 watch(fd, wanted(&in, false) | wanted(&out, true)),
+					 watch(STDOUT_FILENO, wanted(&out, false)) };
+
+		if (poll(ends, 3, -1) < 0)
 			continue;
-		if (done <= 0)
-			return false;
-		data += done;
-		len -= done;
+		if (ends[1].revents & ~POLLOUT && wanted(&out, true))
+			fill(&out);
+		if (ends[2].revents)
+			ret = empty(&out, false);
+		carry_in(&in, ends[0].revents, ends[1].revents & ~POLLIN);
 	}
-	return true;
-}
-
-/* Some of what there is. False: there is no more, or nobody wants it. */
-static bool carry(int from, int to)
-{
-	static char data[BUFFER_SIZE];
-	ssize_t got = read(from, data, sizeof(data));
-
-	if (got < 0 && errno == EINTR)
-		return true;
-	return got > 0 && write_all(to, data, got);
-}
-
-/* Until the guest ends the connection. */
-static void carry_both(int fd)
-{
-	struct pollfd ends[] = { { .fd = STDIN_FILENO, .events = POLLIN },
-				 { .fd = fd, .events = POLLIN } };
-
-	while (poll(ends, 2, -1) > 0 || errno == EINTR) {
-		if (ends[1].revents && !carry(fd, STDOUT_FILENO))
-			return;
-		if (ends[0].revents && !carry(STDIN_FILENO, fd)) {
-			shutdown(fd, SHUT_WR);
-			ends[0].fd = -1;
-		}
-	}
+	return ret;
 }
 
 /* ---- the verb ---- */
@@ -209,16 +267,21 @@ static int run_vsock(const void *arg)
 {
 	const struct vsock_options *options = arg;
 	struct error err = { "" };
-	int fd = vsock_dial_guest(options->name, options->port, &err);
+	int fd = vsock_dial_guest(options->name, options->port, &err), ret;
 
 	if (fd < 0) {
 		log_error("%s", err.text);
 		return vsock_exit_status(fd);
 	}
 	signal(SIGPIPE, SIG_IGN);
-	carry_both(fd);
+	set_patience(fd, 0);
+	ret = carry_both(fd);
 	close(fd);
-	return EXIT_OK;
+	/* A reader that went away wanted no more. */
+	if (!ret || ret == -EPIPE)
+		return EXIT_OK;
+	log_error("cannot write to standard output: %s", strerror(-ret));
+	return EXIT_HOST;
 }
 
 static_assert(sizeof(struct vsock_options) <= VERB_OPTIONS_SIZE, "its options have room");

@@ -8,8 +8,9 @@
 
 /*
  * Connect to @port of the guest of the VM @name, or, with a '/' in it, behind the socket at that
- * path: a blocking fd, the caller's. -errno with a line: there is no such socket (ENOENT), the
- * guest refuses (ECONNREFUSED, ECONNRESET), or who listens is neither this user nor root (EPERM).
+ * path: a blocking fd, the caller's, of which each call waits for 20 seconds at most. -errno with a
+ * line: there is no such socket (ENOENT), the guest refuses (ECONNREFUSED, ECONNRESET), or who
+ * listens is neither this user nor root (EPERM).
  */
 int vsock_dial_guest(const char *name, u32 port, struct error *err);
 /* For that -errno: EXIT_USAGE if there is no such VM or @name can be none's, else EXIT_HOST. */
