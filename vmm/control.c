@@ -51,19 +51,31 @@ static void welcome(struct control *control, int fd)
 	close(fd);
 }
 
+/* False: all are good ones, and the next one waits until one leaves, or has waited too long. */
+static bool make_place(struct control *control)
+{
+	struct control_client *idle = control_find_idle(control, false);
+	int left;
+
+	if (idle) {
+		control_client_drop(idle);
+		return true;
+	}
+	left = control_drop_waiting(control);
+	if (left > 0)
+		loop_timer_arm(&control->timer, left * 1000000ULL);
+	return !left;
+}
+
 static void on_connection(struct loop_source *source, u32 events)
 {
 	struct control *control = container_of(source, struct control, listener);
-	struct control_client *idle = control_find_idle(control, false);
 	int fd;
 
-	if (control->client_count - control->follower_count == CONTROL_CLIENTS) {
-		/* All places are taken by good ones: the next one waits until one leaves. */
-		if (!idle) {
-			loop_modify(control->loop, source, 0);
-			return;
-		}
-		control_client_drop(idle);
+	if (control->client_count - control->follower_count == CONTROL_CLIENTS &&
+	    !make_place(control)) {
+		loop_modify(control->loop, source, 0);
+		return;
 	}
 	fd = accept4(source->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {

@@ -8,9 +8,12 @@
 #include <unistd.h>
 
 #include "control_private.h"
+#include "util/clock.h"
 
 /* How lines are read. A text may hold the character 0. */
 #define LINE_FLAGS (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL)
+/* In ms: nobody who waits for an event is dropped before. */
+#define WAIT_PATIENCE 1000
 /* Of turns that a stream has to say its last words. */
 #define LAST_TURNS 64
 
@@ -97,6 +100,7 @@ int control_stream(struct control_client *client, const struct control_stream *s
 	client->stream = stream;
 	client->state = state;
 	client->paused = client->waits = stream->waits;
+	client->waits_since = now_ms();
 	if (stream->follows) {
 		control->follower_count++;
 		admit_next(control);
@@ -255,6 +259,34 @@ static int client_flush(struct control_client *client)
 		client_lives(client);
 	}
 	client->taken = client->said = 0;
+	return 0;
+}
+
+static struct control_client *find_waiting(const struct control *control)
+{
+	struct list_node *node;
+
+	list_for_each(node, &control->clients) {
+		struct control_client *client = list_entry(node, struct control_client, node);
+
+		if (client->waits && !client->said)
+			return client;
+	}
+	return NULL;
+}
+
+int control_drop_waiting(struct control *control)
+{
+	struct control_client *client = find_waiting(control);
+	u64 now = now_ms();
+
+	if (!client)
+		return -1;
+	if (now < client->waits_since + WAIT_PATIENCE)
+		return client->waits_since + WAIT_PATIENCE - now;
+	control_refuse(client, "it has not come to that yet, and others want to ask");
+	client_flush(client);
+	control_client_drop(client);
 	return 0;
 }
 

@@ -38,12 +38,13 @@ struct control_client {
 	struct list_node node;
 	const struct control_stream *stream; /* NULL: none, or ended */
 	void *state;
-	bool asked;	/* the request is complete */
-	bool concluded; /* the last line of the answer is said */
-	bool deaf;	/* it will send nothing more */
-	bool paused;	/* the stream has nothing to say */
-	bool waits;	/* the stream has not been woken for the first time */
-	bool failed;	/* to be dropped as soon as nobody is at work on it */
+	bool asked;	 /* the request is complete */
+	bool concluded;	 /* the last line of the answer is said */
+	bool deaf;	 /* it will send nothing more */
+	bool paused;	 /* the stream has nothing to say */
+	bool waits;	 /* the stream has not been woken for the first time */
+	u64 waits_since; /* ms of CLOCK_MONOTONIC */
+	bool failed;	 /* to be dropped as soon as nobody is at work on it */
 	u32 request_len;
 	u32 said, taken;	       /* the answer is out[taken..said) */
 	char request[CONTROL_REQUEST]; /* what came and is no whole line yet */
@@ -66,5 +67,11 @@ void control_client_finish(struct control_client *client);
  * there is none.
  */
 struct control_client *control_find_idle(const struct control *control, bool follows);
+/*
+ * What a stream waits for may not come, as for a host that does not finish its I/O: the one that
+ * has waited for longest, and for a second at least, is told so and dropped. Returns 0, or the ms
+ * to its second; -1: nobody waits.
+ */
+int control_drop_waiting(struct control *control);
 
 #endif

@@ -191,3 +191,17 @@ TEST_WITH(a_machine_may_end_while_somebody_waits_for_its_pause, setup, teardown)
 	expect_silence(fd);
 	close(fd);
 }
+
+/* They have their answer when the host has finished, which may be never. */
+TEST_WITH(as_many_as_can_ask_who_wait_for_a_pause_keep_nobody_from_taking_it_back, setup, teardown)
+{
+	int waiting[CONTROL_CLIENTS];
+
+	bench.busy = true;
+	for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+		waiting[i] = ask(PAUSE);
+	expect(ask(RESUME), "{\"paused\":false}\n" CONTROL_OK);
+	expect(waiting[0], "{\"error\":\"it has not come to that yet, and others want to ask\"}\n");
+	for (unsigned i = 1; i < CONTROL_CLIENTS; i++)
+		expect(waiting[i], "{\"error\":\"it was resumed meanwhile\"}\n");
+}
