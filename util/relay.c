@@ -18,6 +18,7 @@ struct relay {
 	int from, to; /* in the aside; one of them is its copy of the pipe's other end */
 	int theirs;   /* that one; it is open in whatever has our files until copy() is over */
 	_Atomic int error;
+	_Atomic bool over; /* it came to its end by itself */
 	_Atomic u64 written;
 	char piece[RELAY_PIECE];
 };
@@ -79,6 +80,7 @@ static void copy(void *arg)
 	/* What it was given and has not read is lost, too. */
 	if (count < 0 && !relay->error)
 		relay->error = -errno;
+	relay->over = true;
 	close(relay->theirs);
 }
 
@@ -161,7 +163,10 @@ int relay_done_fd(const struct relay *relay)
 
 int relay_error(const struct relay *relay)
 {
-	return relay->error;
+	if (relay->error)
+		return relay->error;
+	/* Somebody killed it: what it had taken may be lost. */
+	return relay_done(relay) && !relay->over ? -EIO : 0;
 }
 
 u64 relay_written(const struct relay *relay)
