@@ -111,6 +111,18 @@ static int check_direct(struct disk_file *file, const struct disk_options *optio
 	return ret;
 }
 
+/* Each writer keeps tables in memory, and would give away clusters that another has given away. */
+static int check_share(const struct disk_file *file, const struct disk_options *options,
+		       struct error *err)
+{
+	if (options->read_only || !options->share)
+		return 0;
+	return error_set(err, -EINVAL,
+			 "disk %s: is a qcow2 image, which two writers at once would destroy: "
+			 "leave share=on out, or give it with ro",
+			 file->path);
+}
+
 static void qcow2_close(struct disk_image *image)
 {
 	destroy(image->state);
@@ -122,8 +134,10 @@ static int qcow2_open(struct disk_image *image, const struct disk_options *optio
 	bool writable = !options->read_only;
 	struct qcow2_header header;
 	struct qcow2 *q;
-	int ret = check_direct(&image->file, options, err);
+	int ret = check_share(&image->file, options, err);
 
+	if (!ret)
+		ret = check_direct(&image->file, options, err);
 	if (!ret)
 		ret = qcow2_header_read(&image->file, writable, &header, err);
 	if (!ret)

@@ -304,7 +304,8 @@ static const struct option_spec blk_items[] = {
 		  "disk "
 		  "that another program has, a block device that is mounted or a part of another, "
 		  "and a file behind a loop device are refused with the name of the holder. With "
-		  "ro as well it reads what others write",
+		  "ro as well it reads what others write. A qcow2 image has one writer: with "
+		  "share=on it can only be read",
 	  .choices = option_off_on, OPTION_FIELD(struct blk_state, options.share) },
 	{ 0, "format", OPTION_CHOICE, .help = "raw: even if it looks like another format",
 	  .manual =

@@ -379,6 +379,18 @@ TEST_WITH(features_that_a_write_makes_untrue_are_cleared_by_it, setup, teardown)
 	assert_int_equal(byte_at("a", 95), 0);
 }
 
+TEST_WITH(an_image_with_tables_has_one_writer_whoever_shares_it, setup, teardown)
+{
+	struct disk_rig *f = *state;
+
+	create("a", NULL, 0);
+	refused(f, "a", (struct disk_options){ .share = true }, "share=on");
+	disk_rig_open(f, "a", (struct disk_options){ .share = true, .read_only = true });
+	disk_rig_close(f);
+	disk_rig_open(f, "a", (struct disk_options){ .share = true, .snapshot = true });
+	disk_rig_close(f);
+}
+
 TEST_WITH(a_cluster_that_is_free_but_used_is_never_written, setup, teardown)
 {
 	struct disk_rig *f = *state;
