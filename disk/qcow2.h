@@ -224,6 +224,8 @@ int qcow2_read(struct qcow2 *q, const struct disk_request *request, u64 at, u64 
 
 /* ---- qcow2_refcount.c: all with @table held ---- */
 
+/* The largest that the image's refcounts can be. */
+u64 qcow2_refcount_max(const struct qcow2 *q);
 int qcow2_refcount_get(struct qcow2 *q, u64 cluster, u64 *count);
 int qcow2_refcount_set(struct qcow2 *q, u64 cluster, u64 count);
 /* In a refcount block's bytes: entry @n of 2^@order bits. */

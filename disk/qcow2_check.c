@@ -300,7 +300,9 @@ static int compare_one(struct check *check, u64 cluster, u32 named, bool repair)
 		      (unsigned long long)count, named);
 	else
 		check->report->leaks++;
-	if (!repair)
+	/* More names than its bits can count; cut off, it might say that nobody uses the cluster.
+	 */
+	if (!repair || named > qcow2_refcount_max(check->q))
 		return 0;
 	check->report->repaired++;
 	return qcow2_refcount_set(check->q, cluster, named);

@@ -15,6 +15,12 @@ static u64 per_block(const struct qcow2 *q)
 	return q->cluster_size * 8ULL >> q->header.refcount_order;
 }
 
+u64 qcow2_refcount_max(const struct qcow2 *q)
+{
+	return q->header.refcount_order == 6 ? UINT64_MAX
+					     : (1ULL << (1u << q->header.refcount_order)) - 1;
+}
+
 static u64 refcount_load(const u8 *block, unsigned order, u64 n)
 {
 	u64 value = 0;

@@ -505,12 +505,6 @@ int qcow2_clear(struct qcow2 *q, const struct disk_request *request)
 
 /* ---- compressed clusters, which a conversion alone writes ---- */
 
-static u64 refcount_max(const struct qcow2 *q)
-{
-	return q->header.refcount_order == 6 ? UINT64_MAX
-					     : (1ULL << (1u << q->header.refcount_order)) - 1;
-}
-
 /* Room for @len bytes behind what was packed before, or in a new cluster. */
 static int place_packed(struct qcow2 *q, u32 len, u64 *where)
 {
@@ -521,7 +515,7 @@ static int place_packed(struct qcow2 *q, u32 len, u64 *where)
 
 	if (ret)
 		return ret;
-	if (count == refcount_max(q))
+	if (count == qcow2_refcount_max(q))
 		room = 0;
 	if (len > room) {
 		ret = qcow2_alloc(q, 1, &next, &got, &fresh);

@@ -433,6 +433,41 @@ TEST_WITH(an_image_that_was_not_closed_is_repaired_when_asked, setup, teardown)
 	assert_model(f);
 }
 
+static void peek(const char *path, off_t at, void *data, size_t len)
+{
+	int fd = open(path, O_RDONLY);
+
+	assert_int_equal(pread(fd, data, len, at), len);
+	close(fd);
+}
+
+TEST_WITH(a_repair_never_says_that_a_cluster_with_too_many_names_is_free, setup, teardown)
+{
+	static const u8 narrow[4], first_four[8] = { 0x0f };
+	struct disk_rig *f = *state;
+	struct image_check check;
+	struct error err = { "" };
+	u64 entry;
+	u8 counts;
+
+	create("a", NULL, 0);
+	/* Refcounts of one bit; header, their table and block, and the L1 table are used. */
+	patch("a", 96, narrow, 4);
+	patch("a", 2 * 65536, first_four, 8);
+	disk_rig_open(f, "a", (struct disk_options){ 0 });
+	memset(f->data, 1, 2 * 65536);
+	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, 2 * 65536), 0);
+	disk_rig_close(f);
+	assert_sound("a");
+	/* Two names for cluster 5. */
+	peek("a", 4 * 65536, &entry, 8);
+	patch("a", 4 * 65536 + 8, &entry, 8);
+	assert_int_equal(image_check("a", true, &check, &err), 0);
+	assert_true(check.errors > 0);
+	peek("a", 2 * 65536, &counts, 1);
+	assert_true(counts & 1 << 5);
+}
+
 TEST_WITH(a_repair_leaves_an_image_with_bitmaps_alone, setup, teardown)
 {
 	struct disk_rig *f = *state;
