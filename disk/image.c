@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,25 +12,6 @@
 #include "qcow2_create.h"
 
 #define DEFAULT_CLUSTER (64 * KIB)
-
-int image_new_file(struct disk_file *file, const char *path, struct error *err)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-
-	if (fd < 0 && errno == EEXIST)
-		return error_set(err, -EEXIST,
-				 "%s: is there already; remove it first, or take another name",
-				 path);
-	if (fd < 0)
-		return error_set(err, -errno, "%s: cannot make it: %s", path, strerror(errno));
-	*file = (struct disk_file){ .fd = fd, .block_size = DISK_SECTOR, .align = DISK_SECTOR };
-	file->path = strdup(path);
-	if (file->path)
-		return 0;
-	disk_file_close(file);
-	unlink(path);
-	return error_set(err, -ENOMEM, "%s: out of memory", path);
-}
 
 int image_cluster_bits(const char *path, u32 size, unsigned *bits, struct error *err)
 {
@@ -79,6 +58,7 @@ static int create_raw(struct disk_file *file, u64 size, struct error *err)
 int image_create(const char *path, const struct image_creation *creation, struct error *err)
 {
 	struct qcow2_creation qcow2 = { .size = creation->size };
+	struct image_name name;
 	struct disk_file file;
 	u64 backing_size = 0;
 	int ret = 0;
@@ -88,7 +68,7 @@ int image_create(const char *path, const struct image_creation *creation, struct
 	if (!ret && creation->backing)
 		ret = find_backing(path, creation, &backing_size, err);
 	if (!ret)
-		ret = image_new_file(&file, path, err);
+		ret = image_new_file(&file, &name, path, err);
 	if (ret)
 		return ret;
 	if (!qcow2.size)
@@ -99,10 +79,7 @@ int image_create(const char *path, const struct image_creation *creation, struct
 						    : create_raw(&file, qcow2.size, err);
 	if (!ret && fsync(file.fd))
 		ret = error_set(err, -errno, "%s: cannot write it: %s", path, strerror(errno));
-	disk_file_close(&file);
-	if (ret)
-		unlink(path);
-	return ret;
+	return image_end_file(&file, &name, ret, err);
 }
 
 /* ---- what it is ---- */

@@ -203,17 +203,15 @@ int image_convert(const char *from, const char *to, const struct image_conversio
 				       .buffered = true,
 				       .format = options->from,
 				       .backing_anywhere = options->backing_anywhere };
+	struct image_name name;
 	int ret = disk_image_open(&c.source, NULL, from, &source, err);
 
 	if (ret)
 		return ret;
-	ret = image_new_file(&c.target.file, to, err);
-	if (!ret) {
-		ret = convert_to_target(&c, options, err);
-		disk_file_close(&c.target.file);
-		if (ret)
-			unlink(to);
-	}
+	ret = image_new_file(&c.target.file, &name, to, err);
+	if (!ret)
+		ret = image_end_file(&c.target.file, &name, convert_to_target(&c, options, err),
+				     err);
 	disk_image_close(&c.source);
 	return ret;
 }

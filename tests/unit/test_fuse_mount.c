@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../load/load.h"
+#include "disk/image.h"
 #include "folder/fuse.h"
 #include "test.h"
 
@@ -169,6 +170,49 @@ TEST_WITH(a_load_leaves_both_views_equal_with_a_cache, setup, teardown)
 TEST_WITH(a_load_leaves_both_views_equal_with_writes_collected, setup, teardown)
 {
 	work_with(&(struct fuse_options){ .cache = FUSE_CACHE_ALWAYS, .writeback = true });
+}
+
+static void append_with(const struct fuse_options *options)
+{
+	if (!mount_it(options))
+		skip();
+	start_threads();
+	run("exec 3>>$m/log; echo one >&3; echo two >>$s/log; echo three >&3; exec 3>&-; "
+	    "echo four >>$s/log; echo five >>$m/log; "
+	    "[ \"$(echo $(cat $s/log))\" = 'one two three four five' ]");
+	unmount();
+}
+
+TEST_WITH(lines_that_host_and_guest_append_are_all_there, setup, teardown)
+{
+	append_with(&(struct fuse_options){ .cache = FUSE_CACHE_NONE });
+}
+
+TEST_WITH(lines_that_host_and_guest_append_are_all_there_with_a_cache, setup, teardown)
+{
+	append_with(&(struct fuse_options){ .cache = FUSE_CACHE_AUTO });
+}
+
+/* FUSE is a file system that has none, unless its server makes them. */
+TEST_WITH(images_are_made_where_there_are_no_files_without_a_name, setup, teardown)
+{
+	const struct image_creation creation = { .format = DISK_FORMAT_QCOW2, .size = MIB };
+	const struct image_conversion conversion = { .to = DISK_FORMAT_RAW };
+	struct error err = { "" };
+	char image[64], copy[64];
+
+	if (!mount_it(&(struct fuse_options){ 0 }))
+		skip();
+	start_threads();
+	snprintf(image, sizeof(image), "%s/mnt/image", base);
+	snprintf(copy, sizeof(copy), "%s/mnt/copy", base);
+	assert_int_equal(image_create(image, &creation, &err), 0);
+	assert_int_equal(image_convert(image, copy, &conversion, &err), 0);
+	run("[ \"$(echo $(ls $s))\" = 'copy image' ]; rm $s/copy; echo mine >$s/copy.part");
+	assert_int_equal(image_convert(image, copy, &conversion, &err), -EEXIST);
+	assert_non_null(strstr(err.text, "copy.part: is there already"));
+	run("[ \"$(cat $s/copy.part)\" = mine ]; [ ! -e $s/copy ]");
+	unmount();
 }
 
 /*

@@ -2,11 +2,13 @@
 /* qcow2 images in real files, through the engine of disks, and beside qemu-img where it is. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -431,6 +433,40 @@ TEST_WITH(an_image_that_was_not_closed_is_repaired_when_asked, setup, teardown)
 	assert_int_equal(check.errors, 0);
 	disk_rig_open(f, "a", (struct disk_options){ 0 });
 	assert_model(f);
+}
+
+/* In a process of its own, which the host kills in the middle of a write. */
+static void convert_and_be_killed(const char *from, const char *to)
+{
+	const struct image_conversion conversion = { .to = DISK_FORMAT_QCOW2 };
+	const struct rlimit limit = { MIB, MIB };
+	struct error err = { "" };
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		signal(SIGXFSZ, SIG_DFL);
+		setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+		if (!setrlimit(RLIMIT_FSIZE, &limit))
+			image_convert(from, to, &conversion, &err);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGXFSZ);
+}
+
+TEST_WITH(a_conversion_that_is_killed_leaves_nothing_that_looks_whole, setup, teardown)
+{
+	const struct image_conversion conversion = { .to = DISK_FORMAT_QCOW2 };
+	struct error err = { "" };
+
+	assert_int_equal(system("head -c 4M /dev/urandom >raw; mkdir new"), 0);
+	convert_and_be_killed("raw", "new/image");
+	assert_int_equal(system("test -z \"$(ls new)\""), 0);
+	assert_int_equal(image_convert("raw", "new/image", &conversion, &err), 0);
+	assert_sound("new/image");
+	assert_int_equal(image_convert("raw", "new/image", &conversion, &err), -EEXIST);
 }
 
 static void peek(const char *path, off_t at, void *data, size_t len)
