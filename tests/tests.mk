@@ -45,7 +45,7 @@ fake = $(foreach t,$(2),$(eval extra_$(t) := $(TEST)/obj/tests/fake/$(1).o))
 $(call fake,disk,$(addprefix wire/test_,blk blk_batch blk_corners blk_options blk_random blk_wait matrix reset))
 $(call fake,pci_rig,$(addprefix unit/test_,pci pci_bars pci_msi x86_pci))
 $(call fake,vfio_kernel,$(addprefix unit/test_vfio_,auto bind bind_kill display))
-$(call fake,vfio_machine,$(addprefix unit/test_vfio_,config hardware interrupts master peers refused regions))
+$(call fake,vfio_machine,$(addprefix unit/test_vfio_,config hardware interrupts master peers refused regions reset))
 
 # The init of a run for a command is a program of its own, and so in none of the libraries.
 $(call fake,init_host,unit/test_init)

@@ -27,7 +27,8 @@ static u32 config_get(const struct vfio_device *device, u32 offset, unsigned len
 	le32 value = cpu_to_le32(0);
 	u64 at = device->config_offset + offset;
 
-	if (device->fd < 0 || vfio_sys_read(device->fd, &value, len, at) != (ssize_t)len)
+	if (device->fd < 0 || device->resetting ||
+	    vfio_sys_read(device->fd, &value, len, at) != (ssize_t)len)
 		return all_ones(len);
 	return le32_to_cpu(value);
 }
@@ -137,11 +138,16 @@ static void guest_reset(struct vfio_device *device)
 	/* The function first: that hides the BARs, which the hardware is about to lose. */
 	pci_function_reset(&device->function);
 	vfio_config_command(device);
+	vfio_interrupts_update(device);
 	if (!vfio_device_reset(device))
 		log_limited(&device->log, LOG_WARNING, "%s: the host cannot reset it for the guest",
 			    device->name);
 	device->asleep = false;
+	/* What other vCPUs wrote meanwhile. */
+	vfio_config_command(device);
+	vfio_interrupts_update(device);
 	vfio_regions_update(device);
+	vfio_errors_after_reset(device);
 }
 
 /* Registers are hidden before the device falls asleep, and shown when it is awake. */
@@ -168,7 +174,7 @@ void vfio_config_written(struct pci_function *function, u32 offset, unsigned len
 	struct vfio_device *device = vfio_device_of(function);
 	const bool mastered = device->master;
 
-	if (device->gone)
+	if (device->gone || device->resetting)
 		return;
 	if (touches(offset, len, PCI_COMMAND, 2)) {
 		vfio_config_command(device);

@@ -74,7 +74,10 @@ struct vfio_device {
 	bool on_bus; /* the VM has the function */
 	bool gone;   /* it died or was recalled: answers all ones */
 	bool asleep; /* D3: its registers do not answer, and an access would be a SIGBUS */
-	bool master; /* the guest has its bus mastering on: one of container->masters */
+	/* The host resets it for the guest, without the VM lock: nobody else may touch it. */
+	bool resetting;
+	const char *wanted_back; /* by the host, meanwhile: why; NULL: it is not */
+	bool master;		 /* the guest has its bus mastering on: one of container->masters */
 	u32 config_size;
 	u64 config_offset;
 	/* Bits of configuration space that are read from, or written to, the hardware. */
@@ -180,13 +183,19 @@ unsigned vfio_msi_probe(struct vfio_device *device, unsigned count);
 
 /* ---- reset.c ---- */
 
-/* Reset it. False: the host cannot reset it alone. */
+/*
+ * Reset it, on the vCPU's thread that asks for it. The VM lock is given up meanwhile, with
+ * device->resetting set, so what vm_wait() (vmm/vm.h) says holds here as well. False: the host
+ * cannot reset it alone.
+ */
 bool vfio_device_reset(struct vfio_device *device);
 
 /* ---- errors.c ---- */
 
 /* Watch for the device's death and for the host's request to have it back. -errno. */
 int vfio_errors_watch(struct vfio_device *device);
+/* Give it back now if that was due while it was reset. */
+void vfio_errors_after_reset(struct vfio_device *device);
 /* Idempotent. */
 void vfio_errors_unwatch(struct vfio_device *device);
 

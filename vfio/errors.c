@@ -30,9 +30,17 @@ void vfio_errors_unwatch(struct vfio_device *device)
 	unwatch(&device->request, loop);
 }
 
-/* This may run in the handler of a notice's own source: the loop allows to remove it there. */
+/*
+ * This may run in the handler of a notice's own source: the loop allows to remove it there. A vCPU
+ * that has the host reset the device uses its descriptor, and gives it back itself.
+ */
 static void give_back(struct vfio_device *device, const char *why)
 {
+	if (device->resetting) {
+		device->wanted_back = why;
+		vfio_errors_unwatch(device);
+		return;
+	}
 	device->gone = true;
 	vm_event(device->function.vm, "device-gone", device->name, "%s", why);
 	vfio_interrupts_update(device);
@@ -40,6 +48,13 @@ static void give_back(struct vfio_device *device, const char *why)
 	vfio_regions_unmap(device);
 	vfio_errors_unwatch(device);
 	vfio_device_close(device);
+}
+
+void vfio_errors_after_reset(struct vfio_device *device)
+{
+	if (device->wanted_back)
+		give_back(device, device->wanted_back);
+	device->wanted_back = NULL;
 }
 
 static void on_error(struct loop_source *source, u32 events)

@@ -25,7 +25,7 @@ static bool wants_intx(const struct vfio_device *device)
 
 static enum vfio_irq_mode wanted_mode(const struct vfio_device *device)
 {
-	if (device->gone || !device->on_bus)
+	if (device->gone || device->resetting || !device->on_bus)
 		return VFIO_IRQ_OFF;
 	if (device->msix_wanted)
 		return VFIO_IRQ_MSIX;

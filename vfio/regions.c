@@ -56,6 +56,12 @@ static enum meets meets_pba(const struct vfio_region *region, u64 offset, unsign
 	return meets(offset, len, device->pba_offset, msix_pba_size(msix));
 }
 
+/* A host that resets it would have us wait. */
+static bool answers(const struct vfio_device *device)
+{
+	return !device->gone && !device->resetting;
+}
+
 static u64 hardware_read(const struct vfio_region *region, u64 offset, unsigned len)
 {
 	const struct vfio_device *device = region->device;
@@ -72,7 +78,7 @@ static u64 region_read(struct bus_region *bus, u64 offset, unsigned len)
 	struct vfio_device *device = region->device;
 	enum meets table = meets_table(region, offset, len), pba = meets_pba(region, offset, len);
 
-	if (device->gone || table == ACROSS || pba == ACROSS)
+	if (!answers(device) || table == ACROSS || pba == ACROSS)
 		return all_ones(len);
 	if (table == INSIDE)
 		return msix_table_read(device->function.msix, offset - device->table_offset, len);
@@ -89,7 +95,7 @@ static void region_write(struct bus_region *bus, u64 offset, u64 value, unsigned
 	enum meets table = meets_table(region, offset, len);
 	le64 bytes = cpu_to_le64(value);
 
-	if (device->gone || table == ACROSS || region->n == PCI_ROM ||
+	if (!answers(device) || table == ACROSS || region->n == PCI_ROM ||
 	    meets_pba(region, offset, len) != BESIDE)
 		return;
 	if (table == INSIDE) {
@@ -298,7 +304,7 @@ void vfio_region_update(struct vfio_device *device, unsigned n)
 {
 	struct vfio_region *region = &device->regions[n];
 	bool decoded = region->size && device->function.bars[n].decoded;
-	bool shown = decoded && !device->asleep && !device->gone;
+	bool shown = decoded && !device->asleep && answers(device);
 
 	if (!shown)
 		pieces_hide(region);

@@ -14,10 +14,25 @@
 #include "info.h"
 #include "passthrough.h"
 #include "sys.h"
+#include "vmm/vm.h"
+
+/* 100 ms at least, and a minute where the hardware does not come back. */
+static int reset_unlocked(struct vfio_device *device)
+{
+	struct vm *vm = device->function.vm;
+	int ret;
+
+	device->resetting = true;
+	vm_unlock(vm);
+	ret = vfio_sys_ioctl(device->fd, VFIO_DEVICE_RESET, NULL);
+	vm_lock(vm);
+	device->resetting = false;
+	return ret;
+}
 
 bool vfio_device_reset(struct vfio_device *device)
 {
-	if (!device->has_reset || vfio_sys_ioctl(device->fd, VFIO_DEVICE_RESET, NULL))
+	if (!device->has_reset || reset_unlocked(device))
 		return false;
 	device->resets++;
 	return true;

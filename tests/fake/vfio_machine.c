@@ -42,25 +42,36 @@ void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len)
 
 u32 config_read(u32 offset, unsigned len)
 {
-	return pci_config_read(vm.pci, MACHINE_BDF, offset, len);
+	u32 value;
+
+	vm_lock(&vm);
+	value = pci_config_read(vm.pci, MACHINE_BDF, offset, len);
+	vm_unlock(&vm);
+	return value;
 }
 
 void config_write(u32 offset, u32 value, unsigned len)
 {
+	vm_lock(&vm);
 	pci_config_write(vm.pci, MACHINE_BDF, offset, value, len);
+	vm_unlock(&vm);
 }
 
 u64 mmio_read(u64 address, unsigned len)
 {
 	u64 value = 0;
 
+	vm_lock(&vm);
 	bus_read(vm.mmio, address, &value, len);
+	vm_unlock(&vm);
 	return value;
 }
 
 void mmio_write(u64 address, u64 value, unsigned len)
 {
+	vm_lock(&vm);
 	bus_write(vm.mmio, address, &value, len);
+	vm_unlock(&vm);
 }
 
 void put8(u32 offset, u8 value)

@@ -37,10 +37,17 @@ static void end(void)
 	check_device();
 }
 
+static void put_config(u32 offset, u32 value, unsigned len)
+{
+	vm_lock(play.vm);
+	pci_config_write(play.vm->pci, BDF, offset, value, len);
+	vm_unlock(play.vm);
+}
+
 static void config_write(u32 offset, u32 value, unsigned len)
 {
 	begin(false);
-	pci_config_write(play.vm->pci, BDF, offset, value, len);
+	put_config(offset, value, len);
 	end();
 }
 
@@ -59,7 +66,7 @@ static void access_config(struct input *in)
 
 	begin(false);
 	if (how & 3)
-		pci_config_write(play.vm->pci, BDF, offset, take_value(in), len);
+		put_config(offset, take_value(in), len);
 	else
 		pci_config_read(play.vm->pci, BDF, offset, len);
 	end();

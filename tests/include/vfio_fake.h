@@ -66,6 +66,8 @@ struct fake_device {
 	int vectors[FAKE_VECTORS];
 	int unmask_fd, error_fd, request_fd;
 	unsigned vectors_max; /* that the host has to give */
+	/* While the host resets it, which takes a while; NULL: nothing happens meanwhile. */
+	void (*during_reset)(void);
 	/* What happened. */
 	unsigned resets, hot_resets, switched_off, mapped;
 	unsigned config_writes;

@@ -42,7 +42,7 @@ extern unsigned slots_shown; /* page slots that are mapped */
 /* Host address of [gpa, gpa + len) if one slot has all of it; NULL. */
 void *page_slot_host(const struct vm *of, gpa_t gpa, u64 len);
 
-/* ---- the guest's side ---- */
+/* ---- the guest's side: a vCPU, which takes the VM lock ---- */
 
 u32 config_read(u32 offset, unsigned len);
 void config_write(u32 offset, u32 value, unsigned len);

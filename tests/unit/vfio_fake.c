@@ -505,6 +505,8 @@ static int device_ioctl(struct fake_device *device, unsigned long request, void 
 	case VFIO_DEVICE_SET_IRQS:
 		return device_set_irqs(device, argument);
 	case VFIO_DEVICE_RESET:
+		if (device->during_reset)
+			device->during_reset();
 		device->resets++;
 		return device->no_reset ? -ENOTTY : 0;
 	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
