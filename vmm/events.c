@@ -12,33 +12,40 @@
 
 #define SECOND 1000000000ULL
 
+/* What a guest can bring about as often as it likes. */
+static const char *const repeated[] = { "fault", "panic", "watchdog" };
+
+struct repetition {
+	u64 window;	/* when the second began in which they are counted */
+	unsigned count; /* in it */
+};
+
 /* One ring for all followers; each has its place in it. */
 struct vm_events {
 	struct vm_event ring[VM_EVENTS_KEPT];
 	u64 count; /* of all that there were: the last is ring[(count - 1) % VM_EVENTS_KEPT] */
 	struct list_node watches;
 	bool booted;
-	u64 window;	 /* when the second began in which faults are counted */
-	unsigned faults; /* in it */
-	u64 unsaid;	 /* faults since the last that was told */
+	struct repetition repetitions[ARRAY_SIZE(repeated)];
 };
 
-/* Whether this fault is one too many. */
+static bool is_too_often(struct repetition *repetition)
+{
+	u64 time = clock_ns(CLOCK_MONOTONIC);
+
+	if (time - repetition->window >= SECOND)
+		*repetition = (struct repetition){ .window = time };
+	return ++repetition->count > VM_EVENTS_A_SECOND;
+}
+
+/* Whether this one is too many: it would push what others have to tell out of the ring. */
 static bool is_flood(struct vm_events *events, const char *what)
 {
-	u64 time;
-
-	if (strcmp(what, "fault"))
-		return false;
-	time = clock_ns(CLOCK_MONOTONIC);
-	if (time - events->window >= SECOND) {
-		events->window = time;
-		events->faults = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(repeated); i++) {
+		if (!strcmp(what, repeated[i]))
+			return is_too_often(&events->repetitions[i]);
 	}
-	if (++events->faults <= VM_FAULTS_A_SECOND)
-		return false;
-	events->unsaid++;
-	return true;
+	return false;
 }
 
 static void tell_watches(const struct vm_events *events)

@@ -23,9 +23,10 @@ struct vm_event {
 
 /*
  * @what has happened, to @who if that is not NULL; @format says more. A guest that brings about
- * faults without end is told about VM_FAULTS_A_SECOND times a second. VM lock held.
+ * faults, panics or its watchdog's bites without end is told about VM_EVENTS_A_SECOND times a
+ * second for each of these. VM lock held.
  */
-#define VM_FAULTS_A_SECOND 20
+#define VM_EVENTS_A_SECOND 20
 void vm_event(struct vm *vm, const char *what, const char *who, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -219,7 +219,7 @@ TEST_WITH(faults_without_end_are_told_so_many_times_a_second, setup, teardown)
 	hear(fd);
 	assert_non_null(strstr(text, "started"));
 	/* Perhaps a second ended meanwhile. */
-	assert_in_range(count_lines("fault"), VM_FAULTS_A_SECOND, 10 * VM_FAULTS_A_SECOND);
+	assert_in_range(count_lines("fault"), VM_EVENTS_A_SECOND, 10 * VM_EVENTS_A_SECOND);
 	close(fd);
 }
 
