@@ -128,7 +128,8 @@ void endpoints_restart(struct viommu *viommu)
 		struct group *group = list_entry(node, struct group, node);
 
 		if (group_settle(group))
-			log_error(
+			log_limited(
+				&viommu->fault_log, LOG_ERROR,
 				"%s: its memory cannot be mapped again after a reset of the IOMMU",
 				group_name(group));
 	}

@@ -146,8 +146,9 @@ static void container_clear(struct dma_listener *listener)
 		return;
 	ret = vfio_type1_clear(container->fd, container->unmap_all);
 	if (ret)
-		log_error("%s: the host does not empty its IOMMU's table: %s", container->name,
-			  strerror(-ret));
+		log_limited(&container->log, LOG_ERROR,
+			    "%s: the host does not empty its IOMMU's table: %s", container->name,
+			    strerror(-ret));
 }
 
 int vfio_container_fill(struct vfio_container *container)

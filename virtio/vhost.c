@@ -206,7 +206,8 @@ int vhost_start(struct vhost *vhost)
 		ret = vhost->run(vhost, true);
 	vhost->started = !ret;
 	if (ret)
-		log_warning("%s: the host's kernel cannot serve it: %s", vhost->device->name,
+		log_limited(&vhost->device->complaints, LOG_WARNING,
+			    "%s: the host's kernel cannot serve it: %s", vhost->device->name,
 			    strerror(-ret));
 	return ret;
 }
@@ -262,7 +263,8 @@ void vhost_pause(struct vhost *vhost, bool paused)
 		return;
 	ret = paused ? suspend(vhost) : go_on(vhost);
 	if (ret && paused)
-		log_warning("%s: the host's kernel does not pause: %s", vhost->device->name,
+		log_limited(&vhost->device->complaints, LOG_WARNING,
+			    "%s: the host's kernel does not pause: %s", vhost->device->name,
 			    strerror(-ret));
 	else if (ret)
 		virtio_device_broken(vhost->device, "the host's kernel does not go on");

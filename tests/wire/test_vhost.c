@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -16,6 +17,7 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_pci.h>
 
+#include "catch.h"
 #include "test.h"
 #include "pci_driver.h"
 #include "virtio/mmio.h"
@@ -274,4 +276,26 @@ TEST_WITH(a_queue_that_was_stopped_is_not_begun_by_a_resume, setup_mmio, teardow
 	pause_all(true);
 	pause_all(false);
 	assert_false(kernel.running);
+}
+
+TEST_WITH(a_guest_that_gives_it_no_ring_for_ever_does_not_fill_the_log, setup, teardown)
+{
+	struct pci_driver *driver = &bench.driver;
+	char text[65536];
+	unsigned lines = 0;
+
+	catch_stderr();
+	for (unsigned i = 0; i < 200; i++) {
+		assert_true(pci_driver_negotiate(driver, 0));
+		pci_driver_put(driver, &driver->common, VIRTIO_PCI_COMMON_Q_SIZE, SIZE, 2);
+		/* Where no memory is. */
+		pci_driver_put(driver, &driver->common, VIRTIO_PCI_COMMON_Q_DESCHI, 0x4000, 4);
+		pci_driver_put(driver, &driver->common, VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
+		pci_driver_ok(driver);
+		assert_true(needs_reset());
+	}
+	caught_stderr(text, sizeof(text));
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_in_range(lines, 1, 4 * LOG_LIMIT_BURST);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the user is told when the guest resets its IOMMU, and does not need it or needs it still. */
+#include <errno.h>
 #include <linux/virtio_mmio.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,6 +114,19 @@ TEST_WITH(a_guest_that_resets_for_ever_does_not_fill_the_log, start, stop)
 		rig_attach(*state, 1, HOST, 0);
 		lines += reset_lines(*state, text, sizeof(text));
 	}
+	assert_in_range(lines, 1, 4 * LOG_LIMIT_BURST);
+}
+
+TEST_WITH(nor_does_one_whose_host_maps_no_memory_after_a_reset, start_bypassing, stop)
+{
+	char text[65536];
+	unsigned lines = 0;
+
+	assert_int_equal(rig_attach(*state, 1, HOST, 0), VIRTIO_IOMMU_S_OK);
+	mirror_fail(&host, 1, -ENOMEM);
+	host.fail_on = true;
+	for (unsigned i = 0; i < 200; i++)
+		lines += reset_lines(*state, text, sizeof(text));
 	assert_in_range(lines, 1, 4 * LOG_LIMIT_BURST);
 }
 
