@@ -107,6 +107,9 @@ static void block_signals(const struct watch *watch)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN); /* a reader that goes away does not end the guest */
 	signal(SIGXFSZ, SIG_IGN); /* a disk at its ulimit is an I/O error of the guest's */
+	/* Whoever started lkvm may have had its children reaped: it would not hear how ours ended.
+	 */
+	signal(SIGCHLD, SIG_DFL);
 }
 
 /* Our own crash must not leave the user's terminal in raw mode. */
