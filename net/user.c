@@ -84,6 +84,7 @@ static ssize_t user_receive(struct net_backend *backend, unsigned pair, const st
 
 /* ---- life ---- */
 
+/* Once. -errno: there is no thread. */
 static int go(struct net_user *user)
 {
 	int ret = user->waits ? net_child_go(user->child) : 0;
@@ -98,8 +99,10 @@ static int begin(struct net_user *user, bool on_demand)
 	int ret = net_child_prepare(&user->child, user->path, &user->args, user->its_end);
 
 	if (ret && on_demand) {
-		/* Nobody asked for it: the run goes on without. */
+		/* Nobody asked for it: the run goes on without, and the guest's link is down. */
 		log_warning("%s: no process: %s", user->backend.name, strerror(-ret));
+		close(user->its_end);
+		user->its_end = -1;
 		return 0;
 	}
 	if (ret)
@@ -113,8 +116,11 @@ static void user_start(struct net_backend *backend)
 {
 	int ret = go(user_of(backend));
 
-	if (ret)
-		log_warning("%s: no thread: %s", backend->name, strerror(-ret));
+	if (!ret)
+		return;
+	log_warning("%s: no thread: %s", backend->name, strerror(-ret));
+	/* The guest's link is down by that. */
+	shutdown(backend->fds[0], SHUT_RDWR);
 }
 
 static void user_close(struct net_backend *backend)
