@@ -2,18 +2,16 @@
 /* The file's format: "PCAP Capture File Format" (IETF draft), with nanoseconds. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "net/pcap.h"
 #include "util/aside.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "vmm/loop.h"
 #include "vmm/worker.h"
@@ -42,8 +40,6 @@ struct net_pcap {
 	char *path;
 	struct worker *worker;
 	struct worker_job job;
-	struct loop *loop;	   /* borrowed; NULL before the start */
-	struct loop_source source; /* an eventfd: a job has ended; owned */
 	char *filling, *writing;
 	size_t filled, to_write;
 	bool busy; /* the job is under way */
@@ -350,7 +346,7 @@ int net_pcap_open(struct net_pcap **out, const char *path, struct error *err)
 	pcap->filling = malloc(BUFFER);
 	pcap->writing = malloc(BUFFER);
 	pcap->path = strdup(path);
-	pcap->fd = pcap->source.fd = -1;
+	pcap->fd = -1;
 	if (!pcap->filling || !pcap->writing || !pcap->path) {
 		free_pcap(pcap);
 		return error_set(err, -ENOMEM, "--pcap %s: %s", path, strerror(ENOMEM));
@@ -367,61 +363,35 @@ int net_pcap_open(struct net_pcap **out, const char *path, struct error *err)
 	return 0;
 }
 
-static void job_ended(struct loop_source *source, u32 events)
-{
-	worker_reap(container_of(source, struct net_pcap, source)->worker);
-}
-
 int net_pcap_start(struct net_pcap *pcap, struct loop *loop)
 {
-	struct worker_options options = { .name = "pcap",
-					  .kind = THREAD_WORKER,
-					  .threads = 1,
-					  .files[0] = pcap->fd,
-					  .file_count = 1 };
-	int ret;
+	const struct worker_options options = { .name = "pcap",
+						.kind = THREAD_WORKER,
+						.threads = 1,
+						.files[0] = pcap->fd,
+						.file_count = 1 };
+	int ret = worker_create(&pcap->worker, loop, &options);
 
-	pcap->source = (struct loop_source){ .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
-					     .events = EPOLLIN,
-					     .handle = job_ended };
-	if (pcap->source.fd < 0)
-		return -errno;
-	options.event_fd = pcap->source.fd;
-	ret = worker_create(&pcap->worker, loop, &options);
 	if (!ret)
-		ret = loop_add(loop, &pcap->source);
-	if (ret)
-		return ret;
-	pcap->loop = loop;
-	submit(pcap);
-	return 0;
+		submit(pcap);
+	return ret;
 }
 
-static void stop(struct net_pcap *pcap)
+static int left_until(u64 end_ms)
 {
-	if (pcap->loop)
-		loop_remove(pcap->loop, &pcap->source);
-	worker_destroy(pcap->worker);
-	if (pcap->source.fd >= 0)
-		close(pcap->source.fd);
+	u64 now = now_ms();
+
+	return end_ms - MIN(now, end_ms);
 }
 
 void net_pcap_close(struct net_pcap *pcap)
 {
-	struct timespec begin, now;
-	int left = CLOSE_MS;
+	u64 end = now_ms() + CLOSE_MS;
 
 	if (!pcap)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	while (pcap->busy && left > 0) {
-		struct pollfd ended = { .fd = pcap->source.fd, .events = POLLIN };
-
-		if (poll(&ended, 1, left) > 0)
-			worker_reap(pcap->worker);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		left = CLOSE_MS - (now.tv_sec - begin.tv_sec) * 1000;
-	}
+	while (pcap->busy && worker_await_for(pcap->worker, left_until(end)))
+		;
 	if (pcap->lost)
 		log_warning("--pcap %s: %llu of %llu frames are not in it: it was too slow",
 			    pcap->path, (unsigned long long)pcap->lost,
@@ -433,6 +403,6 @@ void net_pcap_close(struct net_pcap *pcap)
 			    pcap->path);
 		return;
 	}
-	stop(pcap);
+	worker_destroy(pcap->worker);
 	free_pcap(pcap);
 }

@@ -25,8 +25,9 @@
 #define CHILD_FD     3
 #define GO_FD	     4	/* of the process that waits */
 #define SAFE_FD	     16 /* above both */
-#define END_SECONDS  2
-#define WAITING_MS   50 /* for a process that ends by itself */
+#define SECOND_NS    1000000000L
+#define END_NS	     250000000L /* for a program that hears of its end; else it ends with us */
+#define WAITING_MS   50		/* for a process that ends by itself */
 #define CANNOT_START "it cannot be started"
 
 extern char **environ;
@@ -222,7 +223,9 @@ void net_child_end(struct net_child *child)
 		kill(child->pid, SIGKILL);
 	pthread_mutex_unlock(&child->lock);
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += END_SECONDS;
+	until.tv_nsec += END_NS;
+	until.tv_sec += until.tv_nsec / SECOND_NS;
+	until.tv_nsec %= SECOND_NS;
 	/* A file system that hangs may hold the start for ever: the process ends all the same. */
 	if (pthread_clockjoin_np(child->thread, NULL, CLOCK_MONOTONIC, &until))
 		return;

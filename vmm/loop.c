@@ -239,22 +239,39 @@ void loop_set_patience(struct loop *loop, int give_up, int timeout_ms)
 	loop->patience_end = timeout_ms < 0 ? 0 : now_ms() + timeout_ms;
 }
 
-bool loop_await(struct loop *loop, int fd)
+/* ms of patience that are left; -1: no end. */
+static int patience_left(const struct loop *loop)
+{
+	u64 now = now_ms();
+
+	return loop->patience_end ? (int)(loop->patience_end - MIN(now, loop->patience_end)) : -1;
+}
+
+static bool wait_for(const struct loop *loop, int fd, int left)
 {
 	struct pollfd fds[] = { { .fd = fd, .events = POLLIN },
 				{ .fd = loop->give_up, .events = POLLIN } };
-	u64 now = now_ms();
-	int left = loop->patience_end ? (int)(loop->patience_end - MIN(now, loop->patience_end))
-				      : -1;
 	int ret;
 
 	do
 		ret = poll(fds, 2, left);
 	while (ret < 0 && errno == EINTR);
-	if (ret > 0 && fds[0].revents)
-		return true;
-	loop->gave_up = true;
-	return false;
+	return ret > 0 && fds[0].revents;
+}
+
+bool loop_await(struct loop *loop, int fd)
+{
+	bool there = wait_for(loop, fd, patience_left(loop));
+
+	loop->gave_up |= !there;
+	return there;
+}
+
+bool loop_await_for(struct loop *loop, int fd, int longest_ms)
+{
+	int left = patience_left(loop);
+
+	return wait_for(loop, fd, left < 0 ? longest_ms : MIN(left, longest_ms));
 }
 
 bool loop_gave_up(const struct loop *loop)

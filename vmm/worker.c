@@ -155,23 +155,33 @@ void worker_reap(struct worker *worker)
 		worker->options.settled(worker->options.context);
 }
 
-bool worker_await(struct worker *worker)
+static void reap_told(struct worker *worker)
 {
 	eventfd_t count;
 
-	if (!loop_await(worker->loop, worker->event_fd))
-		return false;
 	eventfd_read(worker->event_fd, &count);
 	worker_reap(worker);
+}
+
+bool worker_await(struct worker *worker)
+{
+	if (!loop_await(worker->loop, worker->event_fd))
+		return false;
+	reap_told(worker);
+	return true;
+}
+
+bool worker_await_for(struct worker *worker, int longest_ms)
+{
+	if (!loop_await_for(worker->loop, worker->event_fd, longest_ms))
+		return false;
+	reap_told(worker);
 	return true;
 }
 
 static void worker_handle_event(struct loop_source *source, u32 events)
 {
-	eventfd_t count;
-
-	eventfd_read(source->fd, &count);
-	worker_reap(container_of(source, struct worker, source));
+	reap_told(container_of(source, struct worker, source));
 }
 
 static int worker_start_aside(struct worker *worker, struct worker_thread *thread)

@@ -77,6 +77,10 @@ bool loop_wait(struct loop *loop);
 void loop_set_patience(struct loop *loop, int give_up, int timeout_ms);
 /* Wait for @fd to be readable. Main thread. False: patience is over. */
 bool loop_await(struct loop *loop, int fd);
+/*
+ * The same for at most @longest_ms, for what the end can do without: it does not count as given up.
+ */
+bool loop_await_for(struct loop *loop, int fd, int longest_ms);
 /* Something was waited for in vain: what it uses must be left as it is. */
 bool loop_gave_up(const struct loop *loop);
 

@@ -89,5 +89,7 @@ void worker_reap(struct worker *worker);
  * the loop's patience is over, and what jobs use must be left as it is, the worker too.
  */
 bool worker_await(struct worker *worker);
+/* The same as loop_await_for() has it: for at most @longest_ms. */
+bool worker_await_for(struct worker *worker, int longest_ms);
 
 #endif

@@ -2,9 +2,11 @@
 /* --pcap: what passes is in the file, and no file of anybody's is destroyed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,6 +48,19 @@ static const struct net_ops echo_ops = { .send = echo_send,
 					 .close = echo_close };
 
 static struct net_backend echo = { .ops = &echo_ops, .pairs = 1, .header = true };
+
+static int give_up = -1;
+static unsigned waits_for_give_up; /* and for no longer than that */
+
+int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+	const struct timespec time = { timeout / 1000, timeout % 1000 * 1000000L };
+	int ret = ppoll(fds, count, timeout < 0 ? NULL : &time, NULL);
+
+	for (nfds_t i = 0; give_up >= 0 && i < count; i++)
+		waits_for_give_up += fds[i].fd == give_up && fds[i].revents;
+	return ret;
+}
 
 static int setup(void **state)
 {
@@ -119,6 +134,38 @@ TEST_WITH(what_the_file_is_too_slow_for_is_left_out, setup, teardown)
 	len = read_file();
 	assert_int_equal(len, sizeof(file));
 	assert_int_equal(get32(24 + 116 * 500 + 8), 100);
+}
+
+TEST_WITH(the_loop_rests_when_all_is_written, setup, teardown)
+{
+	assert_int_equal(net_pcap_open(&pcap, path, &err), 0);
+	assert_int_equal(net_pcap_start(pcap, loop), 0);
+	/* The file's beginning. */
+	assert_int_equal(loop_poll(loop, 60000), 1);
+	assert_int_equal(loop_poll(loop, 20), 0);
+	send_frames(1);
+}
+
+/* A reader that stops may have the end of the capture, but not the rest of lkvm's end. */
+TEST_WITH(a_pipe_that_nobody_empties_is_not_waited_for_when_patience_is_over, setup, teardown)
+{
+	int reader;
+
+	give_up = eventfd(1, EFD_CLOEXEC);
+
+	assert_int_equal(mkfifo(path, 0600), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(reader >= 0);
+	assert_int_equal(net_pcap_open(&pcap, path, &err), 0);
+	assert_int_equal(net_pcap_start(pcap, loop), 0);
+	loop_set_patience(loop, give_up, -1);
+	send_frames(10000);
+	assert_true(waits_for_give_up >= 1);
+	/* What is lost is no reason to leave anything else as it is. */
+	assert_false(loop_gave_up(loop));
+	close(reader);
+	close(give_up);
+	give_up = -1;
 }
 
 TEST_WITH(a_capture_from_before_is_replaced, setup, teardown)
