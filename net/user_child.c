@@ -45,6 +45,7 @@ struct net_child {
 	int go_fd; /* the process waits at its other end */
 	pid_t waiting;
 	bool has_thread;
+	bool is_early; /* that is there before the seal */
 };
 
 static void say_end(const struct net_child *child, int status)
@@ -71,6 +72,8 @@ static void wait_for_end(struct net_child *child, pid_t pid)
 		waitpid(pid, &status, 0);
 		break;
 	}
+	/* One that was there before the seal: it may make no more of what it has than others. */
+	thread_confine(THREAD_WAITER);
 	pthread_mutex_lock(&child->lock);
 	child->pid = 0;
 	ending = child->ending;
@@ -141,6 +144,11 @@ static void *run(void *arg)
 	const char byte = 0;
 
 	prctl(PR_SET_NAME, "net-user");
+	/* The seal is about the process, and each thread that is there has rights of its own. */
+	if (child->is_early) {
+		thread_give_up();
+		thread_catch_up();
+	}
 	/* Sealed or not: nothing that is forbidden then is done here. */
 	thread_confine(THREAD_WAITER);
 	pthread_mutex_lock(&child->lock);
@@ -171,8 +179,10 @@ static struct net_child *make(const char *path, const struct net_user_args *args
 
 int net_child_go(struct net_child *child)
 {
-	int ret = thread_start(&child->thread, NULL, run, child);
+	int ret;
 
+	child->is_early = !thread_is_sealed();
+	ret = thread_start(&child->thread, NULL, run, child);
 	child->has_thread = !ret;
 	return ret;
 }
