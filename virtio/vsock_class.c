@@ -135,7 +135,7 @@ static int vsock_class_prepare(void *arg, struct device_plan *plan, struct error
 		return error_set(err, -EINVAL,
 				 "--vsock: a command's streams go by lkvm's own vsock: leave it "
 				 "out, or vhost=1");
-	if (state->cid && !state->vhost)
+	if (state->cid && !state->vhost && !plan->channels_alone)
 		reach_need_user("--vsock, which connects to sockets of the host's,");
 	if (!state->cid || !state->vhost)
 		return 0;
