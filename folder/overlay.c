@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "private.h"
+#include "util/fds.h"
 
 /* Of a scratch folder. */
 #define CHANGES "changes"
@@ -292,7 +293,7 @@ static void be_child(const char *path, const struct folder_options *options, int
 	 * open would keep disks locked, and readers of lkvm's output waiting.
 	 */
 	dup3(socket, OUR_FD, O_CLOEXEC);
-	syscall(SYS_close_range, OUR_FD + 1, ~0u, 0);
+	fds_close(OUR_FD + 1, ~0u);
 	fd = make_mount(&layer);
 	send_result(OUR_FD, &result, fd);
 	/* Not the C library's way: what it does is the parent's to do. */

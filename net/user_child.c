@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "user.h"
+#include "util/fds.h"
 #include "util/thread.h"
 #include "util/log.h"
 
@@ -102,7 +103,7 @@ static void become(const struct net_child *child, int go_fd)
 	close(STDIN_FILENO);
 	if (open("/dev/null", O_RDONLY) != STDIN_FILENO)
 		return;
-	syscall(SYS_close_range, GO_FD + 1, ~0u, 0);
+	fds_close(GO_FD + 1, ~0u);
 	/* Without a byte lkvm has ended, or has no use for a network. */
 	if (read(GO_FD, &byte, 1) != 1)
 		return;

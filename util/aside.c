@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "util/aside.h"
+#include "util/fds.h"
 
 #define THREAD_STACK (32 * KIB)
 #define ASIDE_STACK  (64 * KIB)
@@ -39,15 +40,6 @@ struct aside {
 	char stack[ASIDE_STACK] __attribute__((aligned(16)));
 };
 
-static void close_from_to(unsigned first, unsigned last)
-{
-	if (first > last || !syscall(SYS_close_range, first, last, 0))
-		return;
-	/* Linux before 5.9. More than these are rarely open. */
-	for (unsigned fd = first; fd <= MIN(last, 1023u); fd++)
-		close(fd);
-}
-
 static int by_number(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;
@@ -61,10 +53,10 @@ static void close_others(struct aside_config *config)
 	qsort(config->keep, config->keep_count, sizeof(config->keep[0]), by_number);
 	for (unsigned i = 0; i < config->keep_count; i++) {
 		if (config->keep[i] > (int)next)
-			close_from_to(next, config->keep[i] - 1);
+			fds_close(next, config->keep[i] - 1);
 		next = config->keep[i] + 1;
 	}
-	close_from_to(next, INT32_MAX);
+	fds_close(next, INT32_MAX);
 }
 
 static int child_main(void *arg)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "keeper_private.h"
+#include "util/fds.h"
 
 /* Behind the standard streams. */
 #define OUR_FD 3
@@ -352,11 +353,7 @@ static void part_from_owner(int fd)
 		else
 			close(stream);
 	}
-	if (syscall(SYS_close_range, OUR_FD + 1, ~0u, 0)) {
-		/* Linux before 5.9. More than these are rarely open. */
-		for (int other = OUR_FD + 1; other < 1024; other++)
-			close(other);
-	}
+	fds_close(OUR_FD + 1, ~0u);
 	/* Not "lkvm": whoever kills all of that name does not mean this one. */
 	prctl(PR_SET_NAME, "vm-keeper");
 	prctl(PR_SET_DUMPABLE, 0);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "boot_cache_private.h"
+#include "util/fds.h"
 #include "vmm/boot_cache.h"
 
 #define CPU_SECONDS  120
@@ -32,15 +33,6 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-static void close_from_to(unsigned first, unsigned last)
-{
-	if (first > last || !syscall(SYS_close_range, first, last, 0))
-		return;
-	/* Linux before 5.9. More than these are rarely open. */
-	for (unsigned fd = first; fd <= MIN(last, 1023u); fd++)
-		close(fd);
-}
-
 /* Nothing of lkvm's is ours but what the entry is made of: a pipe's reader waits for its end. */
 static void part_from_parent(const struct boot_cache *cache, int words)
 {
@@ -55,10 +47,10 @@ static void part_from_parent(const struct boot_cache *cache, int words)
 	for (unsigned i = 0; i < ARRAY_SIZE(kept); i++) {
 		if (kept[i] < (int)next)
 			continue;
-		close_from_to(next, kept[i] - 1);
+		fds_close(next, kept[i] - 1);
 		next = kept[i] + 1;
 	}
-	close_from_to(next, INT32_MAX);
+	fds_close(next, INT32_MAX);
 	/* A Ctrl-C at the terminal is lkvm's to deal with, and no mount is to be kept busy. */
 	setsid();
 	if (chdir("/"))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How many files this process may have open. */
+/* How many files this process may have open, and none but a few. */
 #ifndef UTIL_FDS_H
 #define UTIL_FDS_H
 
@@ -12,5 +12,11 @@
 void fds_raise_limit(void);
 /* Whether @need descriptors more fit under the limit. -EMFILE with a line that has the remedy. */
 int fds_check(unsigned need, struct error *err);
+
+/*
+ * Close @first to @last, inclusive, those that are open. Nothing but system calls: for a process
+ * that was forked, or shares memory. Before Linux 5.9 those above 1023 stay.
+ */
+void fds_close(unsigned first, unsigned last);
 
 #endif

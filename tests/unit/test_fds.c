@@ -2,9 +2,15 @@
 /* util/fds.h: the limit of open files, and what fits under it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -29,6 +35,62 @@ static void set_soft(rlim_t soft)
 	const struct rlimit limit = { soft, before.rlim_max };
 
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* In a process of the caller's, for which no kernel has close_range(2). */
+static bool be_old(void)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { ARRAY_SIZE(steps), steps };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+enum { CLOSED, OPEN, NO_FILTER };
+
+static int close_some(bool old)
+{
+	bool right;
+
+	for (int fd = 100; fd <= 104; fd++)
+		dup2(STDIN_FILENO, fd);
+	if (old && !be_old())
+		return NO_FILTER;
+	fds_close(101, 103);
+	fds_close(103, 102);
+	right = fcntl(100, F_GETFD) >= 0 && fcntl(101, F_GETFD) < 0 && fcntl(102, F_GETFD) < 0 &&
+		fcntl(103, F_GETFD) < 0 && fcntl(104, F_GETFD) >= 0;
+	fds_close(100, ~0u);
+	return right && fcntl(104, F_GETFD) < 0 ? CLOSED : OPEN;
+}
+
+static void closes(bool old)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(close_some(old));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
+		skip();
+	assert_int_equal(status, CLOSED);
+}
+
+TEST(those_of_a_range_are_closed)
+{
+	closes(false);
+}
+
+TEST(on_a_kernel_without_a_call_for_it_too)
+{
+	closes(true);
 }
 
 TEST_WITH(the_soft_limit_becomes_the_hard_one, start, stop)
