@@ -37,6 +37,7 @@ static struct {
 	pid_t owner;	     /* the process whose descriptors these are */
 	char kept[LOG_KEPT]; /* lines of others, until the owner writes them */
 	size_t kept_len;
+	bool sealed; /* nothing is opened any more */
 } out = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
 static atomic_int hurry_ms = -1; /* how long out.lock is waited for; -1: for ever */
@@ -118,6 +119,7 @@ void log_seal(void)
 {
 	pthread_mutex_lock(&out.lock);
 	find_way();
+	out.sealed = true;
 	pthread_mutex_unlock(&out.lock);
 }
 
@@ -251,7 +253,7 @@ void log_flush(int timeout_ms)
 	if (out.fd >= 0)
 		close(out.fd);
 	out.fd = -1;
-	out.kind = UNKNOWN;
+	out.kind = out.sealed ? NOWHERE : UNKNOWN;
 	pthread_mutex_unlock(&out.lock);
 }
 

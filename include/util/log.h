@@ -50,7 +50,7 @@ void log_seal(void);
 
 /*
  * Before the process ends: give the lines that wait @timeout_ms to go out. What has not gone
- * then goes when somebody reads it.
+ * then goes when somebody reads it. Lines that come later are left out, after log_seal().
  */
 void log_flush(int timeout_ms);
 /*
