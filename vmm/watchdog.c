@@ -21,7 +21,7 @@ void watchdog_bite(struct vm *vm, const char *who, enum watchdog_action action)
 		    action == WATCHDOG_PAUSE ? ": it is paused" : "");
 	vm_event(vm, "watchdog", who, "%s", "");
 	if (action == WATCHDOG_EXIT)
-		vm_stop(vm, VM_WATCHDOG);
+		vm_guest_stop(vm, VM_WATCHDOG);
 	else if (action == WATCHDOG_PAUSE)
 		vm_pause(vm, VM_PAUSE_USER, NULL);
 }

@@ -209,9 +209,10 @@ void vm_stop(struct vm *vm, enum vm_stop reason);
 
 /*
  * The guest resets itself (VM_REBOOT), or cannot go on (VM_PANIC), by a vCPU that can still be
- * visited; or all is done, and it has not switched itself off (VM_POWEROFF). That ends the run, but
- * of a guest that died, in whichever way, with config->keep_dead: it is paused as by its user then,
- * and whoever ends the run later, VM_PANIC is the reason. VM lock held, any thread.
+ * visited; or all is done, and it has not switched itself off (VM_POWEROFF); or its watchdog bites.
+ * That ends the run, but of a guest that died, in whichever way, with config->keep_dead: it is
+ * paused as by its user then, and whoever ends the run later, VM_PANIC is the reason. VM lock held,
+ * any thread.
  */
 void vm_guest_stop(struct vm *vm, enum vm_stop reason);
 

@@ -10,6 +10,7 @@
 #include "../../vmm/pause.h"
 #include "vmm/pvpanic.h"
 #include "vmm/vm.h"
+#include "vmm/watchdog.h"
 
 #define LOOKS	 8 /* in each timeout */
 #define TIMEOUT	 1000000
@@ -236,6 +237,20 @@ TEST_WITH(one_that_panicked_and_does_not_switch_itself_off_is_kept, setup_kept, 
 	vm_guest_stop(&vm, VM_POWEROFF);
 	assert_true(runs());
 	assert_true(vm.kept);
+}
+
+TEST_WITH(so_is_one_that_panicked_and_whose_watchdog_bites, setup_kept, teardown_kept)
+{
+	guest_says(PANICKED);
+	watchdog_bite(&vm, "watchdog", WATCHDOG_EXIT);
+	assert_true(runs());
+	assert_true(vm.kept);
+}
+
+TEST_WITH(a_watchdog_that_bites_a_guest_that_lives_ends_it, setup_kept, teardown_kept)
+{
+	watchdog_bite(&vm, "watchdog", WATCHDOG_EXIT);
+	assert_int_equal(atomic_load(&vm.stop), VM_WATCHDOG);
 }
 
 TEST_WITH(nothing_is_kept_unless_it_was_asked_for, setup, teardown)
