@@ -188,6 +188,7 @@ const struct option_spec run_option_specs[] = {
 	  "Without it, the best that the host has.",
 	  .set = set_irqchip },
 	{ 0, "dump-dtb", OPTION_FILE, "FILE", "write the guest's device tree here (arm64)",
+	  "Write the guest's device tree to FILE (arm64), which is new, empty, or holds one.",
 	  FIELD(dump_dtb) },
 	{ 0, "loglevel", OPTION_CHOICE, .help = "what goes to standard error",
 	  .choices = log_level_names, .preset = LOG_WARNING, FIELD(log_level) },

@@ -73,6 +73,25 @@ struct opening {
 	int ret;
 };
 
+/*
+ * Shared with others that append, but not with the one user of a disk (disk/file.c): lines at its
+ * end are no sectors. Where the file may not be read, or has no locks, that cannot be known.
+ */
+static int lock_file(int fd)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES) ? -EBUSY : 0;
+}
+
+static int open_to_append(const char *path)
+{
+	const int flags = O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, O_RDWR | flags, 0600);
+
+	return fd < 0 && errno == EACCES ? open(path, O_WRONLY | flags, 0600) : fd;
+}
+
 /* Nobody's data is overwritten: it is appended to. */
 static void open_file_aside(void *arg)
 {
@@ -86,11 +105,18 @@ static void open_file_aside(void *arg)
 					 opening->option, target->path);
 		return;
 	}
-	target->fd = open(target->path,
-			  O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-	opening->ret = target->fd < 0 ? error_set(opening->err, -errno, "%s %s: %s",
-						  opening->option, target->path, strerror(errno))
-				      : 0;
+	target->fd = open_to_append(target->path);
+	if (target->fd < 0)
+		opening->ret = error_set(opening->err, -errno, "%s %s: %s", opening->option,
+					 target->path, strerror(errno));
+	else if (lock_file(target->fd))
+		opening->ret = error_set(
+			opening->err, -EBUSY,
+			"%s %s: a VM's disk, or another program, has it for itself: "
+			"name another file",
+			opening->option, target->path);
+	else
+		opening->ret = 0;
 }
 
 static int open_file(struct terminal_target *target, const char *option, struct error *err)
