@@ -223,7 +223,8 @@ static json_t *say_gone(struct query *query)
 	if (query->ended || (query->may_end && error != EAGAIN))
 		return NULL;
 	query->status = EXIT_HOST;
-	if (error == EAGAIN)
+	query->silent = error == EAGAIN;
+	if (query->silent)
 		log_error("%s %s", query->name,
 			  query->silence ? query->silence : "does not answer");
 	else

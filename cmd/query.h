@@ -19,6 +19,7 @@ struct query {
 	const char *silence; /* what is said of one that is silent; NULL: "does not answer" */
 	bool ended;	     /* everything that must come has come: the end is no mistake */
 	bool may_end;	     /* nor is it before: it is what we are here for */
+	bool silent;	     /* it did not answer in time */
 	int status;	     /* for the end of lkvm */
 };
 
