@@ -140,8 +140,7 @@ static json_t *make_times(const struct oneshot *oneshot, const struct oneshot_re
 static char *make_json(const struct oneshot *oneshot, const struct oneshot_result *result)
 {
 	const struct verdict *verdict = session_verdict(oneshot->session);
-	bool exited = !strcmp(result->verdict, "exited"),
-	     killed = !strcmp(result->verdict, "killed");
+	bool exited = verdict->stage == VERDICT_EXITED, killed = verdict->stage == VERDICT_KILLED;
 	char *console = last_console(oneshot, UINT32_MAX), *text;
 	json_t *all, *counters;
 
