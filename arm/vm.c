@@ -210,12 +210,14 @@ static int write_all(int fd, const void *data, size_t len)
 
 static int dump_file(const char *path, const void *fdt, u32 size, struct error *err)
 {
-	struct stat st;
-	int fd = file_open_regular("--dump-dtb", path, O_WRONLY | O_CREAT | O_TRUNC, &st, err);
-	int ret = fd < 0 ? fd : write_all(fd, fdt, size);
+	static const struct file_start start = ARCH_DTB_START;
+	int fd = file_open_anew("--dump-dtb", path, &start, err), ret;
 
+	if (fd < 0)
+		return fd;
+	ret = write_all(fd, fdt, size);
 	/* Some file systems say only here that there was no room. */
-	if (fd >= 0 && close(fd) && !ret)
+	if (close(fd) && !ret)
 		ret = -errno;
 	if (ret)
 		return error_set(err, ret, "--dump-dtb %s: cannot write it: %s", path,

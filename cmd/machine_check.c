@@ -197,28 +197,12 @@ static int take_memory(struct machine *machine, struct error *err)
 				  machine->config.ram_count, err);
 }
 
-/* Nobody's data is overwritten by a slip of the finger. Devicetree Specification, "Header". */
-static bool is_device_tree(const char *path)
-{
-	static const u8 magic[] = { 0xd0, 0x0d, 0xfe, 0xed };
-	struct error err = { "" };
-	u8 found[sizeof(magic)];
-	struct stat st;
-	int fd = file_open_regular("--dump-dtb", path, O_RDONLY, &st, &err);
-	bool is = fd >= 0 && pread(fd, found, sizeof(found), 0) == sizeof(found) &&
-		  !memcmp(found, magic, sizeof(magic));
-
-	if (fd >= 0)
-		close(fd);
-	return is;
-}
-
 /* Without making the file: that comes when there is something to write. */
 static int check_dump(const struct machine *machine, struct error *err)
 {
+	static const struct file_start start = ARCH_DTB_START;
 	const char *path = machine->options->dump_dtb;
 	char folder[PATH_MAX];
-	struct stat st;
 	int ret;
 
 	if (!path)
@@ -228,14 +212,9 @@ static int check_dump(const struct machine *machine, struct error *err)
 			err, -EINVAL,
 			"--dump-dtb: %s guests are described by ACPI, not by a device tree",
 			arch_name);
-	ret = stat(path, &st);
-	if (!ret && !S_ISREG(st.st_mode))
-		return error_set(err, -EINVAL, "--dump-dtb %s: is not a regular file", path);
-	if (!ret && st.st_size && !is_device_tree(path))
-		return error_set(err, -EEXIST,
-				 "--dump-dtb %s: is there, and is not a device tree: remove it, or "
-				 "choose another name",
-				 path);
+	ret = file_check_anew("--dump-dtb", path, &start, err);
+	if (ret)
+		return ret;
 	snprintf(folder, sizeof(folder), "%s", path);
 	ret = access(path, F_OK) ? access(dirname(folder), W_OK) : access(path, W_OK);
 	if (ret)

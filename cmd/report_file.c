@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "report_file.h"
@@ -16,48 +14,31 @@
 
 /* In ms: a disk that works has a few KiB by then, even if the run is to end at once. */
 #define WRITE_PATIENCE 50
-#define LONGEST_START  32
 
 struct opening {
-	const char *option, *path, *start, *what;
+	const char *option, *path;
+	struct file_start start;
 	struct error *err;
-	int flags; /* O_CREAT, or 0 */
+	bool makes_one; /* where there is none */
 	int fd;
 };
 
-static bool is_ours(int fd, const char *start)
-{
-	char found[LONGEST_START];
-	size_t len = strlen(start);
-
-	return pread(fd, found, len, 0) == (ssize_t)len && !memcmp(found, start, len);
-}
-
-/* Nobody's data is overwritten by a slip of the finger. All of it may wait for the file system. */
+/* All of it may wait for the file system. */
 static void open_file(void *arg)
 {
 	struct opening *opening = arg;
-	struct stat st;
-	int fd = file_open_regular(opening->option, opening->path, O_RDWR | opening->flags, &st,
-				   opening->err);
-	int ret = MIN(fd, 0);
 
-	if (!ret && st.st_size && !is_ours(fd, opening->start))
-		ret = error_set(opening->err, -EEXIST,
-				"%s %s: is there, and is not %s: remove it, or choose another name",
-				opening->option, opening->path, opening->what);
-	if (!ret && ftruncate(fd, 0))
-		ret = error_set(opening->err, -errno, "%s %s: %s", opening->option, opening->path,
-				strerror(errno));
-	if (ret && fd >= 0)
-		close(fd);
-	opening->fd = ret ? ret : fd;
+	if (!opening->makes_one && access(opening->path, F_OK))
+		opening->fd = -errno;
+	else
+		opening->fd = file_open_anew(opening->option, opening->path, &opening->start,
+					     opening->err);
 }
 
 int report_file_open(const char *option, const char *path, const char *start, const char *what,
 		     struct error *err)
 {
-	struct opening opening = { option, path, start, what, err, O_CREAT, -EIO };
+	struct opening opening = { option, path, { what, start, strlen(start) }, err, true, -EIO };
 
 	aside_call("lkvm-open", open_file, &opening);
 	return opening.fd;
@@ -67,7 +48,9 @@ int report_file_empty(const char *option, const char *path, const char *start, c
 		      struct error *err)
 {
 	struct error why = { "" };
-	struct opening opening = { option, path, start, what, &why, 0, -EIO };
+	struct opening opening = {
+		option, path, { what, start, strlen(start) }, &why, false, -EIO
+	};
 
 	aside_call("lkvm-open", open_file, &opening);
 	if (opening.fd >= 0)

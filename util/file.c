@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/file.h"
@@ -63,6 +64,96 @@ int file_open_storage(const char *what, const char *path, int flags, struct stat
 	const struct named named = { what, path, true };
 
 	return open_named(&named, flags, st, err);
+}
+
+/* ---- files that are written anew ---- */
+
+#define START_MAX  32
+#define TAKE_TRIES 30
+#define TAKE_NS	   10000000
+
+int file_take(int fd)
+{
+	const struct timespec pause = { .tv_nsec = TAKE_NS };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	for (unsigned i = 0; fcntl(fd, F_OFD_SETLK, &lock); i++) {
+		if (errno != EAGAIN && errno != EACCES)
+			return errno == ENOLCK || errno == EOPNOTSUPP || errno == EINVAL ? 0
+											 : -errno;
+		if (i == TAKE_TRIES)
+			return -EBUSY;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static bool begins_with(int fd, const struct file_start *start)
+{
+	char found[START_MAX];
+
+	return pread(fd, found, start->len, 0) == (ssize_t)start->len &&
+	       !memcmp(found, start->bytes, start->len);
+}
+
+static int check_start(int fd, const struct named *named, const struct stat *st,
+		       const struct file_start *start, struct error *err)
+{
+	if (!st->st_size || begins_with(fd, start))
+		return 0;
+	return error_set(err, -EEXIST,
+			 "%s %s: is there, and is not %s: remove it, or choose another name",
+			 named->what, named->path, start->what);
+}
+
+static int empty(int fd, const struct named *named, const struct file_start *start,
+		 struct error *err)
+{
+	struct stat st;
+	int ret = file_take(fd);
+
+	if (ret == -EBUSY)
+		return error_set(err, ret, "%s %s: is in use: choose another name", named->what,
+				 named->path);
+	/* Not as it was before we had it. */
+	if (!ret && fstat(fd, &st))
+		ret = -errno;
+	if (!ret) {
+		ret = check_start(fd, named, &st, start, err);
+		if (ret)
+			return ret;
+		ret = ftruncate(fd, 0) ? -errno : 0;
+	}
+	return ret ? error_set(err, ret, "%s %s: %s", named->what, named->path, strerror(-ret)) : 0;
+}
+
+int file_open_anew(const char *option, const char *path, const struct file_start *start,
+		   struct error *err)
+{
+	const struct named named = { option, path, false };
+	struct stat st;
+	int fd = open_named(&named, O_RDWR | O_CREAT, &st, err);
+	int ret = fd < 0 ? fd : empty(fd, &named, start, err);
+
+	if (ret && fd >= 0)
+		close(fd);
+	return ret ? ret : fd;
+}
+
+int file_check_anew(const char *option, const char *path, const struct file_start *start,
+		    struct error *err)
+{
+	const struct named named = { option, path, false };
+	struct stat st;
+	int fd, ret;
+
+	if (stat(path, &st) && errno == ENOENT)
+		return 0;
+	fd = open_named(&named, O_RDONLY, &st, err);
+	ret = fd < 0 ? fd : check_start(fd, &named, &st, start, err);
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }
 
 bool file_has_suffix(const char *path, const char *suffix)

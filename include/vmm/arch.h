@@ -25,6 +25,11 @@ struct firmware;
 extern const char *const arch_name;
 /* Guests are described by a device tree (and not by ACPI). */
 extern const bool arch_has_device_tree;
+/* A struct file_start: Devicetree Specification, "Header", magic. */
+#define ARCH_DTB_START                                                                             \
+	{                                                                                          \
+		"a device tree", "\xd0\x0d\xfe\xed", 4                                             \
+	}
 
 #define ARCH_MAX_CPUS	 255
 #define ARCH_MAX_CMDLINE 2047

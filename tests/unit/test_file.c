@@ -56,6 +56,52 @@ TEST(a_file_is_opened_and_blocks_like_any_other)
 	close(fd);
 }
 
+static const struct file_start start = { "a thing", "ab", 2 };
+
+static off_t size_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(name, &st), 0);
+	return st.st_size;
+}
+
+TEST(a_file_is_emptied_if_it_is_one_of_ours_and_nobody_has_it)
+{
+	struct error err = { "" };
+	int fd = file_open_anew("--thing", "file", &start, &err);
+
+	assert_true(fd >= 0);
+	assert_int_equal(size_of("file"), 0);
+	assert_int_equal(write(fd, "abc", 3), 3);
+	/* Another option, or another run. */
+	assert_int_equal(file_open_anew("--other", "file", &start, &err), -EBUSY);
+	assert_string_equal(err.text, "--other file: is in use: choose another name");
+	assert_int_equal(size_of("file"), 3);
+	close(fd);
+	fd = file_open_anew("--other", "file", &start, &err);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "abc", 3), 3);
+	close(fd);
+}
+
+TEST(a_file_of_another_kind_is_left_as_it_is)
+{
+	static const struct file_start other = { "a thing", "xyz", 3 };
+	static const struct file_start longer = { "a thing", "abcd", 4 };
+	struct error err = { "" };
+
+	assert_int_equal(file_check_anew("--thing", "file", &start, &err), 0);
+	assert_int_equal(file_check_anew("--thing", "new", &start, &err), 0);
+	assert_int_equal(file_check_anew("--thing", "file", &other, &err), -EEXIST);
+	assert_int_equal(file_open_anew("--thing", "file", &other, &err), -EEXIST);
+	assert_string_equal(err.text, "--thing file: is there, and is not a thing: remove it, or "
+				      "choose another name");
+	assert_int_equal(file_open_anew("--thing", "file", &longer, &err), -EEXIST);
+	assert_int_equal(file_open_anew("--thing", "fifo", &start, &err), -EINVAL);
+	assert_int_equal(size_of("file"), 3);
+}
+
 TEST(a_file_that_is_not_there_is_made_if_that_was_asked)
 {
 	struct error err = { "" };
