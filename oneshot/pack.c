@@ -47,6 +47,14 @@ static int fail(struct pack *pack, int error, const char *path)
 	return error_set(pack->err, error, "%s: %s", path, strerror(-error));
 }
 
+/* With @more bytes of the archive's that are to come. */
+static int check_room(struct pack *pack, u64 more)
+{
+	if (!pack->most || pack->memory + pack->cpio.at + more <= pack->most)
+		return 0;
+	return error_set(pack->err, -E2BIG, "%s: has grown since it was measured", pack->folder);
+}
+
 /* ---- files of several names ---- */
 
 static int compare(const void *a, const void *b)
@@ -158,6 +166,12 @@ static int put_contents(struct pack *pack, const char *path, struct cpio_entry *
 	} else if (!counts && fd < 0) {
 		return fail(pack, fd, path);
 	}
+	/* The format has 32 bits for it. */
+	if (now.st_size > UINT32_MAX) {
+		if (fd >= 0)
+			close(fd);
+		return fail(pack, -EFBIG, path);
+	}
 	entry->len = now.st_size;
 	inode = cpio_begin_entry(&pack->cpio, entry);
 	if (linked)
@@ -166,6 +180,8 @@ static int put_contents(struct pack *pack, const char *path, struct cpio_entry *
 	if (counts)
 		cpio_skip(&pack->cpio, now.st_size);
 	else if (fd >= 0)
+		ret = check_room(pack, now.st_size);
+	if (!ret && fd >= 0)
 		ret = copy(pack, fd, now.st_size, path);
 	cpio_end_entry(&pack->cpio);
 	if (fd >= 0)
@@ -238,9 +254,8 @@ static int take(struct pack *pack, const FTSENT *found)
 	pack->files++;
 	pack->memory += GUEST_NODE;
 	ret = put(pack, found->fts_accpath, name, found->fts_statp);
-	if (!ret && pack->most && pack->memory + pack->cpio.at > pack->most)
-		ret = error_set(pack->err, -E2BIG, "%s: has grown since it was measured",
-				pack->folder);
+	if (!ret)
+		ret = check_room(pack, 0);
 	return ret ? ret : pack->cpio.error;
 }
 

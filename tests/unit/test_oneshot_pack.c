@@ -294,6 +294,8 @@ TEST_WITH(a_folder_that_has_grown_beyond_the_guests_memory_is_refused, set_up, t
 	put(bench, "grown", much, 0600);
 	assert_int_equal(pack_folder(bench->folder, size.memory, fd, &unread, &err), -E2BIG);
 	assert_non_null(strstr(err.text, "has grown"));
+	/* Before it is copied, however large it is by now. */
+	assert_true(lseek(fd, 0, SEEK_END) < (off_t)sizeof(much));
 	close(fd);
 }
 
@@ -311,6 +313,7 @@ TEST_WITH(large_files_are_measured_without_being_read, set_up, tear_down)
 	/* The format has 32 bits for it. */
 	assert_int_equal(truncate(path_of(bench, "file"), 4 * GIB), 0);
 	assert_int_equal(pack_measure(bench->folder, &size, &err), -EFBIG);
+	assert_non_null(strstr(err.text, path_of(bench, "file")));
 }
 
 TEST(a_folder_that_is_not_there_is_refused_in_a_line)
