@@ -252,6 +252,41 @@ int qcow2_refcount_set(struct qcow2 *q, u64 cluster, u64 count)
 
 /* ---- allocation ---- */
 
+/*
+ * A device does not grow, so all of it is below the end, most of it without blocks. What has none
+ * gets its own first free cluster for one, which counts itself.
+ */
+static int add_block_inside(struct qcow2 *q, u64 cluster)
+{
+	u64 index = cluster / per_block(q), offset = cluster * q->cluster_size;
+	int ret;
+
+	if (index >= q->reftable_entries)
+		return -ENOSPC;
+	qcow2_cache_forget(q, offset, q->cluster_size);
+	q->unordered = true;
+	ret = disk_file_zero(q->file, offset, q->cluster_size, false);
+	if (!ret)
+		ret = qcow2_entry_set(q, QCOW2_REFTABLE, q->reftable_offset, index, offset);
+	return ret ? ret : qcow2_refcount_set(q, cluster, 1);
+}
+
+/* Of a cluster that is to be given away if it is 0. */
+static int look_at(struct qcow2 *q, u64 cluster, u64 *count)
+{
+	struct qcow2_slice *slice;
+	u64 n;
+	int ret = find_refcount(q, cluster, &slice, &n);
+
+	*count = 0;
+	if (!ret && slice)
+		*count = refcount_load(slice->data, q->header.refcount_order, n);
+	if (ret || slice || !q->file->block_device)
+		return ret;
+	*count = 1;
+	return add_block_inside(q, cluster);
+}
+
 /* A row of free clusters below the end, from q->hint on; *got 0: there is none. */
 static int find_free(struct qcow2 *q, u64 wanted, u64 *cluster, u64 *got)
 {
@@ -259,8 +294,10 @@ static int find_free(struct qcow2 *q, u64 wanted, u64 *cluster, u64 *got)
 
 	*got = 0;
 	for (; at < q->end && *got < wanted; at++) {
-		int ret = qcow2_refcount_get(q, at, &count);
+		int ret = look_at(q, at, &count);
 
+		if (ret == -ENOSPC && *got)
+			break;
 		if (ret)
 			return ret;
 		if (count && *got)
