@@ -292,6 +292,16 @@ static int load_symbols(struct run *run)
 	return run->err.text[0] ? -EINVAL : 0;
 }
 
+/* When no mistake is left, so that an earlier drawing is lost to none. */
+static int open_drawing(struct run *run)
+{
+	const struct run_options *options = run->options;
+
+	if (!options->drawing || !options->boot_time)
+		return 0;
+	return boot_time_draw(options->boot_time, options->drawing, &run->err);
+}
+
 static int prepare_build_run(struct run *run)
 {
 	int status = EXIT_USAGE, signal;
@@ -301,7 +311,8 @@ static int prepare_build_run(struct run *run)
 		watch_be_careful(run->watch);
 	if (!machine_prepare(&run->machine, run->options, watch_give_up_fd(run->watch),
 			     &run->err) &&
-	    !load_symbols(run) && !core_dump_prepare(&run->dump, run->options->dump, &run->err)) {
+	    !load_symbols(run) && !core_dump_prepare(&run->dump, run->options->dump, &run->err) &&
+	    !open_drawing(run)) {
 		status = build_machine(run);
 		if (status == EXIT_OK)
 			status = run_machine(run);
@@ -364,22 +375,13 @@ static int prepare_oneshot(struct run *run, struct run_options *options, int *st
 	return 0;
 }
 
-static int open_drawing(struct run *run)
-{
-	const struct run_options *options = run->options;
-
-	if (!options->drawing || !options->boot_time || options->oneshot.dry_run)
-		return 0;
-	return boot_time_draw(options->boot_time, options->drawing, &run->err);
-}
-
 static int start(struct run *run, struct run_options *options)
 {
 	int status = EXIT_USAGE;
 
 	if (!run->oneshot)
 		begin(options);
-	if (open_drawing(run) || (run->oneshot && prepare_oneshot(run, options, &status))) {
+	if (run->oneshot && prepare_oneshot(run, options, &status)) {
 		if (run->err.text[0])
 			log_error("%s", run->err.text);
 		return status;

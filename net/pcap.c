@@ -12,6 +12,7 @@
 #include "net/pcap.h"
 #include "util/aside.h"
 #include "util/clock.h"
+#include "util/file.h"
 #include "util/log.h"
 #include "vmm/loop.h"
 #include "vmm/worker.h"
@@ -42,19 +43,31 @@ struct net_pcap {
 	struct worker_job job;
 	char *filling, *writing;
 	size_t filled, to_write;
-	bool busy; /* the job is under way */
-	int error; /* that ended the capture, by the job; looked at when it is done */
+	bool busy;  /* the job is under way */
+	bool begun; /* what was in the file before is gone; the job's */
+	int error;  /* that ended the capture, by the job; looked at when it is done */
 	u64 frames, lost;
 };
 
 /* ---- writing ---- */
+
+/* Not before there is something to write: a run that is refused leaves a capture as it was. */
+static int empty_file(struct net_pcap *pcap)
+{
+	/* EINVAL: it is no file, but a pipe. */
+	if (!pcap->begun && ftruncate(pcap->fd, 0) && errno != EINVAL)
+		return errno;
+	pcap->begun = true;
+	return 0;
+}
 
 static void write_out(struct worker_job *job)
 {
 	struct net_pcap *pcap = container_of(job, struct net_pcap, job);
 	size_t done = 0;
 
-	while (done < pcap->to_write) {
+	pcap->error = empty_file(pcap);
+	while (!pcap->error && done < pcap->to_write) {
 		ssize_t wrote = write(pcap->fd, pcap->writing + done, pcap->to_write - done);
 
 		if (wrote < 0 && errno == EINTR)
@@ -254,6 +267,7 @@ static bool is_capture(int fd)
 static int check_file(int fd, const char *path, struct error *err)
 {
 	struct stat st;
+	int ret;
 
 	if (fstat(fd, &st))
 		return error_set(err, -errno, "--pcap %s: %s", path, strerror(errno));
@@ -261,13 +275,18 @@ static int check_file(int fd, const char *path, struct error *err)
 		return 0;
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, -EINVAL, "--pcap %s: neither a file nor a pipe", path);
+	ret = file_take(fd);
+	if (ret)
+		return error_set(err, ret, "--pcap %s: %s", path,
+				 ret == -EBUSY ? "is in use: choose another name" : strerror(-ret));
+	if (fstat(fd, &st))
+		return error_set(err, -errno, "--pcap %s: %s", path, strerror(errno));
 	if (st.st_size && !is_capture(fd))
 		return error_set(err, -EEXIST,
 				 "--pcap %s: is there, and is not a capture: remove it, or "
 				 "choose another name",
 				 path);
-	return ftruncate(fd, 0) ? error_set(err, -errno, "--pcap %s: %s", path, strerror(errno))
-				: 0;
+	return 0;
 }
 
 static int make_file(const char *path, struct error *err)

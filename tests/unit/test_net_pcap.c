@@ -174,6 +174,16 @@ TEST_WITH(a_capture_from_before_is_replaced, setup, teardown)
 	frames_are_in_the_file_without_virtios_header(state);
 }
 
+TEST_WITH(two_captures_do_not_share_a_file, setup, teardown)
+{
+	struct net_pcap *other;
+
+	assert_int_equal(net_pcap_open(&pcap, path, &err), 0);
+	assert_int_equal(net_pcap_open(&other, path, &err), -EBUSY);
+	assert_non_null(strstr(err.text, "is in use"));
+	net_pcap_close(pcap);
+}
+
 TEST_WITH(another_file_is_left_as_it_is, setup, teardown)
 {
 	const char words[] = "a thesis";
