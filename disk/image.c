@@ -13,16 +13,16 @@
 
 #define DEFAULT_CLUSTER (64 * KIB)
 
-int image_cluster_bits(const char *path, u32 size, unsigned *bits, struct error *err)
+int image_cluster_bits(const char *path, u64 size, unsigned *bits, struct error *err)
 {
 	size = size ? size : DEFAULT_CLUSTER;
-	*bits = __builtin_ctz(size);
-	if (size == 1u << *bits && *bits >= QCOW2_MIN_CLUSTER_BITS &&
+	*bits = __builtin_ctzll(size);
+	if (size == 1ull << *bits && *bits >= QCOW2_MIN_CLUSTER_BITS &&
 	    *bits <= QCOW2_MAX_CLUSTER_BITS)
 		return 0;
 	return error_set(err, -EINVAL,
-			 "%s: clusters are of 512 bytes to 2 MiB, and a power of two: not %u", path,
-			 size);
+			 "%s: clusters are of 512 bytes to 2 MiB, and a power of two: not %llu",
+			 path, (unsigned long long)size);
 }
 
 /* The backing file must be there, and be what it is said to be. */

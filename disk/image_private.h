@@ -20,6 +20,6 @@ int image_new_file(struct disk_file *file, struct image_name *name, const char *
  */
 int image_end_file(struct disk_file *file, struct image_name *name, int ret, struct error *err);
 /* @size 0: the usual. -EINVAL with a line. */
-int image_cluster_bits(const char *path, u32 size, unsigned *bits, struct error *err);
+int image_cluster_bits(const char *path, u64 size, unsigned *bits, struct error *err);
 
 #endif

@@ -11,7 +11,7 @@
 struct image_creation {
 	enum disk_format format; /* not GUESS */
 	u64 size;		 /* bytes; 0: the backing file's */
-	u32 cluster_size;	 /* qcow2: 0: 64 KiB */
+	u64 cluster_size;	 /* qcow2: 0: 64 KiB */
 	const char *backing;	 /* qcow2: as it is to stand in the image; NULL: none */
 	enum disk_format backing_format;
 };
@@ -47,7 +47,7 @@ int image_check(const char *path, bool repair, struct image_check *check, struct
 struct image_conversion {
 	enum disk_format from, to; /* to: not GUESS */
 	bool compress;		   /* to qcow2, by zlib */
-	u32 cluster_size;
+	u64 cluster_size;
 	bool backing_anywhere;
 };
 
