@@ -478,7 +478,8 @@ int p9_xattr_finish(struct p9 *p9, struct p9_fid *fid)
 	pthread_mutex_lock(&fid->lock);
 	xattr = fid->xattr;
 	if (xattr && xattr->name) {
-		if (!xattr->size)
+		/* How Linux removes one. Without the flag it is one that is to be empty. */
+		if (!xattr->size && xattr->flags & XATTR_REPLACE)
 			ret = folder_removexattr(p9->folder, fid->node, xattr->name);
 		else if (xattr->filled == xattr->size)
 			ret = folder_setxattr(p9->folder, fid->node, xattr->name, xattr->value,

@@ -115,6 +115,11 @@ static int walk_from(struct p9_call *call, struct p9_fid *fid, u32 new_number, u
 		return ret;
 	walk.node = fid->node;
 	p9_give_u16(call, 0);
+	/* A copy onto itself: an open one stays open. */
+	if (!count && new_number == fid->number) {
+		folder_forget(call->folder, fid->node, 1);
+		return 0;
+	}
 	for (u16 i = 0; i < count && !ret; i++)
 		ret = step(call, &walk, names[i]);
 	call->scratch->reply[0] = walk.steps;

@@ -225,6 +225,13 @@ TEST_WITH(a_walk_goes_as_far_as_there_are_names, setup, teardown)
 	assert_int_equal(ask(CLUNK, "d", 1), -EBADF);
 }
 
+TEST_WITH(a_fid_that_is_walked_to_itself_stays_as_it_is, setup, teardown)
+{
+	create(1, "file");
+	assert_int_equal(ask(WALK, "ddw", 1, 1, 0), 0);
+	assert_int_equal(ask(WRITE, "dqdb", 1, (u64)0, 1, 'x'), 0);
+}
+
 TEST_WITH(bad_names_are_refused, setup, teardown)
 {
 	static const char *const bad[] = { "", "a/b", "/", "../secret", "/etc" };
@@ -433,6 +440,23 @@ TEST_WITH(extended_attributes_are_written_and_read_like_files, setup, teardown)
 	assert_int_equal(number(7), 10);
 	assert_int_equal(ask(XATTRWALK, "dds", 1, 5, "user.none"), -ENODATA);
 	assert_int_equal(ask(XATTRCREATE, "dsqd", 0, "user.x", (u64)~0ull, 0), -E2BIG);
+}
+
+TEST_WITH(an_attribute_may_be_empty, setup, teardown)
+{
+	create(1, "file");
+	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "file"), 0);
+	assert_int_equal(ask(XATTRCREATE, "dsqd", 2, "user.note", (u64)0, 0), 0);
+	if (ask(CLUNK, "d", 2) == -EOPNOTSUPP)
+		skip();
+	assert_int_equal(ask(XATTRWALK, "dds", 1, 3, "user.note"), 0);
+	assert_int_equal(number(7), 0);
+	assert_int_equal(ask(CLUNK, "d", 3), 0);
+	/* As Linux removes it. */
+	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "file"), 0);
+	assert_int_equal(ask(XATTRCREATE, "dsqd", 2, "user.note", (u64)0, 2), 0);
+	assert_int_equal(ask(CLUNK, "d", 2), 0);
+	assert_int_equal(ask(XATTRWALK, "dds", 1, 3, "user.note"), -ENODATA);
 }
 
 TEST_WITH(attributes_under_way_are_few, setup, teardown)
