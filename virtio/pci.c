@@ -238,20 +238,27 @@ static void on_config_read(struct pci_function *function, u32 offset, unsigned l
 	*value = data >> 8 * (offset % 4) & width_mask(len);
 }
 
+static void write_window(struct virtio_pci *pci)
+{
+	u32 data = pci_get32(&pci->function, pci->window + WINDOW_DATA), at, width;
+
+	if (window_open(pci, &at, &width))
+		virtio_pci_write(pci, at, data & width_mask(width), width);
+}
+
 static void on_config_written(struct pci_function *function, u32 offset, unsigned len, u32 value)
 {
 	struct virtio_pci *pci = pci_of(function);
-	u32 data, at, width;
 
 	/* "Bus Master": without it a function accesses no memory. */
 	transport_pause(&pci->transport, TRANSPORT_NO_MASTER,
 			!(pci_get16(function, PCI_COMMAND) & PCI_COMMAND_MASTER));
 	/* MSI-X Enable may be what was written. */
 	virtio_pci_update_intx(pci);
-	if (!is_window(pci, offset) || !window_open(pci, &at, &width))
-		return;
-	data = pci_get32(function, pci->window + WINDOW_DATA);
-	virtio_pci_write(pci, at, data & width_mask(width), width);
+	if (is_window(pci, offset))
+		write_window(pci);
+	else if (offset == PCI_COMMAND)
+		transport_await_idle(&pci->transport, TRANSPORT_NO_MASTER);
 }
 
 /* ---- making it ---- */

@@ -143,6 +143,11 @@ void transport_return_doorbell(struct virtio_device *virtio, unsigned queue);
 #define TRANSPORT_NO_MASTER (1u << 0) /* it may not access memory */
 #define TRANSPORT_VM_PAUSED (1u << 1)
 void transport_pause(struct transport *transport, u32 why, bool paused);
+/*
+ * As long as @why is a reason not to serve queues: vm_wait() until what the host has of the device
+ * is over. A driver that has taken its bus mastering away gives the memory to others.
+ */
+void transport_await_idle(struct transport *transport, u32 why);
 /* For device_ops.settled. */
 bool transport_settled(const struct transport *transport);
 

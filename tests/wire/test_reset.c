@@ -491,7 +491,7 @@ TEST_WITH(over_pci_status_reads_0_when_all_is_done, pci_setup, pci_teardown)
 {
 	struct pci_host *host = *state;
 	struct pci_bench *bench = &host->bench;
-	struct vcpu_write *reset;
+	struct vcpu_write *reset, *master;
 
 	reset = vcpu_writes_common(&bench->driver, VIRTIO_PCI_COMMON_STATUS, 0, 1);
 	until(bench->vm, &bench->echo->device.resetting);
@@ -501,10 +501,14 @@ TEST_WITH(over_pci_status_reads_0_when_all_is_done, pci_setup, pci_teardown)
 	assert_int_equal(pci_bench_get(bench, VIRTIO_PCI_COMMON_Q_SELECT, 2), 1);
 	/* The BAR goes from under the access that waits. */
 	pci_rig_move(bench->vm, BENCH_SLOT, 4, RIG_MMIO64 + 64 * MIB);
-	pci_rig_write(bench->vm, BENCH_SLOT, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+	/* Bus Master as well, which waits for the same. */
+	master = vcpu_writes(bench->vm, 0, RIG_ECAM + (BENCH_SLOT << 15) + PCI_COMMAND - WIRE_MMIO,
+			     PCI_COMMAND_MEMORY, 2);
 	vcpu_still_waits(reset, bench->vm);
+	vcpu_still_waits(master, bench->vm);
 	host_finishes(host);
 	vcpu_ends(reset, bench->vm);
+	vcpu_ends(master, bench->vm);
 	assert_int_equal(pci_driver_status(&bench->driver), 0);
 	assert_int_equal(pci_bench_get(bench, VIRTIO_PCI_COMMON_MSIX, 2), VIRTIO_MSI_NO_VECTOR);
 	pci_rig_write(bench->vm, BENCH_SLOT, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
