@@ -63,7 +63,7 @@ TSAN       := $(TEST)/tsan
 TSAN_C     := $(CFLAGS) -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan -Wno-maybe-uninitialized
 TSAN_TESTS := $(TSAN)/unit/test_disk $(TSAN)/unit/test_qcow2_disk $(TSAN)/unit/test_worker $(TSAN)/unit/test_loop $(TSAN)/unit/test_visit $(TSAN)/wire/test_blk_disk \
 	      $(TSAN)/wire/test_reset $(TSAN)/wire/test_viommu_poll $(TSAN)/wire/test_vsock $(TSAN)/wire/test_vsock_ends \
-	      $(TSAN)/wire/test_balloon
+	      $(TSAN)/wire/test_balloon $(TSAN)/wire/test_bus_master
 tsan_objects = $(patsubst %.c,$(TSAN)/obj/%.o,$(1))
 TSAN_CORE  := $(TSAN)/libcore.a
 
