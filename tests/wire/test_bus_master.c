@@ -140,3 +140,17 @@ TEST_WITH(the_wait_ends_when_another_processor_gives_it_back, setup, teardown)
 	turn_loop(bench.vm, 4);
 	assert_int_equal(byte_at(STATUS), VIRTIO_BLK_S_OK);
 }
+
+TEST_WITH(a_stop_of_the_machine_ends_the_wait, setup, teardown)
+{
+	struct vcpu_write *write;
+
+	add_read(0);
+	write = take_mastering();
+	vcpu_still_waits(write, bench.vm);
+	loop_stop(bench.vm->loop);
+	assert_int_equal(loop_run(bench.vm->loop), 0);
+	vcpu_join(write);
+	assert_true(atomic_load(&write->done));
+	assert_non_null(bench.disk->running);
+}
