@@ -78,7 +78,7 @@ static void must(int ret, const char *what)
  */
 static bool changes_user(enum thread_kind kind)
 {
-	return process.user.wanted && (kind == THREAD_RELAY || kind == THREAD_WORKER);
+	return process.user.wanted && thread_needs_nothing(kind);
 }
 
 static void confine_thread(enum thread_kind kind, bool sealed)

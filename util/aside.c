@@ -104,6 +104,9 @@ static __attribute__((no_sanitize("thread"))) void *thread_main(void *arg)
 		if (status == THREAD_VIOLATION << 8 || (status & 0x7f) == SIGSYS)
 			thread_violated();
 	} else {
+		/* Those that were there before the seal keep their rights; these need none. */
+		if (!aside->sealed && thread_needs_nothing(aside->config.kind))
+			thread_give_up();
 		sem_post(&aside->started);
 		thread_confine(aside->config.kind);
 		aside->config.main(aside->config.arg);

@@ -56,7 +56,14 @@ bool thread_is_sealed(void);
 /* By a thread that was there before the seal, first: some of it is each thread's own. */
 void thread_catch_up(void);
 
-/* By a thread that from now on waits and does nothing: it needs no rights and no files. */
+/* Whether all files of such a thread are open before it begins, so that it goes on without rights.
+ */
+static inline bool thread_needs_nothing(enum thread_kind kind)
+{
+	return kind == THREAD_RELAY || kind == THREAD_WORKER;
+}
+/* By a thread that from now on waits and does nothing, or needs nothing: it needs no rights and no
+ * files. */
 void thread_give_up(void);
 /* Whether that does anything. */
 bool thread_gives_up(void);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A process aside that began before the seal confines itself from what it had then. */
+#include <dlfcn.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
@@ -24,12 +26,35 @@ static void nothing(void)
 {
 }
 
-static const struct thread_ops ops = { confine, nothing, nothing, nothing };
+static atomic_uint given_up;
+
+static void give_up(void)
+{
+	atomic_fetch_add(&given_up, 1);
+}
+
+static const struct thread_ops ops = { confine, nothing, give_up, nothing };
+
+static bool no_process;
+
+/* Takes the C library's place in this program. */
+int clone(int (*main)(void *arg), void *stack, int flags, void *arg, ...)
+{
+	int (*real)(int (*)(void *), void *, int, void *, ...);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "clone");
+	if (!no_process)
+		return real(main, stack, flags, arg);
+	errno = EAGAIN;
+	return -1;
+}
 
 static int begin(void **state)
 {
 	atomic_store(&confined_as, -1);
 	atomic_store(&confined_sealed, -1);
+	atomic_store(&given_up, 0);
+	no_process = false;
 	thread_set_ops(&ops);
 	return 0;
 }
@@ -71,6 +96,25 @@ TEST_WITH(a_worker_that_is_a_process_is_confined_whenever_it_begins, begin, NULL
 	worker_destroy(worker);
 	loop_destroy(loop);
 	close(ended);
+}
+
+/* The seal takes its rights no more than other threads': each gives up its own. */
+TEST_WITH(one_that_is_a_thread_as_there_is_no_process_gives_its_rights_up, begin, NULL)
+{
+	int go = eventfd(0, EFD_NONBLOCK);
+	const struct aside_config config = {
+		.name = "thread", .kind = THREAD_RELAY, .main = wait_for_go, .arg = &go
+	};
+	struct aside *aside;
+
+	no_process = true;
+	assert_int_equal(aside_start(&aside, &config), 0);
+	assert_false(aside_has_own_files(aside));
+	assert_int_equal(atomic_load(&given_up), 1);
+	assert_int_equal(eventfd_write(go, 1), 0);
+	assert_true(aside_wait(aside, PATIENCE));
+	aside_destroy(aside);
+	close(go);
 }
 
 /* It is the last test: a process is sealed for good. */
