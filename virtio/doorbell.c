@@ -224,14 +224,6 @@ void transport_pause(struct transport *transport, u32 why, bool paused)
 	}
 }
 
-void transport_await_idle(struct transport *transport, u32 why)
-{
-	while (transport->paused & why && !transport_settled(transport)) {
-		if (!vm_wait(transport->vm))
-			return;
-	}
-}
-
 int transport_take_doorbell(struct virtio_device *virtio, unsigned queue)
 {
 	struct transport *transport = virtio->transport_state;

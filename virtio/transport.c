@@ -71,6 +71,14 @@ bool transport_settled(const struct transport *transport)
 	return settled(virtio) && (!virtio->ops->idle || virtio->ops->idle(virtio));
 }
 
+void transport_await_idle(struct transport *transport, u32 why)
+{
+	while (transport->paused & why && !transport_settled(transport)) {
+		if (!vm_wait(transport->vm))
+			return;
+	}
+}
+
 /* The first half of a reset: nothing more is begun, but something may still be under way. */
 static void shut(struct transport *transport)
 {
