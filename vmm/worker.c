@@ -317,7 +317,10 @@ void worker_destroy(struct worker *worker)
 		loop_remove(worker->loop, &worker->source);
 		close(worker->source.fd);
 	}
-	pthread_cond_destroy(&worker->wake);
+	/*
+	 * Not pthread_cond_destroy(): it waits for whoever still waits there, and a process aside
+	 * that somebody killed does so for ever. There is nothing to be given back.
+	 */
 	pthread_mutex_destroy(&worker->lock);
 	free(worker);
 }

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -322,4 +324,64 @@ TEST_WITH(threads_that_share_files_share_what_they_open, setup, teardown)
 	assert_int_equal(states, 0);
 	close(ends[0]);
 	close(ends[1]);
+}
+
+/* In a wait that only somebody else ends. */
+static bool is_asleep(pid_t pid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	if (file && fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	if (file)
+		fclose(file);
+	return state == 'S';
+}
+
+static void note_process(struct worker_job *job)
+{
+	*(pid_t *)job->thread_state = getpid();
+}
+
+static void *begin_note(void *context)
+{
+	return context;
+}
+
+static void note_done(struct worker_job *job)
+{
+}
+
+/* Somebody may take it for a program of its own. */
+TEST(a_worker_whose_process_was_killed_does_not_hold_up_its_end)
+{
+	static pid_t process;
+	struct worker_job job = { .run = note_process, .done = note_done };
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct worker_options options = {
+		.name = "test",
+		.threads = 1,
+		.begin = begin_note,
+		.context = &process,
+	};
+	struct worker *worker;
+	struct loop *loop;
+
+	assert_int_equal(loop_create(&loop, &lock), 0);
+	options.files[options.file_count++] = STDERR_FILENO;
+	assert_int_equal(worker_create(&worker, loop, &options), 0);
+	assert_int_equal(worker_submit(worker, &job), 0);
+	assert_true(worker_await(worker));
+	assert_int_not_equal(process, getpid());
+	/* It waits for its next job. */
+	for (unsigned i = 0; i < 6000 && !is_asleep(process); i++)
+		usleep(10000);
+	assert_int_equal(kill(process, SIGKILL), 0);
+	alarm(120);
+	worker_destroy(worker);
+	alarm(0);
+	loop_destroy(loop);
 }
