@@ -19,16 +19,16 @@
 #include <unistd.h>
 
 #include "user.h"
+#include "util/clock.h"
 #include "util/fds.h"
 #include "util/thread.h"
 #include "util/log.h"
 
 #define CHILD_FD     3
-#define GO_FD	     4	/* of the process that waits */
-#define SAFE_FD	     16 /* above both */
-#define SECOND_NS    1000000000L
-#define END_NS	     250000000L /* for a program that hears of its end; else it ends with us */
-#define WAITING_MS   50		/* for a process that ends by itself */
+#define GO_FD	     4	 /* of the process that waits */
+#define SAFE_FD	     16	 /* above both */
+#define END_MS	     250 /* for a program that hears of its end; else it ends with us */
+#define WAITING_MS   50	 /* for a process that ends by itself */
 #define CANNOT_START "it cannot be started"
 
 extern char **environ;
@@ -218,10 +218,22 @@ static void end_waiting(struct net_child *child)
 	free(child);
 }
 
+/* By a clock that nobody sets. */
+static bool join_in_time(pthread_t thread)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+	u64 end = now_ms() + END_MS;
+
+	while (pthread_tryjoin_np(thread, NULL)) {
+		if (now_ms() >= end)
+			return false;
+		nanosleep(&moment, NULL);
+	}
+	return true;
+}
+
 void net_child_end(struct net_child *child)
 {
-	struct timespec until;
-
 	if (!child)
 		return;
 	if (!child->has_thread) {
@@ -233,12 +245,8 @@ void net_child_end(struct net_child *child)
 	if (child->pid && !thread_is_sealed())
 		kill(child->pid, SIGKILL);
 	pthread_mutex_unlock(&child->lock);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += END_NS;
-	until.tv_sec += until.tv_nsec / SECOND_NS;
-	until.tv_nsec %= SECOND_NS;
 	/* A file system that hangs may hold the start for ever: the process ends all the same. */
-	if (pthread_clockjoin_np(child->thread, NULL, CLOCK_MONOTONIC, &until))
+	if (!join_in_time(child->thread))
 		return;
 	close(child->go_fd);
 	free(child);
