@@ -72,10 +72,10 @@ int file_open_storage(const char *what, const char *path, int flags, struct stat
 #define TAKE_TRIES 30
 #define TAKE_NS	   10000000
 
-int file_take(int fd)
+static int lock_file(int fd, short type)
 {
 	const struct timespec pause = { .tv_nsec = TAKE_NS };
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
 
 	for (unsigned i = 0; fcntl(fd, F_OFD_SETLK, &lock); i++) {
 		if (errno != EAGAIN && errno != EACCES)
@@ -86,6 +86,16 @@ int file_take(int fd)
 		nanosleep(&pause, NULL);
 	}
 	return 0;
+}
+
+int file_take(int fd)
+{
+	return lock_file(fd, F_WRLCK);
+}
+
+int file_share(int fd)
+{
+	return lock_file(fd, F_RDLCK);
 }
 
 static bool begins_with(int fd, const struct file_start *start)

@@ -14,6 +14,7 @@
 
 #include "util/aside.h"
 #include "util/error.h"
+#include "util/file.h"
 #include "vmm/terminal.h"
 
 #define SOCKET_WORD "socket:"
@@ -74,22 +75,23 @@ struct opening {
 };
 
 /*
- * Shared with others that append, but not with the one user of a disk (disk/file.c): lines at its
- * end are no sectors. Where the file may not be read, or has no locks, that cannot be known.
+ * Several may append to one file. One that is a disk, or another output, is refused: its lock shows
+ * it, where we may read the file.
  */
-static int lock_file(int fd)
-{
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-
-	return fcntl(fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES) ? -EBUSY : 0;
-}
-
 static int open_to_append(const char *path)
 {
 	const int flags = O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	int fd = open(path, O_RDWR | flags, 0600);
+	int fd = open(path, O_RDWR | flags, 0600), ret;
 
-	return fd < 0 && errno == EACCES ? open(path, O_WRONLY | flags, 0600) : fd;
+	if (fd < 0) {
+		fd = errno == EACCES ? open(path, O_WRONLY | flags, 0600) : -1;
+		return fd < 0 ? -errno : fd;
+	}
+	ret = file_share(fd);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
 }
 
 /* Nobody's data is overwritten: it is appended to. */
@@ -106,17 +108,15 @@ static void open_file_aside(void *arg)
 		return;
 	}
 	target->fd = open_to_append(target->path);
-	if (target->fd < 0)
-		opening->ret = error_set(opening->err, -errno, "%s %s: %s", opening->option,
-					 target->path, strerror(errno));
-	else if (lock_file(target->fd))
-		opening->ret = error_set(
-			opening->err, -EBUSY,
-			"%s %s: a VM's disk, or another program, has it for itself: "
-			"name another file",
-			opening->option, target->path);
-	else
-		opening->ret = 0;
+	opening->ret = MIN(target->fd, 0);
+	if (opening->ret == -EBUSY)
+		error_set(opening->err, -EBUSY,
+			  "%s %s: is in use, as a disk or for other output: choose another name",
+			  opening->option, target->path);
+	else if (opening->ret)
+		error_set(opening->err, opening->ret, "%s %s: %s", opening->option, target->path,
+			  strerror(-opening->ret));
+	target->fd = MAX(target->fd, -1);
 }
 
 static int open_file(struct terminal_target *target, const char *option, struct error *err)

@@ -46,6 +46,8 @@ int file_check_anew(const char *option, const char *path, const struct file_star
  * one that was killed may end; 0 as well where the file system has no locks.
  */
 int file_take(int fd);
+/* Have it with others that do so too, and with none that has it alone. @fd: open for reading. */
+int file_share(int fd);
 
 /* Whether the name @path ends in @suffix, and is longer. */
 bool file_has_suffix(const char *path, const char *suffix);
