@@ -482,8 +482,10 @@ static s64 fuse_write(struct load_target *target, unsigned n, const void *data, 
 	int ret;
 
 	fuse_begin(fuse, FUSE_WRITE, fuse->handles[n].node);
-	FUSE_PUT(fuse, (struct fuse_write_in){
-			       .fh = fuse->handles[n].file, .offset = offset, .size = size });
+	FUSE_PUT(fuse, (struct fuse_write_in){ .fh = fuse->handles[n].file,
+					       .offset = offset,
+					       .size = size,
+					       .flags = fuse->handles[n].flags });
 	fuse_put(fuse, data, size);
 	ret = fuse_send_for(fuse, sizeof(struct fuse_write_out));
 	return ret ? ret : (s64) * (const u32 *)fuse_body(fuse);
@@ -507,6 +509,9 @@ static s64 fuse_copy(struct load_target *target, unsigned from, u64 from_offset,
 	struct load_fuse *fuse = fuse_of(target);
 	int ret;
 
+	/* As the guest's kernel does. */
+	if (fuse->handles[to].flags & O_APPEND)
+		return -EBADF;
 	fuse_begin(fuse, FUSE_COPY_FILE_RANGE, fuse->handles[from].node);
 	FUSE_PUT(fuse, (struct fuse_copy_file_range_in){ .fh_in = fuse->handles[from].file,
 							 .off_in = from_offset,
@@ -565,7 +570,8 @@ int load_fuse_open(struct load_fuse *fuse, client_ask *how, void *arg)
 {
 	*fuse = (struct load_fuse){ .target = { "virtio-fs",
 						LOAD_FALLOCATE | LOAD_COPY | LOAD_SEEK |
-							LOAD_RENAME_FLAGS | LOAD_XATTR,
+							LOAD_RENAME_FLAGS | LOAD_XATTR |
+							LOAD_APPEND,
 						&fuse_ops },
 				    .ask = how,
 				    .arg = arg };

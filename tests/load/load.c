@@ -233,9 +233,11 @@ static void do_setxattr(struct load *load)
 {
 	static const int flags[] = { 0, 0, XATTR_CREATE, XATTR_REPLACE };
 	int flag = flags[chance(load, ARRAY_SIZE(flags))];
-	size_t size = 1 + chance(load, 100);
+	size_t size = chance(load, 100);
 	char path[LOAD_PATH], name[16];
 
+	/* Over 9p an empty one would be removed. */
+	size += flag == XATTR_REPLACE;
 	snprintf(name, sizeof(name), "user.x%u", (unsigned)chance(load, 4));
 	some_data(load, size);
 	load_begin(load, "setxattr %s %s of %zu, %d", some_path(load, path), name, size, flag);

@@ -337,7 +337,7 @@ static int p9_getxattr(struct load_target *target, const char *path, const char 
 /* Of these the protocol has the numbers of Linux on x86 and arm64. */
 static u32 dotl_flags(int flags)
 {
-	return flags & (O_ACCMODE | O_TRUNC | O_SYNC);
+	return flags & (O_ACCMODE | O_TRUNC | O_APPEND | O_SYNC);
 }
 
 static int create(struct load_p9 *p9, u32 fid, const char *path, int flags, mode_t mode)
@@ -466,7 +466,9 @@ int load_p9_open(struct load_p9 *p9, client_ask *how, void *arg)
 {
 	int ret;
 
-	*p9 = (struct load_p9){ .target = { "9p", LOAD_XATTR, &p9_ops }, .ask = how, .arg = arg };
+	*p9 = (struct load_p9){ .target = { "9p", LOAD_XATTR | LOAD_APPEND, &p9_ops },
+				.ask = how,
+				.arg = arg };
 	ret = load_p9_ask(p9, VERSION, "ds", MSIZE, "9P2000.L");
 	return ret ? ret : load_p9_ask(p9, ATTACH, "ddssd", ROOT, ~0u, "", "", 0);
 }
