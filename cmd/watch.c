@@ -171,6 +171,18 @@ static void leave(struct watch *watch)
 						: EXIT_SIGNAL + watch->signal);
 }
 
+/* Somebody killed it, or it crashed: a thread of ours would have taken all of us with it. */
+static void on_aside_died(void *arg, const char *name, int signal)
+{
+	struct watch *watch = arg;
+
+	log_error("%s, a process of lkvm's, was ended by signal %d: the run ends", name, signal);
+	pthread_mutex_lock(&watch->lock);
+	if (watch->vm)
+		vm_stop(watch->vm, VM_HOST_ERROR);
+	pthread_mutex_unlock(&watch->lock);
+}
+
 static void give_up(struct watch *watch)
 {
 	eventfd_write(watch->give_up, 1);
@@ -332,6 +344,7 @@ int watch_start(struct watch **out, const unsigned limits[WATCH_LIMITS],
 	/* The thread has it from here on, to the end of the process. */
 	if (!ret) {
 		thread_set_maker(wake, watch);
+		aside_watch(on_aside_died, watch);
 		*out = watch;
 	}
 	return ret;

@@ -40,6 +40,18 @@ struct aside {
 	char stack[ASIDE_STACK] __attribute__((aligned(16)));
 };
 
+/* The process's: written before there are asides. */
+static struct {
+	void (*died)(void *arg, const char *name, int signal);
+	void *arg;
+} watcher;
+
+void aside_watch(void (*died)(void *arg, const char *name, int signal), void *arg)
+{
+	watcher.died = died;
+	watcher.arg = arg;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;
@@ -103,6 +115,8 @@ static __attribute__((no_sanitize("thread"))) void *thread_main(void *arg)
 		/* It did what it may not, and has said so: that is the end of all. */
 		if (status == THREAD_VIOLATION << 8 || (status & 0x7f) == SIGSYS)
 			thread_violated();
+		if (WIFSIGNALED(status) && watcher.died)
+			watcher.died(watcher.arg, aside->config.name, WTERMSIG(status));
 	} else {
 		/* Those that were there before the seal keep their rights; these need none. */
 		if (!aside->sealed && thread_needs_nothing(aside->config.kind))

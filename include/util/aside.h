@@ -52,6 +52,13 @@ void aside_destroy(struct aside *aside);
 void aside_call(const char *name, void (*main)(void *arg), void *arg);
 
 /*
+ * Have @died(@arg, its name, the signal) called when an aside was ended by a signal: what it had to
+ * do is not done, and whoever waits for it waits for ever. On a thread of this process. Once,
+ * before there are asides.
+ */
+void aside_watch(void (*died)(void *arg, const char *name, int signal), void *arg);
+
+/*
  * This process is about to end while the kernel still works for it: asynchronous I/O, which an
  * ending process waits for without end. Hand memory and files to an aside that waits instead.
  */
