@@ -47,10 +47,9 @@ struct watch {
 	/* Under the lock. */
 	enum phase phase;
 	bool careful;
-	int pass_fd;	/* where the first SIGINT goes; -1: nowhere */
-	struct vm *vm;	/* borrowed, while it runs */
-	bool sealing;	/* OWN_SIGNAL says so to the thread */
-	bool caught_up; /* and it has heard of it */
+	int pass_fd;   /* where the first SIGINT goes; -1: nowhere */
+	struct vm *vm; /* borrowed, while it runs */
+	bool sealing;  /* OWN_SIGNAL says so to the thread */
 	unsigned asked;
 	enum vm_stop reason; /* the first one that was asked for */
 	int signal;
@@ -259,14 +258,6 @@ static int wait_for_signal(const struct watch *watch, u64 until)
 	return MAX(signal, 0);
 }
 
-/* Lock held. Before it makes a thread, which has what it has. */
-static void catch_up(struct watch *watch)
-{
-	if (watch->sealing && !watch->caught_up)
-		thread_catch_up();
-	watch->caught_up |= watch->sealing;
-}
-
 static void *watch_main(void *arg)
 {
 	struct watch *watch = arg;
@@ -281,7 +272,7 @@ static void *watch_main(void *arg)
 		if (signal == SIGTSTP)
 			stop_for_a_while();
 		pthread_mutex_lock(&watch->lock);
-		catch_up(watch);
+		thread_catch_up();
 		thread_make_maker();
 		if (signal == OWN_SIGNAL && watch->sealing)
 			watch->sealing = false;

@@ -33,6 +33,7 @@ static struct {
 } process = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static __thread enum thread_kind own_kind;
+static __thread bool has_caught_up;
 
 static const char *const names[THREAD_KINDS] = {
 	[THREAD_ANY] = "a thread",
@@ -161,6 +162,8 @@ void thread_make_maker(void)
 	if (!atomic_exchange(&process.wants_maker, false))
 		return;
 	request = process.request;
+	/* What the maker has, all later threads have. */
+	thread_catch_up();
 	/* Once it has begun the next request may come. */
 	process.has_maker = true;
 	ret = start_maker();
@@ -217,8 +220,10 @@ bool thread_is_sealed(void)
 
 void thread_catch_up(void)
 {
-	if (atomic_load(&process.sealed))
-		process.ops->catch_up();
+	if (has_caught_up || !atomic_load(&process.sealed))
+		return;
+	has_caught_up = true;
+	process.ops->catch_up();
 }
 
 void thread_confine(enum thread_kind kind)

@@ -53,7 +53,10 @@ void thread_block_signals(sigset_t *old);
 
 /* Whether it is: nothing is started, and nobody killed, any more. */
 bool thread_is_sealed(void);
-/* By a thread that was there before the seal, first: some of it is each thread's own. */
+/*
+ * By a thread that was there before the seal, first: some of it is each thread's own. Nothing before
+ * the seal, and once it has.
+ */
 void thread_catch_up(void);
 
 /* Whether all files of such a thread are open before it begins, so that it goes on without rights.
@@ -87,10 +90,13 @@ struct thread_ops {
 void thread_set_ops(const struct thread_ops *ops);
 /*
  * Before the seal: @wake(@arg), called by any thread, has one that is confined to no kind call
- * thread_make_maker() soon, after thread_catch_up().
+ * thread_make_maker() soon.
  */
 void thread_set_maker(void (*wake)(void *arg), void *arg);
-/* By that one: starts the maker, if it is wanted, which is what the calling thread is now. */
+/*
+ * By that one: catches up and starts the maker, if it is wanted, which is what the calling thread
+ * is then.
+ */
 void thread_make_maker(void);
 /* From now on thread_confine() acts. */
 void thread_seal(void);

@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -33,7 +35,14 @@ static void give_up(void)
 	atomic_fetch_add(&given_up, 1);
 }
 
-static const struct thread_ops ops = { confine, nothing, give_up, nothing };
+static atomic_uint caught_up;
+
+static void catch_up(void)
+{
+	atomic_fetch_add(&caught_up, 1);
+}
+
+static const struct thread_ops ops = { confine, catch_up, give_up, nothing };
 
 static bool no_process;
 
@@ -117,7 +126,7 @@ TEST_WITH(one_that_is_a_thread_as_there_is_no_process_gives_its_rights_up, begin
 	close(go);
 }
 
-/* It is the last test: a process is sealed for good. */
+/* From here on it is sealed, for good. */
 TEST_WITH(one_that_comes_to_that_after_the_seal_has_to_give_up_all_the_same, begin, NULL)
 {
 	int go = eventfd(0, EFD_NONBLOCK);
@@ -137,4 +146,52 @@ TEST_WITH(one_that_comes_to_that_after_the_seal_has_to_give_up_all_the_same, beg
 	assert_int_equal(atomic_load(&confined_as), THREAD_RELAY);
 	assert_int_equal(atomic_load(&confined_sealed), false);
 	close(go);
+}
+
+static sem_t wanted;
+
+static void wake(void *arg)
+{
+	sem_post(&wanted);
+}
+
+/* As the thread of signals is: there before the seal, and confined to no kind. */
+static void *make_threads(void *arg)
+{
+	while (sem_wait(&wanted))
+		;
+	thread_make_maker();
+	return NULL;
+}
+
+static void *note(void *arg)
+{
+	*(unsigned *)arg = atomic_load(&caught_up);
+	return NULL;
+}
+
+static void *confined(void *arg)
+{
+	pthread_t thread;
+
+	thread_confine(THREAD_LOOP);
+	if (!thread_start(&thread, NULL, note, arg))
+		pthread_join(thread, NULL);
+	return NULL;
+}
+
+TEST_WITH(whoever_makes_the_maker_has_caught_up_before, begin, NULL)
+{
+	unsigned seen = 0;
+	pthread_t early, late;
+
+	sem_init(&wanted, 0, 0);
+	atomic_store(&caught_up, 0);
+	thread_set_maker(wake, NULL);
+	thread_seal();
+	assert_int_equal(pthread_create(&early, NULL, make_threads, NULL), 0);
+	assert_int_equal(pthread_create(&late, NULL, confined, &seen), 0);
+	pthread_join(late, NULL);
+	pthread_join(early, NULL);
+	assert_int_equal(seen, 1);
 }
