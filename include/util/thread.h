@@ -54,8 +54,8 @@ void thread_block_signals(sigset_t *old);
 /* Whether it is: nothing is started, and nobody killed, any more. */
 bool thread_is_sealed(void);
 /*
- * By a thread that was there before the seal, first: some of it is each thread's own. Nothing before
- * the seal, and once it has.
+ * By a thread that was there before the seal, first: some of it is each thread's own. Nothing
+ * before the seal, and once it has.
  */
 void thread_catch_up(void);
 
