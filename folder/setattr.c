@@ -212,7 +212,8 @@ static int change_times(const struct change *change, u32 what, const struct fold
 
 static int apply(const struct change *change, u32 what, const struct folder_attr *set)
 {
-	/* The host takes set-ID bits away from what gets another owner, as it should. */
+	/* The host takes set-ID bits away with the old owner: the mode that is asked for is next.
+	 */
 	int ret = change_owner(change, what, set);
 
 	if (!ret)
