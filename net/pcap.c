@@ -38,6 +38,7 @@ struct record {
 /* Two buffers: one is filled while the other is written. */
 struct net_pcap {
 	int fd;
+	bool made; /* the file was not there before */
 	char *path;
 	struct worker *worker;
 	struct worker_job job;
@@ -289,13 +290,14 @@ static int check_file(int fd, const char *path, struct error *err)
 	return 0;
 }
 
-static int make_file(const char *path, struct error *err)
+static int make_file(const char *path, bool *made, struct error *err)
 {
 	/* One that is opened for reading too waits for nobody, but a pipe must have a reader. */
 	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC), ret;
 
 	if (fd < 0 && errno == ENXIO)
 		return error_set(err, -ENXIO, "--pcap %s: nobody reads that pipe yet", path);
+	*made = fd < 0 && errno == ENOENT;
 	if (fd >= 0)
 		close(fd);
 	fd = open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
@@ -313,6 +315,7 @@ static int make_file(const char *path, struct error *err)
 struct opening {
 	const char *path;
 	struct error *err;
+	bool made;
 	int fd; /* or -errno */
 };
 
@@ -320,15 +323,27 @@ static void open_aside(void *arg)
 {
 	struct opening *opening = arg;
 
-	opening->fd = make_file(opening->path, opening->err);
+	opening->fd = make_file(opening->path, &opening->made, opening->err);
 }
 
-static int open_file(const char *path, struct error *err)
+static int open_file(struct net_pcap *pcap, struct error *err)
 {
-	struct opening opening = { .path = path, .err = err };
+	struct opening opening = { .path = pcap->path, .err = err, .fd = -EIO };
 
 	aside_call("lkvm-pcap", open_aside, &opening);
-	return opening.fd;
+	pcap->fd = opening.fd;
+	pcap->made = opening.made;
+	return MIN(opening.fd, 0);
+}
+
+static void remove_aside(void *arg)
+{
+	const struct net_pcap *pcap = arg;
+	struct stat ours, there;
+
+	if (!fstat(pcap->fd, &ours) && !lstat(pcap->path, &there) && ours.st_ino == there.st_ino &&
+	    ours.st_dev == there.st_dev)
+		unlink(pcap->path);
 }
 
 static void begin_file(struct net_pcap *pcap)
@@ -358,6 +373,7 @@ static void free_pcap(struct net_pcap *pcap)
 int net_pcap_open(struct net_pcap **out, const char *path, struct error *err)
 {
 	struct net_pcap *pcap = calloc(1, sizeof(*pcap));
+	int ret;
 
 	if (!pcap)
 		return error_set(err, -ENOMEM, "--pcap %s: %s", path, strerror(ENOMEM));
@@ -370,10 +386,8 @@ int net_pcap_open(struct net_pcap **out, const char *path, struct error *err)
 		free_pcap(pcap);
 		return error_set(err, -ENOMEM, "--pcap %s: %s", path, strerror(ENOMEM));
 	}
-	pcap->fd = open_file(path, err);
-	if (pcap->fd < 0) {
-		int ret = pcap->fd;
-
+	ret = open_file(pcap, err);
+	if (ret) {
 		free_pcap(pcap);
 		return ret;
 	}
@@ -409,6 +423,9 @@ void net_pcap_close(struct net_pcap *pcap)
 
 	if (!pcap)
 		return;
+	/* The run was refused. */
+	if (!pcap->worker && pcap->made)
+		aside_call("lkvm-pcap", remove_aside, pcap);
 	while (pcap->busy && worker_await_for(pcap->worker, left_until(end)))
 		;
 	if (pcap->lost)
