@@ -20,20 +20,21 @@
 #include "vmm/pci.h"
 #include "vmm/terminal.h"
 #include "vmm/vcpu.h"
+#include "watch.h"
 
 static void on_quit(void *arg)
 {
-	vm_stop(arg, VM_USER);
+	watch_quit(((const struct machine *)arg)->watch);
 }
 
 static void on_panic(void *arg)
 {
-	vm_panicked(arg, false);
+	vm_panicked(((const struct machine *)arg)->vm, false);
 }
 
 static void on_restart(void *arg)
 {
-	vm_restarting(arg);
+	vm_restarting(((const struct machine *)arg)->vm);
 }
 
 static int add_terminal(struct machine *machine, struct error *err)
@@ -41,7 +42,7 @@ static int add_terminal(struct machine *machine, struct error *err)
 	int ret;
 
 	machine->heard = (struct terminal_events){
-		.quit = on_quit, .panic = on_panic, .restart = on_restart, .arg = machine->vm
+		.quit = on_quit, .panic = on_panic, .restart = on_restart, .arg = machine
 	};
 	ret = terminal_create(&machine->terminal, machine->vm->loop, &machine->heard);
 	return ret ? error_set(err, ret, "cannot use the terminal: %s", strerror(-ret)) : 0;

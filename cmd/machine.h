@@ -24,6 +24,8 @@
 #include "vmm/vm.h"
 #include "vmm/windows.h"
 
+struct watch;
+
 struct machine {
 	const struct run_options
 		*options;	 /* the caller's; the devices' states are ours to change */
@@ -42,6 +44,7 @@ struct machine {
 	struct dma_windows windows; /* where doorbells are, what PROBE answers */
 	struct device_plan plan;
 	struct device_host places; /* what devices are made with */
+	struct watch *watch;	   /* borrowed: Ctrl-A x is told it */
 	struct vm *vm;
 	struct terminal *terminal; /* standard input and output */
 	struct terminal_events heard;
@@ -51,10 +54,10 @@ struct machine {
 };
 
 /*
- * -errno with a line in @err; machine_destroy() in any case. @give_up_fd: readable once nothing
- * is to be waited for any longer, as the run is to end.
+ * -errno with a line in @err; machine_destroy() in any case. @watch: borrowed; once an end
+ * is asked for there nothing is waited for any longer.
  */
-int machine_prepare(struct machine *machine, const struct run_options *options, int give_up_fd,
+int machine_prepare(struct machine *machine, const struct run_options *options, struct watch *watch,
 		    struct error *err);
 /*
  * A part of that: whether it has as many file descriptors as it may come to need. -EMFILE with a

@@ -20,6 +20,7 @@
 #include "vfio/vfio.h"
 #include "vmm/arch.h"
 #include "vmm/control.h"
+#include "watch.h"
 
 /* One that was made for this run. */
 static int take_initrd(struct machine *machine, struct error *err)
@@ -279,7 +280,7 @@ static int make_keeper(struct machine *machine, struct error *err)
 	return ret ? error_set(err, ret, "%s", strerror(-ret)) : 0;
 }
 
-int machine_prepare(struct machine *machine, const struct run_options *options, int give_up_fd,
+int machine_prepare(struct machine *machine, const struct run_options *options, struct watch *watch,
 		    struct error *err)
 {
 	const struct devices *devices = &options->devices;
@@ -302,7 +303,8 @@ int machine_prepare(struct machine *machine, const struct run_options *options, 
 	machine->config.windows = machine->plan.windows = &machine->windows;
 	machine->windows.usual = arch_doorbells;
 	machine->windows.usual_count = arch_doorbell_count;
-	machine->plan.give_up_fd = give_up_fd;
+	machine->watch = watch;
+	machine->plan.give_up_fd = watch_give_up_fd(watch);
 	machine->places.plan = &machine->plan;
 	machine->places.mmio_resource = arch_virtio_resource;
 	choose_bus(machine);

@@ -59,9 +59,9 @@ static void on_started(void *arg)
 
 static void on_quit(void *arg)
 {
-	struct oneshot *oneshot = arg;
+	const struct oneshot *oneshot = arg;
 
-	vm_stop(oneshot->vm, VM_USER);
+	watch_quit(oneshot->watch);
 }
 
 static int make_session(struct oneshot *oneshot, struct error *err)
@@ -162,7 +162,7 @@ static void on_signal(struct loop_source *source, u32 events)
 	if (eventfd_read(source->fd, &count))
 		return;
 	if (oneshot->vm->kept || !session_signal(oneshot->session, SIGINT))
-		vm_stop(oneshot->vm, VM_USER);
+		watch_quit(oneshot->watch);
 }
 
 void oneshot_look(struct oneshot *oneshot, bool continued)

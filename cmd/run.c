@@ -309,8 +309,7 @@ static int prepare_build_run(struct run *run)
 
 	if (devices_give_back(&run->options->devices))
 		watch_be_careful(run->watch);
-	if (!machine_prepare(&run->machine, run->options, watch_give_up_fd(run->watch),
-			     &run->err) &&
+	if (!machine_prepare(&run->machine, run->options, run->watch, &run->err) &&
 	    !load_symbols(run) && !core_dump_prepare(&run->dump, run->options->dump, &run->err) &&
 	    !open_drawing(run)) {
 		status = build_machine(run);

@@ -373,6 +373,15 @@ void watch_seal(struct watch *watch)
 	pthread_kill(watch->thread, OWN_SIGNAL);
 }
 
+void watch_quit(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	ask(watch, VM_USER, SIGINT);
+	pthread_mutex_unlock(&watch->lock);
+	/* There is a deadline now. */
+	pthread_kill(watch->thread, WAKE);
+}
+
 void watch_run(struct watch *watch, struct vm *vm)
 {
 	pthread_mutex_lock(&watch->lock);

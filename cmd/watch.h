@@ -42,6 +42,8 @@ void watch_pass(struct watch *watch, int fd);
 void watch_started(struct watch *watch);
 /* The process is sealed: the thread that waits for signals gives up what is each thread's own. */
 void watch_seal(struct watch *watch);
+/* The user quits at the terminal: as SIGINT of elsewhere. Any thread, the VM lock held or not. */
+void watch_quit(struct watch *watch);
 /* From now on it is @vm that is stopped; at once, if the end was asked for meanwhile. */
 void watch_run(struct watch *watch, struct vm *vm);
 /* The VM has stopped, and its struct is left alone from now on. */
