@@ -41,7 +41,7 @@ $(FUZZ)/fuzz_vfio: $(FUZZ_PCI) $(call fuzz_objects,tests/fuzz/vfio_check.c \
 		     tests/fuzz/vfio_hardware.c tests/unit/vfio_fake.c) $(FUZZ_COMMON) $(FUZZ_CORE)
 $(FUZZ)/fuzz_vfio: FUZZ_WRAP += $(foreach f,irq_attach_fd irq_detach_fd vfio_sys_read vfio_sys_write \
 			       vfio_sys_map vfio_sys_unmap,-Wl,--wrap=$(f))
-FUZZ_FOLDER := $(call fuzz_objects,tests/fuzz/folder_box.c $(filter folder/% util/iov.c util/error.c,$(CORE_SRC)))
+FUZZ_FOLDER := $(call fuzz_objects,tests/fuzz/folder_box.c $(filter folder/% util/iov.c util/error.c util/fds.c,$(CORE_SRC)))
 $(FUZZ)/fuzz_fuse $(FUZZ)/fuzz_p9: $(FUZZ_FOLDER)
 $(FUZZ)/fuzz_oneshot: $(call fuzz_objects,tests/fuzz/shim.c oneshot/verdict.c)
 $(FUZZ)/fuzz_vmlinux: $(call fuzz_objects,tests/fuzz/shim.c tests/fuzz/guard.c x86/vmlinux.c x86/image_read.c) $(FUZZ_CORE)
