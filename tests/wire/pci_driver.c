@@ -39,11 +39,15 @@ u64 pci_rig_load(struct vm *vm, u64 address, unsigned len)
 	return value;
 }
 
+_Thread_local bool *pci_rig_began;
+
 void pci_rig_store(struct vm *vm, u64 address, u64 value, unsigned len)
 {
 	if (wire_ioevent(address, len, value))
 		return;
 	vm_lock(vm);
+	if (pci_rig_began)
+		*pci_rig_began = true;
 	bus_write(vm->mmio, address, &value, len);
 	vm_unlock(vm);
 }
@@ -156,14 +160,20 @@ u64 pci_driver_get(const struct pci_driver *driver, const struct pci_structure *
 void pci_driver_put(const struct pci_driver *driver, const struct pci_structure *structure,
 		    u32 offset, u64 value, unsigned len)
 {
-	if (driver->by_window)
-		pci_rig_write(driver->vm, driver->slot, open_window(driver, structure, offset, len),
-			      value, len);
-	else
+	bool *began = pci_rig_began;
+	u32 window;
+
+	if (driver->by_window) {
+		pci_rig_began = NULL;
+		window = open_window(driver, structure, offset, len);
+		pci_rig_began = began;
+		pci_rig_write(driver->vm, driver->slot, window, value, len);
+	} else {
 		pci_rig_store(driver->vm,
 			      pci_rig_bar(driver->vm, driver->slot, structure->bar) +
 				      structure->offset + offset,
 			      value, len);
+	}
 }
 
 /* ---- virtio ---- */

@@ -43,6 +43,8 @@ void pci_rig_move(struct vm *vm, unsigned slot, unsigned bar, u64 address);
 /* An access to memory, by an ioevent if one matches. */
 u64 pci_rig_load(struct vm *vm, u64 address, unsigned len);
 void pci_rig_store(struct vm *vm, u64 address, u64 value, unsigned len);
+/* Of a thread that wants to be seen: set, with the VM lock held, when a store of its begins. */
+extern _Thread_local bool *pci_rig_began;
 
 /* Find the capabilities of the function in @slot; memory decoding and bus mastering on. */
 void pci_driver_find(struct pci_driver *driver, struct vm *vm, unsigned slot);

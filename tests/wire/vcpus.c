@@ -12,6 +12,7 @@ static void *vcpu_body(void *arg)
 {
 	struct vcpu_write *write = arg;
 
+	pci_rig_began = &write->began;
 	if (write->driver)
 		pci_driver_put(write->driver, &write->driver->common, write->address, write->value,
 			       write->len);
@@ -98,6 +99,7 @@ void vcpu_ends(struct vcpu_write *write, struct vm *vm)
 
 void vcpu_still_waits(const struct vcpu_write *write, struct vm *vm)
 {
+	until(vm, &write->began);
 	turn_loop(vm, 8);
 	pause_ms(2);
 	turn_loop(vm, 8);

@@ -19,6 +19,7 @@ struct vcpu_write {
 	u64 value;
 	unsigned len;
 	const struct pci_driver *driver; /* instead of an address: its common configuration */
+	bool began;			 /* VM lock; if that is free, it waits or is through */
 	atomic_bool done;
 };
 
@@ -26,7 +27,7 @@ struct vcpu_write {
 struct vcpu_write *vcpu_writes(struct vm *vm, unsigned slot, u32 offset, u64 value, unsigned len);
 struct vcpu_write *vcpu_writes_common(const struct pci_driver *driver, u32 offset, u64 value,
 				      unsigned len);
-/* Serve the loop for a while: it makes no difference. */
+/* It has begun, however busy the machine is. Serve the loop for a while: it makes no difference. */
 void vcpu_still_waits(const struct vcpu_write *write, struct vm *vm);
 /* Serve the loop until the write is through; or only meet the thread. */
 void vcpu_ends(struct vcpu_write *write, struct vm *vm);
