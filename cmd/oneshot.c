@@ -211,8 +211,8 @@ static void remove_tap(struct oneshot *oneshot)
 static bool finish_output(const struct oneshot *oneshot, enum vm_stop ended_by, int give_up_fd)
 {
 	int error;
-	u64 lost = session_finish(oneshot->session, give_up_fd, watch_output_patience(ended_by),
-				  &error);
+	u64 lost = session_finish(oneshot->session, give_up_fd,
+				  watch_output_patience(oneshot->watch, ended_by), &error);
 
 	if (lost)
 		log_error("%llu bytes of the command's output are lost: %s",

@@ -166,7 +166,7 @@ static bool finish_terminal(struct terminal *terminal, const struct patience *pa
 static bool finish_output(struct run *run, enum vm_stop ended_by)
 {
 	const struct patience patience = { watch_give_up_fd(run->watch),
-					   watch_output_patience(ended_by), now_ms() };
+					   watch_output_patience(run->watch, ended_by), now_ms() };
 	struct list_node *terminals = &run->machine.vm->terminals, *node;
 	bool whole = finish_terminal(run->machine.terminal, &patience, "the guest's output");
 	char whose[64];

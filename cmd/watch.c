@@ -434,9 +434,14 @@ int watch_disk_patience(enum vm_stop reason)
 	return reason == VM_TIMEOUT ? TIMEOUT_PATIENCE : DISK_PATIENCE;
 }
 
-int watch_output_patience(enum vm_stop reason)
+int watch_output_patience(struct watch *watch, enum vm_stop reason)
 {
-	return reason == VM_TIMEOUT || reason == VM_USER ? TIMEOUT_PATIENCE : -1;
+	bool asked;
+
+	pthread_mutex_lock(&watch->lock);
+	asked = watch->asked;
+	pthread_mutex_unlock(&watch->lock);
+	return asked || reason == VM_TIMEOUT || reason == VM_USER ? TIMEOUT_PATIENCE : -1;
 }
 
 enum vm_stop watch_reason(struct watch *watch, int *signal)

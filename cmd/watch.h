@@ -61,10 +61,11 @@ void watch_end_dump(struct watch *watch);
 int watch_give_up_fd(const struct watch *watch);
 /*
  * How long main may wait, after a VM that stopped for @reason, for its disks and for a reader of
- * its output: in ms, -1 for as long as it lives.
+ * its output: in ms, -1 for as long as it lives. That is not so long where an end was asked for,
+ * also if the VM stopped for another reason just before it heard of that.
  */
 int watch_disk_patience(enum vm_stop reason);
-int watch_output_patience(enum vm_stop reason);
+int watch_output_patience(struct watch *watch, enum vm_stop reason);
 
 /* Why an end was asked for from outside, with the signal's number for VM_USER; else VM_RUNNING. */
 enum vm_stop watch_reason(struct watch *watch, int *signal);
