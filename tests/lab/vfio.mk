@@ -3,6 +3,9 @@
 check-lab-vfio: check-lab-vfio-x86 check-lab-vfio-arm64
 check-lab-vfio-x86 check-lab-vfio-arm64: check-lab-vfio-%: lab-vfio-programs
 	@tests/lab/vfio-run $*
+# make check-labs            the lab and that of passthrough, as many hosts at a time as make has jobs
+.PHONY: check-labs
+check-labs: check-lab check-lab-vfio
 # make check-kernels         Debian's 6.1 and 6.12 as guests, with each type of domain; LAB_ALL=1: the newest, too
 .PHONY: check-kernels
 check-kernels: lab-vfio-programs
