@@ -100,38 +100,38 @@ static ssize_t receive(struct net_backend *net)
 	return net->ops->receive(net, 0, &iov, 1);
 }
 
-/* A link that is up leads nowhere, and the guest would wait for an address. */
-TEST_WITH(a_network_nobody_asked_for_that_gets_no_process_is_a_link_that_is_down, setup, NULL)
+/* A link that is up leads nowhere, and the guest would wait for an address. @lacking: at its start.
+ */
+static void assert_link_is_down(bool *lacking)
 {
 	struct error err = { "" };
 	struct net_backend *net;
 
+	assert_int_equal(open_network(&net, true, &err), 0);
+	*lacking = true;
+	net->ops->start(net);
+	*lacking = false;
+	assert_int_equal(receive(net), -EPIPE);
+	net_close(net);
+}
+
+TEST_WITH(a_network_nobody_asked_for_that_gets_no_process_is_a_link_that_is_down, setup, NULL)
+{
 	if (net_user_available()) {
 		skip();
 		return;
 	}
 	full = true;
-	assert_int_equal(open_network(&net, true, &err), 0);
-	net->ops->start(net);
-	assert_int_equal(receive(net), -EPIPE);
-	net_close(net);
+	assert_link_is_down(&full);
 }
 
 TEST_WITH(a_network_nobody_asked_for_that_gets_no_thread_is_a_link_that_is_down, setup, NULL)
 {
-	struct error err = { "" };
-	struct net_backend *net;
-
 	if (net_user_available()) {
 		skip();
 		return;
 	}
-	assert_int_equal(open_network(&net, true, &err), 0);
-	full_of_threads = true;
-	net->ops->start(net);
-	full_of_threads = false;
-	assert_int_equal(receive(net), -EPIPE);
-	net_close(net);
+	assert_link_is_down(&full_of_threads);
 }
 
 TEST_WITH(a_network_that_was_asked_for_and_gets_no_thread_is_refused, setup, NULL)

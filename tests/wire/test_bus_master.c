@@ -89,6 +89,17 @@ static struct vcpu_write *take_mastering(void)
 	return vcpu_writes(bench.vm, 0, command - WIRE_MMIO, PCI_COMMAND_MEMORY, 2);
 }
 
+/* While one read is under way: the write waits for it. */
+static struct vcpu_write *mastering_waits(void)
+{
+	struct vcpu_write *write;
+
+	add_read(0);
+	write = take_mastering();
+	vcpu_still_waits(write, bench.vm);
+	return write;
+}
+
 static void release(unsigned count)
 {
 	vm_lock(bench.vm);
@@ -128,11 +139,8 @@ TEST_WITH(without_it_nothing_is_begun_until_it_is_back, setup, teardown)
 
 TEST_WITH(the_wait_ends_when_another_processor_gives_it_back, setup, teardown)
 {
-	struct vcpu_write *write;
+	struct vcpu_write *write = mastering_waits();
 
-	add_read(0);
-	write = take_mastering();
-	vcpu_still_waits(write, bench.vm);
 	pci_rig_write(bench.vm, SLOT, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
 	vcpu_ends(write, bench.vm);
 	assert_non_null(bench.disk->running);
@@ -143,11 +151,8 @@ TEST_WITH(the_wait_ends_when_another_processor_gives_it_back, setup, teardown)
 
 TEST_WITH(a_stop_of_the_machine_ends_the_wait, setup, teardown)
 {
-	struct vcpu_write *write;
+	struct vcpu_write *write = mastering_waits();
 
-	add_read(0);
-	write = take_mastering();
-	vcpu_still_waits(write, bench.vm);
 	loop_stop(bench.vm->loop);
 	assert_int_equal(loop_run(bench.vm->loop), 0);
 	vcpu_join(write);

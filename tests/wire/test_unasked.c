@@ -147,6 +147,15 @@ static struct vcpu_write *reset_waits(struct bench *bench)
 	return reset;
 }
 
+/* And not before. */
+static void ends_after(struct bench *bench, struct vcpu_write *reset, u64 ns)
+{
+	now += ns - 1;
+	vcpu_still_waits(reset, bench->vm);
+	now += 1;
+	vcpu_ends(reset, bench->vm);
+}
+
 TEST_WITH(a_reset_behind_the_iommu_ends_when_the_iommu_was_asked_for_lazy_unmaps, setup, teardown)
 {
 	struct bench *bench = *state;
@@ -163,14 +172,9 @@ TEST_WITH(a_reset_behind_the_iommu_ends_when_the_iommu_was_asked_for_lazy_unmaps
 TEST_WITH(a_reset_by_the_only_processor_lets_its_timer_ask_after_20_ms, setup, teardown)
 {
 	struct bench *bench = *state;
-	struct vcpu_write *reset;
 
 	unmap_lazily(bench);
-	reset = reset_waits(bench);
-	now += 20 * MS - 1;
-	vcpu_still_waits(reset, bench->vm);
-	now += 1;
-	vcpu_ends(reset, bench->vm);
+	ends_after(bench, reset_waits(bench), 20 * MS);
 }
 
 TEST_WITH(with_more_processors_it_has_time_to_ask_and_to_look, setup_smp, teardown)
@@ -183,23 +187,15 @@ TEST_WITH(with_more_processors_it_has_time_to_ask_and_to_look, setup_smp, teardo
 	now += 60 * MS;
 	vcpu_still_waits(reset, bench->vm);
 	wire_kick(&bench->rig.requests);
-	now += 20 * MS - 1;
-	vcpu_still_waits(reset, bench->vm);
-	now += 1;
-	vcpu_ends(reset, bench->vm);
+	ends_after(bench, reset, 20 * MS);
 }
 
 TEST_WITH(but_not_for_ever, setup_smp, teardown)
 {
 	struct bench *bench = *state;
-	struct vcpu_write *reset;
 
 	unmap_lazily(bench);
-	reset = reset_waits(bench);
-	now += 100 * MS - 1;
-	vcpu_still_waits(reset, bench->vm);
-	now += 1;
-	vcpu_ends(reset, bench->vm);
+	ends_after(bench, reset_waits(bench), 100 * MS);
 }
 
 TEST_WITH(only_a_device_that_was_used_behind_the_iommu_waits_for_lazy_unmaps, setup, teardown)
