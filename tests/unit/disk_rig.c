@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 
 #include "cmocka_all.h"
 #include "disk_rig.h"
+#include "disk/image.h"
 #include "util/log.h"
 
 void disk_rig_create(struct disk_rig *rig, u64 size)
@@ -103,4 +105,24 @@ int disk_rig_run(struct disk_rig *rig, enum disk_op what, u64 offset, u64 len)
 
 	disk_rig_submit(rig, &op, what, offset, len);
 	return disk_rig_wait(rig, &op);
+}
+
+void disk_rig_patch(const char *path, off_t at, const void *data, size_t len)
+{
+	int fd = open(path, O_WRONLY);
+
+	assert_int_equal(pwrite(fd, data, len, at), len);
+	close(fd);
+}
+
+void disk_rig_assert_sound(const char *path)
+{
+	struct image_check check;
+	struct error err = { "" };
+
+	if (image_check(path, false, &check, &err))
+		fail_msg("%s", err.text);
+	if (check.errors)
+		fail_msg("%s", check.first);
+	assert_int_equal(check.leaks, 0);
 }

@@ -46,4 +46,9 @@ int disk_rig_wait(struct disk_rig *rig, struct disk_rig_op *op);
 /* Both. */
 int disk_rig_run(struct disk_rig *rig, enum disk_op what, u64 offset, u64 len);
 
+/* Bytes of the file at @path, behind everybody's back. */
+void disk_rig_patch(const char *path, off_t at, const void *data, size_t len);
+/* The image has neither errors nor leaks. */
+void disk_rig_assert_sound(const char *path);
+
 #endif

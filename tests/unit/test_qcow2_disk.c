@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* qcow2 images in real files, through the engine of disks, and beside qemu-img where it is. */
+/* qcow2 images in real files, through the engine of disks. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -57,26 +57,6 @@ static void create(const char *path, const char *backing, u32 cluster_size)
 
 	if (image_create(path, &creation, &err))
 		fail_msg("%s", err.text);
-}
-
-static void patch(const char *path, off_t at, const void *data, size_t len)
-{
-	int fd = open(path, O_WRONLY);
-
-	assert_int_equal(pwrite(fd, data, len, at), len);
-	close(fd);
-}
-
-static void assert_sound(const char *path)
-{
-	struct image_check check;
-	struct error err = { "" };
-
-	if (image_check(path, false, &check, &err))
-		fail_msg("%s", err.text);
-	if (check.errors)
-		fail_msg("%s", check.first);
-	assert_int_equal(check.leaks, 0);
 }
 
 /* ---- at full speed ---- */
@@ -140,7 +120,7 @@ TEST_WITH(many_requests_at_once_are_each_carried_out, setup, teardown)
 		write_at_random(f, 12);
 		assert_model(f);
 		disk_rig_close(f);
-		assert_sound("a.qcow2");
+		disk_rig_assert_sound("a.qcow2");
 		disk_rig_open(f, "a.qcow2", (struct disk_options){ .read_only = true });
 		assert_model(f);
 		disk_rig_close(f);
@@ -212,7 +192,7 @@ TEST_WITH(a_file_at_its_limit_fails_the_writes_that_do_not_fit_and_no_flush, set
 	assert_in_range(failed, 80, 95);
 	setrlimit(RLIMIT_FSIZE, &old);
 	disk_rig_close(f);
-	assert_sound("a");
+	disk_rig_assert_sound("a");
 	/* Threads that were there have the limit that was. */
 	disk_rig_open(f, "a", (struct disk_options){ 0 });
 	assert_int_equal(disk_rig_run(f, DISK_READ, 0, MIB), 0);
@@ -347,7 +327,7 @@ TEST_WITH(a_header_that_is_wrong_is_refused_by_name, setup, teardown)
 	for (unsigned i = 0; i < ARRAY_SIZE(wrongs); i++) {
 		unlink("a");
 		create("a", NULL, 0);
-		patch("a", wrongs[i].at, &wrongs[i].value, 1);
+		disk_rig_patch("a", wrongs[i].at, &wrongs[i].value, 1);
 		assert_int_equal(system("cksum a >before"), 0);
 		refused(f, "a", (struct disk_options){ 0 }, wrongs[i].why);
 		assert_int_equal(system("cksum a | cmp - before"), 0);
@@ -373,7 +353,7 @@ TEST_WITH(features_that_a_write_makes_untrue_are_cleared_by_it, setup, teardown)
 	disk_rig_open(f, "a", (struct disk_options){ 0 });
 	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, 4096), 0);
 	disk_rig_close(f);
-	patch("a", 95, &bits, 1);
+	disk_rig_patch("a", 95, &bits, 1);
 	disk_rig_open(f, "a", (struct disk_options){ 0 });
 	assert_int_equal(disk_rig_run(f, DISK_READ, 0, 4096), 0);
 	assert_int_equal(byte_at("a", 95), 4);
@@ -403,7 +383,7 @@ TEST_WITH(a_cluster_that_is_free_but_used_is_never_written, setup, teardown)
 	memset(f->data, 1, MIB);
 	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, MIB), 0);
 	disk_rig_close(f);
-	patch("a", 2 * 65536 + 10, &refcount, 2);
+	disk_rig_patch("a", 2 * 65536 + 10, &refcount, 2);
 	refused(f, "a", (struct disk_options){ 0 }, "corrupt");
 	disk_rig_open(f, "a", (struct disk_options){ .read_only = true });
 	disk_rig_close(f);
@@ -423,8 +403,8 @@ TEST_WITH(an_image_that_was_not_closed_is_repaired_when_asked, setup, teardown)
 	memset(f->model, 1, MIB);
 	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, MIB), 0);
 	disk_rig_close(f);
-	patch("a", 79, &dirty, 1);
-	patch("a", 2 * 65536 + 16, &refcounts, 8);
+	disk_rig_patch("a", 79, &dirty, 1);
+	disk_rig_patch("a", 2 * 65536 + 16, &refcounts, 8);
 	refused(f, "a", (struct disk_options){ 0 }, "--repair");
 	/* What was wrong, and then that nothing is. */
 	assert_int_equal(image_check("a", true, &check, &err), 0);
@@ -465,7 +445,7 @@ TEST_WITH(a_conversion_that_is_killed_leaves_nothing_that_looks_whole, setup, te
 	convert_and_be_killed("raw", "new/image");
 	assert_int_equal(system("test -z \"$(ls new)\""), 0);
 	assert_int_equal(image_convert("raw", "new/image", &conversion, &err), 0);
-	assert_sound("new/image");
+	disk_rig_assert_sound("new/image");
 	assert_int_equal(image_convert("raw", "new/image", &conversion, &err), -EEXIST);
 }
 
@@ -488,16 +468,16 @@ TEST_WITH(a_repair_never_says_that_a_cluster_with_too_many_names_is_free, setup,
 
 	create("a", NULL, 0);
 	/* Refcounts of one bit; header, their table and block, and the L1 table are used. */
-	patch("a", 96, narrow, 4);
-	patch("a", 2 * 65536, first_four, 8);
+	disk_rig_patch("a", 96, narrow, 4);
+	disk_rig_patch("a", 2 * 65536, first_four, 8);
 	disk_rig_open(f, "a", (struct disk_options){ 0 });
 	memset(f->data, 1, 2 * 65536);
 	assert_int_equal(disk_rig_run(f, DISK_WRITE, 0, 2 * 65536), 0);
 	disk_rig_close(f);
-	assert_sound("a");
+	disk_rig_assert_sound("a");
 	/* Two names for cluster 5. */
 	peek("a", 4 * 65536, &entry, 8);
-	patch("a", 4 * 65536 + 8, &entry, 8);
+	disk_rig_patch("a", 4 * 65536 + 8, &entry, 8);
 	assert_int_equal(image_check("a", true, &check, &err), 0);
 	assert_true(check.errors > 0);
 	peek("a", 2 * 65536, &counts, 1);
@@ -512,7 +492,7 @@ TEST_WITH(a_repair_leaves_an_image_with_bitmaps_alone, setup, teardown)
 	u8 bitmaps = 1;
 
 	create("a", NULL, 0);
-	patch("a", 95, &bitmaps, 1);
+	disk_rig_patch("a", 95, &bitmaps, 1);
 	assert_int_equal(image_check("a", true, &check, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "bitmaps"));
 	assert_int_equal(image_check("a", false, &check, &err), 0);
@@ -530,99 +510,4 @@ TEST_WITH(a_backing_file_cannot_speak_to_the_terminal, setup, teardown)
 				"printf '\\033' | dd of=a bs=1 seek=$at conv=notrunc status=none"),
 			 0);
 	refused(f, "a", (struct disk_options){ 0 }, "control characters");
-}
-
-/* ---- beside another ---- */
-
-static void read_and_compare(struct disk_rig *f, const char *what)
-{
-	struct disk_options options = { .read_only = true };
-
-	disk_rig_open(f, "q", options);
-	memset(f->data, 0xee, SIZE);
-	assert_int_equal(disk_rig_run(f, DISK_READ, 0, SIZE), 0);
-	if (memcmp(f->data, f->model, SIZE))
-		fail_msg("%s", what);
-	disk_rig_close(f);
-	/* And written, where it can be. */
-	disk_rig_open(f, "q", (struct disk_options){ 0 });
-	memset(f->data, 0x77, MIB);
-	assert_int_equal(disk_rig_run(f, DISK_WRITE, 5 * MIB + 512, MIB), 0);
-	assert_int_equal(disk_rig_run(f, DISK_DISCARD, 0, 256 * KIB), 0);
-	disk_rig_close(f);
-	if (system("qemu-img check -q q >log 2>&1"))
-		fail_msg("qemu-img check: %s", what);
-}
-
-TEST_WITH(images_of_qemu_img_read_alike_and_are_sound_when_written, setup, teardown)
-{
-	static const char *const options[] = { "compat=0.10",
-					       "compat=1.1,lazy_refcounts=on",
-					       "compat=1.1,refcount_bits=1",
-					       "compat=1.1,refcount_bits=64",
-					       "-c compat=0.10",
-					       "-c compat=1.1",
-					       "-c compat=1.1,compression_type=zstd" };
-	static const char *const sizes[] = { "512", "1k",   "2k",   "4k",   "8k", "16k", "32k",
-					     "64k", "128k", "256k", "512k", "1M", "2M" };
-	struct disk_rig *f = *state;
-
-	if (system("command -v qemu-img >/dev/null"))
-		skip();
-	for (u64 i = 0; i < SIZE / 8; i += 1 + i % 5)
-		((u64 *)f->model)[i] = i / 8192 % 3 ? i * 0x9e3779b97f4a7c15 : 0;
-	memset(f->model + SIZE / 2, 0, SIZE / 4);
-	assert_int_equal(system("truncate -s 24M src"), 0);
-	patch("src", 0, f->model, SIZE);
-	for (unsigned i = 0; i < ARRAY_SIZE(options) * ARRAY_SIZE(sizes); i++) {
-		const char *option = options[i / ARRAY_SIZE(sizes)];
-		bool packed = !strncmp(option, "-c ", 3);
-		char command[200];
-
-		/* Each size and each option, and half of their combinations. */
-		if ((i / ARRAY_SIZE(sizes) + i % ARRAY_SIZE(sizes)) % 2 && !getenv("LKVM_ALL"))
-			continue;
-		snprintf(command, sizeof(command),
-			 "qemu-img convert %s -O qcow2 -o %s,cluster_size=%s src q >log 2>&1",
-			 packed ? "-c" : "", option + 3 * packed, sizes[i % ARRAY_SIZE(sizes)]);
-		assert_int_equal(system(command), 0);
-		read_and_compare(f, command);
-	}
-}
-
-static void load_model(struct disk_rig *f, const char *path)
-{
-	FILE *file = fopen(path, "r");
-
-	assert_non_null(file);
-	assert_int_equal(fread(f->model, 1, SIZE, file), SIZE);
-	fclose(file);
-}
-
-/* A backing file, packed or not, that ends before the disk does, and changes above it. */
-TEST_WITH(chains_of_qemu_img_read_as_it_reads_them, setup, teardown)
-{
-	static const char *const types[] = { "compat=0.10", "compat=1.1" };
-	struct disk_rig *f = *state;
-
-	if (system("command -v qemu-img >/dev/null && command -v qemu-io >/dev/null"))
-		skip();
-	assert_int_equal(system("head -c 17M /dev/urandom >src && "
-				"qemu-img convert -c -O qcow2 src base0 && "
-				"qemu-img convert -O qcow2 src base1"),
-			 0);
-	for (unsigned bits = 9; bits <= 21; bits++) {
-		char command[600];
-
-		snprintf(command, sizeof(command),
-			 "rm -f q && qemu-img create -q -f qcow2 -b base%u -F qcow2 "
-			 "-o %s,cluster_size=%u q 24M && "
-			 "qemu-io -c 'write -q -P 17 1000k 700k' -c 'write -q -z 5M 3M' "
-			 "-c 'write -q -P 34 16900k 600k' -c 'discard -q 3M 1M' q && "
-			 "qemu-img convert -O raw q out",
-			 bits / 2 % 2, types[bits % 2], 1u << bits);
-		assert_int_equal(system(command), 0);
-		load_model(f, "out");
-		read_and_compare(f, command);
-	}
 }

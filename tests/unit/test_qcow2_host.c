@@ -127,18 +127,6 @@ TEST_WITH(an_image_above_a_device_with_large_blocks_reads_its_sectors, setup, te
 	assert_memory_equal(f->rig.data + 5 * 512, sector, 512);
 }
 
-static void assert_sound(const char *path)
-{
-	struct image_check check;
-	struct error err = { "" };
-
-	if (image_check(path, false, &check, &err))
-		fail_msg("%s", err.text);
-	if (check.errors)
-		fail_msg("%s", check.first);
-	assert_int_equal(check.leaks, 0);
-}
-
 /* What the device has behind the image is anything; its refcounts are for the first part alone. */
 TEST_WITH(an_image_on_a_device_may_have_all_of_it, setup, teardown)
 {
@@ -158,7 +146,7 @@ TEST_WITH(an_image_on_a_device_may_have_all_of_it, setup, teardown)
 	}
 	assert_int_equal(disk_rig_run(&f->rig, DISK_FLUSH, 0, 0), 0);
 	disk_rig_close(&f->rig);
-	assert_sound(f->device);
+	disk_rig_assert_sound(f->device);
 	disk_rig_open(&f->rig, f->device, (struct disk_options){ .format = DISK_FORMAT_QCOW2 });
 	memset(f->rig.data, 0, SIZE);
 	assert_int_equal(disk_rig_run(&f->rig, DISK_READ, 0, SIZE / 2), 0);
