@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# lab.sh x86|arm64 HOST_SCRIPT GUEST_SCRIPT: run HOST_SCRIPT as root in an emulated host: a stock Debian 13 kernel in
-# QEMU's TCG, with a working /dev/kvm and an IOMMU. It finds
+# lab.sh x86|arm64 HOST_SCRIPT GUEST_SCRIPT: run HOST_SCRIPT as root in an emulated host: a stock Debian 13 kernel, or that
+# of HOST_SUITE (bookworm, trixie-backports), in QEMU's TCG, with a working /dev/kvm and an IOMMU. It finds
 #
 #   /bin             busybox, and the programs in FILES (static)
-#   /guest/kernel    the same kernel for a guest, and /guest/initrd, which runs GUEST_SCRIPT
+#   /guest/kernel    a stock Debian 13 kernel for a guest, and /guest/initrd, which runs GUEST_SCRIPT
 #   /guest/old       both of Debian 12's 6.1 kernel, if OLD is set
 #   /dev/vda         DISK, if that is set
 #
@@ -17,6 +17,7 @@
 lab_need "$lkvm"
 lab_machine default
 new=$(lab_fetch trixie cloud) old=
+own=$(lab_fetch "${HOST_SUITE:-trixie}" cloud)
 [ -z "${OLD:-}" ] || old=$(lab_fetch bookworm cloud)
 lab_begin
 
@@ -34,9 +35,9 @@ cp "$lkvm" "$out/add/bin/lkvm"
 for file in ${FILES:-}; do cp "$file" "$out/add/bin/"; done
 [ -z "${ADD:-}" ] || cp -r "$ADD/." "$out/add/"
 # shellcheck disable=SC2086
-lab_host "$new" virtio_pci virtio_blk ${HOST_MODULES:-}
+lab_host "$own" virtio_pci virtio_blk ${HOST_MODULES:-}
 
 disk=()
 # shellcheck disable=SC2054
 [ -z "${DISK:-}" ] || disk=(-drive "file=$DISK,format=raw,if=none,id=disk" -device virtio-blk-pci,drive=disk)
-lab_run "$new" 1024 "${disk[@]}"
+lab_run "$own" 1024 "${disk[@]}"
