@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "diagnosis.h"
+#include "json_name.h"
 #include "kernel_names.h"
 #include "machine.h"
 #include "util/log.h"
@@ -253,16 +254,16 @@ static json_t *vcpu_json(const struct diagnosis *diagnosis, unsigned cpu)
 	json_object_del(json, "anchor_symbol");
 	json_object_del(json, "frames");
 	describe_place(&diagnosis->names, report->registers.pc, place, sizeof(place));
-	json_object_set_new(json, "at", json_string(place));
+	json_object_set_new(json, "at", json_name(place));
 	json_object_set_new(json, "state",
 			    json_string(describe_state(&diagnosis->vcpus[cpu].state)));
 	for (unsigned i = 0; i < report->frame_count; i++) {
 		describe_place(&diagnosis->names, report->frames[i], place, sizeof(place));
-		json_array_append_new(backtrace, json_string(place));
+		json_array_append_new(backtrace, json_name(place));
 	}
 	for (unsigned i = 0; i < report->stack_count; i++) {
 		if (guess(diagnosis, report->stack[i], place, sizeof(place)))
-			json_array_append_new(guesses, json_string(place));
+			json_array_append_new(guesses, json_name(place));
 	}
 	json_object_set_new(json, "called_from", backtrace);
 	json_object_set_new(json, "perhaps_called_from", guesses);

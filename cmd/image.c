@@ -7,6 +7,7 @@
 
 #include "cmd.h"
 #include "disk/image.h"
+#include "json_name.h"
 #include "util/log.h"
 #include "util/parse.h"
 #include "verbs.h"
@@ -75,25 +76,11 @@ static int run_create(const void *arg)
 
 /* ---- info ---- */
 
-/* A name is bytes, and JSON has text: what is none becomes question marks. */
-static json_t *name_to_json(const char *name)
-{
-	json_t *json = json_string(name);
-	char text[1024];
-	size_t i;
-
-	if (json)
-		return json;
-	for (i = 0; name[i] && i < sizeof(text) - 1; i++)
-		text[i] = name[i] & 0x80 ? '?' : name[i];
-	text[i] = 0;
-	return json_string(text);
-}
-
 static json_t *info_json(const char *path, const struct image_info *info)
 {
-	json_t *json = json_pack("{ss,ss,sI,sI}", "file", path, "format", info->format, "size",
-				 (json_int_t)info->size, "allocated", (json_int_t)info->allocated);
+	json_t *json = json_pack("{so,ss,sI,sI}", "file", json_name(path), "format", info->format,
+				 "size", (json_int_t)info->size, "allocated",
+				 (json_int_t)info->allocated);
 
 	if (!info->version)
 		return json;
@@ -106,9 +93,9 @@ static json_t *info_json(const char *path, const struct image_info *info)
 				      info->lazy_refcounts));
 	if (!*info->backing)
 		return json;
-	json_object_set_new(json, "backing", name_to_json(info->backing));
+	json_object_set_new(json, "backing", json_name(info->backing));
 	if (*info->backing_format)
-		json_object_set_new(json, "backing-format", name_to_json(info->backing_format));
+		json_object_set_new(json, "backing-format", json_name(info->backing_format));
 	return json;
 }
 
@@ -149,11 +136,11 @@ static int run_info(const void *arg)
 static void check_print(const struct image_options *options, const struct image_check *check)
 {
 	if (options->json) {
-		print_json(json_pack("{ss,sI,sI,sI,sI,sI}", "file", options->path, "errors",
-				     (json_int_t)check->errors, "leaks", (json_int_t)check->leaks,
-				     "clusters", (json_int_t)check->clusters, "compressed",
-				     (json_int_t)check->packed, "repaired",
-				     (json_int_t)check->repaired));
+		print_json(json_pack(
+			"{so,sI,sI,sI,sI,sI}", "file", json_name(options->path), "errors",
+			(json_int_t)check->errors, "leaks", (json_int_t)check->leaks, "clusters",
+			(json_int_t)check->clusters, "compressed", (json_int_t)check->packed,
+			"repaired", (json_int_t)check->repaired));
 		return;
 	}
 	printf("%s: %llu errors, %llu leaked clusters, %llu clusters used, %llu of them "

@@ -8,6 +8,7 @@
 
 #include "boot_time.h"
 #include "diagnosis.h"
+#include "json_name.h"
 #include "machine.h"
 #include "oneshot_github.h"
 #include "oneshot_result.h"
@@ -146,12 +147,12 @@ static char *make_json(const struct oneshot *oneshot, const struct oneshot_resul
 
 	if (console)
 		make_printable(console);
-	all = json_pack("{ss si so so ss ss so ss}", "verdict", result->verdict, "status",
-			result->status, "exit_code",
-			exited ? json_integer(verdict->value) : json_null(), "signal",
-			killed ? json_integer(verdict->value) : json_null(), "reason", result->text,
-			"kernel", oneshot->kernel, "milliseconds", make_times(oneshot, result),
-			"console", console ? console : "");
+	all = json_pack(
+		"{ss si so so so so so ss}", "verdict", result->verdict, "status", result->status,
+		"exit_code", exited ? json_integer(verdict->value) : json_null(), "signal",
+		killed ? json_integer(verdict->value) : json_null(), "reason",
+		json_name(result->text), "kernel", json_name(oneshot->kernel), "milliseconds",
+		make_times(oneshot, result), "console", console ? console : "");
 	free(console);
 	counters = machine_stat_json(oneshot->machine);
 	json_object_set_new(all, "panic",
@@ -165,7 +166,7 @@ static char *make_json(const struct oneshot *oneshot, const struct oneshot_resul
 	json_object_set_new(all, "counters", counters);
 	json_object_set_new(all, "vcpus",
 			    result->diagnosis ? diagnosis_json(result->diagnosis) : json_array());
-	json_object_set_new(all, "core", oneshot->core ? json_string(oneshot->core) : json_null());
+	json_object_set_new(all, "core", oneshot->core ? json_name(oneshot->core) : json_null());
 	boot_time_add(oneshot->run->boot_time, all);
 	text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
 	json_decref(all);
