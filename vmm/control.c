@@ -129,7 +129,7 @@ static void begin(struct control *control)
 	if (!ret) {
 		/* Once more: clients are told the process that did it last, and the aside is
 		 * another. */
-		listen(control->socket.fd, CONTROL_CLIENTS);
+		listen(control->socket.fd, CONTROL_BACKLOG);
 		control->listener.fd = control->socket.fd;
 		control->listener.events = EPOLLIN;
 		control->listener.handle = on_connection;

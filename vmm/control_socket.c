@@ -326,7 +326,7 @@ static int socket_listen(struct control_socket *socket, const struct sockaddr_un
 
 	if (ret)
 		return ret;
-	if (listen(socket->fd, CONTROL_CLIENTS) || lstat(address->sun_path, &st)) {
+	if (listen(socket->fd, CONTROL_BACKLOG) || lstat(address->sun_path, &st)) {
 		ret = -errno;
 		unlink(address->sun_path);
 		return ret;

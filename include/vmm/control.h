@@ -29,12 +29,14 @@ struct control;
 struct control_client;
 struct keeper;
 
-#define CONTROL_VERSION	  1	  /* of the protocol: docs/control.md */
-#define CONTROL_REQUEST	  4096	  /* the longest request, with its newline */
-#define CONTROL_LINE	  4096	  /* the longest line of an answer */
-#define CONTROL_BUFFER	  0x10000 /* what was said and not taken yet */
-#define CONTROL_CLIENTS	  8	  /* that ask, or are being answered */
-#define CONTROL_FOLLOWERS 16	  /* beside them */
+#define CONTROL_VERSION 1	/* of the protocol: docs/control.md */
+#define CONTROL_REQUEST 4096	/* the longest request, with its newline */
+#define CONTROL_LINE	4096	/* the longest line of an answer */
+#define CONTROL_BUFFER	0x10000 /* what was said and not taken yet */
+#define CONTROL_CLIENTS 8	/* that ask, or are being answered */
+/* Connections that wait for a VM that stands still: whoever gives up leaves its own behind. */
+#define CONTROL_BACKLOG	  4096
+#define CONTROL_FOLLOWERS 16 /* beside them */
 #define CONTROL_SETS	  16
 #define CONTROL_NAME	  64 /* the longest name of a VM */
 
