@@ -23,7 +23,7 @@ int control_set_word(void *options, unsigned n, char *word, struct error *err)
 }
 
 int control_run(const char *verb, const struct control_options *options,
-		int (*one)(const struct query_to *to, const void *options))
+		int (*one)(const struct query_to *to, const void *arg), const void *arg)
 {
 	const struct query_to to = { .name = options->name };
 
@@ -31,7 +31,7 @@ int control_run(const char *verb, const struct control_options *options,
 		log_error("usage: lkvm %s NAME, or --all", verb);
 		return EXIT_USAGE;
 	}
-	return options->all ? query_each(one, options) : one(&to, options);
+	return options->all ? query_each(one, arg) : one(&to, arg);
 }
 
 /* ---- pause and resume ---- */
@@ -62,14 +62,14 @@ static const char unfinished[] =
 	"has not paused yet, perhaps because the host does not finish its I/O: it pauses when that "
 	"is over, unless 'lkvm resume' comes first";
 
-static int pause_one(const struct query_to *to, const void *options)
+static int pause_one(const struct query_to *to, const void *arg)
 {
 	static const char *const words[] = { "runs", "is paused" };
 
 	return tell_one(to, "pause", unfinished, words);
 }
 
-static int resume_one(const struct query_to *to, const void *options)
+static int resume_one(const struct query_to *to, const void *arg)
 {
 	static const char *const words[] = { "runs", "stays paused: it waits for the host" };
 
@@ -78,12 +78,12 @@ static int resume_one(const struct query_to *to, const void *options)
 
 static int run_pause(const void *options)
 {
-	return control_run("pause", options, pause_one);
+	return control_run("pause", options, pause_one, NULL);
 }
 
 static int run_resume(const void *options)
 {
-	return control_run("resume", options, resume_one);
+	return control_run("resume", options, resume_one, NULL);
 }
 
 static const struct option_spec pause_specs[] = { CONTROL_NAME_SPEC, CONTROL_ALL_SPEC, { 0 } };

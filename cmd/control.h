@@ -37,8 +37,10 @@ int control_set_word(void *options, unsigned n, char *word, struct error *err);
 	"NAME is that of 'lkvm run --name NAME', or a process ID; 'lkvm list' lists those that "   \
 	"run."
 
-/* Call @one for the VM that was named, or for all; EXIT_USAGE with a line if it is not so. */
+/* Call @one with @arg for the VM that was named, or for all; EXIT_USAGE with a line if it is not
+ * so.
+ */
 int control_run(const char *verb, const struct control_options *options,
-		int (*one)(const struct query_to *to, const void *options));
+		int (*one)(const struct query_to *to, const void *arg), const void *arg);
 
 #endif

@@ -32,44 +32,73 @@ static void print_part(const json_t *line)
 	printf("\n");
 }
 
-/* @all takes the line, or is NULL and it is printed. */
-static void take(const struct control_options *options, json_t *line, json_t *all)
+/* One look at what was asked for. */
+struct look {
+	const struct control_options *options;
+	json_t *all; /* parts of all VMs; NULL: they are printed as they come */
+};
+
+/* @lines takes the line, or is NULL and it is printed. */
+static void take(const struct control_options *options, json_t *line, json_t *lines)
 {
 	if (options->memory && strcmp(query_text(line, "part"), "memory"))
 		return;
-	if (all)
-		json_array_append(all, line);
+	if (lines)
+		json_array_append(lines, line);
 	else
 		print_part(line);
 }
 
-static int stat_once(const struct query_to *to, const void *arg)
+static int stat_one(const struct query_to *to, const void *arg)
 {
-	const struct control_options *options = arg;
-	json_t *all = options->json ? json_array() : NULL, *line;
+	const struct look *look = arg;
+	const struct control_options *options = look->options;
+	json_t *lines, *line;
 	struct query query;
 	int status = query_begin_to(&query, to, json_pack("{ss}", "command", "stat"));
 
-	if (status || !query.answer) {
-		json_decref(all);
+	if (status || !query.answer)
 		return status;
-	}
-	if (options->all && !all)
+	lines = look->all ? json_array() : NULL;
+	if (options->all && !lines)
 		printf("%s\n", to->name);
 	query.may_end |= options->watch;
 	while ((line = query_next(&query))) {
-		if (options->all && all)
+		if (options->all && lines)
 			json_object_set_new(line, "vm", json_string(to->name));
-		take(options, line, all);
+		take(options, line, lines);
 		json_decref(line);
 	}
 	fclose(query.answer);
-	if (all && !query.status) {
-		json_dumpf(all, stdout, options->watch ? JSON_COMPACT : JSON_INDENT(2));
-		printf("\n");
-	}
-	json_decref(all);
+	/* Half of the parts of one that ended meanwhile would be taken for all. */
+	if (lines && query.ended)
+		json_array_extend(look->all, lines);
+	json_decref(lines);
 	return query.status;
+}
+
+/* One document, or with --watch a line of it. Of one that has ended there is nothing to say. */
+static void print_json(const struct look *look, int status)
+{
+	bool none = !json_array_size(look->all);
+
+	if (!look->all || (none && (status || !look->options->all)))
+		return;
+	json_dumpf(look->all, stdout, look->options->watch ? JSON_COMPACT : JSON_INDENT(2));
+	printf("\n");
+}
+
+/* @again: of a VM that was there before, so that it may have ended. */
+static int look_once(const struct control_options *options, bool again)
+{
+	const struct query_to to = { .name = options->name, .may_be_gone = true };
+	const struct look look = { options, options->json ? json_array() : NULL };
+	int status = again && options->name ? stat_one(&to, &look)
+					    : control_run("stat", options, stat_one, &look);
+
+	print_json(&look, status);
+	json_decref(look.all);
+	return status;
 }
 
 /* Those that were there may have ended: that is the end of --watch, and no mistake. */
@@ -86,8 +115,7 @@ static bool has_ended(const char *name)
 static int run_stat(const void *arg)
 {
 	const struct control_options *options = arg;
-	const struct query_to again = { .name = options->name, .may_be_gone = true };
-	int status = control_run("stat", options, stat_once);
+	int status = look_once(options, false);
 
 	while (!status && options->watch) {
 		if (!options->json)
@@ -97,7 +125,7 @@ static int run_stat(const void *arg)
 		sleep(WATCH_SECONDS);
 		if (options->name && has_ended(options->name))
 			return EXIT_OK;
-		status = options->all ? query_each(stat_once, options) : stat_once(&again, options);
+		status = look_once(options, true);
 	}
 	return status;
 }
