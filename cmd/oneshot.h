@@ -43,6 +43,7 @@ struct oneshot_list {
 struct oneshot_options {
 	char **command;	  /* of argv, ended by NULL; NULL: this is no one-shot run */
 	const char *root; /* NULL: the host's own */
+	const char *word; /* beside it, while options are read; NULL: there is none */
 	const char *modules, *user, *pwd, *result;
 	bool rw, dry_run, shell, keep;
 	char *shell_words[2]; /* the command, where it is a shell */

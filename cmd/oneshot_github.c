@@ -48,18 +48,28 @@ static void say_console(const char *console)
 	free(block);
 }
 
-void github_say(const char *console, const struct oneshot_result *result)
+/* "%" begins an escape there, and a line feed would end the line: names of files may have both. */
+static void say_error(const char *verdict, const char *text)
 {
-	char line[3 * sizeof(result->text) + 64];
-	size_t len;
+	char line[4 * 1024];
+	size_t len = snprintf(line, sizeof(line), "::error title=lkvm::%s%s", verdict,
+			      *verdict ? ": " : "");
 
-	say_console(console);
-	if (result->status == EXIT_OK)
-		return;
-	len = snprintf(line, sizeof(line), "::error title=lkvm::%s: ", result->verdict);
-	/* "%" begins an escape there; what else the guest said in it is printable. */
-	for (const char *at = result->text; *at && len < sizeof(line) - 5; at++)
-		len += snprintf(line + len, sizeof(line) - len, *at == '%' ? "%%25" : "%c", *at);
+	for (; *text && len < sizeof(line) - 5; text++)
+		len += snprintf(line + len, sizeof(line) - len, *text == '%' ? "%%25" : "%c",
+				(unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
 	line[len++] = '\n';
 	log_block(line, len);
+}
+
+void github_say(const char *console, const struct oneshot_result *result)
+{
+	say_console(console);
+	if (result->status != EXIT_OK)
+		say_error(result->verdict, result->text);
+}
+
+void github_refuse(const char *why)
+{
+	say_error("", why);
 }

@@ -16,5 +16,7 @@ bool github_is_there(void);
  * that becomes an annotation, if the run failed.
  */
 void github_say(const char *console, const struct oneshot_result *result);
+/* The same line of a run that does not begin: @why. */
+void github_refuse(const char *why);
 
 #endif

@@ -140,6 +140,15 @@ static int patience_left(const struct patience *patience)
 		       : patience->timeout_ms - MIN(spent, (s64)patience->timeout_ms);
 }
 
+/* Why a run does not begin, or what became of it. */
+static void say_error(const struct run *run, const struct run_options *options)
+{
+	if (options->oneshot.command && !run->ran && github_is_there())
+		github_refuse(run->err.text);
+	else
+		log_error("%s", run->err.text);
+}
+
 /* False: some of it is lost. */
 static bool finish_terminal(struct terminal *terminal, const struct patience *patience,
 			    const char *whose)
@@ -324,7 +333,7 @@ static int prepare_build_run(struct run *run)
 		oneshot_free(run->oneshot);
 	gone = machine_destroy(&run->machine);
 	if (run->err.text[0])
-		log_error("%s", run->err.text);
+		say_error(run, run->options);
 	if (!gone)
 		watch_leave(worse_status(run, status));
 	if (run->signals.fd >= 0)
@@ -382,7 +391,7 @@ static int start(struct run *run, struct run_options *options)
 		begin(options);
 	if (run->oneshot && prepare_oneshot(run, options, &status)) {
 		if (run->err.text[0])
-			log_error("%s", run->err.text);
+			say_error(run, options);
 		return status;
 	}
 	status = prepare_build_run(run);
@@ -399,7 +408,7 @@ int cmd_run(int argc, char **argv)
 
 	if (ret || options.help) {
 		if (ret)
-			log_error("%s", run.err.text);
+			say_error(&run, &options);
 		else
 			cmd_run_help();
 		devices_free(&options.devices);

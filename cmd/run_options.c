@@ -278,15 +278,16 @@ static int set_word(void *target, char *word, struct error *err)
 		options->oneshot.root = word;
 		return 0;
 	}
-	if (options->kernel && options->oneshot.command && !options->oneshot.root)
-		return error_set(err, -EINVAL,
-				 "'%s': the root of a command is a folder, and that is none", word);
-	if (options->kernel)
+	if (options->oneshot.command ? options->oneshot.word != NULL : options->kernel != NULL)
 		return error_set(err, -EINVAL,
 				 "'%s' is one word too many: the kernel is named already, and a "
 				 "value that can be left out follows its option's '='",
 				 word);
-	options->kernel = word;
+	/* Of a command's words it is known at the end what they name. */
+	if (options->oneshot.command)
+		options->oneshot.word = word;
+	else
+		options->kernel = word;
 	return 0;
 }
 
@@ -299,6 +300,26 @@ static bool has_command(int argc, char **argv)
 			return true;
 	}
 	return false;
+}
+
+/* What a word names that is no folder, or the second folder: the kernel, unless --kernel does. */
+static int place_word(struct run_options *options, struct error *err)
+{
+	const char *word = options->oneshot.word, *root = options->oneshot.root;
+
+	if (word && options->kernel && root)
+		return error_set(err, -EINVAL,
+				 "'%s' is one word too many: the root is '%s', and the kernel is "
+				 "named already",
+				 word, root);
+	if (word && options->kernel)
+		return error_set(err, -EINVAL,
+				 "'%s': the root of a command is a folder, and there is none of "
+				 "this name",
+				 word);
+	if (word)
+		options->kernel = word;
+	return 0;
 }
 
 /* "--no-X" of what is more than one field. */
@@ -370,7 +391,11 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 		return ret;
 	make_groups(options, command, groups);
 	ret = options_parse(groups, argc, argv, set_word, options, &rest, err);
-	options->oneshot.command = rest ? argv + rest : options->oneshot.shell ? argv + argc : NULL;
+	if (!ret)
+		ret = place_word(options, err);
+	options->oneshot.command = rest				   ? argv + rest
+				   : options->oneshot.shell || ret ? options->oneshot.command
+								   : NULL;
 	if (!ret && !options->oneshot.command)
 		ret = devices_complete(&options->devices, err);
 	if (!ret)
