@@ -68,13 +68,16 @@ static int ask(int control, const struct initrd_config *config, u32 *port)
 {
 	u32 len = config->len;
 	ssize_t got;
-	int ret = config->failed ? -ENOMEM : send_all(control, &len, sizeof(len));
+	int ret = send_all(control, &len, sizeof(len));
 
 	if (!ret)
 		ret = send_all(control, config->text, config->len);
 	if (ret)
 		return ret;
-	got = recv(control, port, sizeof(*port), MSG_WAITALL);
+	/* With a deadline, who was stopped and goes on is interrupted: signal(7). */
+	do
+		got = recv(control, port, sizeof(*port), MSG_WAITALL);
+	while (got < 0 && errno == EINTR);
 	return got == sizeof(*port) ? 0 : got < 0 ? -errno : -EPROTO;
 }
 
@@ -98,24 +101,36 @@ static int say_none(const char *name, int error, struct error *err)
 }
 
 /* All of @ends; what is not connected is -1. */
-static int connect_all(const char *name, char **words, bool is_terminal, int *ends,
+static int connect_all(const char *name, const struct initrd_config *config, int *ends,
 		       struct error *err)
 {
-	struct initrd_config config = { 0 };
 	int ret = ends[ONESHOT_CONTROL] = vsock_dial_guest(name, ONESHOT_EXEC_PORT, err);
 	u32 port;
 
 	if (ret < 0)
 		return say_none(name, ret, err);
-	make_config(&config, words, is_terminal);
-	ret = ask(ends[ONESHOT_CONTROL], &config, &port);
-	initrd_config_free(&config);
+	ret = ask(ends[ONESHOT_CONTROL], config, &port);
 	if (ret)
 		return error_set(err, ret, "%s: the guest does not take the command: %s", name,
 				 ret == -EAGAIN ? "it does not answer" : strerror(-ret));
 	for (unsigned i = ONESHOT_STDIN; ret >= 0 && i < ONESHOT_CHANNELS; i++)
 		ret = ends[i] = vsock_dial_guest(name, port, err);
 	return MIN(ret, 0);
+}
+
+/* The status for a line in @err; EXIT_OK. */
+static int begin(const char *name, char **words, bool is_terminal, int *ends, struct error *err)
+{
+	struct initrd_config config = { 0 };
+	int status = EXIT_OK;
+
+	make_config(&config, words, is_terminal);
+	if (initrd_config_check(&config, ONESHOT_EXEC_SIZE - 1, err))
+		status = EXIT_USAGE;
+	else if (connect_all(name, &config, ends, err))
+		status = EXIT_COMMAND_HOST;
+	initrd_config_free(&config);
+	return status;
 }
 
 /* ---- while it runs ---- */
@@ -241,14 +256,16 @@ int cmd_exec(int argc, char **argv)
 	int ends[ONESHOT_CHANNELS] = { -1, -1, -1, -1 };
 	bool is_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	struct error err = { "" };
+	int status;
 
 	if (argc < 4 || *argv[1] == '-' || strcmp(argv[2], "--")) {
 		log_error("usage: lkvm exec NAME -- COMMAND [ARG...]");
 		return EXIT_USAGE;
 	}
-	if (connect_all(argv[1], argv + 3, is_terminal, ends, &err)) {
+	status = begin(argv[1], argv + 3, is_terminal, ends, &err);
+	if (status) {
 		log_error("%s", err.text);
-		return EXIT_COMMAND_HOST;
+		return status;
 	}
 	return run(&exec, ends, is_terminal, argv[1]);
 }

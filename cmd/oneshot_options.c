@@ -19,15 +19,29 @@ static int set_env(void *target, char *value, struct error *err)
 	return add_item(&((struct run_options *)target)->oneshot.env, "env", value, err);
 }
 
+/* A folder in the root: that itself cannot be one. */
+static int check_place(const char *option, const char *path, struct error *err)
+{
+	if (*path != '/')
+		return error_set(err, -EINVAL, "--%s %s: an absolute path, please", option, path);
+	return path[strspn(path, "/.")] ? 0
+					: error_set(err, -EINVAL,
+						    "--%s %s: that is all of the root: name a "
+						    "folder in it",
+						    option, path);
+}
+
 static int set_rwdir(void *target, char *value, struct error *err)
 {
+	if (check_place("rwdir", value, err))
+		return -EINVAL;
 	return add_item(&((struct run_options *)target)->oneshot.folders, "rwdir", value, err);
 }
 
 static int set_tmp(void *target, char *value, struct error *err)
 {
-	if (*value != '/')
-		return error_set(err, -EINVAL, "--tmp %s: an absolute path, please", value);
+	if (check_place("tmp", value, err))
+		return -EINVAL;
 	return add_item(&((struct run_options *)target)->oneshot.tmpfs, "tmp", value, err);
 }
 

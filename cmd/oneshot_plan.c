@@ -14,8 +14,11 @@
 #include "run_options.h"
 #include "util/parse.h"
 
-/* What init can take: CONFIG_SIZE there. */
-#define LONGEST_CONFIG (500 * KIB)
+/* The names of modules follow. */
+#define LONGEST_CONFIG (ONESHOT_CONFIG_SIZE - 12 * KIB)
+
+/* Of the folder @n of --rwdir. */
+#define TAG "lkvm_%u"
 
 /* ---- devices, as though they had been given ---- */
 
@@ -61,14 +64,10 @@ static int give_folder(struct oneshot *oneshot, const struct option_group *group
 {
 	const char *path = oneshot->run->oneshot.folders.items[n];
 	bool is_9p = oneshot->ways.root == WAYS_9P;
-	char folder[2 * PATH_MAX], value[2 * PATH_MAX + 64], mount[PATH_MAX + 64];
+	char folder[2 * PATH_MAX], value[2 * PATH_MAX + 64];
 
-	if (*path != '/')
-		return error_set(err, -EINVAL, "--rwdir %s: an absolute path, please", path);
 	quote(path, folder, sizeof(folder));
-	snprintf(value, sizeof(value), is_9p ? "%s,lkvm_%u" : "%s,tag=lkvm_%u", folder, n);
-	snprintf(mount, sizeof(mount), "lkvm_%u:%s", n, path);
-	initrd_config_add(&oneshot->config, ONESHOT_FOLDER, mount);
+	snprintf(value, sizeof(value), is_9p ? "%s," TAG : "%s,tag=" TAG, folder, n);
 	return give(oneshot, groups, is_9p ? "9p" : "fs", value, err);
 }
 
@@ -164,28 +163,37 @@ static void add_number(struct oneshot *oneshot, enum oneshot_config key, unsigne
 	initrd_config_add(&oneshot->config, key, text);
 }
 
-/* The caller's environment, but for what --env says otherwise, which comes last. */
+/* Whether one of --env from the one of number @n on is of the same name as @variable. */
+static bool is_replaced(const struct oneshot_list *list, unsigned n, const char *variable)
+{
+	size_t len = strcspn(variable, "=");
+
+	for (; n < list->count; n++) {
+		const char *item = list->items[n];
+
+		if (!strncmp(item, variable, len) && (item[len] == '=' || !item[len]))
+			return true;
+	}
+	return false;
+}
+
+/* The caller's environment, but for what --env says otherwise; of a name the last one counts. */
 static int add_environment(struct oneshot *oneshot, struct error *err)
 {
 	const struct oneshot_list *list = &oneshot->run->oneshot.env;
 
 	for (char **variable = environ; *variable; variable++) {
-		size_t len = strcspn(*variable, "=");
-		bool replaced = false;
-
-		for (unsigned i = 0; i < list->count; i++)
-			replaced |= !strncmp(list->items[i], *variable, len) &&
-				    (list->items[i][len] == '=' || !list->items[i][len]);
-		if (!replaced)
+		if (!is_replaced(list, 0, *variable))
 			initrd_config_add(&oneshot->config, ONESHOT_VARIABLE, *variable);
 	}
 	for (unsigned i = 0; i < list->count; i++) {
-		if (*list->items[i] == '=' || !*list->items[i])
+		const char *item = list->items[i];
+
+		if (*item == '=' || !*item)
 			return error_set(err, -EINVAL,
-					 "--env %s: NAME=VALUE, or NAME to leave it out",
-					 list->items[i]);
-		if (strchr(list->items[i], '='))
-			initrd_config_add(&oneshot->config, ONESHOT_VARIABLE, list->items[i]);
+					 "--env %s: NAME=VALUE, or NAME to leave it out", item);
+		if (strchr(item, '=') && !is_replaced(list, i + 1, item))
+			initrd_config_add(&oneshot->config, ONESHOT_VARIABLE, item);
 	}
 	return 0;
 }
@@ -200,9 +208,59 @@ static int add_folder(struct oneshot *oneshot, struct error *err)
 		return error_set(err, -EINVAL, "--pwd %s: an absolute path, please", options->pwd);
 	if (options->pwd)
 		initrd_config_add(&oneshot->config, ONESHOT_PWD, options->pwd);
-	else if (!options->root && getcwd(here, sizeof(here)))
-		initrd_config_add(&oneshot->config, ONESHOT_PWD, here);
+	if (options->pwd || options->root)
+		return 0;
+	/* It was removed, or its path is longer than any that can be named. */
+	if (!getcwd(here, sizeof(here)))
+		return error_set(err, -errno,
+				 "the folder that lkvm runs in has no path (%s): say with --pwd "
+				 "where the command begins",
+				 strerror(errno));
+	initrd_config_add(&oneshot->config, ONESHOT_PWD, here);
 	return 0;
+}
+
+/* ---- what is mounted in the root ---- */
+
+struct place {
+	enum oneshot_config key;
+	const char *path;
+	unsigned n; /* of its option */
+};
+
+static int by_length(const void *a, const void *b)
+{
+	const struct place *one = a, *two = b;
+	size_t left = strlen(one->path), right = strlen(two->path);
+
+	return left != right ? (left < right ? -1 : 1) : (int)one->n - (int)two->n;
+}
+
+static unsigned collect_places(const struct oneshot_list *list, enum oneshot_config key,
+			       struct place *places)
+{
+	for (unsigned i = 0; i < list->count; i++)
+		places[i] = (struct place){ key, list->items[i], i };
+	return list->count;
+}
+
+/* The outermost first, so that none is hidden by another in which it lies. */
+static void add_places(struct oneshot *oneshot)
+{
+	const struct oneshot_options *options = &oneshot->run->oneshot;
+	struct place places[2 * ONESHOT_LIST_MAX];
+	unsigned count = collect_places(&options->folders, ONESHOT_FOLDER, places);
+	char mount[PATH_MAX + 64];
+
+	count += collect_places(&options->tmpfs, ONESHOT_TMPFS, places + count);
+	qsort(places, count, sizeof(*places), by_length);
+	for (unsigned i = 0; i < count; i++) {
+		bool is_folder = places[i].key == ONESHOT_FOLDER;
+
+		snprintf(mount, sizeof(mount), TAG ":%s", places[i].n, places[i].path);
+		initrd_config_add(&oneshot->config, places[i].key,
+				  is_folder ? mount : places[i].path);
+	}
 }
 
 /* Links in the root may lead out of it, seen from here: it is enough that there is a name. */
@@ -259,8 +317,7 @@ static int plan_command(struct oneshot *oneshot, struct error *err)
 		initrd_config_add(config, ONESHOT_PORTS, "");
 	if (oneshot->scratch)
 		initrd_config_add(config, ONESHOT_SCRATCH, "");
-	for (unsigned i = 0; i < options->tmpfs.count; i++)
-		initrd_config_add(config, ONESHOT_TMPFS, options->tmpfs.items[i]);
+	add_places(oneshot);
 	initrd_config_add(config, ONESHOT_HOST_NAME,
 			  oneshot->run->is_named ? oneshot->run->name : "lkvm");
 	if (options->user) {
@@ -275,13 +332,7 @@ static int plan_command(struct oneshot *oneshot, struct error *err)
 		ret = add_environment(oneshot, err);
 	for (char **word = options->command; *word; word++)
 		initrd_config_add(config, ONESHOT_WORD, *word);
-	if (!ret && config->failed)
-		ret = error_set(err, -ENOMEM, "out of memory");
-	if (!ret && config->len > LONGEST_CONFIG)
-		ret = error_set(err, -E2BIG,
-				"the command and its environment are longer than %llu KiB",
-				LONGEST_CONFIG / KIB);
-	return ret;
+	return ret ? ret : initrd_config_check(config, LONGEST_CONFIG, err);
 }
 
 /* ---- all of it ---- */

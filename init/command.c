@@ -2,7 +2,7 @@
 /* The command's process: its ends of the streams, its user and folder, its program. */
 #include "init.h"
 
-static const char *words[WORDS + 1], *variables[WORDS + 1];
+static const char *words[ONESHOT_WORDS + 1], *variables[ONESHOT_WORDS + 1];
 static unsigned word_count, variable_count;
 
 /* In the child: @what failed, and the parent reads of it. */
@@ -18,7 +18,7 @@ static void child_fails(int report, const char *what, const char *name, long err
 /* A file without a first line is the shell's, as execvp(3) has it. */
 static long execute(const char *path)
 {
-	static const char *shell[WORDS + 2];
+	static const char *shell[ONESHOT_WORDS + 2];
 	long ret = sys_execute(path, words, variables);
 
 	if (ret != -ENOEXEC)
@@ -88,7 +88,7 @@ static unsigned collect(enum oneshot_config key, const char **list)
 
 	for_each_value(value, key)
 	{
-		if (count < WORDS)
+		if (count < ONESHOT_WORDS)
 			list[count++] = value;
 	}
 	list[count] = NULL;

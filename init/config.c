@@ -2,7 +2,7 @@
 /* What init is to do: strings in a file of the initial RAM disk. */
 #include "init.h"
 
-static char boot_config[CONFIG_SIZE];
+static char boot_config[ONESHOT_CONFIG_SIZE];
 static const char *config = boot_config;
 
 void config_read(void)
@@ -11,7 +11,7 @@ void config_read(void)
 	size_t len = 0;
 	long got;
 
-	while ((got = sys_read(fd, boot_config + len, CONFIG_SIZE - 1 - len)) > 0)
+	while ((got = sys_read(fd, boot_config + len, ONESHOT_CONFIG_SIZE - 1 - len)) > 0)
 		len += got;
 	sys_close(fd);
 	boot_config[len] = '\0';

@@ -26,8 +26,6 @@
 #include "oneshot/protocol.h"
 #include "sys.h"
 
-#define CONFIG_SIZE  (512 * 1024)
-#define WORDS	     16384
 #define STREAM_SIZE  65536
 #define RETRIES	     1500 /* of what comes when a driver has found its device */
 #define RETRY_MS     20

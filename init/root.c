@@ -3,6 +3,7 @@
 #include "init.h"
 
 static bool root_is_own; /* what is made in it is nobody else's */
+static bool run_is_own;	 /* so is what is made in /run */
 
 /* There is no such tag yet: virtio-fs says EINVAL, 9p ENOENT. ENODEV: no such file system. */
 static bool folder_will_come(long error)
@@ -125,24 +126,6 @@ static void mount_devices(void)
 	mount_own("tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV);
 }
 
-static void mount_folders(const char *type)
-{
-	for_each_value(value, ONESHOT_FOLDER)
-	{
-		const char *path = text_find(value, ':');
-		char tag[32], place[4096];
-		long ret;
-
-		if (!path)
-			continue;
-		text_cut(tag, sizeof(tag), value, path - value);
-		text_join(place, sizeof(place), NEW_ROOT, path + 1);
-		ret = mount_when_there(tag, place, type, 0);
-		if (ret)
-			host_fail(path + 1, ret);
-	}
-}
-
 static void go_to_root(void)
 {
 	long ret;
@@ -160,6 +143,54 @@ static void go_to_root(void)
 		host_fail("cannot change to the root", ret);
 }
 
+/* @path, and what leads there. */
+static void make_folders(const char *path)
+{
+	char folder[4096];
+
+	for (const char *at = text_find(path + 1, '/'); at; at = text_find(at + 1, '/')) {
+		text_cut(folder, sizeof(folder), path, at - path);
+		sys_mkdir(folder, 0755);
+	}
+	sys_mkdir(path, 0755);
+}
+
+/* Of a folder that the user asked for: its place is made where that is nobody else's. */
+static void mount_asked(const char *source, const char *path, const char *type, const char *data,
+			unsigned long flags)
+{
+	long ret;
+	int fd;
+
+	if (root_is_own || (run_is_own && text_begins(path, "/run/")))
+		make_folders(path);
+	/* A file system that has not come yet has the same error. */
+	fd = sys_open(path, O_RDONLY | O_DIRECTORY);
+	ret = fd < 0 ? fd : 0;
+	sys_close(fd);
+	if (!ret)
+		ret = data ? sys_mount(source, path, type, flags, data)
+			   : mount_when_there(source, path, type, flags);
+	if (ret)
+		host_fail(path, ret);
+}
+
+/* In the configuration's order, and from within the root, whose links may lead anywhere in it. */
+static void mount_places(const char *type)
+{
+	for (const char *at = config_text(); *at; at += text_length(at) + 1) {
+		const char *path = text_find(at, ':');
+		char tag[32];
+
+		if (*at == ONESHOT_TMPFS)
+			mount_asked("tmpfs", at + 1, "tmpfs", "mode=1777", MS_NOSUID | MS_NODEV);
+		if (*at != ONESHOT_FOLDER || !path)
+			continue;
+		text_cut(tag, sizeof(tag), at + 1, path - at - 1);
+		mount_asked(tag, path + 1, type, NULL, 0);
+	}
+}
+
 void root_mount(void)
 {
 	const struct type *type = find_type();
@@ -167,12 +198,10 @@ void root_mount(void)
 
 	root_is_own = scratch || !type->tag;
 	mount_root(type, scratch);
-	mount_folders(type->name);
 	mount_own("proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
 	mount_own("sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC);
 	mount_devices();
-	mount_own("tmpfs", "/run", "mode=755", MS_NOSUID | MS_NODEV);
-	for_each_value(path, ONESHOT_TMPFS)
-		mount_own("tmpfs", path, "mode=1777", MS_NOSUID | MS_NODEV);
+	run_is_own = !mount_own("tmpfs", "/run", "mode=755", MS_NOSUID | MS_NODEV);
 	go_to_root();
+	mount_places(type->name);
 }

@@ -20,20 +20,20 @@ static bool read_whole(int fd, void *data, size_t len)
 /* The words are in the place of the first command's; its variables stay where they are. */
 static void read_command(int fd)
 {
-	static char asked[CONFIG_SIZE];
+	static char asked[ONESHOT_CONFIG_SIZE];
 	unsigned len = 0;
 	size_t end;
 
-	if (!read_whole(fd, &len, sizeof(len)) || len >= CONFIG_SIZE / 2 ||
+	if (!read_whole(fd, &len, sizeof(len)) || len >= ONESHOT_EXEC_SIZE ||
 	    !read_whole(fd, asked, len))
 		sys_exit(1);
 	end = len;
 	asked[end] = '\0';
-	for (const char *at = config_text(); *at && end < CONFIG_SIZE - 4096;
+	for (const char *at = config_text(); *at && end < ONESHOT_CONFIG_SIZE - 4096;
 	     at += text_length(at) + 1) {
 		if (*at != ONESHOT_UID && *at != ONESHOT_GID && *at != ONESHOT_PWD)
 			continue;
-		text_join(asked + end, CONFIG_SIZE - end, at, "");
+		text_join(asked + end, ONESHOT_CONFIG_SIZE - end, at, "");
 		end += text_length(at) + 1;
 		asked[end] = '\0';
 	}

@@ -27,6 +27,32 @@ void initrd_config_add(struct initrd_config *config, enum oneshot_config key, co
 	config->len += len;
 }
 
+static unsigned count_values(const struct initrd_config *config, enum oneshot_config key)
+{
+	unsigned count = 0;
+
+	for (size_t at = 0; at < config->len; at += strlen(config->text + at) + 1)
+		count += config->text[at] == (char)key;
+	return count;
+}
+
+int initrd_config_check(const struct initrd_config *config, size_t longest, struct error *err)
+{
+	if (config->failed)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (config->len > longest)
+		return error_set(err, -E2BIG,
+				 "the command and its environment are longer than %zu KiB",
+				 longest / 1024);
+	if (count_values(config, ONESHOT_WORD) > ONESHOT_WORDS)
+		return error_set(err, -E2BIG, "the command has more than %u words", ONESHOT_WORDS);
+	if (count_values(config, ONESHOT_VARIABLE) > ONESHOT_WORDS)
+		return error_set(err, -E2BIG,
+				 "the command's environment has more than %u variables",
+				 ONESHOT_WORDS);
+	return 0;
+}
+
 void initrd_config_free(struct initrd_config *config)
 {
 	free(config->text);

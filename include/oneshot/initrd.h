@@ -16,6 +16,8 @@ struct initrd_config {
 };
 
 void initrd_config_add(struct initrd_config *config, enum oneshot_config key, const char *value);
+/* Whether init has room for it: up to @longest bytes. -ENOMEM, -E2BIG, with a line. */
+int initrd_config_check(const struct initrd_config *config, size_t longest, struct error *err);
 void initrd_config_free(struct initrd_config *config);
 
 /*

@@ -73,13 +73,17 @@ struct oneshot_message {
  * first character says what the rest is.
  */
 #define ONESHOT_CONFIG "/lkvm/config"
+/* What init has room for: of all of it, with its end, and of ONESHOT_WORD and ONESHOT_VARIABLE. */
+#define ONESHOT_CONFIG_SIZE (512 * 1024)
+#define ONESHOT_WORDS	    16384
 
 enum oneshot_config {
 	ONESHOT_MODULE = 'M', /* the path of one to load */
 	ONESHOT_ROOT = 'R', /* the type of the root file system: virtiofs, 9p, or ONESHOT_PACKED */
 	ONESHOT_SCRATCH = 'O', /* the root stays as it is: a layer in memory is over it */
-	ONESHOT_FOLDER = 'F',  /* TAG:PATH of a folder that is mounted there, too */
-	ONESHOT_TMPFS = 'T',   /* a path where there is an empty file system in memory */
+	/* Mounted in their order, with those of ONESHOT_TMPFS. */
+	ONESHOT_FOLDER = 'F', /* TAG:PATH of a folder that is mounted there, too */
+	ONESHOT_TMPFS = 'T',  /* a path where there is an empty file system in memory */
 	ONESHOT_HOST_NAME = 'N',
 	ONESHOT_UID = 'U', /* of the command: a number; and its group */
 	ONESHOT_GID = 'G',
@@ -96,11 +100,13 @@ enum oneshot_config {
 /*
  * More commands beside it: init listens at this port of the guest's, for connections of the host's.
  * One is the control channel of a command: the host sends the length of its configuration, 32 bits,
- * and that, of which ONESHOT_WORD, ONESHOT_TERMINAL and ONESHOT_APART count; all else is as the
- * first command has it. The guest answers with a port, 32 bits, at which it takes the three streams
- * in their order, and then all is as above, but that nothing is switched off.
+ * less than ONESHOT_EXEC_SIZE, and that, of which ONESHOT_WORD, ONESHOT_TERMINAL and ONESHOT_APART
+ * count; all else is as the first command has it. The guest answers with a port, 32 bits, at which
+ * it takes the three streams in their order, and then all is as above, but that nothing is switched
+ * off.
  */
 #define ONESHOT_EXEC_PORT 0x10000010u
+#define ONESHOT_EXEC_SIZE (ONESHOT_CONFIG_SIZE / 2)
 
 /* The root is a folder beside init already, and the guest's own. */
 #define ONESHOT_PACKED "packed"

@@ -26,6 +26,7 @@ static const char *const port_names[] = {
 };
 static const unsigned port_channels[] = { 0, ONESHOT_STDIN, ONESHOT_STDOUT, ONESHOT_STDERR,
 					  ONESHOT_CONTROL };
+#define MADE	   "/made/"
 #define PORT_FILES "/sys/class/virtio-ports/vport1p"
 
 static bool is_same(const char *text, const char *other)
@@ -100,10 +101,10 @@ static long write_to(int fd, const void *data, size_t len)
 	return ret == -EPIPE && has_ports ? -EAGAIN : ret;
 }
 
-/* In the root's folder of devices. */
+/* In the root's folder of devices, and in one that is there because it was made. */
 static long make_name(const char *kind, const char *path)
 {
-	if (!text_begins(path, "/root/dev/"))
+	if (!text_begins(path, "/root/dev/") && !text_begins(path, MADE))
 		return 0;
 	note(kind);
 	note(path);
@@ -124,7 +125,7 @@ static long mount(const char *type, const char *source, const char *place)
 
 static long open_file(const char *path, long flags)
 {
-	if (is_same(path, ONESHOT_CONFIG))
+	if (is_same(path, ONESHOT_CONFIG) || text_begins(path, MADE))
 		return sys_copy(config_file);
 	if (text_begins(path, PORT_FILES))
 		return open_port_file(path);

@@ -19,7 +19,7 @@
 void init_host_run(int file, const int *sockets, unsigned cid) __attribute__((noreturn));
 
 /* An fd, or -1: a line for each mount, "TYPE SOURCE PLACE", and each "node PATH", "folder PATH" and
- * "link PATH" of the devices' folder. */
+ * "link PATH" of the devices' folder, and of what is in /made. */
 extern int init_host_mounts;
 extern bool init_host_has_devtmpfs;
 

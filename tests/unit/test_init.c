@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a one-shot run's init does with its command, with the test in the part of the host. */
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -581,4 +582,50 @@ TEST(a_kernel_without_devtmpfs_has_the_devices_that_everybody_needs_where_the_ro
 	assert_non_null(strstr(text, "link /root/dev/fd\n"));
 	mounts("packed", no_keys, text, sizeof(text));
 	assert_null(strstr(text, "node"));
+}
+
+/* ---- folders in it ---- */
+
+TEST(folders_that_were_asked_for_are_mounted_in_the_order_of_the_configuration)
+{
+	char text[4096];
+
+	mounts("virtiofs",
+	       (const char *const[]){ "O", "T/usr", "Flkvm_0:/usr/bin", "T/usr/bin/.", NULL }, text,
+	       sizeof(text));
+	assert_non_null(strstr(text, "tmpfs tmpfs /root/run\nnone . /\n"
+				     "tmpfs tmpfs /usr\nvirtiofs lkvm_0 /usr/bin\n"
+				     "tmpfs tmpfs /usr/bin/.\n"));
+}
+
+TEST(a_place_for_one_is_made_with_what_leads_there_where_the_root_is_the_guests)
+{
+	char text[4096];
+
+	mounts("virtiofs", (const char *const[]){ "O", "Flkvm_0:/made/a/b", NULL }, text,
+	       sizeof(text));
+	assert_non_null(strstr(text, "folder /made/a\nfolder /made/a/b\n"
+				     "virtiofs lkvm_0 /made/a/b\n"));
+	mounts("9p", (const char *const[]){ "T/made/a", NULL }, text, sizeof(text));
+	assert_null(strstr(text, "folder /made"));
+	assert_non_null(strstr(text, "tmpfs tmpfs /made/a\n"));
+}
+
+/* As the folder is the host's nothing is made in it, and nothing comes that could be waited for. */
+static void is_missing(const char *key)
+{
+	struct guest guest;
+
+	root_type = "9p";
+	guest = begin("exit 0", (const char *const[]){ key, NULL });
+	root_type = "virtiofs";
+	assert_int_equal(hear(&guest, ONESHOT_READY), ONESHOT_VERSION);
+	assert_int_equal(hear(&guest, ONESHOT_FAILED), ENOENT);
+	finish(&guest);
+}
+
+TEST(a_folder_without_a_place_in_the_hosts_root_ends_the_run_at_once)
+{
+	is_missing("T/no/such/place");
+	is_missing("Flkvm_0:/no/such/place");
 }
