@@ -12,6 +12,7 @@
 #include "control.h"
 #include "util/log.h"
 #include "vmm/control.h"
+#include "watch.h"
 
 #define ESCAPE	    0x01 /* Ctrl-A */
 #define ANSWER_MS   10000
@@ -54,14 +55,17 @@ static void on_stop(int signal)
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
+/* What was ignored when lkvm started stays so. */
 static void catch_signals(void)
 {
-	static const int signals[] = { SIGTERM, SIGHUP,	 SIGINT,  SIGQUIT, SIGALRM,
-				       SIGUSR1, SIGUSR2, SIGXCPU, SIGABRT };
+	sigset_t set;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
-		signal(signals[i], on_signal);
-	signal(SIGTSTP, on_stop);
+	watch_choose_signals(&set);
+	sigaddset(&set, SIGABRT);
+	for (int number = 1; number <= SIGRTMAX; number++) {
+		if (sigismember(&set, number) > 0)
+			signal(number, number == SIGTSTP ? on_stop : on_signal);
+	}
 }
 
 static void make_raw(struct session *session)
@@ -298,9 +302,11 @@ static int run_console(const void *arg)
 				     json_pack("{ss}", "command", "console"));
 	if (session.status)
 		return session.status;
-	/* A reader of ours that goes must not take us with it while the terminal is raw. */
+	/* A reader of ours that goes, or a file at its ulimit, must not take us with it while the
+	 * terminal is raw. */
 	signal(SIGPIPE, SIG_IGN);
-	session.fd = fileno(session.query.answer);
+	signal(SIGXFSZ, SIG_IGN);
+	session.fd = session.query.fd;
 	query_follow(&session.query);
 	serve(&session);
 	if (!session.attached && !session.status) {

@@ -19,13 +19,15 @@
 #include "vmm/loop.h"
 #include "vmm/terminal.h"
 #include "vsock.h"
+#include "watch.h"
 
 struct exec {
 	pthread_mutex_t lock; /* the loop wants one */
 	struct loop *loop;
 	struct session *session;
-	struct loop_source signals;
-	int signal; /* that ended it; 0: none */
+	sigset_t ends;		    /* the signals that end it ... */
+	struct loop_source signals; /* ... and those that say something of the terminal */
+	int signal;		    /* that ended it; 0: none */
 	bool quit;
 	unsigned interrupts;
 };
@@ -55,6 +57,8 @@ static int send_all(int fd, const void *data, size_t len)
 	while (len) {
 		ssize_t done = send(fd, at, len, MSG_NOSIGNAL);
 
+		if (done < 0 && errno == EINTR)
+			continue;
 		if (done <= 0)
 			return -errno;
 		at += done;
@@ -167,16 +171,20 @@ static void on_signal(struct loop_source *source, u32 events)
 	loop_stop(exec->loop);
 }
 
+/* What was ignored when lkvm started, as nohup has it, stays so. */
 static int watch_signals(struct exec *exec)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT };
 	sigset_t set;
 
-	sigemptyset(&set);
-	for (unsigned i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaddset(&set, signals[i]);
+	watch_choose_signals(&exec->ends);
+	/* It stops us, as it does any program. */
+	sigdelset(&exec->ends, SIGTSTP);
+	set = exec->ends;
+	sigaddset(&set, SIGWINCH);
+	sigaddset(&set, SIGCONT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file at its ulimit is an error of write(2) */
 	signal(SIGTTOU, SIG_IGN);
 	exec->signals = (struct loop_source){ signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC),
 					      EPOLLIN, on_signal };
@@ -197,6 +205,13 @@ static int status_of(const struct exec *exec, const char *name)
 	case VERDICT_NO_COMMAND:
 		log_error("%s: %s", verdict->text, strerror(verdict->value));
 		return verdict->value == ENOENT ? EXIT_COMMAND_NOT_FOUND : EXIT_COMMAND_NO_PROGRAM;
+	case VERDICT_FAILED:
+		log_error("%s: in the guest: %s: %s", name, verdict->text,
+			  strerror(verdict->value));
+		return EXIT_COMMAND_NO_END;
+	case VERDICT_NONSENSE:
+		log_error("%s: its init did not keep to lkvm's protocol", name);
+		return EXIT_COMMAND_NO_END;
 	default:
 		if (exec->quit || exec->signal)
 			return EXIT_SIGNAL + (exec->signal ? exec->signal : SIGINT);
@@ -211,7 +226,8 @@ static int finish(struct exec *exec, const char *name)
 	int error, status;
 
 	terminal_restore();
-	/* A signal ends the wait for a reader, which has a second after one. */
+	/* A signal ends the wait for a reader, which has a second after one. A window does not. */
+	signalfd(exec->signals.fd, &exec->ends, 0);
 	session_finish(exec->session, exec->signals.fd, cut ? 1000 : -1, &error);
 	status = status_of(exec, name);
 	if (!error)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,14 +50,11 @@ static void begin(struct asked *asked, const struct running_vm *vm)
 static void finish(struct asked *asked, double end)
 {
 	double left = end - seconds_now();
-	struct timeval limit = { .tv_usec = 1000 };
 	char line[4096 + 1];
 
 	if (!asked->begun)
 		return;
-	if (left > 0.001)
-		limit = (struct timeval){ (time_t)left, (left - (time_t)left) * 1e6 };
-	setsockopt(fileno(asked->query.answer), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	query_wait(&asked->query, left > 0.001 ? (u64)(left * 1000) : 1);
 	if (fgets(line, sizeof(line), asked->query.answer))
 		asked->status = json_loads(line, 0, NULL);
 	fclose(asked->query.answer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -79,10 +80,30 @@ static int find_vm(const char *name, pid_t *pid)
 
 /* ---- asking ---- */
 
+/* With a deadline, who was stopped and goes on is interrupted: signal(7). The VM has not ended. */
+static ssize_t read_connection(void *cookie, char *data, size_t len)
+{
+	ssize_t got;
+
+	do
+		got = recv((int)(intptr_t)cookie, data, len, 0);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+static int close_connection(void *cookie)
+{
+	return close((int)(intptr_t)cookie);
+}
+
 /* Takes @fd. 0 or -errno. */
 static int attach(struct query *query, int fd, const char *name, pid_t pid)
 {
-	*query = (struct query){ .name = name, .pid = pid, .answer = fdopen(fd, "r") };
+	const cookie_io_functions_t functions = { .read = read_connection,
+						  .close = close_connection };
+
+	*query = (struct query){ .name = name, .pid = pid, .fd = fd };
+	query->answer = fopencookie((void *)(intptr_t)fd, "r", functions);
 	if (query->answer && !set_deadline(fd, ANSWER_SECONDS))
 		return 0;
 	if (query->answer)
@@ -168,7 +189,11 @@ int query_tell(struct query *query, json_t *line)
 	if (!len || len >= sizeof(text))
 		return -EMSGSIZE;
 	text[len++] = '\n';
-	return send(fileno(query->answer), text, len, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	while (send(query->fd, text, len, MSG_NOSIGNAL) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
 }
 
 void query_wait(struct query *query, u64 ms)
@@ -176,13 +201,13 @@ void query_wait(struct query *query, u64 ms)
 	/* 0 would be for ever. */
 	const struct timeval limit = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 + 1 };
 
-	setsockopt(fileno(query->answer), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(query->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 }
 
 void query_follow(struct query *query)
 {
 	query->ended = true;
-	set_deadline(fileno(query->answer), 0);
+	set_deadline(query->fd, 0);
 }
 
 bool query_lost_place(const struct query *query)

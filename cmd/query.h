@@ -15,7 +15,8 @@ struct running_vm;
 struct query {
 	const char *name;    /* the VM's */
 	pid_t pid;	     /* and its process */
-	FILE *answer;	     /* the caller's to close */
+	FILE *answer;	     /* the caller's to close, and with it: */
+	int fd;		     /* the connection */
 	const char *silence; /* what is said of one that is silent; NULL: "does not answer" */
 	bool ended;	     /* everything that must come has come: the end is no mistake */
 	bool may_end;	     /* nor is it before: it is what we are here for */

@@ -107,8 +107,12 @@ static int connect_name(const char *name, struct error *err)
 static int read_answer(int fd, char *line, size_t size)
 {
 	for (size_t len = 0; len < size - 1; len++) {
-		ssize_t got = read(fd, line + len, 1);
+		ssize_t got;
 
+		/* With a deadline, who was stopped and goes on is interrupted: signal(7). */
+		do
+			got = read(fd, line + len, 1);
+		while (got < 0 && errno == EINTR);
 		if (got <= 0)
 			return got ? -errno : -ECONNREFUSED;
 		line[len + 1] = '\0';
@@ -274,6 +278,7 @@ static int run_vsock(const void *arg)
 		return vsock_exit_status(fd);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	set_patience(fd, 0);
 	ret = carry_both(fd);
 	close(fd);

@@ -85,14 +85,13 @@ static bool is_ignored(int signal)
 	return !sigaction(signal, NULL, &action) && action.sa_handler == SIG_IGN;
 }
 
-static void choose_signals(sigset_t *set)
+void watch_choose_signals(sigset_t *set)
 {
 	sigemptyset(set);
 	for (int signal = 1; signal <= SIGRTMAX; signal++) {
 		if (!is_not_ours(signal) && !is_ignored(signal))
 			sigaddset(set, signal);
 	}
-	sigaddset(set, WAKE);
 }
 
 static void block_signals(const struct watch *watch)
@@ -327,7 +326,8 @@ int watch_start(struct watch **out, const unsigned limits[WATCH_LIMITS],
 	watch->statuses = statuses;
 	watch->limit_at[WATCH_TOTAL] = after(limits[WATCH_TOTAL]);
 	watch->limit_at[WATCH_BOOT] = after(limits[WATCH_BOOT]);
-	choose_signals(&watch->signals);
+	watch_choose_signals(&watch->signals);
+	sigaddset(&watch->signals, WAKE);
 	block_signals(watch);
 	catch_crashes();
 	watch->give_up = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -14,6 +14,8 @@
 #ifndef CMD_WATCH_H
 #define CMD_WATCH_H
 
+#include <signal.h>
+
 #include "vmm/vm.h"
 
 struct watch;
@@ -26,6 +28,9 @@ enum watch_limit {
 	WATCH_LIMITS,
 };
 
+/* All signals that would end a process, or stop it (SIGTSTP), but for those that are ignored, and
+ * those that a crash or a write(2) raises. */
+void watch_choose_signals(sigset_t *set);
 /*
  * First of all: signals are blocked in all threads from now on, for this one to take them. But
  * for those that are ignored: they stay so. @limits: in seconds, 0 for none. @statuses: of a
