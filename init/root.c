@@ -164,8 +164,8 @@ static void mount_asked(const char *source, const char *path, const char *type, 
 
 	if (root_is_own || (run_is_own && text_begins(path, "/run/")))
 		make_folders(path);
-	/* A file system that has not come yet has the same error. */
-	fd = sys_open(path, O_RDONLY | O_DIRECTORY);
+	/* A file system that has not come yet has the same error. It need not be readable. */
+	fd = sys_open(path, O_PATH | O_DIRECTORY);
 	ret = fd < 0 ? fd : 0;
 	sys_close(fd);
 	if (!ret)
