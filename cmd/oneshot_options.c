@@ -53,7 +53,7 @@ const struct option_spec oneshot_option_specs[] = {
 	{ 0, "env", OPTION_CALL, "NAME[=VALUE]",
 	  "a variable more, or with NAME alone one less; again for more",
 	  "The command has the caller's environment: a variable more, or with "
-	  "NAME alone one less. Can be given again.",
+	  "NAME alone one less. Can be given again; of one name the last counts.",
 	  .set = set_env, .many = true },
 	{ 0, "user", OPTION_WORD, "USER", "whose it is (root's)",
 	  "Whose the command is: a name of the guest's passwd, UID, or UID:GID. "
