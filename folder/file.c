@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "private.h"
+#include "util/iov.h"
 
 /* What a guest may say; the rest of O_* is ours to decide. Without a cache Linux's FUSE leaves
  * O_SYNC to us. */
@@ -183,29 +184,71 @@ static bool offset_fits(u64 offset, u64 len)
 	return offset <= INT64_MAX && len <= INT64_MAX - offset;
 }
 
-/* Once more where a signal or the host's limit made a transfer short: the guest takes short for the
- * end. */
-static s64 transfer(int fd, const struct iovec *iov, unsigned count, u64 offset,
-		    ssize_t (*move)(int fd, const struct iovec *iov, int count, off_t offset))
+/* Pieces of memory in a call that goes on with what another has left. */
+#define REST_PIECES 64
+
+typedef ssize_t move_call(int fd, const struct iovec *iov, int count, off_t offset);
+
+static ssize_t move_once(move_call *move, int fd, const struct iovec *iov, unsigned count,
+			 u64 offset)
 {
 	ssize_t moved;
 
 	do
 		moved = move(fd, iov, count, offset);
 	while (moved < 0 && errno == EINTR);
-	return moved < 0 ? -errno : moved;
+	return moved;
+}
+
+/* The first pieces of what is behind @skip bytes. */
+static unsigned rest_of(const struct iovec *iov, unsigned count, size_t skip,
+			struct iovec rest[REST_PIECES])
+{
+	unsigned used = 0;
+
+	for (; count && used < REST_PIECES; iov++, count--) {
+		size_t passed = MIN(skip, iov->iov_len);
+
+		skip -= passed;
+		if (passed < iov->iov_len)
+			rest[used++] = (struct iovec){ (char *)iov->iov_base + passed,
+						       iov->iov_len - passed };
+	}
+	return used;
+}
+
+/*
+ * A call is short at the end of the file, and where the host fails in the midst of it: which of
+ * both it was the next one says. The guest's kernel takes short for the end. What was moved before
+ * the failure is in *@done.
+ */
+static int transfer(move_call *move, int fd, const struct iovec *iov, unsigned count, u64 offset,
+		    size_t *done)
+{
+	size_t len = iov_length(iov, count);
+	ssize_t moved = move_once(move, fd, iov, count, offset);
+
+	for (*done = MAX(moved, 0); moved > 0 && *done < len; *done += MAX(moved, 0)) {
+		struct iovec rest[REST_PIECES];
+		unsigned pieces = rest_of(iov, count, *done, rest);
+
+		moved = move_once(move, fd, rest, pieces, offset + *done);
+	}
+	return moved < 0 ? -errno : 0;
 }
 
 s64 folder_read(struct folder *folder, u64 id, const struct iovec *iov, unsigned count, u64 offset)
 {
 	struct folder_file *file = file_get(folder, id);
-	s64 ret;
+	size_t done;
+	int ret = -EINVAL;
 
 	if (!file)
 		return -EBADF;
-	ret = offset_fits(offset, 0) ? transfer(file->fd, iov, count, offset, preadv) : -EINVAL;
+	if (offset_fits(offset, 0))
+		ret = transfer(preadv, file->fd, iov, count, offset, &done);
 	file_put(folder, file);
-	return ret;
+	return ret ? ret : (s64)done;
 }
 
 /*
@@ -224,27 +267,29 @@ static ssize_t append_there(int fd, const struct iovec *iov, int count, off_t of
 s64 folder_write(struct folder *folder, u64 id, const struct iovec *iov, unsigned count, u64 offset)
 {
 	struct folder_file *file = file_get(folder, id);
-	s64 ret = -EINVAL;
+	size_t done = 0;
+	int ret = -EINVAL;
 
 	if (!file)
 		return -EBADF;
 	if (offset_fits(offset, 0))
-		ret = transfer(file->fd, iov, count, offset,
-			       file->flags & O_APPEND ? append_there : pwritev);
+		ret = transfer(file->flags & O_APPEND ? append_there : pwritev, file->fd, iov,
+			       count, offset, &done);
 	file_put(folder, file);
-	return ret;
+	return done ? (s64)done : ret;
 }
 
 s64 folder_append(struct folder *folder, u64 id, const struct iovec *iov, unsigned count)
 {
 	struct folder_file *file = file_get(folder, id);
-	s64 ret;
+	size_t done;
+	int ret;
 
 	if (!file)
 		return -EBADF;
-	ret = transfer(file->fd, iov, count, 0, append_there);
+	ret = transfer(append_there, file->fd, iov, count, 0, &done);
 	file_put(folder, file);
-	return ret;
+	return done ? (s64)done : ret;
 }
 
 int folder_fsync(struct folder *folder, u64 id, bool data_only)

@@ -125,25 +125,52 @@ int fuse_op_read(struct fuse_call *call)
 	return 0;
 }
 
+/* Bytes of the message that come before those that it writes. */
+#define WRITE_HEAD (sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
+
+/* From byte @done of the data on. */
+static s64 write_data(struct fuse_call *call, const struct fuse_write_in *in, u32 done)
+{
+	unsigned count = iov_slice(call->in, call->in_count, WRITE_HEAD + done, in->size - done,
+				   call->slice);
+
+	return is_append(call->fuse, in)
+		       ? folder_append(call->folder, in->fh, call->slice, count)
+		       : folder_write(call->folder, in->fh, call->slice, count, in->offset + done);
+}
+
+/*
+ * Whoever wrote a page of the guest's cache was told long ago that it is written. Linux does not
+ * look at how much of it has come to the file, but for an error alone, which its fsync() then has.
+ */
+static s64 write_whole(struct fuse_call *call, const struct fuse_write_in *in)
+{
+	s64 done = write_data(call, in, 0);
+
+	while (done >= 0 && done < in->size && in->write_flags & FUSE_WRITE_CACHE) {
+		s64 more = write_data(call, in, done);
+
+		if (more <= 0)
+			return more ? more : -EIO;
+		done += more;
+	}
+	return done;
+}
+
 int fuse_op_write(struct fuse_call *call)
 {
 	const struct fuse_write_in *in = fuse_take(call, sizeof(*in));
-	const size_t head = sizeof(struct fuse_in_header) + sizeof(*in);
 	struct fuse_write_out *out;
-	unsigned count;
 	s64 len;
 
-	if (!in || in->size != call->head.len - head || call->in_count > call->slice_max)
+	if (!in || in->size != call->head.len - WRITE_HEAD || call->in_count > call->slice_max)
 		return -EINVAL;
 	if (in->write_flags & FUSE_WRITE_KILL_SUIDGID)
 		kill_privilege(call, call->head.nodeid);
 	out = fuse_give(call, sizeof(*out));
 	if (!out)
 		return -EIO;
-	count = iov_slice(call->in, call->in_count, head, in->size, call->slice);
-	len = is_append(call->fuse, in)
-		      ? folder_append(call->folder, in->fh, call->slice, count)
-		      : folder_write(call->folder, in->fh, call->slice, count, in->offset);
+	len = write_whole(call, in);
 	if (len < 0)
 		return len;
 	out->size = len;

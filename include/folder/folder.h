@@ -176,7 +176,10 @@ int folder_create(struct folder *folder, const struct folder_cred *cred, u64 dir
 		  int flags, u32 mode, struct folder_entry *entry, u64 *file);
 int folder_close_file(struct folder *folder, u64 file);
 
-/* Bytes moved, short only at the end of the file or of the space; or -errno. */
+/*
+ * Bytes moved, or -errno. What is read is short at the end of the file alone. What is written is
+ * short where the host has failed on the way: who goes on with the rest learns why.
+ */
 s64 folder_read(struct folder *folder, u64 file, const struct iovec *iov, unsigned count,
 		u64 offset);
 s64 folder_write(struct folder *folder, u64 file, const struct iovec *iov, unsigned count,
