@@ -304,6 +304,22 @@ int folder_fsync(struct folder *folder, u64 id, bool data_only)
 	return ret;
 }
 
+int folder_fsync_written(struct folder *folder, u64 id, int flags)
+{
+	struct folder_file *file = file_get(folder, id);
+	int ret = 0;
+
+	if (!file)
+		return -EBADF;
+	/* O_SYNC is O_DSYNC and one bit more. */
+	if (flags & ~file->flags & (O_SYNC & ~O_DSYNC))
+		ret = fsync(file->fd) ? -errno : 0;
+	else if (flags & ~file->flags & O_DSYNC)
+		ret = fdatasync(file->fd) ? -errno : 0;
+	file_put(folder, file);
+	return ret;
+}
+
 int folder_flush(struct folder *folder, u64 id)
 {
 	struct folder_file *file = file_get(folder, id);

@@ -174,7 +174,8 @@ int fuse_op_write(struct fuse_call *call)
 	if (len < 0)
 		return len;
 	out->size = len;
-	return 0;
+	/* A single write may be so (RWF_DSYNC), or the file system (mount -o sync). */
+	return folder_fsync_written(call->folder, in->fh, in->flags);
 }
 
 int fuse_op_release(struct fuse_call *call)

@@ -187,6 +187,11 @@ s64 folder_write(struct folder *folder, u64 file, const struct iovec *iov, unsig
 /* To the end of the file as it is on the host, in one step, as others may append as well. */
 s64 folder_append(struct folder *folder, u64 file, const struct iovec *iov, unsigned count);
 int folder_fsync(struct folder *folder, u64 file, bool data_only);
+/*
+ * What was just written with O_SYNC or O_DSYNC in @flags is on the disk. Nothing to do where the
+ * file was opened so.
+ */
+int folder_fsync_written(struct folder *folder, u64 file, int flags);
 /* The guest closed one of its descriptors: errors that the host tells at close(), of NFS and
  * quotas. */
 int folder_flush(struct folder *folder, u64 file);

@@ -8,12 +8,28 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fuse_rig.h"
 #include "test.h"
 
 #define PAGE 4096
+
+/* In place of the C library's: how often each was called. */
+static unsigned fsyncs, fdatasyncs;
+
+int fsync(int fd)
+{
+	fsyncs++;
+	return syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+	fdatasyncs++;
+	return syscall(SYS_fdatasync, fd);
+}
 
 /* ---- a host that fails in the midst of a transfer ---- */
 
@@ -94,4 +110,42 @@ TEST_WITH(pages_of_the_guests_cache_that_have_no_room_are_an_error, fuse_rig_set
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	assert_int_equal(write_past_limit(file, node, FUSE_WRITE_CACHE, &written), 0);
 	assert_int_equal(written, 2 * PAGE);
+}
+
+/* ---- what is to be on the disk when the answer comes ---- */
+
+static u64 open_f(u32 flags)
+{
+	fuse_rig_begin(FUSE_OPEN, fuse_rig_find(1, "f"));
+	FUSE_RIG_PUT((struct fuse_open_in){ .flags = flags });
+	assert_int_equal(fuse_rig_ask(sizeof(struct fuse_open_out)), 0);
+	return ((const struct fuse_open_out *)fuse_rig_body())->fh;
+}
+
+/* Whether exactly so many calls were made for it. */
+static void write_synced(u64 file, u32 flags, u32 write_flags, unsigned all, unsigned data)
+{
+	fsyncs = fdatasyncs = 0;
+	fuse_rig_begin(FUSE_WRITE, 1);
+	FUSE_RIG_PUT((struct fuse_write_in){
+		.fh = file, .size = 1, .flags = flags, .write_flags = write_flags });
+	fuse_rig_put("x", 1);
+	assert_int_equal(fuse_rig_ask(sizeof(struct fuse_write_out)), 0);
+	assert_int_equal(fsyncs, all);
+	assert_int_equal(fdatasyncs, data);
+}
+
+TEST_WITH(a_write_that_says_so_is_on_the_disk_when_it_is_answered, fuse_rig_setup,
+	  fuse_rig_teardown)
+{
+	u64 node, file = fuse_rig_create("f", &node);
+
+	write_synced(file, O_RDWR, 0, 0, 0);
+	write_synced(file, O_RDWR | O_DSYNC, 0, 0, 1);
+	write_synced(file, O_RDWR | O_SYNC, 0, 1, 0);
+	/* The host's kernel does it by itself. */
+	write_synced(open_f(O_RDWR | O_DSYNC), O_RDWR | O_DSYNC, 0, 0, 0);
+	write_synced(open_f(O_RDWR | O_DSYNC), O_RDWR | O_SYNC, 0, 1, 0);
+	write_synced(open_f(O_RDWR | O_SYNC), O_RDWR | O_SYNC, 0, 0, 0);
+	write_synced(open_f(O_RDWR | O_SYNC), O_RDWR | O_DSYNC, 0, 0, 0);
 }
