@@ -155,7 +155,8 @@ static u64 most_bytes(const struct boot_cache *cache, const struct boot_image *i
 	return cache->kernel_size + image->size + image->list_count * sizeof(u32);
 }
 
-static int write_entry(const struct boot_cache *cache, const struct boot_image *image)
+static int write_entry(const struct boot_cache *cache, const struct boot_image *image,
+		       u64 kernel_sum)
 {
 	int fd, ret;
 
@@ -166,13 +167,14 @@ static int write_entry(const struct boot_cache *cache, const struct boot_image *
 		    0600);
 	if (fd < 0)
 		return -errno;
-	ret = boot_image_write(image, cache->kernel_fd, cache->kernel_size, fd);
+	ret = boot_image_write(image, cache->kernel_fd, cache->kernel_size, kernel_sum, fd);
 	if (close(fd) && !ret)
 		ret = -errno;
 	return ret;
 }
 
-static int keep_image(const struct boot_cache *cache, const struct boot_image *image)
+static int keep_image(const struct boot_cache *cache, const struct boot_image *image,
+		      u64 kernel_sum)
 {
 	u64 most = most_bytes(cache, image);
 	char name[NAME_SIZE];
@@ -181,7 +183,7 @@ static int keep_image(const struct boot_cache *cache, const struct boot_image *i
 	if (most > BOOT_CACHE_MAX)
 		return -EINVAL;
 	boot_folder_trim(cache->folder, BOOT_CACHE_MAX - most);
-	ret = write_entry(cache, image);
+	ret = write_entry(cache, image, kernel_sum);
 	entry_name(cache, image->proved ? "ok" : "try", name);
 	if (!ret && renameat(cache->folder, FILLING, cache->folder, name))
 		ret = -errno;
@@ -207,22 +209,37 @@ static void refuse(const struct boot_cache *cache)
  */
 #define LEAST_GROWTH 3
 
-static int fill_locked(struct boot_cache *cache, const struct boot_cache_source *source)
+/*
+ * A build may write a new kernel into the file at any time, and that one may have the old one's
+ * size and name in the cache. What was unpacked, or could not be, is then of neither.
+ */
+static int unpack_and_keep(const struct boot_cache *cache, const struct boot_cache_source *source)
 {
 	struct boot_image image = { 0 };
-	int ret;
+	u64 before, after;
+	int ret = boot_kernel_sum(cache->kernel_fd, cache->kernel_size, &before);
 
+	if (ret)
+		return ret;
+	ret = source->unpack(source->arg, &image);
+	if (!ret)
+		ret = keep_image(cache, &image, before);
+	boot_image_free(&image);
+	if (ret != -EINVAL && ret != -EOPNOTSUPP)
+		return ret;
+	if (boot_kernel_sum(cache->kernel_fd, cache->kernel_size, &after) || before != after)
+		return -ESTALE;
+	refuse(cache);
+	return ret;
+}
+
+static int fill_locked(struct boot_cache *cache, const struct boot_cache_source *source)
+{
 	if (find(cache) != BOOT_CACHE_MISSING)
 		return -EEXIST;
 	if (!has_room(cache->folder, LEAST_GROWTH * cache->kernel_size))
 		return -ENOSPC;
-	ret = source->unpack(source->arg, &image);
-	if (!ret)
-		ret = keep_image(cache, &image);
-	boot_image_free(&image);
-	if (ret == -EINVAL || ret == -EOPNOTSUPP)
-		refuse(cache);
-	return ret;
+	return unpack_and_keep(cache, source);
 }
 
 int boot_cache_fill(struct boot_cache *cache, const struct boot_cache_source *source)

@@ -134,20 +134,29 @@ static int write_all(int fd, const void *data, size_t count, u64 offset)
 	return 0;
 }
 
-static int copy_kernel(int kernel_fd, u64 size, int fd)
+/* What is copied is what is summed. @fd -1: nothing is copied. */
+static int copy_kernel(int kernel_fd, u64 size, int fd, u64 *sum)
 {
 	u8 *chunk = malloc(CHUNK);
 	int ret = chunk ? 0 : -ENOMEM;
 
+	*sum = 0;
 	for (u64 done = 0; !ret && done < size; done += CHUNK) {
 		size_t some = MIN(CHUNK, size - done);
 
 		ret = read_all(kernel_fd, chunk, some, done);
 		if (!ret)
+			*sum = boot_sum(*sum, chunk, some);
+		if (!ret && fd >= 0)
 			ret = write_all(fd, chunk, some, FILE_PART + done);
 	}
 	free(chunk);
 	return ret;
+}
+
+int boot_kernel_sum(int kernel_fd, u64 size, u64 *sum)
+{
+	return copy_kernel(kernel_fd, size, -1, sum);
 }
 
 static bool is_zero(const u8 *page)
@@ -244,14 +253,17 @@ static int write_parts(const struct boot_image *image, const struct run *runs, u
 	return ret ? ret : write_header(image, kernel_size, run_count, sum, fd);
 }
 
-int boot_image_write(const struct boot_image *image, int kernel_fd, u64 kernel_size, int fd)
+int boot_image_write(const struct boot_image *image, int kernel_fd, u64 kernel_size, u64 kernel_sum,
+		     int fd)
 {
+	u64 run_count, sum;
 	struct run *runs;
-	u64 run_count;
 	int ret = find_runs(image, &runs, &run_count);
 
 	if (!ret)
-		ret = copy_kernel(kernel_fd, kernel_size, fd);
+		ret = copy_kernel(kernel_fd, kernel_size, fd, &sum);
+	if (!ret && sum != kernel_sum)
+		ret = -ESTALE;
 	if (!ret)
 		ret = write_parts(image, runs, run_count, kernel_size, fd);
 	free(runs);

@@ -84,7 +84,7 @@ void boot_cache_drop(struct boot_cache *cache);
 /*
  * Unpack and keep the kernel that @cache has not found. -EBUSY: another one is at it; -EEXIST: by
  * now it is there; -ENOSPC: it would take more than half of the room that is left; -EPERM: no
- * folder; those of unpack(); -errno.
+ * folder; -ESTALE: the kernel's file was written meanwhile; those of unpack(); -errno.
  */
 int boot_cache_fill(struct boot_cache *cache, const struct boot_cache_source *source);
 

@@ -30,11 +30,17 @@ int boot_image_alloc(struct boot_image *image, u64 size);
 void boot_image_free(struct boot_image *image);
 
 /*
- * Write @image, and the @kernel_size bytes of the file @kernel_fd that it was made of, into @fd,
- * which is empty. -EIO if the kernel's file is shorter by now; -errno of what it writes to. May
- * take seconds.
+ * A sum of the first @size bytes of a kernel's file, to be taken before it is unpacked. -EIO if it
+ * is shorter by now; -errno.
  */
-int boot_image_write(const struct boot_image *image, int kernel_fd, u64 kernel_size, int fd);
+int boot_kernel_sum(int kernel_fd, u64 size, u64 *sum);
+/*
+ * Write @image, and the @kernel_size bytes of the file @kernel_fd that it was made of, into @fd,
+ * which is empty. -ESTALE if the kernel's file does not have @kernel_sum any more; -EIO if it is
+ * shorter by now; -errno of what it writes to. May take seconds.
+ */
+int boot_image_write(const struct boot_image *image, int kernel_fd, u64 kernel_size, u64 kernel_sum,
+		     int fd);
 
 /* A file of those, open. The numbers are checked against each other and the file's size. */
 struct boot_entry {

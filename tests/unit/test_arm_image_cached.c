@@ -69,13 +69,15 @@ static int setup(void **state)
 	static struct rig rig;
 	struct boot_image out = { 0 };
 	int fd = memfd_create("entry", MFD_CLOEXEC);
+	u64 sum;
 
 	make_kernel(&rig);
 	pack(&rig);
 	open_image(&rig);
 	assert_int_equal(arch_image_unpack(rig.image, &out), 0);
 	assert_true(out.proved);
-	assert_int_equal(boot_image_write(&out, rig.fd, rig.packed_size, fd), 0);
+	assert_int_equal(boot_kernel_sum(rig.fd, rig.packed_size, &sum), 0);
+	assert_int_equal(boot_image_write(&out, rig.fd, rig.packed_size, sum, fd), 0);
 	boot_image_free(&out);
 	assert_int_equal(boot_entry_open(&rig.entry, fd, rig.fd, rig.packed_size), 0);
 	*state = &rig;

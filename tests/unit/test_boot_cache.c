@@ -33,6 +33,7 @@ struct rig {
 	u8 kernel[KERNEL_SIZE];
 	int unpacked; /* how often */
 	int fails;    /* the error of unpack() */
+	bool rebuilt; /* a build writes the kernel's file while it is unpacked */
 	u64 pages;
 	bool proved;
 	struct boot_cache at; /* what was found last */
@@ -44,11 +45,25 @@ static u8 byte_of(u64 page)
 	return page % 97 < 50 || page % 31 == 0 ? page % 251 + 1 : 0;
 }
 
+static void write_kernel(struct rig *rig)
+{
+	assert_int_equal(pwrite(rig->kernel_fd, rig->kernel, KERNEL_SIZE, 0), KERNEL_SIZE);
+}
+
+/* A byte that no sample has: the name in the cache stays. */
+static void change_kernel(struct rig *rig)
+{
+	rig->kernel[KERNEL_SIZE / 32] ^= 1;
+	write_kernel(rig);
+}
+
 static int unpack_rig(void *arg, struct boot_image *image)
 {
 	struct rig *rig = arg;
 
 	rig->unpacked++;
+	if (rig->rebuilt)
+		change_kernel(rig);
 	if (rig->fails || boot_image_alloc(image, rig->pages * PAGE))
 		return rig->fails ? rig->fails : -ENOMEM;
 	for (u64 page = 0; page < rig->pages; page++)
@@ -71,11 +86,6 @@ static enum boot_cache_state find(struct rig *rig)
 	boot_cache_close(&rig->at);
 	boot_cache_find(&rig->at, rig->kernel_fd, KERNEL_SIZE);
 	return rig->at.state;
-}
-
-static void write_kernel(struct rig *rig)
-{
-	assert_int_equal(pwrite(rig->kernel_fd, rig->kernel, KERNEL_SIZE, 0), KERNEL_SIZE);
 }
 
 static int setup(void **state)
@@ -204,6 +214,27 @@ CACHE_TEST(a_kernel_with_one_byte_changed_is_another_one)
 	boot_cache_close(&rig->at);
 	boot_cache_find(&rig->at, rig->kernel_fd, KERNEL_SIZE - 1);
 	assert_int_equal(rig->at.state, BOOT_CACHE_MISSING);
+}
+
+CACHE_TEST(a_kernel_that_is_built_anew_while_it_is_unpacked_is_not_taken_for_the_old_one)
+{
+	struct rig *rig = *state;
+	char key[BOOT_CACHE_KEY];
+
+	assert_int_equal(find(rig), BOOT_CACHE_MISSING);
+	memcpy(key, rig->at.key, sizeof(key));
+	rig->rebuilt = true;
+	assert_int_equal(fill(rig), -ESTALE);
+	assert_int_equal(find(rig), BOOT_CACHE_MISSING);
+	assert_string_equal(rig->at.key, key);
+	/* Half of one and half of another cannot be unpacked: that says nothing of either. */
+	rig->fails = -EINVAL;
+	assert_int_equal(fill(rig), -ESTALE);
+	assert_int_equal(find(rig), BOOT_CACHE_MISSING);
+	rig->rebuilt = false;
+	rig->fails = 0;
+	assert_int_equal(fill(rig), 0);
+	assert_int_equal(find(rig), BOOT_CACHE_GOOD);
 }
 
 CACHE_TEST(an_entry_that_others_made_under_this_name_is_not_this_kernels)
