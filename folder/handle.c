@@ -18,10 +18,20 @@ struct folder_file *file_get(struct folder *folder, u64 id)
 	return file;
 }
 
+void file_drop_left(struct folder *folder, struct folder_file *file)
+{
+	if (!file->left)
+		return;
+	free(file->left);
+	file->left = NULL;
+	folder->lefts--;
+}
+
 static void file_free(struct folder *folder, struct folder_file *file)
 {
 	if (file->fd >= 0)
 		close(file->fd);
+	file_drop_left(folder, file);
 	node_close(folder, file->node);
 	pthread_mutex_destroy(&file->lock);
 	free(file);

@@ -42,7 +42,8 @@ struct folder_file {
 	int flags;	/* O_* that it was opened with */
 	u32 users; /* calls under way; it is closed when it is out of the table and this is 0 */
 	bool gone; /* out of the table */
-	pthread_mutex_t lock; /* a directory's position: one call reads it at a time */
+	pthread_mutex_t lock;	  /* a directory's position: one call reads it at a time */
+	struct folder_left *left; /* under that lock; NULL: nothing. readdir.c's, owned */
 };
 
 struct folder {
@@ -62,7 +63,8 @@ struct folder {
 	struct folder_node **buckets;
 	u32 bucket_count; /* a power of two */
 	struct list_node lru;
-	unsigned fds; /* open for nodes */
+	unsigned fds;		/* open for nodes */
+	_Atomic unsigned lefts; /* open directories with something left */
 	/* Bits of host.c's list: what was noted, and what of it was told. */
 	_Atomic u32 noted;
 	_Atomic u32 told;
@@ -168,6 +170,8 @@ const char *fd_name(struct fd_name *name, int fd);
 struct folder_file *file_get(struct folder *folder, u64 id);
 void file_put(struct folder *folder, struct folder_file *file);
 void file_close_all(struct folder *folder);
+/* Forget what was read of a directory and not taken. @file's lock held, or nobody else uses it. */
+void file_drop_left(struct folder *folder, struct folder_file *file);
 /*
  * A handle for the pinned @node, which is its own from now on, with a reference: the caller sets
  * its fd, or closes it. -ENFILE, -ENOMEM: @node is let go.
