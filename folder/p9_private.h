@@ -101,7 +101,7 @@ struct p9_call {
 	struct folder *folder;
 	struct p9_message *message;
 	struct p9_scratch *scratch;
-	u32 size; /* of the message */
+	u32 size; /* of the message; with Twrite as it came, whatever it says */
 	const char *args;
 	size_t args_len; /* what is left of them */
 	bool short_args; /* something was taken that was not there */

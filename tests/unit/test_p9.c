@@ -340,6 +340,20 @@ TEST_WITH(a_write_that_is_longer_than_its_message_is_refused, setup, teardown)
 	assert_int_equal(ask(WRITE, "dqdb", 1, (u64)0, ~0u, 'x'), -EINVAL);
 }
 
+/* Linux before 4.19 does so with writes of more than 1,024 bytes. */
+TEST_WITH(a_write_whose_size_leaves_out_its_data_is_one, setup, teardown)
+{
+	create(1, "file");
+	assert_int_equal(ask(WRITE, "dqdww", 1, (u64)0, 4, 0x6162, 0x6364), 0);
+	memcpy(message, &(u32){ 23 }, 4);
+	memcpy(message + 11, &(u64){ 4 }, 8);
+	assert_int_equal(verdict(deliver(), WRITE), 0);
+	assert_int_equal(number(7), 4);
+	assert_int_equal(ask(READ, "dqd", 1, (u64)0, 100), 0);
+	assert_int_equal(number(7), 8);
+	assert_memory_equal(answer + 11, "badcbadc", 8);
+}
+
 TEST_WITH(names_are_made_linked_moved_and_removed, setup, teardown)
 {
 	create(1, "file");
