@@ -139,12 +139,37 @@ static int hash_grow(struct folder *folder)
 
 /* ---- descriptors; folder->lock held ---- */
 
+/*
+ * Ours can be the last use of an inode without a name, whose blocks the host then gives back: that
+ * may take seconds, or wait for a frozen file system. So it is done without the lock.
+ */
+static void close_later(struct folder *folder, int fd)
+{
+	if (folder->closing_count == FOLDER_CLOSING)
+		close(fd); /* of a row of parents: directories, which are small */
+	else
+		folder->closing[folder->closing_count++] = fd;
+}
+
+/* In place of pthread_mutex_unlock(), after anything that closes. */
+static void unlock_and_close(struct folder *folder)
+{
+	int closing[FOLDER_CLOSING];
+	unsigned count = folder->closing_count;
+
+	memcpy(closing, folder->closing, count * sizeof(closing[0]));
+	folder->closing_count = 0;
+	pthread_mutex_unlock(&folder->lock);
+	while (count)
+		close(closing[--count]);
+}
+
 static void close_node_fd(struct folder *folder, struct folder_node *node)
 {
 	if (node->fd < 0)
 		return;
 	list_del(&node->lru);
-	close(node->fd);
+	close_later(folder, node->fd);
 	node->fd = -1;
 	folder->fds--;
 }
@@ -171,7 +196,7 @@ static void unpin(struct folder *folder, struct folder_node *node)
 static void adopt_fd(struct folder *folder, struct folder_node *node, int fd)
 {
 	if (node->fd >= 0) {
-		close(fd);
+		close_later(folder, fd);
 		return;
 	}
 	evict(folder);
@@ -324,7 +349,7 @@ void node_put(struct folder *folder, struct folder_node *node)
 	pthread_mutex_lock(&folder->lock);
 	node->users--;
 	drop_idle(folder, node);
-	pthread_mutex_unlock(&folder->lock);
+	unlock_and_close(folder);
 }
 
 /* @above: pinned, with a reference, which goes. If it is @node, another thread was quicker. */
@@ -340,7 +365,7 @@ static int reopen_below(struct folder *folder, struct folder_node *node, struct 
 	/* A rename elsewhere may have left it without children. */
 	above->users--;
 	drop_idle(folder, above);
-	pthread_mutex_unlock(&folder->lock);
+	unlock_and_close(folder);
 	return MIN(fd, 0);
 }
 
@@ -509,7 +534,7 @@ int node_enter(struct folder *folder, struct folder_node *parent, const char *na
 	attr_fill(folder, fd, &stx, &entry->attr);
 	pthread_mutex_lock(&folder->lock);
 	ret = enter_locked(folder, parent, name, fd, &stx, &entry->node);
-	pthread_mutex_unlock(&folder->lock);
+	unlock_and_close(folder);
 	return ret;
 }
 
@@ -541,7 +566,7 @@ bool node_enter_known(struct folder *folder, struct folder_node *parent, int dir
 		node = NULL;
 	}
 	parent->likely_known = node;
-	pthread_mutex_unlock(&folder->lock);
+	unlock_and_close(folder);
 	if (node)
 		attr_fill(folder, -1, &stx, &entry->attr);
 	return node;
@@ -557,7 +582,7 @@ void folder_forget(struct folder *folder, u64 id, u64 count)
 		node->lookups -= MIN(count, node->lookups);
 		drop_idle(folder, node);
 	}
-	pthread_mutex_unlock(&folder->lock);
+	unlock_and_close(folder);
 }
 
 /* What stands at @name of @dir now, if the guest knows it, is to be found there. */
@@ -576,7 +601,7 @@ static void note_place(struct folder *folder, struct folder_node *dir, const cha
 		node = find(folder, &key);
 		if (node)
 			set_place(folder, node, dir, name);
-		pthread_mutex_unlock(&folder->lock);
+		unlock_and_close(folder);
 	}
 	close(fd);
 }
@@ -624,6 +649,10 @@ void node_forget_all(struct folder *folder)
 			continue;
 		node->lookups = 0;
 		drop_idle(folder, node);
+		if (folder->closing_count < FOLDER_CLOSING)
+			continue;
+		unlock_and_close(folder);
+		pthread_mutex_lock(&folder->lock);
 	}
-	pthread_mutex_unlock(&folder->lock);
+	unlock_and_close(folder);
 }

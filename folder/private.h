@@ -46,6 +46,9 @@ struct folder_file {
 	struct folder_left *left; /* under that lock; NULL: nothing. readdir.c's, owned */
 };
 
+/* Descriptors of nodes that wait to be closed at once. */
+#define FOLDER_CLOSING 64
+
 struct folder {
 	struct folder_options options; /* defaults filled in */
 	bool has_openat2;
@@ -63,7 +66,10 @@ struct folder {
 	struct folder_node **buckets;
 	u32 bucket_count; /* a power of two */
 	struct list_node lru;
-	unsigned fds;		/* open for nodes */
+	unsigned fds; /* open for nodes */
+	/* node.c's: no longer of a node, to be closed when @lock is given up. */
+	int closing[FOLDER_CLOSING];
+	unsigned closing_count;
 	_Atomic unsigned lefts; /* open directories with something left */
 	/* Bits of host.c's list: what was noted, and what of it was told. */
 	_Atomic u32 noted;
