@@ -336,21 +336,6 @@ int folder_flush(struct folder *folder, u64 id)
 	return ret;
 }
 
-int folder_sync(struct folder *folder)
-{
-	struct fd_name name;
-	int fd, ret;
-
-	if (folder->options.read_only)
-		return 0;
-	fd = open(fd_name(&name, folder->root->fd), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = syncfs(fd) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 int folder_fallocate(struct folder *folder, u64 id, int mode, u64 offset, u64 len)
 {
 	struct folder_file *file = file_get(folder, id);

@@ -125,6 +125,7 @@ void folder_reset(struct folder *folder)
 {
 	file_close_all(folder);
 	node_forget_all(folder);
+	sync_forget_all(folder);
 	folder->noted = folder->told = 0;
 }
 

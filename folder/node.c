@@ -517,6 +517,7 @@ static int enter_locked(struct folder *folder, struct folder_node *parent, const
 		free(node);
 		return -ENOMEM;
 	}
+	sync_note(folder, &key, fd);
 	adopt_fd(folder, node, fd);
 	node->lookups++;
 	*id = node->id;

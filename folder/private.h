@@ -49,6 +49,15 @@ struct folder_file {
 /* Descriptors of nodes that wait to be closed at once. */
 #define FOLDER_CLOSING 64
 
+/* File systems below the folder that are known one by one. Of more there is no list. */
+#define FOLDER_MOUNTS 32
+
+/* Where the guest came into one that is mounted below the folder. */
+struct folder_mount {
+	u64 dev;
+	int fd; /* O_PATH, owned */
+};
+
 struct folder {
 	struct folder_options options; /* defaults filled in */
 	bool has_openat2;
@@ -70,6 +79,9 @@ struct folder {
 	/* node.c's: no longer of a node, to be closed when @lock is given up. */
 	int closing[FOLDER_CLOSING];
 	unsigned closing_count;
+	struct folder_mount mounts[FOLDER_MOUNTS];
+	unsigned mount_count;
+	bool more_mounts;	/* than those */
 	_Atomic unsigned lefts; /* open directories with something left */
 	/* Bits of host.c's list: what was noted, and what of it was told. */
 	_Atomic u32 noted;
@@ -111,6 +123,15 @@ void node_written(struct folder *folder, struct folder_node *node, int fd);
 /* We renamed @name of @dir; both directories are pinned. */
 void node_moved(struct folder *folder, struct folder_node *dir, const char *name,
 		struct folder_node *new_dir, const char *new_name, bool exchange);
+
+/* ---- sync.c ---- */
+
+/*
+ * folder->lock held: @fd is an inode of that key, into which the guest has come. What it writes
+ * there is to be on the disk when it asks for that.
+ */
+void sync_note(struct folder *folder, const struct node_key *key, int fd);
+void sync_forget_all(struct folder *folder);
 
 /* ---- entry.c ---- */
 

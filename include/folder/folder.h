@@ -195,7 +195,7 @@ int folder_fsync_written(struct folder *folder, u64 file, int flags);
 /* The guest closed one of its descriptors: errors that the host tells at close(), of NFS and
  * quotas. */
 int folder_flush(struct folder *folder, u64 file);
-/* The whole file system that the folder is on. */
+/* The whole file system that the folder is on, and those below it that the guest has entered. */
 int folder_sync(struct folder *folder);
 int folder_fallocate(struct folder *folder, u64 file, int mode, u64 offset, u64 len);
 s64 folder_copy_range(struct folder *folder, u64 from, u64 from_offset, u64 to, u64 to_offset,
