@@ -109,6 +109,7 @@ int folder_open(struct folder **out, const char *path, const struct folder_optio
 	folder->scratch = -1;
 	fill_defaults(&folder->options);
 	pthread_mutex_init(&folder->lock, NULL);
+	pthread_mutex_init(&folder->locking, NULL);
 	list_init(&folder->lru);
 	table_init(&folder->nodes, folder->options.max_nodes);
 	table_init(&folder->files, folder->options.max_files);
@@ -146,6 +147,7 @@ void folder_close(struct folder *folder)
 	if (folder->process == getpid())
 		close(folder->proc_fd);
 	pthread_mutex_destroy(&folder->lock);
+	pthread_mutex_destroy(&folder->locking);
 	free(folder);
 }
 

@@ -29,6 +29,7 @@ void file_drop_left(struct folder *folder, struct folder_file *file)
 
 static void file_free(struct folder *folder, struct folder_file *file)
 {
+	lock_leave(folder, file);
 	if (file->fd >= 0)
 		close(file->fd);
 	file_drop_left(folder, file);

@@ -326,12 +326,23 @@ static bool lock_type(u8 wire, short *type)
 	return true;
 }
 
+/* The process is the owner, and each client has its own. FNV-1a. */
+static u64 lock_owner(u32 process, const char *client)
+{
+	u32 hash = 0x811c9dc5;
+
+	for (; *client; client++)
+		hash = (hash ^ (u8)*client) * 0x01000193;
+	return (u64)hash << 32 | process;
+}
+
 /* The guest asks again by itself where it may wait: nothing here waits for another's lock. */
 int p9_op_lock(struct p9_call *call)
 {
 	struct p9_fid *fid = fid_get(call->p9, p9_take_u32(call));
 	u8 wire = p9_take_u8(call);
-	u64 start, len;
+	u64 start, len, owner;
+	u32 process;
 	short type;
 	int ret;
 
@@ -340,12 +351,13 @@ int p9_op_lock(struct p9_call *call)
 	p9_take_u32(call); /* flags */
 	start = p9_take_u64(call);
 	len = p9_take_u64(call);
-	p9_take_u32(call);    /* process */
-	p9_take_string(call); /* client */
+	process = p9_take_u32(call);
+	owner = lock_owner(process, p9_take_string(call));
 	if (call->short_args || !lock_type(wire, &type))
 		ret = -EINVAL;
 	else
-		ret = fid->file ? folder_lock(call->folder, fid->file, type, start, len) : -EBADF;
+		ret = fid->file ? folder_lock(call->folder, fid->file, owner, type, start, len)
+				: -EBADF;
 	fid_put(call->p9, fid);
 	if (ret == -EINVAL || ret == -EBADF)
 		return ret;
@@ -368,7 +380,8 @@ int p9_op_getlock(struct p9_call *call)
 	if (call->short_args || !lock_type(wire, &type))
 		ret = -EINVAL;
 	else
-		ret = fid->file ? folder_test_lock(call->folder, fid->file, &type, &start, &len)
+		ret = fid->file ? folder_test_lock(call->folder, fid->file,
+						   lock_owner(process, client), &type, &start, &len)
 				: -EBADF;
 	fid_put(call->p9, fid);
 	if (ret)

@@ -42,10 +42,12 @@ struct folder_file {
 	int flags;	/* O_* that it was opened with */
 	u32 users; /* calls under way; it is closed when it is out of the table and this is 0 */
 	bool gone; /* out of the table */
-	pthread_mutex_t lock;	  /* a directory's position: one call reads it at a time */
-	struct folder_left *left; /* under that lock; NULL: nothing. readdir.c's, owned */
+	pthread_mutex_t lock;		 /* a directory's position: one call reads it at a time */
+	struct lock_holder *lock_holder; /* lock.c's, under folder->locking; NULL: none */
+	struct folder_left *left;	 /* under that lock; NULL: nothing. readdir.c's, owned */
 };
 
+#define FOLDER_LOCK_BUCKETS 256
 /* Descriptors of nodes that wait to be closed at once. */
 #define FOLDER_CLOSING 64
 
@@ -81,7 +83,9 @@ struct folder {
 	unsigned closing_count;
 	struct folder_mount mounts[FOLDER_MOUNTS];
 	unsigned mount_count;
-	bool more_mounts;	/* than those */
+	bool more_mounts;	 /* than those */
+	pthread_mutex_t locking; /* protects @locks, over calls of the host, too */
+	struct lock_holder *locks[FOLDER_LOCK_BUCKETS];
 	_Atomic unsigned lefts; /* open directories with something left */
 	/* Bits of host.c's list: what was noted, and what of it was told. */
 	_Atomic u32 noted;
@@ -190,6 +194,11 @@ struct fd_name {
 	char text[16];
 };
 const char *fd_name(struct fd_name *name, int fd);
+
+/* ---- lock.c ---- */
+
+/* @file, which nobody else uses, is about to be closed. */
+void lock_leave(struct folder *folder, struct folder_file *file);
 
 /* ---- handle.c ---- */
 

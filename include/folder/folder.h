@@ -204,11 +204,13 @@ s64 folder_copy_range(struct folder *folder, u64 from, u64 from_offset, u64 to, 
 s64 folder_lseek(struct folder *folder, u64 file, u64 offset, int whence);
 
 /*
- * Record locks of an open file. @type: F_RDLCK, F_WRLCK, F_UNLCK; @len 0: to the end. Never
- * waits: -EAGAIN if another has it. test: *@type becomes F_UNLCK if nobody is in the way.
+ * Record locks, as others on the host see them. @owner: the guest's process. Locks of one process,
+ * and those by one open file, are one owner's. @type: F_RDLCK, F_WRLCK, F_UNLCK; @len 0: to the
+ * end. Never waits: -EAGAIN if another has it. test: *@type becomes F_UNLCK if nobody is in the
+ * way.
  */
-int folder_lock(struct folder *folder, u64 file, short type, u64 start, u64 len);
-int folder_test_lock(struct folder *folder, u64 file, short *type, u64 *start, u64 *len);
+int folder_lock(struct folder *folder, u64 file, u64 owner, short type, u64 start, u64 len);
+int folder_test_lock(struct folder *folder, u64 file, u64 owner, short *type, u64 *start, u64 *len);
 
 struct folder_dirent {
 	const char *name; /* terminated */

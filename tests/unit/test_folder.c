@@ -444,14 +444,66 @@ TEST_WITH(a_lock_of_one_file_stops_another, setup, teardown)
 
 	assert_int_equal(folder_open_file(folder, node, O_RDWR, &a), 0);
 	assert_int_equal(folder_open_file(folder, node, O_RDWR, &b), 0);
-	assert_int_equal(folder_lock(folder, a, F_WRLCK, 10, 20), 0);
-	assert_int_equal(folder_lock(folder, b, F_WRLCK, 15, 1), -EAGAIN);
-	assert_int_equal(folder_lock(folder, b, F_WRLCK, 30, 0), 0);
-	assert_int_equal(folder_test_lock(folder, b, &type, &start, &len), 0);
+	assert_int_equal(folder_lock(folder, a, 1, F_WRLCK, 10, 20), 0);
+	assert_int_equal(folder_lock(folder, b, 2, F_WRLCK, 15, 1), -EAGAIN);
+	assert_int_equal(folder_lock(folder, b, 2, F_WRLCK, 30, 0), 0);
+	assert_int_equal(folder_test_lock(folder, b, 2, &type, &start, &len), 0);
 	assert_int_equal(type, F_WRLCK);
 	assert_int_equal(start, 10);
 	assert_int_equal(folder_close_file(folder, a), 0);
-	assert_int_equal(folder_lock(folder, b, F_WRLCK, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, b, 2, F_WRLCK, 0, 0), 0);
+}
+
+TEST_WITH(locks_of_one_process_do_not_stop_each_other, setup, teardown)
+{
+	u64 a, b, other, start = 0, len = 0, node = find(FOLDER_ROOT, "file");
+	short type = F_WRLCK;
+
+	assert_int_equal(folder_open_file(folder, node, O_RDWR, &a), 0);
+	assert_int_equal(folder_open_file(folder, node, O_RDWR, &b), 0);
+	assert_int_equal(folder_open_file(folder, node, O_RDWR, &other), 0);
+	/* As two connections of one program to one database. */
+	assert_int_equal(folder_lock(folder, a, 7, F_RDLCK, 10, 20), 0);
+	assert_int_equal(folder_lock(folder, b, 7, F_WRLCK, 10, 20), 0);
+	assert_int_equal(folder_test_lock(folder, a, 7, &type, &start, &len), 0);
+	assert_int_equal(type, F_UNLCK);
+	assert_int_equal(folder_lock(folder, other, 8, F_RDLCK, 10, 1), -EAGAIN);
+	/* What one has locked the other unlocks, and keeps when the first is closed. */
+	assert_int_equal(folder_lock(folder, a, 7, F_UNLCK, 10, 10), 0);
+	assert_int_equal(folder_lock(folder, other, 8, F_WRLCK, 10, 10), 0);
+	assert_int_equal(folder_close_file(folder, b), 0);
+	assert_int_equal(folder_lock(folder, other, 8, F_RDLCK, 20, 1), -EAGAIN);
+	assert_int_equal(folder_close_file(folder, a), 0);
+	assert_int_equal(folder_lock(folder, other, 8, F_RDLCK, 20, 1), 0);
+}
+
+TEST_WITH(locks_by_one_open_file_do_not_stop_each_other, setup, teardown)
+{
+	u64 shared, other, node = find(FOLDER_ROOT, "file");
+
+	assert_int_equal(folder_open_file(folder, node, O_RDONLY, &shared), 0);
+	assert_int_equal(folder_open_file(folder, node, O_RDONLY, &other), 0);
+	/* As "flock -s 9", "flock 9" and "flock -u 9" of a shell do, each a process. */
+	assert_int_equal(folder_lock(folder, shared, 1, F_RDLCK, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, other, 9, F_RDLCK, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, other, 9, F_UNLCK, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, shared, 2, F_WRLCK, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, shared, 3, F_UNLCK, 0, 0), 0);
+	/* A file that is only read can be locked against all others, too. */
+	assert_int_equal(folder_lock(folder, other, 10, F_WRLCK, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, other, 11, F_UNLCK, 0, 0), 0);
+}
+
+TEST_WITH(a_file_that_is_only_read_is_locked_against_all_others, setup, teardown)
+{
+	u64 reader, other, node = find(FOLDER_ROOT, "file");
+
+	assert_int_equal(folder_open_file(folder, node, O_RDONLY, &reader), 0);
+	assert_int_equal(folder_open_file(folder, node, O_RDONLY, &other), 0);
+	assert_int_equal(folder_lock(folder, reader, 1, F_WRLCK, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, other, 2, F_RDLCK, 0, 0), -EAGAIN);
+	assert_int_equal(folder_close_file(folder, reader), 0);
+	assert_int_equal(folder_lock(folder, other, 2, F_RDLCK, 0, 0), 0);
 }
 
 TEST_WITH(a_reset_closes_and_forgets_everything, setup, teardown)

@@ -422,14 +422,30 @@ TEST_WITH(a_lock_of_one_fid_stops_another, setup, teardown)
 	assert_int_equal(ask(LOPEN, "dd", 2, O_RDWR), 0);
 	assert_int_equal(ask(LOCK, "dbdqqds", 1, 1, 0, (u64)0, (u64)0, 9, "me"), 0);
 	assert_int_equal(answer[7], 0);
-	assert_int_equal(ask(LOCK, "dbdqqds", 2, 1, 1, (u64)0, (u64)0, 9, "me"), 0);
+	assert_int_equal(ask(LOCK, "dbdqqds", 2, 1, 1, (u64)0, (u64)0, 10, "me"), 0);
 	assert_int_equal(answer[7], 1);
-	assert_int_equal(ask(GETLOCK, "dbqqds", 2, 1, (u64)0, (u64)0, 9, "me"), 0);
+	assert_int_equal(ask(GETLOCK, "dbqqds", 2, 1, (u64)0, (u64)0, 10, "me"), 0);
+	assert_int_equal(answer[7], 1);
+	/* Another client's process of that number. */
+	assert_int_equal(ask(LOCK, "dbdqqds", 2, 1, 1, (u64)0, (u64)0, 9, "you"), 0);
 	assert_int_equal(answer[7], 1);
 	assert_int_equal(ask(LOCK, "dbdqqds", 1, 2, 0, (u64)0, (u64)0, 9, "me"), 0);
 	assert_int_equal(ask(GETLOCK, "dbqqds", 2, 1, (u64)0, (u64)0, 9, "me"), 0);
 	assert_int_equal(answer[7], 2);
 	assert_int_equal(ask(LOCK, "dbdqqds", 1, 3, 0, (u64)0, (u64)0, 9, "me"), -EINVAL);
+}
+
+TEST_WITH(a_lock_of_one_fid_does_not_stop_another_of_its_process, setup, teardown)
+{
+	create(1, "file");
+	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "file"), 0);
+	assert_int_equal(ask(LOPEN, "dd", 2, O_RDWR), 0);
+	assert_int_equal(ask(LOCK, "dbdqqds", 1, 0, 0, (u64)0, (u64)0, 9, "me"), 0);
+	assert_int_equal(answer[7], 0);
+	assert_int_equal(ask(LOCK, "dbdqqds", 2, 1, 0, (u64)0, (u64)0, 9, "me"), 0);
+	assert_int_equal(answer[7], 0);
+	assert_int_equal(ask(GETLOCK, "dbqqds", 1, 1, (u64)0, (u64)0, 9, "me"), 0);
+	assert_int_equal(answer[7], 2);
 }
 
 /* ---- extended attributes ---- */
