@@ -83,6 +83,8 @@ static const struct message_ops fs_ops = {
 	.forget = fs_forget,
 	.refuse = fs_refuse,
 	.head_size = sizeof(struct fuse_in_header),
+	/* "Device Operation: High Priority Queue" */
+	.urgent = true,
 	.trouble = fs_trouble,
 	.destroy = fs_destroy,
 };

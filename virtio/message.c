@@ -181,6 +181,7 @@ static bool submit(struct message *message)
 
 	message->job.run = run_message;
 	message->job.done = message_done;
+	message->job.urgent = device->ops->urgent && !message->queue;
 	if (device->ops->taken)
 		device->ops->taken(device, message);
 	message->hold.segments = message->chain.segments;
@@ -282,6 +283,7 @@ static int make_worker(struct message_device *device, struct loop *loop, const c
 		.name = name,
 		.kind = THREAD_FOLDER,
 		.threads = MESSAGE_THREADS,
+		.keeps_one = device->ops->urgent,
 		.files = { file },
 		.file_count = 1,
 		.shared_files = true,

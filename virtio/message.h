@@ -59,6 +59,7 @@ struct message_ops {
 	size_t (*refuse)(const struct iovec *in, unsigned in_count, const struct iovec *out,
 			 unsigned out_count);
 	size_t head_size; /* at most MESSAGE_HEAD */
+	bool urgent;	  /* what is in queue 0 must not wait for what is in others */
 	/* Something that the user should hear of, an errno; 0: nothing (more). VM lock. */
 	int (*trouble)(struct message_device *device);
 	/* The device alone; frees what is around it. */

@@ -33,9 +33,10 @@ struct worker {
 	unsigned thread_count; /* threads in them */
 	pthread_mutex_t lock;  /* protects what follows; held for list work only */
 	pthread_cond_t wake;
-	struct job_list waiting;
+	struct job_list urgent, waiting;
 	struct job_list finished;
-	unsigned waiting_count;
+	unsigned waiting_count; /* in both */
+	unsigned ordinary;	/* jobs under way that are not urgent */
 	unsigned idle; /* threads without a job, or that are about to take one that waits */
 	bool stop;
 };
@@ -61,17 +62,30 @@ static struct worker_job *job_pop(struct job_list *list)
 
 /* ---- on the threads ---- */
 
+/* The next job that may begin now; worker->lock held. */
+static struct worker_job *worker_take(struct worker *worker)
+{
+	const struct worker_options *options = &worker->options;
+	struct worker_job *job = job_pop(&worker->urgent);
+	bool keeps_one = options->keeps_one && options->threads > 1;
+
+	if (!job && worker->ordinary < options->threads - keeps_one)
+		job = job_pop(&worker->waiting);
+	if (!job)
+		return NULL;
+	worker->ordinary += !job->urgent;
+	worker->waiting_count--;
+	worker->idle--;
+	return job;
+}
+
 static struct worker_job *worker_next(struct worker *worker)
 {
 	struct worker_job *job;
 
 	pthread_mutex_lock(&worker->lock);
-	while (!(job = job_pop(&worker->waiting)) && !worker->stop)
+	while (!(job = worker_take(worker)) && !worker->stop)
 		pthread_cond_wait(&worker->wake, &worker->lock);
-	if (job) {
-		worker->waiting_count--;
-		worker->idle--;
-	}
 	pthread_mutex_unlock(&worker->lock);
 	return job;
 }
@@ -85,6 +99,7 @@ static void worker_serve(struct worker *worker, void *state)
 		job->thread_state = state;
 		job->run(job);
 		pthread_mutex_lock(&worker->lock);
+		worker->ordinary -= !job->urgent;
 		first = !worker->finished.first;
 		job_push(&worker->finished, job);
 		/* At once, so that whoever hears of it finds the thread free for the next job. */
@@ -254,7 +269,7 @@ int worker_submit(struct worker *worker, struct worker_job *job)
 	if (!worker->thread_count)
 		return ret;
 	pthread_mutex_lock(&worker->lock);
-	job_push(&worker->waiting, job);
+	job_push(job->urgent ? &worker->urgent : &worker->waiting, job);
 	worker->waiting_count++;
 	pthread_mutex_unlock(&worker->lock);
 	/* Afterwards: who wakes up wants the lock. */

@@ -6,7 +6,7 @@
  *
  * A job belongs to its caller, who has memory for as many as it may want at once;
  * the worker itself never allocates for one, and has no more than its share of threads.
- * Jobs begin in the order of their submission; with more than one thread they
+ * Jobs begin in the order of their submission, but for urgent ones; with more than one thread they
  * end in any.
  *
  * All calls with the VM lock held, or before there is a VM.
@@ -30,6 +30,8 @@ struct worker_job {
 	 */
 	void (*done)(struct worker_job *job);
 	struct worker_job *next; /* the worker's, until done() */
+	/* Begins before all that wait, and with worker_options.keeps_one at once, or nearly so. */
+	bool urgent;
 	/* While run() runs: what worker_options.begin returned on its thread, else NULL. */
 	void *thread_state;
 };
@@ -42,6 +44,8 @@ struct worker_options {
 	const char *name;      /* of the threads, at most 15 characters; borrowed */
 	enum thread_kind kind; /* what its threads are confined to, after @begin */
 	unsigned threads;      /* at most; each is made when there is a job and nobody to do it */
+	/* Of several threads one is for urgent jobs alone: no other can keep these waiting. */
+	bool keeps_one;
 	/*
 	 * The fds that run() uses, open now. Its threads are then processes aside (util/aside.h)
 	 * with these files and no others: a call that never returns does not keep lkvm from

@@ -81,6 +81,18 @@ static int setup(void **state)
 	return loop_create(&f->loop, &f->lock) || worker_create(&f->worker, f->loop, &options);
 }
 
+static int setup_with_urgent(void **state)
+{
+	const struct worker_options options = { .name = "test",
+						.threads = THREADS,
+						.keeps_one = true };
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	pthread_mutex_init(&f->lock, NULL);
+	*state = f;
+	return loop_create(&f->loop, &f->lock) || worker_create(&f->worker, f->loop, &options);
+}
+
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
@@ -138,6 +150,26 @@ TEST_WITH(a_job_that_hangs_holds_up_no_other, setup, teardown)
 	for (unsigned i = 0; i < THREADS - 1; i++)
 		sem_post(&wait);
 	poll_until(f, 10 + THREADS - 1);
+	sem_destroy(&wait);
+}
+
+TEST_WITH(an_urgent_job_waits_for_no_other, setup_with_urgent, teardown)
+{
+	struct fixture *f = *state;
+	struct test_job stuck[2 * THREADS] = { 0 }, urgent = { .again = 9 };
+	sem_t wait;
+
+	sem_init(&wait, 0, 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(stuck); i++)
+		submit(f, &stuck[i], &wait);
+	urgent.job.urgent = true;
+	submit(f, &urgent, NULL);
+	poll_until(f, 10);
+	assert_int_equal(urgent.done, 10);
+	for (unsigned i = 0; i < ARRAY_SIZE(stuck); i++)
+		sem_post(&wait);
+	poll_until(f, 10 + ARRAY_SIZE(stuck));
+	assert_true(f->most_running <= THREADS);
 	sem_destroy(&wait);
 }
 
