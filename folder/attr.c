@@ -90,14 +90,11 @@ static struct timespec time_of(const struct statx_timestamp *time)
 	return (struct timespec){ time->tv_sec, time->tv_nsec };
 }
 
-/* Inodes of other file systems get numbers of their own. */
-static u64 ino_of(const struct folder *folder, const struct statx *stx)
+u64 attr_ino(const struct folder *folder, u64 dev, u64 ino)
 {
-	u64 dev = (u64)stx->stx_dev_major << 32 | stx->stx_dev_minor;
-
 	if (!folder->root || dev == folder->root->key.dev)
-		return stx->stx_ino;
-	return stx->stx_ino ^ (dev * 0x9e3779b97f4a7c15ull & ~0xffffffffull);
+		return ino;
+	return ino ^ (dev * 0x9e3779b97f4a7c15ull & ~0xffffffffull);
 }
 
 static void fill_owner(struct folder *folder, int fd, struct folder_attr *attr)
@@ -126,7 +123,8 @@ static void fill_owner(struct folder *folder, int fd, struct folder_attr *attr)
 void attr_fill(struct folder *folder, int fd, const struct statx *stx, struct folder_attr *attr)
 {
 	*attr = (struct folder_attr){
-		.ino = ino_of(folder, stx),
+		.ino = attr_ino(folder, (u64)stx->stx_dev_major << 32 | stx->stx_dev_minor,
+				stx->stx_ino),
 		.size = stx->stx_size,
 		.blocks = stx->stx_blocks,
 		.atime = time_of(&stx->stx_atime),

@@ -164,6 +164,8 @@ int overlay_mount(struct folder *folder, const char *path, struct error *err);
 /* ---- attr.c ---- */
 
 int attr_stat(int fd, struct statx *stx);
+/* What the guest sees as its number: inodes of other file systems get numbers of their own. */
+u64 attr_ino(const struct folder *folder, u64 dev, u64 ino);
 /* As the guest sees it. @fd may be O_PATH. */
 void attr_fill(struct folder *folder, int fd, const struct statx *stx, struct folder_attr *attr);
 /* What the guest believes of a new inode, for FOLDER_MAP_XATTR. */

@@ -15,6 +15,7 @@ struct reader {
 	bool (*take)(void *arg, const struct folder_dirent *entry);
 	void *arg;
 	u64 next; /* the offset behind what was taken last */
+	u64 dev;  /* the directory's */
 };
 
 /* What is above the folder is nobody's business in the guest. */
@@ -22,7 +23,7 @@ static u64 ino_to_show(const struct reader *reader, const struct dirent64 *entry
 {
 	if (reader->file->node == reader->folder->root && !strcmp(entry->d_name, ".."))
 		return reader->folder->root->key.ino;
-	return entry->d_ino;
+	return attr_ino(reader->folder, reader->dev, entry->d_ino);
 }
 
 /* A plain file may be anything to a guest that believes so. */
@@ -126,12 +127,15 @@ static int read_from(struct reader *reader, u64 offset)
 int folder_readdir(struct folder *folder, u64 id, u64 offset,
 		   bool (*take)(void *arg, const struct folder_dirent *entry), void *arg)
 {
-	struct reader reader = { folder, file_get(folder, id), take, arg, 0 };
+	struct reader reader = { folder, file_get(folder, id), take, arg, 0, 0 };
 	int ret = -ENOTDIR;
 
 	if (!reader.file)
 		return -EBADF;
 	if (S_ISDIR(reader.file->node->key.type) && offset <= INT64_MAX) {
+		pthread_mutex_lock(&folder->lock);
+		reader.dev = reader.file->node->key.dev;
+		pthread_mutex_unlock(&folder->lock);
 		pthread_mutex_lock(&reader.file->lock);
 		ret = read_from(&reader, offset);
 		pthread_mutex_unlock(&reader.file->lock);

@@ -25,7 +25,7 @@ static struct folder *folder;
 
 static void open_folder(void)
 {
-	const struct folder_options options = { .map = FOLDER_MAP_SQUASH };
+	const struct folder_options options = { .map = FOLDER_MAP_SQUASH, .cross_mounts = true };
 	struct error err = { 0 };
 
 	assert_int_equal(folder_open(&folder, path, &options, &err), 0);
@@ -42,8 +42,12 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	char sub[80];
+
 	folder_close(folder);
 	folder = NULL;
+	snprintf(sub, sizeof(sub), "%s/sub", path);
+	umount2(sub, MNT_DETACH);
 	umount2(path, MNT_DETACH);
 	temp_folder_remove(&base);
 	return 0;
@@ -65,6 +69,7 @@ struct piece {
 	unsigned most, count;
 	u64 next;
 	char names[PIECE][32];
+	u64 inos[PIECE];
 };
 
 static bool take(void *arg, const struct folder_dirent *entry)
@@ -74,8 +79,10 @@ static bool take(void *arg, const struct folder_dirent *entry)
 	if (piece->count == piece->most)
 		return false;
 	piece->next = entry->next;
-	if (strcmp(entry->name, ".") && strcmp(entry->name, ".."))
-		snprintf(piece->names[piece->count++], 32, "%s", entry->name);
+	if (!strcmp(entry->name, ".") || !strcmp(entry->name, ".."))
+		return true;
+	snprintf(piece->names[piece->count], 32, "%s", entry->name);
+	piece->inos[piece->count++] = entry->ino;
 	return true;
 }
 
@@ -182,4 +189,23 @@ TEST_WITH(many_directories_are_listed_at_once_and_whole, setup, teardown)
 	assert_int_equal(listed, MANY * 2 * PIECE);
 	for (unsigned i = 0; i < MANY; i++)
 		assert_int_equal(list(dirs[i], &pieces[i], PIECE), 0);
+}
+
+TEST_WITH(a_listing_has_the_numbers_that_the_files_have_on_other_file_systems_too, setup, teardown)
+{
+	struct folder_entry sub, file;
+	struct piece piece = { 0 };
+	char name[80];
+
+	snprintf(name, sizeof(name), "%s/sub", path);
+	assert_int_equal(mkdir(name, 0755), 0);
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("test", name, "tmpfs", 0, "size=64k"))
+		skip();
+	open_folder();
+	assert_int_equal(folder_lookup(folder, FOLDER_ROOT, "sub", &sub), 0);
+	make_file(sub.node, "file");
+	assert_int_equal(folder_lookup(folder, sub.node, "file", &file), 0);
+	assert_int_equal(list(open_dir(sub.node), &piece, PIECE), 1);
+	assert_true(piece.inos[0] == file.attr.ino);
 }
