@@ -219,7 +219,7 @@ static int serve(struct p9_call *call, const struct header *header)
 	if (!call->p9->msize && op != op_version)
 		return -EPROTO;
 	/* Before 4.19 Linux's size of a Twrite left out the data, where these are not copied. */
-	call->size = op == p9_op_write ? MIN(have, (size_t)UINT32_MAX) : header->size;
+	call->size = op == p9_op_write ? MIN(have, (size_t)P9_MAX_SIZE) : header->size;
 	call->args_len = header->size - P9_HEADER;
 	if (op == p9_op_write)
 		call->args_len = MIN(call->args_len, P9_WRITE_HEADER - P9_HEADER);
