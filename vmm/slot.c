@@ -37,6 +37,7 @@ static int slot_set(const struct vm *vm, const struct page_slot *slot, u64 size)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = slot->number,
+		.flags = slot->read_only ? KVM_MEM_READONLY : 0,
 		.guest_phys_addr = slot->gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)slot->host,
@@ -45,24 +46,39 @@ static int slot_set(const struct vm *vm, const struct page_slot *slot, u64 size)
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) ? -errno : 0;
 }
 
-int page_slot_map(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, u64 size)
+static int slot_add(struct vm *vm, struct page_slot *slot, const struct page_slot *wanted)
 {
 	struct range range;
 	int ret;
 
-	if (!range_make(gpa, size, &range))
+	if (!range_make(wanted->gpa, wanted->size, &range))
 		return -EINVAL;
-	*slot = (struct page_slot){
-		.number = slot_number(vm), .gpa = gpa, .size = size, .host = host
-	};
+	*slot = *wanted;
+	slot->number = slot_number(vm);
 	/* KVM's answer to what overlaps is -EEXIST, to a number past its last -EINVAL. */
-	ret = slot_set(vm, slot, size);
+	ret = slot_set(vm, slot, slot->size);
 	if (ret) {
 		slot->size = 0;
 		return ret;
 	}
 	list_add_tail(&vm->page_slots, &slot->node);
 	return 0;
+}
+
+int page_slot_map(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, u64 size)
+{
+	const struct page_slot wanted = { .gpa = gpa, .size = size, .host = host };
+
+	return slot_add(vm, slot, &wanted);
+}
+
+int page_slot_map_read_only(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, u64 size)
+{
+	const struct page_slot wanted = {
+		.gpa = gpa, .size = size, .host = host, .read_only = true
+	};
+
+	return slot_add(vm, slot, &wanted);
 }
 
 void page_slot_unmap(struct vm *vm, struct page_slot *slot)

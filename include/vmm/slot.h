@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Host pages that the guest sees beside its RAM, with no exit: the registers of passed
- * devices. The guest moves them about as it moves BARs.
+ * devices, which the guest moves about as it moves BARs; firmware's code and variables.
  */
 #ifndef VMM_SLOT_H
 #define VMM_SLOT_H
@@ -18,6 +18,7 @@ struct page_slot {
 	gpa_t gpa;
 	u64 size;
 	void *host;
+	bool read_only;
 };
 
 /*
@@ -26,6 +27,11 @@ struct page_slot {
  * say; another -errno of KVM: no more slots, say. The guest's accesses go to the bus then.
  */
 int page_slot_map(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, u64 size);
+/*
+ * The same for what the guest may only read: its writes go to the bus. It takes a capability of
+ * KVM's that x86 and arm64 have.
+ */
+int page_slot_map_read_only(struct vm *vm, struct page_slot *slot, gpa_t gpa, void *host, u64 size);
 /* One that is not mapped is ignored. */
 void page_slot_unmap(struct vm *vm, struct page_slot *slot);
 
