@@ -24,10 +24,16 @@ static const struct device_info *device_info(const struct list_node *node)
 	return &list_entry(node, struct device, node)->info;
 }
 
+static bool is_serial(const struct device_info *info)
+{
+	return info->kind == DEVICE_SERIAL || info->kind == DEVICE_PL011;
+}
+
 static const char *node_name(const struct device_info *info)
 {
 	switch (info->kind) {
 	case DEVICE_SERIAL:
+	case DEVICE_PL011:
 		return "serial";
 	case DEVICE_PVPANIC:
 		return "pvpanic";
@@ -35,6 +41,8 @@ static const char *node_name(const struct device_info *info)
 		return "rtc";
 	case DEVICE_POWER_BUTTON:
 		return "gpio";
+	case DEVICE_FLASH:
+		return "flash";
 	case DEVICE_WATCHDOG:
 		return "watchdog";
 	default:
@@ -53,7 +61,7 @@ static void add_aliases(struct fdt_writer *w, const struct fdt_machine *machine)
 	list_for_each(pos, machine->devices) {
 		const struct device_info *info = device_info(pos);
 
-		if (info->kind != DEVICE_SERIAL)
+		if (!is_serial(info))
 			continue;
 		snprintf(name, sizeof(name), "serial%u", count++);
 		snprintf(path, sizeof(path), "/%s@%llx", node_name(info),
@@ -72,7 +80,7 @@ static void put_stdout(struct fdt_writer *w, const struct fdt_machine *machine)
 	list_for_each(pos, machine->devices) {
 		const struct device_info *info = device_info(pos);
 
-		if (info->kind != DEVICE_SERIAL || !machine->firmware->console ||
+		if (!is_serial(info) || !machine->firmware->console ||
 		    strcmp(info->name, machine->firmware->console))
 			continue;
 		snprintf(path, sizeof(path), "/%s@%llx", node_name(info),
@@ -283,6 +291,19 @@ static void put_serial(struct fdt_writer *w)
 	fdt_write_u32(w, "reg-shift", 0);
 }
 
+/* serial/pl011.yaml: what clocks its bits, then its registers. */
+static void put_pl011(struct fdt_writer *w)
+{
+	static const char compatible[] = "arm,pl011\0arm,primecell";
+	static const char clocks[] = "uartclk\0apb_pclk";
+	const fdt32_t phandles[] = { cpu_to_fdt32(FDT_PHANDLE_CLOCK),
+				     cpu_to_fdt32(FDT_PHANDLE_CLOCK) };
+
+	fdt_write_bytes(w, "compatible", compatible, sizeof(compatible));
+	fdt_write_bytes(w, "clocks", phandles, sizeof(phandles));
+	fdt_write_bytes(w, "clock-names", clocks, sizeof(clocks));
+}
+
 static void put_clock(struct fdt_writer *w)
 {
 	fdt_write_u32(w, "clocks", FDT_PHANDLE_CLOCK);
@@ -347,6 +368,13 @@ static void put_registers(struct fdt_writer *w, const struct device_info *info)
 	fdt_write_reg(w, registers, info->kind == DEVICE_WATCHDOG ? 2 : 1);
 }
 
+/* mtd/mtd-physmap.yaml: bytes of the chips that are side by side. */
+static void put_flash(struct fdt_writer *w)
+{
+	fdt_write_string(w, "compatible", "cfi-flash");
+	fdt_write_u32(w, "bank-width", 4);
+}
+
 static void add_device(struct fdt_writer *w, const struct device_info *info,
 		       const struct firmware *firmware, u32 iommu_phandle)
 {
@@ -354,6 +382,9 @@ static void add_device(struct fdt_writer *w, const struct device_info *info,
 	switch (info->kind) {
 	case DEVICE_SERIAL:
 		put_serial(w);
+		break;
+	case DEVICE_PL011:
+		put_pl011(w);
 		break;
 	case DEVICE_PVPANIC:
 		fdt_write_string(w, "compatible", "qemu,pvpanic-mmio");
@@ -363,6 +394,9 @@ static void add_device(struct fdt_writer *w, const struct device_info *info,
 		break;
 	case DEVICE_POWER_BUTTON:
 		put_gpio(w);
+		break;
+	case DEVICE_FLASH:
+		put_flash(w);
 		break;
 	case DEVICE_WATCHDOG:
 		fdt_write_string(w, "compatible", "arm,sbsa-gwdt");

@@ -171,30 +171,32 @@ static int gic_create_v2(struct gic *gic, int vm_fd, struct error *err)
 	return ret;
 }
 
-/* What map_msi_base() has to know. */
-struct place {
-	const struct gic *gic;
-	const struct vm_config *config;
-	unsigned bits;
-};
+struct map_machine gic_map_machine(const struct gic *gic, const struct vm_config *config,
+				   unsigned bits)
+{
+	return (struct map_machine){
+		.map = map_of(&config->arch),
+		.gic = gic->kind,
+		.cpus = config->cpus,
+		.ram = config->ram,
+		.ram_count = config->ram_count,
+		.bits = bits,
+	};
+}
 
 static bool move_doorbell(const void *arg, const struct range *window, struct range *at)
 {
-	const struct place *place = arg;
-	const struct vm_config *config = place->config;
-	u64 base = map_msi_base(place->gic->kind, window, config->cpus, config->ram,
-				config->ram_count, place->bits);
+	const struct map_machine *machine = arg;
 
-	return map_msi_window(place->gic->kind, base, at);
+	return map_msi_window(machine->gic, map_msi_base(machine, window), at);
 }
 
 static int gic_place_doorbell(struct gic *gic, const struct vm_config *config, unsigned bits,
 			      struct error *err)
 {
-	const struct place place = { gic, config, bits };
-	struct dma_doorbell offer = { .move = move_doorbell, .arg = &place };
-	u64 usual = map_msi_base(gic->kind, NULL, config->cpus, config->ram, config->ram_count,
-				 bits);
+	const struct map_machine machine = gic_map_machine(gic, config, bits);
+	struct dma_doorbell offer = { .move = move_doorbell, .arg = &machine };
+	u64 usual = map_msi_base(&machine, NULL);
 	bool has_doorbell = map_msi_window(gic->kind, usual, &offer.at);
 	int ret = dma_windows_decide(config->windows, has_doorbell ? &offer : NULL, err);
 

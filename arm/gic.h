@@ -6,6 +6,8 @@
 #include "map.h"
 #include "util/error.h"
 
+struct vm_config;
+
 struct gic {
 	enum gic_kind kind; /* what was chosen: never GIC_BEST */
 	int fd;		    /* owned */
@@ -18,9 +20,11 @@ struct gic {
  * GIC_BEST the best that the host has, else @wanted or -ENODEV with a line
  * that names what the host has instead. gic_destroy() is legal after an error. @bits: of address.
  */
-struct vm_config;
 int gic_create(struct gic *gic, int vm_fd, const struct vm_config *config, unsigned bits,
 	       struct error *err);
+/* The machine around one that is made, for map.h; what is in @config is borrowed. */
+struct map_machine gic_map_machine(const struct gic *gic, const struct vm_config *config,
+				   unsigned bits);
 /* After the vCPUs. */
 int gic_finish(struct gic *gic, struct error *err);
 void gic_destroy(struct gic *gic);

@@ -359,6 +359,7 @@ void arch_image_close(struct arch_image *image)
 	if (!image)
 		return;
 	arch_image_close_file(image);
+	image_free_rom(image);
 	free(image->path);
 	free(image);
 }

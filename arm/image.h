@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A kernel in the arm64 Image format (Linux, Documentation/arch/arm64/booting.rst). */
+/*
+ * A kernel in the arm64 Image format (Linux, Documentation/arch/arm64/booting.rst), or firmware in
+ * its stead.
+ */
 #ifndef ARM_IMAGE_H
 #define ARM_IMAGE_H
 
@@ -22,6 +25,12 @@ struct arch_image {
 	u64 image_size; /* in memory, .bss too; >= file_size */
 	u64 page_size;	/* 0: it may be any */
 	bool is_flat; /* it has no header, and image_size leaves out what it needs behind itself */
+	/* It is no kernel: it is all of the file, at @address of RAM, or at 0 in @rom, owned, which
+	 * is there once it is loaded. */
+	bool is_firmware;
+	gpa_t address;
+	void *rom;
+	u64 rom_size;			   /* of whole pages of the host's */
 	const struct boot_entry *unpacked; /* loaded instead; NULL: the file is. Borrowed */
 	/* The plan's. */
 	gpa_t entry; /* and start of the kernel */
@@ -30,5 +39,14 @@ struct arch_image {
 	u64 initrd_size;
 	const char *cmdline; /* borrowed */
 };
+
+struct error;
+struct range;
+/* As arch_image_plan(), of firmware; @ram: the range that it is in. */
+int image_plan_firmware(struct arch_image *image, const struct range *ram, const char *cmdline,
+			struct error *err);
+/* Pages for it, of zeroes; NULL: no memory. */
+void *image_make_rom(struct arch_image *image);
+void image_free_rom(struct arch_image *image);
 
 #endif

@@ -44,6 +44,8 @@ int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned 
 		return error_set(err, -EINVAL,
 				 "the kernel's command line has %zu characters, %d are possible",
 				 strlen(cmdline), ARCH_MAX_CMDLINE);
+	if (image->is_firmware)
+		return image_plan_firmware(image, &ram[0], cmdline, err);
 	if (__builtin_add_overflow(image->text_offset, image->image_size + behind, &kernel) ||
 	    !plan_take(&left, kernel, IMAGE_ALIGN, &base) ||
 	    !plan_take(&left, IMAGE_DTB_SIZE, IMAGE_DTB_SIZE, &image->dtb))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Kernel and initrd into guest memory, each straight from its file. */
+/* Kernel and initrd, or firmware, into guest memory, each straight from its file. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +103,7 @@ int arch_image_use(struct arch_image *image, const struct boot_entry *entry)
 	return 0;
 }
 
-int arch_image_load(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
+static int load_all(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
 		    struct error *err)
 {
 	u64 size = image->unpacked ? align_up(image->image_size, BOOT_IMAGE_PAGE)
@@ -126,4 +126,27 @@ int arch_image_load(struct arch_image *image, struct guest_memory *memory, int i
 	if (ret)
 		return error_set(err, ret, "initrd: %s", load_reason(ret));
 	return 0;
+}
+
+/* What is at 0 is shown to the guest when the machine is there. */
+static int load_firmware(struct arch_image *image, struct guest_memory *memory, struct error *err)
+{
+	void *to = image->address ? memory_host(memory, image->address, image->file_size)
+				  : image_make_rom(image);
+	int ret;
+
+	/* For what it loads. */
+	memory_use_huge_pages(memory);
+	if (!to)
+		return error_set(err, -ENOMEM, "--firmware %s: no memory for it", image->path);
+	ret = load_file(image->fd, to, image->file_size);
+	return ret ? error_set(err, ret, "--firmware %s: %s", image->path, load_reason(ret)) : 0;
+}
+
+int arch_image_load(struct arch_image *image, struct guest_memory *memory, int initrd_fd,
+		    struct error *err)
+{
+	if (image->is_firmware)
+		return load_firmware(image, memory, err);
+	return load_all(image, memory, initrd_fd, err);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "map.h"
+#include "pl011.h"
 #include "vmm/arch.h"
 #include "vmm/pci.h"
 
@@ -11,6 +12,35 @@
 #define MAP_RAM_MIN (4 * MIB)
 /* Where addresses end on every processor without LPA. */
 #define MAP_RAM_LAST ((1ULL << 48) - 1)
+
+/* kvmtool's. */
+static const struct map map_usual = {
+	.ram = 0x80000000,
+	.serial = 0x01000000,
+	.ecam = 0x40000000,
+	.pci32 = { 0x50000000, 0x7fffffff },
+	.flash = { 0x02000000, 0x02ffffff },
+};
+
+/*
+ * That of QEMU's "virt" board, as far as the firmware that is built for it knows it without being
+ * told: code at 0, variables in the second bank of flash, RAM at 1 GiB with the device tree at its
+ * start. All else is in the device tree; U-Boot maps registers between 128 MiB and 1 GiB alone.
+ */
+static const struct map map_firmware = {
+	.ram = 0x40000000,
+	.serial = 0x09000000,
+	.pl011 = true,
+	.ecam = 0x3f000000,
+	.pci32 = { 0x12000000, 0x3efeffff },
+	.flash = { 0x04000000, 0x07ffffff },
+	.rom_size = 64 * MIB,
+};
+
+const struct map *map_of(const struct arch_options *options)
+{
+	return options->firmware ? &map_firmware : &map_usual;
+}
 
 const char *const arch_name = "arm64";
 const bool arch_has_device_tree = true;
@@ -44,9 +74,12 @@ int arch_irqchip_parse(const char *name, int *irqchip, struct error *err)
 			 name);
 }
 
-static int check_ram_base(gpa_t base, struct error *err)
+static int check_ram_base(const struct map *map, gpa_t base, struct error *err)
 {
-	if (base < MAP_RAM)
+	if (map == &map_firmware && base != map->ram)
+		return error_set(err, -EINVAL,
+				 "--mem: firmware has its RAM at 1 GiB: leave @ADDRESS out");
+	if (base < map->ram)
 		return error_set(err, -EINVAL,
 				 "--mem: RAM at 0x%llx: devices are below 2 GiB, give @2G or more",
 				 (unsigned long long)base);
@@ -57,13 +90,15 @@ static int check_ram_base(gpa_t base, struct error *err)
 	return 0;
 }
 
-int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, struct error *err)
+int arch_ram_layout(const struct arch_options *options, u64 size, gpa_t base, struct range *ranges,
+		    unsigned max, struct error *err)
 {
+	const struct map *map = map_of(options);
 	u64 page = sysconf(_SC_PAGESIZE);
 
 	if (!base)
-		base = MAP_RAM;
-	if (check_ram_base(base, err))
+		base = map->ram;
+	if (check_ram_base(map, base, err))
 		return -EINVAL;
 	if (!is_aligned(size, page))
 		return error_set(err, -EINVAL,
@@ -97,14 +132,29 @@ int arch_virtio_resource(unsigned n, struct device_resource *resource)
 	return 0;
 }
 
-void arch_serial_resource(unsigned n, struct device_resource *resource)
+void arch_serial_resource(const struct arch_options *options, unsigned n,
+			  struct device_resource *resource)
 {
+	const struct map *map = map_of(options);
+
 	*resource = (struct device_resource){
-		.base = MAP_SERIAL + (u64)n * MAP_SERIAL_STEP,
-		.size = 8,
+		.base = map->serial + (u64)n * MAP_SERIAL_STEP,
+		.size = map->pl011 ? PL011_SIZE : 8,
 		.gsi = n ? MAP_SPI_SERIAL_MORE + n - 1 : MAP_SPI_SERIAL,
 		.trigger = IRQ_LEVEL,
 	};
+}
+
+bool arch_flash_resource(const struct arch_options *options, struct device_resource *resource)
+{
+	const struct range *flash = &map_of(options)->flash;
+
+	*resource = (struct device_resource){
+		.base = flash->start,
+		.size = flash->last - flash->start + 1,
+		.gsi = DEVICE_NO_IRQ,
+	};
+	return true;
 }
 
 void arch_pvpanic_resource(struct device_resource *resource)
@@ -145,29 +195,35 @@ bool map_msi_window(enum gic_kind kind, u64 base, struct range *window)
 }
 
 /* The last address of what is in [start, last]'s way; 0: nothing. */
-static u64 obstacle(u64 start, u64 last, unsigned cpus, const struct range *ram, unsigned ram_count)
+static u64 obstacle(const struct map_machine *machine, u64 start, u64 last)
 {
-	const u64 low = MIN((u64)cpus, (u64)MAP_REDIST_LOW_CPUS);
+	const struct map *map = machine->map;
+	const u64 low = MIN((u64)machine->cpus, (u64)MAP_REDIST_LOW_CPUS);
 	const struct range fixed[] = {
+		map->flash,
+		map->pci32,
 		{ MAP_GICD, MAP_V2M + 0xffff },
 		{ MAP_REDIST, MAP_REDIST + low * MAP_REDIST_SIZE - 1 },
-		{ MAP_SERIAL, MAP_SERIAL + ARCH_SERIAL_PORTS * MAP_SERIAL_STEP - 1 },
+		{ map->serial, map->serial + ARCH_SERIAL_PORTS * MAP_SERIAL_STEP - 1 },
 		{ MAP_PVPANIC, MAP_WATCHDOG_REFRESH + 0xffff },
 		{ MAP_VIRTIO, MAP_VIRTIO + MAP_VIRTIO_SLOTS * MAP_VIRTIO_STEP - 1 },
 		{ MAP_STOLEN, MAP_STOLEN + MAP_STOLEN_SIZE - 1 },
 		{ MAP_REDIST_HIGH, MAP_REDIST_HIGH + ARCH_MAX_CPUS * MAP_REDIST_SIZE - 1 },
 		{ MAP_PCI_IO, MAP_PCI_IO + MAP_PCI_IO_SIZE - 1 },
-		{ MAP_ECAM, MAP_ECAM + MAP_ECAM_SIZE - 1 },
-		{ MAP_PCI32, MAP_PCI32_LAST },
+		{ map->ecam, map->ecam + MAP_ECAM_SIZE - 1 },
 	};
 
+	if (start < map->rom_size)
+		return map->rom_size - 1;
 	for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++) {
 		if (range_overlaps(start, last, fixed[i].start, fixed[i].last))
 			return fixed[i].last;
 	}
-	for (unsigned i = 0; i < ram_count; i++) {
-		if (range_overlaps(start, last, ram[i].start, ram[i].last))
-			return ram[i].last;
+	for (unsigned i = 0; i < machine->ram_count; i++) {
+		const struct range *ram = &machine->ram[i];
+
+		if (range_overlaps(start, last, ram->start, ram->last))
+			return ram->last;
 	}
 	return 0;
 }
@@ -186,9 +242,9 @@ static u64 default_base(enum gic_kind kind)
  * Only the doorbell's page must be inside: some hosts' windows are no larger than that. Each
  * step goes past an obstacle, of which there are few.
  */
-u64 map_msi_base(enum gic_kind kind, const struct range *host, unsigned cpus,
-		 const struct range *ram, unsigned ram_count, unsigned bits)
+u64 map_msi_base(const struct map_machine *machine, const struct range *host)
 {
+	const enum gic_kind kind = machine->gic;
 	const u64 page = MAP_DOORBELL_ALIGN, offset = doorbell_offset(kind);
 	u64 base = default_base(kind), end;
 	struct range doorbell;
@@ -196,15 +252,14 @@ u64 map_msi_base(enum gic_kind kind, const struct range *host, unsigned cpus,
 	if (!host || !map_msi_window(kind, base, &doorbell) ||
 	    range_contains(host->start, host->last, doorbell.start, doorbell.last))
 		return base;
-	end = MIN(host->last, (1ULL << bits) - 1);
+	end = MIN(host->last, (1ULL << machine->bits) - 1);
 	for (u64 at = MAX(host->start, offset); at <= end;) {
 		u64 blocked;
 
 		at = align_up(at, page);
 		if (!range_make(at, page, &doorbell) || doorbell.last > end)
 			break;
-		blocked = obstacle(at - offset, at - offset + doorbell_frames(kind) - 1, cpus, ram,
-				   ram_count);
+		blocked = obstacle(machine, at - offset, at - offset + doorbell_frames(kind) - 1);
 		if (!blocked)
 			return at - offset;
 		at = MAX(blocked, at) + 1;
@@ -224,26 +279,26 @@ static u32 intx_spi(unsigned slot, unsigned pin)
 #define PCI64_MAX_BITS 48
 #define PCI64_MIN      GIB
 
-int map_pci(const struct range *ram, unsigned ram_count, unsigned bits, enum gic_kind kind,
-	    u64 msi_base, struct pci_layout *layout, struct error *err)
+int map_pci(const struct map_machine *machine, u64 msi_base, struct pci_layout *layout,
+	    struct error *err)
 {
-	u64 end = 1ULL << MIN(bits, (unsigned)PCI64_MAX_BITS);
-	u64 start = ram[ram_count - 1].last + 1;
+	const struct map *map = machine->map;
+	u64 end = 1ULL << MIN(machine->bits, (unsigned)PCI64_MAX_BITS);
+	u64 ram_last = machine->ram[machine->ram_count - 1].last, start = ram_last + 1;
 
 	/* A doorbell that moved up there is in nobody's way. */
 	if (msi_base >= start)
-		start = msi_base + doorbell_frames(kind);
+		start = msi_base + doorbell_frames(machine->gic);
 	start = align_up(start, GIB);
 	if (end < PCI64_MIN || start > end - PCI64_MIN)
 		return error_set(err, -ENOSPC,
 				 "the memory ends at 0x%llx, which leaves no room for PCI below "
 				 "0x%llx, where this host's guests' addresses end: give less "
 				 "with --mem",
-				 (unsigned long long)ram[ram_count - 1].last,
-				 (unsigned long long)end);
+				 (unsigned long long)ram_last, (unsigned long long)end);
 	*layout = (struct pci_layout){
-		.ecam = { MAP_ECAM, MAP_ECAM + MAP_ECAM_SIZE - 1 },
-		.mmio32 = { MAP_PCI32, MAP_PCI32_LAST },
+		.ecam = { map->ecam, map->ecam + MAP_ECAM_SIZE - 1 },
+		.mmio32 = map->pci32,
 		.mmio64 = { start, end - 1 },
 		.io = { MAP_PCI_IO_FIRST, MAP_PCI_IO_SIZE - 1 },
 		.io_is_mmio = true,

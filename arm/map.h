@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where everything of the arm64 machine is, and the kinds of its interrupt controller. */
+/*
+ * Where everything of the arm64 machine is, and the kinds of its interrupt controller. The machine
+ * for firmware has some of it elsewhere: struct map.
+ */
 #ifndef ARM_MAP_H
 #define ARM_MAP_H
 
+#include "util/range.h"
 #include "util/types.h"
 
-#define MAP_SERIAL	     0x01000000 /* ARCH_SERIAL_PORTS of them, where kvmtool has them */
-#define MAP_SERIAL_STEP	     0x1000
+#define MAP_SERIAL_STEP	     0x1000 /* ARCH_SERIAL_PORTS of them, from map.serial on */
 #define MAP_GICD	     0x08000000
 #define MAP_GICD_SIZE	     0x10000
 #define MAP_GICC	     0x08010000 /* GICv2 */
@@ -37,12 +40,8 @@
 #define MAP_REDIST_HIGH	     0x10000000 /* of CPUs whose frames would reach MAP_REDIST_END */
 #define MAP_PCI_IO	     0x3eff0000 /* port 0 and what follows */
 #define MAP_PCI_IO_SIZE	     0x10000
-#define MAP_PCI_IO_FIRST     0x1000 /* guests leave those below to legacy devices */
-#define MAP_ECAM	     0x40000000
-#define MAP_ECAM_SIZE	     0x100000 /* bus 0 */
-#define MAP_PCI32	     0x50000000
-#define MAP_PCI32_LAST	     0x7fffffff
-#define MAP_RAM		     0x80000000ULL
+#define MAP_PCI_IO_FIRST     0x1000   /* guests leave those below to legacy devices */
+#define MAP_ECAM_SIZE	     0x100000 /* bus 0, from map.ecam on */
 /* What a doorbell may be moved by, and what it takes up in a guest of the largest pages. */
 #define MAP_DOORBELL_ALIGN 0x10000
 
@@ -69,14 +68,35 @@ enum gic_kind { GIC_BEST = 0, GIC_V3_ITS, GIC_V3, GIC_V2M, GIC_V2, GIC_KINDS };
 /* "gicv3-its" and so on. */
 const char *gic_kind_name(enum gic_kind kind);
 
-struct range;
+/* What a machine for kernels and one for firmware have at different places. */
+struct map {
+	gpa_t ram; /* the lowest */
+	gpa_t serial;
+	bool pl011; /* serial ports are PL011s, and not 16550s */
+	gpa_t ecam;
+	struct range pci32;
+	struct range flash; /* --flash: at most so much of it */
+	u64 rom_size;	    /* from 0 on: firmware's; 0: there is none */
+};
+
+struct arch_options;
+const struct map *map_of(const struct arch_options *options);
+
+/* All that may be in the way of what has no fixed place. */
+struct map_machine {
+	const struct map *map;
+	enum gic_kind gic;
+	unsigned cpus;
+	const struct range *ram;
+	unsigned ram_count;
+	unsigned bits; /* of an address */
+};
+
 /*
- * Base of the ITS or the v2m frame of @kind: so that its doorbell is inside the @host's window, if
- * there is one (not NULL) and room in it, else where it always is. With @cpus, @ram, and @bits of
- * address. 0: @kind has no doorbell.
+ * Base of the ITS or the v2m frame of @machine: so that its doorbell is inside the @host's window,
+ * if there is one (not NULL) and room in it, else where it always is. 0: it has no doorbell.
  */
-u64 map_msi_base(enum gic_kind kind, const struct range *host, unsigned cpus,
-		 const struct range *ram, unsigned ram_count, unsigned bits);
+u64 map_msi_base(const struct map_machine *machine, const struct range *host);
 /* The doorbell of @kind at @base. false: it has none. */
 bool map_msi_window(enum gic_kind kind, u64 base, struct range *window);
 /* And back: the base of which @doorbell is the doorbell. */
@@ -85,8 +105,8 @@ u64 map_msi_base_of(enum gic_kind kind, const struct range *doorbell);
 struct pci_layout;
 struct error;
 /* Where PCI goes. @msi_base: of map_msi_base(). -ENOSPC with a line. */
-int map_pci(const struct range *ram, unsigned ram_count, unsigned bits, enum gic_kind kind,
-	    u64 msi_base, struct pci_layout *layout, struct error *err);
+int map_pci(const struct map_machine *machine, u64 msi_base, struct pci_layout *layout,
+	    struct error *err);
 
 static inline bool gic_is_v3(enum gic_kind kind)
 {

@@ -14,6 +14,7 @@
 #include "image.h"
 #include "util/aside.h"
 #include "util/file.h"
+#include "pl011.h"
 #include "pl031.h"
 #include "pl061.h"
 #include "stolen_time.h"
@@ -22,6 +23,8 @@
 #include "vmm/arch.h"
 #include "vmm/firmware.h"
 #include "vmm/pci.h"
+#include "vmm/serial.h"
+#include "vmm/slot.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -35,6 +38,7 @@ struct arch_vm {
 	struct gic gic;
 	struct features features;
 	struct stolen_time stolen;
+	struct page_slot rom;  /* firmware's */
 	unsigned ipa_bits;     /* of what KVM was asked for */
 	unsigned address_bits; /* and of what the processors can do */
 	u64 mpidr[ARCH_MAX_CPUS];
@@ -141,10 +145,21 @@ void arch_vm_destroy(struct vm *vm)
 {
 	if (!vm->arch)
 		return;
+	page_slot_unmap(vm, &vm->arch->rom);
 	stolen_time_destroy(&vm->arch->stolen, vm);
 	gic_destroy(&vm->arch->gic);
 	free(vm->arch);
 	vm->arch = NULL;
+}
+
+int arch_serial_create(struct vm *vm, unsigned n, struct terminal *terminal)
+{
+	const struct arch_options *options = &vm->config->arch;
+	struct device_resource resource;
+
+	arch_serial_resource(options, n, &resource);
+	return map_of(options)->pl011 ? pl011_create(vm, n, &resource, terminal)
+				      : serial_create(vm, n, &resource, terminal);
 }
 
 int arch_add_devices(struct vm *vm, struct error *err)
@@ -171,10 +186,10 @@ int arch_add_devices(struct vm *vm, struct error *err)
 
 int arch_pci_layout(const struct vm *vm, struct pci_layout *layout, struct error *err)
 {
-	const struct vm_config *config = vm->config;
+	const struct map_machine machine = gic_map_machine(&vm->arch->gic, vm->config,
+							   vm->arch->address_bits);
 
-	return map_pci(config->ram, config->ram_count, vm->arch->address_bits, vm->arch->gic.kind,
-		       vm->arch->gic.msi_base, layout, err);
+	return map_pci(&machine, vm->arch->gic.msi_base, layout, err);
 }
 
 bool arch_msi_pin(const struct vm *vm, const struct msi_message *msi, u32 *gsi)
@@ -248,6 +263,18 @@ static int fdt_dump(const char *path, const void *fdt, u32 size, struct error *e
 	return dump.result;
 }
 
+static int show_rom(struct vm *vm, const struct arch_image *image, struct error *err)
+{
+	int ret;
+
+	if (!image->rom)
+		return 0;
+	ret = page_slot_map_read_only(vm, &vm->arch->rom, 0, image->rom, image->rom_size);
+	return ret ? error_set(err, ret, "KVM does not show the guest its firmware: %s",
+			       strerror(-ret))
+		   : 0;
+}
+
 int arch_firmware_write(struct vm *vm, const struct arch_image *image,
 			const struct firmware *firmware, struct error *err)
 {
@@ -272,6 +299,10 @@ int arch_firmware_write(struct vm *vm, const struct arch_image *image,
 
 	if (ret)
 		return error_set(err, ret, "cannot write the device tree: %s", strerror(-ret));
+	if (show_rom(vm, image, err)) {
+		free(fdt);
+		return -EINVAL;
+	}
 	ret = memory_write(vm->memory, image->dtb, fdt, size);
 	if (ret)
 		error_set(err, ret, "the device tree does not fit into memory");

@@ -5,6 +5,9 @@
 #define FIELD(field) OPTION_FIELD(struct run_options, arch.field)
 
 const struct option_spec arm64_option_specs[] = {
+	{ 0, "firmware-address", OPTION_NUMBER, "ADDRESS",
+	  "where in RAM --firmware goes, and begins (read-only memory at 0)", .max = UINT64_MAX,
+	  OPTION_FIELD(struct run_options, firmware_address) },
 	{ 0, "pmu", OPTION_FLAG, .help = "counters of the processor's, for perf", FIELD(pmu) },
 	{ 0, "nested", OPTION_FLAG, .help = "a guest that runs guests: it starts at EL2",
 	  FIELD(nested) },

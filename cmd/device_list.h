@@ -10,6 +10,7 @@
 	DEVICE(serial_class)                                                                       \
 	DEVICE(pvpanic_class)                                                                      \
 	DEVICE(watchdog_class)                                                                     \
+	DEVICE(flash_class)                                                                        \
 	/* Before all that it translates. */                                                       \
 	DEVICE(viommu_class)                                                                       \
 	DEVICE(virtio_blk_class)                                                                   \

@@ -34,9 +34,8 @@ static int set_transport(void *target, char *value, struct error *err)
 		0, name, OPTION_REFUSED, .help = why                                               \
 	}
 
-#define NO_SCREEN   "lkvm has no screen: leave it out, and use the console"
-#define NO_REALMS   "lkvm runs no confidential guests: leave it out"
-#define NO_FIRMWARE "lkvm starts kernels itself, without firmware: give one with --kernel"
+#define NO_SCREEN "lkvm has no screen: leave it out, and use the console"
+#define NO_REALMS "lkvm runs no confidential guests: leave it out"
 #define NO_STEPS                                                                                   \
 	"lkvm does not report it: 'lkvm stat' counts exits, 'lkvm debug' shows registers; leave "  \
 	"it out"
@@ -56,10 +55,6 @@ const struct option_spec kvmtool_option_specs[] = {
 	REFUSED("sdl", NO_SCREEN),
 	REFUSED("vidmode", NO_SCREEN),
 	REFUSED("virtio-legacy", "lkvm's devices are modern ones: leave it out"),
-	{ 'f', "firmware", OPTION_REFUSED, .help = NO_FIRMWARE },
-	{ 'F', "flash", OPTION_REFUSED,
-	  .help = "lkvm has no flash, as it starts no firmware: leave it out" },
-	REFUSED("firmware-address", NO_FIRMWARE),
 	REFUSED("realm", NO_REALMS),
 	REFUSED("realm-pv", NO_REALMS),
 	REFUSED("restricted_mem", NO_REALMS),

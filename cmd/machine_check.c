@@ -78,7 +78,8 @@ static int write_cmdline(struct machine *machine, struct error *err)
 	const char *root = root_words(machine);
 	int len;
 
-	if (options->no_defaults) {
+	/* Firmware's kernel has its command line from whoever boots it. */
+	if (options->no_defaults || options->firmware) {
 		len = snprintf(machine->cmdline, sizeof(machine->cmdline), "%s", theirs);
 	} else {
 		/* Words that do not fit are cut, and so too long for the command line as well. */
@@ -94,20 +95,29 @@ static int write_cmdline(struct machine *machine, struct error *err)
 	return 0;
 }
 
+static int open_image(struct machine *machine, struct error *err)
+{
+	const struct run_options *options = machine->options;
+
+	if (options->firmware)
+		return arch_image_open_firmware(&machine->image, options->firmware,
+						options->firmware_address, err);
+	if (!options->kernel)
+		return error_set(err, -EINVAL, "no kernel: give one: lkvm run --kernel FILE");
+	return arch_image_open(&machine->image, options->kernel, err);
+}
+
 static int check_kernel(struct machine *machine, struct error *err)
 {
 	const struct run_options *options = machine->options;
-	int ret;
+	int ret = arch_ram_layout(&options->arch, options->ram, options->ram_base, machine->ram,
+				  ARRAY_SIZE(machine->ram), err);
 
-	if (!options->kernel)
-		return error_set(err, -EINVAL, "no kernel: give one: lkvm run --kernel FILE");
-	ret = arch_ram_layout(options->ram, options->ram_base, machine->ram,
-			      ARRAY_SIZE(machine->ram), err);
 	if (ret < 0)
 		return ret;
 	machine->config.ram = machine->ram;
 	machine->config.ram_count = ret;
-	ret = arch_image_open(&machine->image, options->kernel, err);
+	ret = open_image(machine, err);
 	if (ret)
 		return ret;
 	machine_find_unpacked(machine);
@@ -130,6 +140,7 @@ static int prepare_devices(struct machine *machine, struct error *err)
 	int ret;
 
 	plan->name = options->name;
+	plan->arch = &options->arch;
 	plan->ram = machine->ram;
 	plan->ram_count = machine->config.ram_count;
 	plan->page_size = arch_image_page_size(machine->image);

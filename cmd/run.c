@@ -295,8 +295,9 @@ static int load_symbols(struct run *run)
 
 	if (options->symbols)
 		aside_call("lkvm-symbols", open_symbols, run);
-	else if (limits[WATCH_TOTAL] || options->hang || options->dump || run->oneshot ||
-		 devices_asked_for(&options->devices, "watchdog"))
+	else if (options->kernel &&
+		 (limits[WATCH_TOTAL] || options->hang || options->dump || run->oneshot ||
+		  devices_asked_for(&options->devices, "watchdog")))
 		run->symbols_fd = kernel_names_open(options->kernel, &run->symbols);
 	return run->err.text[0] ? -EINVAL : 0;
 }
@@ -349,9 +350,13 @@ static int prepare_build_run(struct run *run)
  */
 static void begin(struct run_options *options)
 {
-	run_options_find_kernel(options);
+	if (!options->firmware)
+		run_options_find_kernel(options);
 	/* kvmtool's first line. */
-	log_info("# lkvm run -k %s -m %llu -c %u --name %s", options->kernel ? options->kernel : "",
+	log_info("# lkvm run -%c %s -m %llu -c %u --name %s", options->firmware ? 'f' : 'k',
+		 options->firmware ? options->firmware
+		 : options->kernel ? options->kernel
+				   : "",
 		 (unsigned long long)(options->ram / MIB), options->cpus, options->name);
 }
 

@@ -124,6 +124,12 @@ const struct option_spec run_option_specs[] = {
 	  "/boot/bzImage-RELEASE of the host's kernel; a line says which. FILE may also "
 	  "be a folder in which a kernel was built, or what follows vmlinuz- in /boot.",
 	  FIELD(kernel) },
+	{ 'f', "firmware", OPTION_FILE, "FILE", "start firmware, which loads the kernel (arm64)",
+	  "Start firmware in a kernel's stead (arm64): U-Boot or EDK2 as they are built for QEMU's "
+	  "virt board, such as Debian's /usr/lib/u-boot/qemu_arm64/u-boot.bin and "
+	  "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd. The machine is like that board then, see "
+	  "FIRMWARE. --params is all of the command line in the device tree.",
+	  FIELD(firmware) },
 	{ 0, "no-cache", OPTION_FLAG, .help = "unpack the kernel each time",
 	  .manual = "Neither look for the unpacked kernel in $XDG_CACHE_HOME/lkvm (~/.cache/lkvm), "
 		    "nor put it there; see BOOT CACHE",
@@ -355,6 +361,22 @@ static void make_groups(struct run_options *options, bool command, struct option
 	devices_option_groups(&options->devices, groups + 4);
 }
 
+static int check_firmware(const struct run_options *options, struct error *err)
+{
+	const char *other = options->kernel	       ? "--kernel"
+			    : options->initrd	       ? "--initrd"
+			    : options->oneshot.command ? "the command"
+						       : NULL;
+
+	if (options->firmware && other)
+		return error_set(err, -EINVAL,
+				 "--firmware: it loads the kernel itself: leave out %s", other);
+	if (options->firmware_address && !options->firmware)
+		return error_set(err, -EINVAL,
+				 "--firmware-address: give the firmware, too, with --firmware");
+	return 0;
+}
+
 static int check_ends(const struct run_options *options, struct error *err)
 {
 	const char *params = options->params ? options->params : "";
@@ -398,6 +420,9 @@ int run_options_parse(struct run_options *options, int argc, char **argv, struct
 								   : NULL;
 	if (!ret && !options->oneshot.command)
 		ret = devices_complete(&options->devices, err);
+	options->arch.firmware = options->firmware;
+	if (!ret)
+		ret = check_firmware(options, err);
 	if (!ret)
 		ret = check_ends(options, err);
 	if (options->quiet)

@@ -25,8 +25,10 @@ enum run_packed { PACKED_ON, PACKED_OFF };
 
 struct run_options {
 	const char *name;
-	bool is_named;	 /* by the user */
-	const char *kvm; /* its device; NULL: VM_KVM_FILE */
+	bool is_named;		/* by the user */
+	const char *kvm;	/* its device; NULL: VM_KVM_FILE */
+	const char *firmware;	/* in the kernel's stead; NULL: there is a kernel */
+	gpa_t firmware_address; /* of RAM; 0: not there */
 	const char *kernel;
 	char found_kernel[PATH_MAX]; /* run_options_find_kernel()'s */
 	bool no_cache;		     /* of unpacked kernels */

@@ -31,6 +31,11 @@ static int viommu_class_prepare(void *arg, struct device_plan *plan, struct erro
 	plan->bypass = state->config.bypass;
 	plan->windows->iommu = true;
 	plan->windows->msi_map = state->config.msi_map;
+	if (plan->arch->firmware && !plan->bypass)
+		return error_set(
+			err, -EINVAL,
+			"--viommu: firmware has no driver for it, and would reach no disk: "
+			"give --viommu=bypass=on");
 	/* A guest that never maps a doorbell would have no MSIs without a window. */
 	if (state->config.msi_map && !arch_maps_doorbells)
 		return error_set(err, -EINVAL,

@@ -34,7 +34,7 @@ UNIT_COMMON := $(call test_objects,$(filter-out tests/unit/test_%,$(wildcard tes
 # Tests of devices, which know nothing of how rings are laid out.
 WIRE_DEVICES := $(filter-out %/test_virtq %/test_packed %/test_packed_hostile %/test_ring_layouts \
 		  %/test_rings %/test_mmio %/test_pci_registers \
-		  %/test_pci_bars %/test_pci_interrupts %/test_kicks %/test_matrix %/test_arm_gpio %/test_arm_watchdog %/test_i6300esb %/test_pvpanic_pci %_rtc %/test_place,$(WIRE_TESTS))
+		  %/test_pci_bars %/test_pci_interrupts %/test_kicks %/test_matrix %/test_arm_gpio %/test_arm_watchdog %/test_flash %/test_i6300esb %/test_pvpanic_pci %_rtc %/test_place,$(WIRE_TESTS))
 WIRE_COMMON := $(call test_objects,$(filter-out tests/wire/test_%,$(wildcard tests/wire/*.c)) $(TEST_COMMON))
 
 include tests/toy/toy.mk

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "root.h"
+#include "vmm/arch.h"
 #include "vmm/kernel_config.h"
 
 /* kvmtool's tag: the kernel mounts it by itself, as no root= names another. */
@@ -98,6 +99,12 @@ int root_prepare(struct root *root, struct device_plan *plan, struct error *err)
 			err, -EINVAL,
 			"--disk %s: one folder alone can be the root; that of a command is "
 			"named without --disk: lkvm run DIR -- COMMAND",
+			root->share.path);
+	if (plan->arch->firmware)
+		return error_set(
+			err, -EINVAL,
+			"--disk %s: a folder is the root of a kernel that lkvm starts, and "
+			"firmware loads one from a disk: give an image",
 			root->share.path);
 	plan->root_taken = true;
 	ret = choose_protocol(root, plan, err);

@@ -1,7 +1,7 @@
 vmm-src := alarm.c boot_cache.c boot_folder.c boot_image.c boot_filler.c bus.c control.c \
 	   control_client.c control_console.c control_events.c control_pause.c control_socket.c \
 	   control_vm.c core.c counters.c device.c \
-	   device_place.c dma.c events.c hang.c hang_judge.c host.c i6300esb.c ioevent.c irq.c \
+	   device_place.c dma.c events.c flash.c flash_class.c flash_file.c hang.c hang_judge.c host.c i6300esb.c ioevent.c irq.c \
 	   kernel_config.c kernel_search.c kvm_absent.c loop.c loop_timer.c memory.c \
 	   memory_file.c msi.c msix.c panic.c pause.c pci.c pci_access.c pci_bar.c \
 	   pci_capability.c pci_config.c pci_intx.c pci_msi.c pci_place.c pvpanic.c \

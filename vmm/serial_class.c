@@ -8,7 +8,6 @@
 #include "util/parse.h"
 #include "vmm/arch.h"
 #include "vmm/device_class.h"
-#include "vmm/serial.h"
 #include "vmm/terminal.h"
 #include "vmm/vm.h"
 
@@ -204,7 +203,6 @@ static void use_console(struct device_host *host, struct terminal *first)
 
 static int make_port(struct serial_state *state, unsigned n, struct device_host *host)
 {
-	struct device_resource resource;
 	struct terminal *terminal;
 	int ret = make_terminal(state, n, host, &terminal);
 
@@ -212,8 +210,7 @@ static int make_port(struct serial_state *state, unsigned n, struct device_host 
 		return ret;
 	if (n == 0)
 		use_console(host, terminal);
-	arch_serial_resource(n, &resource);
-	return serial_create(host->vm, n, &resource, terminal);
+	return arch_serial_create(host->vm, n, terminal);
 }
 
 static int serial_class_create(void *arg, struct device_host *host, struct error *err)

@@ -105,6 +105,16 @@ void arch_image_close_file(struct arch_image *image)
 	image->fd = -1;
 }
 
+int arch_image_open_firmware(struct arch_image **image, const char *path, gpa_t address,
+			     struct error *err)
+{
+	return error_set(
+		err, -EINVAL,
+		"--firmware %s: firmware for PCs (SeaBIOS, OVMF) wants a chipset, CMOS and "
+		"fw_cfg that this machine does not have: give a kernel with --kernel",
+		path);
+}
+
 void arch_image_close(struct arch_image *image)
 {
 	if (!image)

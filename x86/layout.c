@@ -24,7 +24,8 @@ int arch_irqchip_parse(const char *name, int *irqchip, struct error *err)
 const struct range arch_doorbells[] = { { LAYOUT_LAPIC, LAYOUT_LAPIC + 0xfff } };
 const unsigned arch_doorbell_count = ARRAY_SIZE(arch_doorbells);
 
-int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, struct error *err)
+int arch_ram_layout(const struct arch_options *options, u64 size, gpa_t base, struct range *ranges,
+		    unsigned max, struct error *err)
 {
 	u64 low = MIN(size, LAYOUT_LOW_END);
 
@@ -72,7 +73,8 @@ int arch_virtio_resource(unsigned n, struct device_resource *resource)
  * COM1 to COM4 of every PC, which Linux finds without ACPI as well. Two share an interrupt: its
  * driver asks all ports of one until none has anything left, so an edge for their OR is enough.
  */
-void arch_serial_resource(unsigned n, struct device_resource *resource)
+void arch_serial_resource(const struct arch_options *options, unsigned n,
+			  struct device_resource *resource)
 {
 	static const u16 ports[ARCH_SERIAL_PORTS] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 
@@ -84,6 +86,11 @@ void arch_serial_resource(unsigned n, struct device_resource *resource)
 		.trigger = IRQ_EDGE,
 		.shared = true,
 	};
+}
+
+bool arch_flash_resource(const struct arch_options *options, struct device_resource *resource)
+{
+	return false;
 }
 
 void arch_pvpanic_resource(struct device_resource *resource)

@@ -15,6 +15,7 @@
 #include "vmm/bus.h"
 #include "vmm/device.h"
 #include "vmm/power.h"
+#include "vmm/serial.h"
 #include "vmm/vm.h"
 
 enum { REGION_I8042_DATA, REGION_I8042_COMMAND, REGION_SLEEP, REGION_PM1, REGION_CONFIG, REGIONS };
@@ -173,6 +174,14 @@ static void legacy_destroy(struct device *device)
 }
 
 static const struct device_ops legacy_ops = { .destroy = legacy_destroy };
+
+int arch_serial_create(struct vm *vm, unsigned n, struct terminal *terminal)
+{
+	struct device_resource resource;
+
+	arch_serial_resource(&vm->config->arch, n, &resource);
+	return serial_create(vm, n, &resource, terminal);
+}
 
 int arch_add_devices(struct vm *vm, struct error *err)
 {

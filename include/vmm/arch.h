@@ -38,6 +38,7 @@ extern const bool arch_has_device_tree;
 struct arch_options {
 	int irqchip; /* of arch_irqchip_parse(); 0: the best that the host has */
 	/* arm64's alone */
+	bool firmware; /* the machine is one for firmware, which differs in where things are */
 	bool pmu, nested, e2h0;
 	bool no_sve, no_mte, no_stolen_time;
 	unsigned sve_bits;  /* the longest vector; 0: the host's */
@@ -58,7 +59,8 @@ int arch_irqchip_parse(const char *name, int *irqchip, struct error *err);
  * number of ranges (<= @max), or -EINVAL with a line: not page-aligned, too small to hold anything,
  * too large, no place for RAM.
  */
-int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, struct error *err);
+int arch_ram_layout(const struct arch_options *options, u64 size, gpa_t base, struct range *ranges,
+		    unsigned max, struct error *err);
 
 /*
  * A file without any header is started as it is, if its name ends so: by its content alone, any
@@ -77,6 +79,13 @@ int arch_ram_layout(u64 size, gpa_t base, struct range *ranges, unsigned max, st
  * of open(). The file stays open until arch_image_close(); no memory of its size.
  */
 int arch_image_open(struct arch_image **image, const char *path, struct error *err);
+/*
+ * The firmware at @path in a kernel's stead: what follows goes for it as well. @address: of RAM,
+ * where it goes and begins; 0: it goes where firmware is without it. -EINVAL with a line: it does
+ * not fit there, or the architecture starts none.
+ */
+int arch_image_open_firmware(struct arch_image **image, const char *path, gpa_t address,
+			     struct error *err);
 void arch_image_close(struct arch_image *image);
 
 struct boot_image;
@@ -111,10 +120,15 @@ int arch_image_plan(struct arch_image *image, const struct range *ram, unsigned 
 int arch_virtio_resource(unsigned n, struct device_resource *resource);
 /*
  * Of serial port @n, below ARCH_SERIAL_PORTS: the addresses and interrupts that guests know without
- * being told (PC), or that kvmtool has (arm64).
+ * being told (PC), or that kvmtool or, with firmware, QEMU has (arm64).
  */
 #define ARCH_SERIAL_PORTS 4
-void arch_serial_resource(unsigned n, struct device_resource *resource);
+void arch_serial_resource(const struct arch_options *options, unsigned n,
+			  struct device_resource *resource);
+/*
+ * Of CFI flash: the most that there is room for. False: the architecture has none.
+ */
+bool arch_flash_resource(const struct arch_options *options, struct device_resource *resource);
 void arch_pvpanic_resource(struct device_resource *resource);
 
 struct pci_layout;
@@ -180,6 +194,10 @@ int arch_vcpu_create(struct vcpu *vcpu);
  */
 extern const bool arch_has_watchdog;
 int arch_watchdog_create(struct vm *vm, enum watchdog_action action);
+
+struct terminal;
+/* Serial port @n, of the kind that its guests know, as serial_create() (vmm/serial.h) has it. */
+int arch_serial_create(struct vm *vm, unsigned n, struct terminal *terminal);
 
 /* Devices of the architecture's own (RTC, keyboard controller, power button). Main thread. */
 int arch_add_devices(struct vm *vm, struct error *err);

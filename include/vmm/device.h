@@ -16,10 +16,12 @@ struct device;
 
 enum device_kind {
 	DEVICE_SERIAL,	    /* 16550 */
+	DEVICE_PL011,	    /* a serial port of another kind */
 	DEVICE_VIRTIO_MMIO, /* a virtio-mmio transport with some device behind it */
 	DEVICE_PVPANIC,
 	DEVICE_RTC,	     /* a clock in the device tree */
 	DEVICE_POWER_BUTTON, /* a GPIO controller in the device tree, with the button on a line */
+	DEVICE_FLASH,	     /* of CFI, in the device tree */
 	DEVICE_WATCHDOG,     /* Arm's generic one, in the device tree */
 	DEVICE_PCI_HOST,     /* the PCI bus itself, vmm/pci.h: resource is its ECAM */
 	DEVICE_PCI,	     /* a function on it, found by enumeration; resource is unused */

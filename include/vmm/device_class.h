@@ -32,6 +32,7 @@
 #include "util/types.h"
 #include "vmm/device.h"
 
+struct arch_options;
 struct control_command;
 struct counters;
 struct dma_limits;
@@ -63,6 +64,7 @@ enum device_count {
 /* The machine that will be: for prepare() and claim(), which may add what later ones go by. */
 struct device_plan {
 	const char *name; /* the VM's */
+	const struct arch_options *arch;
 	const struct range *ram;
 	unsigned ram_count;
 	u64 page_size;		     /* of the guest's kernel; 0: it may be any */

@@ -15,9 +15,23 @@
 #include "vmm/firmware.h"
 #include "vmm/pci.h"
 
-#define DEVICES 12
+#define DEVICES 13
 
-enum { SERIAL, PVPANIC, RTC, IOMMU, DISK, FRAME, HOST, BRIDGE, NVME, GPIO, WATCHDOG, SERIAL4 };
+enum {
+	SERIAL,
+	PVPANIC,
+	RTC,
+	IOMMU,
+	DISK,
+	FRAME,
+	HOST,
+	BRIDGE,
+	NVME,
+	GPIO,
+	WATCHDOG,
+	SERIAL4,
+	FLASH
+};
 
 /* A machine with one device of each kind. */
 struct machine {
@@ -28,6 +42,7 @@ struct machine {
 	struct firmware firmware;
 	struct pci_layout pci;
 	struct arch_options options;
+	struct map_machine map;
 	struct fdt_machine desc;
 	void *fdt;
 };
@@ -65,9 +80,9 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 
 	list_init(&m->list);
 	add_device(m, SERIAL, "serial", DEVICE_SERIAL);
-	arch_serial_resource(0, &m->devices[SERIAL].info.resource);
+	arch_serial_resource(&m->options, 0, &m->devices[SERIAL].info.resource);
 	add_device(m, SERIAL4, "serial 3", DEVICE_SERIAL);
-	arch_serial_resource(3, &m->devices[SERIAL4].info.resource);
+	arch_serial_resource(&m->options, 3, &m->devices[SERIAL4].info.resource);
 	add_device(m, PVPANIC, "pvpanic", DEVICE_PVPANIC);
 	arch_pvpanic_resource(&m->devices[PVPANIC].info.resource);
 	add_device(m, RTC, "rtc", DEVICE_RTC);
@@ -94,6 +109,12 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 	m->firmware = (struct firmware){ .fdt_properties = iommu_hook, .console = "serial" };
 	for (unsigned i = 0; i < cpus; i++)
 		m->mpidr[i] = 0x80000000 | (i / 16) << 8 | i % 16;
+	m->map = (struct map_machine){ .map = map_of(&m->options),
+				       .gic = gic,
+				       .cpus = cpus,
+				       .ram = m->ram,
+				       .ram_count = 1,
+				       .bits = 40 };
 	m->desc = (struct fdt_machine){
 		.ram = m->ram,
 		.ram_count = 1,
@@ -101,7 +122,7 @@ static struct machine *machine_create(enum gic_kind gic, unsigned cpus)
 		.mpidr = m->mpidr,
 		.gic = gic,
 		.options = &m->options,
-		.msi_base = map_msi_base(gic, NULL, cpus, m->ram, 1, 40),
+		.msi_base = map_msi_base(&m->map, NULL),
 		.cmdline = "quiet panic=-1",
 		.devices = &m->list,
 		.firmware = &m->firmware,
@@ -416,7 +437,7 @@ static struct machine *machine_with_pci(enum gic_kind gic)
 	add_device(m, NVME, "nvme", DEVICE_PCI);
 	m->devices[NVME].info.bdf = 0x18;
 	m->firmware.fdt_pci_properties = pci_hook;
-	assert_int_equal(map_pci(m->ram, 1, 40, gic, m->desc.msi_base, &m->pci, NULL), 0);
+	assert_int_equal(map_pci(&m->map, m->desc.msi_base, &m->pci, NULL), 0);
 	m->desc.pci = &m->pci;
 	machine_build(m);
 	return m;
@@ -630,5 +651,48 @@ TEST(seed_and_frequency_are_the_users)
 	assert_int_equal(cell64(m, "/chosen", "kaslr-seed", 0, 1), 0x123456789);
 	assert_true(has(m, "/chosen", "rng-seed"));
 	assert_int_equal(cell(m, "/timer", "clock-frequency"), 24000000);
+	machine_destroy(m);
+}
+
+/* ---- the machine for firmware ---- */
+
+TEST(firmwares_serial_port_is_a_pl011_with_two_clocks)
+{
+	static const char compatible[] = "arm,pl011\0arm,primecell";
+	static const char path[] = "/serial@9000000";
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+	struct device_info *info = &m->devices[SERIAL].info;
+	int len;
+
+	m->options.firmware = true;
+	info->kind = DEVICE_PL011;
+	arch_serial_resource(&m->options, 0, &info->resource);
+	machine_build(m);
+	assert_string(m, "/chosen", "stdout-path", path);
+	assert_string(m, "/aliases", "serial0", path);
+	assert_memory_equal(fdt_getprop(m->fdt, node(m, path), "compatible", &len), compatible,
+			    sizeof(compatible));
+	assert_int_equal(len, sizeof(compatible));
+	assert_int_equal(cell64(m, path, "reg", 1, 2), 0x1000);
+	assert_interrupt(m, path, 1, 4);
+	assert_int_equal(fdt32_to_cpu(cells(m, path, "clocks", 2)[1]),
+			 cell(m, "/apb-pclk", "phandle"));
+	machine_destroy(m);
+}
+
+TEST(its_flash_is_two_chips_wide)
+{
+	static const char path[] = "/flash@4000000";
+	struct machine *m = machine_create(GIC_V3_ITS, 1);
+
+	m->options.firmware = true;
+	add_device(m, FLASH, "flash", DEVICE_FLASH);
+	assert_true(arch_flash_resource(&m->options, &m->devices[FLASH].info.resource));
+	machine_build(m);
+	assert_string(m, path, "compatible", "cfi-flash");
+	assert_int_equal(cell(m, path, "bank-width"), 4);
+	assert_int_equal(cell64(m, path, "reg", 0, 2), 0x4000000);
+	assert_int_equal(cell64(m, path, "reg", 1, 2), 0x4000000);
+	assert_false(has(m, path, "interrupts"));
 	machine_destroy(m);
 }

@@ -16,6 +16,8 @@
 
 static struct irq irq;
 
+static const struct arch_options usual, with_firmware = { .firmware = true };
+
 TEST(the_names_of_interrupt_controllers_are_known)
 {
 	struct error err = { "" };
@@ -45,7 +47,7 @@ TEST(ram_begins_at_2_gib)
 {
 	struct range ram;
 
-	assert_int_equal(arch_ram_layout(256 * MIB, 0, &ram, 1, NULL), 1);
+	assert_int_equal(arch_ram_layout(&usual, 256 * MIB, 0, &ram, 1, NULL), 1);
 	assert_int_equal(ram.start, 0x80000000);
 	assert_int_equal(ram.last, 0x8fffffff);
 }
@@ -57,15 +59,16 @@ TEST(ram_begins_where_it_is_asked_for_above_2_gib)
 	struct error err = { "" };
 	struct range ram;
 
-	assert_int_equal(arch_ram_layout(4 * GIB, 513 * GIB, &ram, 1, NULL), 1);
+	assert_int_equal(arch_ram_layout(&usual, 4 * GIB, 513 * GIB, &ram, 1, NULL), 1);
 	assert_int_equal(ram.start, 513 * GIB);
 	assert_int_equal(ram.last, 517 * GIB - 1);
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		err.text[0] = '\0';
-		assert_int_equal(arch_ram_layout(GIB, bad[i], &ram, 1, &err), -EINVAL);
+		assert_int_equal(arch_ram_layout(&usual, GIB, bad[i], &ram, 1, &err), -EINVAL);
 		assert_true(err.text[0]);
 	}
-	assert_int_equal(arch_ram_layout(GIB, (1ULL << 48) - 512 * MIB, &ram, 1, &err), -EINVAL);
+	assert_int_equal(arch_ram_layout(&usual, GIB, (1ULL << 48) - 512 * MIB, &ram, 1, &err),
+			 -EINVAL);
 }
 
 TEST(senseless_sizes_of_ram_are_refused)
@@ -76,7 +79,7 @@ TEST(senseless_sizes_of_ram_are_refused)
 		struct error err = { "" };
 		struct range ram;
 
-		assert_int_equal(arch_ram_layout(sizes[i], 0, &ram, 1, &err), -EINVAL);
+		assert_int_equal(arch_ram_layout(&usual, sizes[i], 0, &ram, 1, &err), -EINVAL);
 		assert_true(err.text[0]);
 	}
 }
@@ -158,22 +161,40 @@ TEST(a_message_with_anothers_spi_is_ignored)
 
 /* ---- where the doorbell goes ---- */
 
-static const struct range small_ram = { MAP_RAM, MAP_RAM + 256 * MIB - 1 };
+static const struct range small_ram = { 2 * GIB, 2 * GIB + 256 * MIB - 1 };
+
+static struct map_machine machine_of(enum gic_kind kind)
+{
+	return (struct map_machine){ .map = map_of(&usual),
+				     .gic = kind,
+				     .cpus = 4,
+				     .ram = &small_ram,
+				     .ram_count = 1,
+				     .bits = 40 };
+}
 
 static u64 placed(enum gic_kind kind, u64 start, u64 last)
 {
+	const struct map_machine machine = machine_of(kind);
 	const struct range host = { start, last };
 
-	return map_msi_base(kind, &host, 4, &small_ram, 1, 40);
+	return map_msi_base(&machine, &host);
+}
+
+static u64 unmoved(enum gic_kind kind)
+{
+	const struct map_machine machine = machine_of(kind);
+
+	return map_msi_base(&machine, NULL);
 }
 
 TEST(without_a_hosts_window_or_with_the_usual_one_nothing_moves)
 {
 	struct range window;
 
-	assert_int_equal(map_msi_base(GIC_V3_ITS, NULL, 4, &small_ram, 1, 40), MAP_ITS);
-	assert_int_equal(map_msi_base(GIC_V2M, NULL, 4, &small_ram, 1, 40), MAP_V2M);
-	assert_int_equal(map_msi_base(GIC_V3, NULL, 4, &small_ram, 1, 40), 0);
+	assert_int_equal(unmoved(GIC_V3_ITS), MAP_ITS);
+	assert_int_equal(unmoved(GIC_V2M), MAP_V2M);
+	assert_int_equal(unmoved(GIC_V3), 0);
 	/* An SMMU's. */
 	assert_int_equal(placed(GIC_V3_ITS, 0x08000000, 0x080fffff), MAP_ITS);
 	assert_int_equal(placed(GIC_V2M, 0x08000000, 0x080fffff), MAP_V2M);
@@ -208,13 +229,13 @@ TEST(the_doorbell_moves_into_the_hosts_window)
 		assert_true(map_msi_window(kind, base, &window));
 		assert_true(range_contains(host->start, host->last, window.start, window.last));
 		assert_int_equal(map_msi_base_of(kind, &window), base);
-		assert_false(range_overlaps(base, window.last, MAP_SERIAL, MAP_SERIAL + 0x3fff));
+		assert_false(range_overlaps(base, window.last, 0x01000000, 0x01003fff));
 		assert_false(range_overlaps(base, window.last, MAP_PVPANIC,
 					    MAP_WATCHDOG_REFRESH + 0xffff));
 		assert_false(range_overlaps(base, window.last, MAP_VIRTIO, MAP_VIRTIO + 0x1ffff));
 		assert_false(range_overlaps(base, window.last, MAP_STOLEN,
 					    MAP_STOLEN + MAP_STOLEN_SIZE - 1));
-		assert_false(range_overlaps(base, window.last, MAP_RAM, small_ram.last));
+		assert_false(range_overlaps(base, window.last, small_ram.start, small_ram.last));
 	}
 }
 
@@ -238,10 +259,11 @@ TEST(a_window_without_room_leaves_the_doorbell_where_it_is)
 
 TEST(pci_is_below_ram_and_above_it)
 {
+	const struct map_machine machine = machine_of(GIC_V3_ITS);
 	struct pci_layout pci;
 
-	assert_int_equal(map_pci(&small_ram, 1, 40, GIC_V3_ITS, MAP_ITS, &pci, NULL), 0);
-	assert_true(pci.ecam.last < pci.mmio32.start && pci.mmio32.last < MAP_RAM);
+	assert_int_equal(map_pci(&machine, MAP_ITS, &pci, NULL), 0);
+	assert_true(pci.ecam.last < pci.mmio32.start && pci.mmio32.last < small_ram.start);
 	assert_true(pci.io_is_mmio && pci.io_window + pci.io.last < pci.ecam.start);
 	assert_true(pci.mmio64.start > small_ram.last);
 	assert_true(pci.mmio64.last == (1ULL << 40) - 1);
@@ -252,21 +274,123 @@ TEST(pci_is_below_ram_and_above_it)
 TEST(a_doorbell_above_ram_is_no_place_for_registers)
 {
 	u64 base = placed(GIC_V3_ITS, 0x200000000, 0x2000fffff);
+	const struct map_machine machine = machine_of(GIC_V3_ITS);
 	struct pci_layout pci;
 
-	assert_int_equal(map_pci(&small_ram, 1, 40, GIC_V3_ITS, base, &pci, NULL), 0);
+	assert_int_equal(map_pci(&machine, base, &pci, NULL), 0);
 	assert_true(pci.mmio64.start >= base + MAP_ITS_SIZE);
 }
 
 TEST(ram_that_leaves_no_room_is_too_much)
 {
-	const struct range ram = { MAP_RAM, (1ULL << 40) - 1 };
+	const struct range ram = { 2 * GIB, (1ULL << 40) - 1 };
+	struct map_machine machine = machine_of(GIC_V3);
 	struct error err = { "" };
 	struct pci_layout pci;
 
-	assert_int_equal(map_pci(&ram, 1, 40, GIC_V3, 0, &pci, &err), -ENOSPC);
+	machine.ram = &ram;
+	assert_int_equal(map_pci(&machine, 0, &pci, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "--mem"));
-	assert_int_equal(map_pci(&ram, 1, 48, GIC_V3, 0, &pci, NULL), 0);
-	assert_int_equal(map_pci(&ram, 1, 52, GIC_V3, 0, &pci, NULL), 0);
+	machine.bits = 48;
+	assert_int_equal(map_pci(&machine, 0, &pci, NULL), 0);
+	machine.bits = 52;
+	assert_int_equal(map_pci(&machine, 0, &pci, NULL), 0);
 	assert_true(pci.mmio64.last == (1ULL << 48) - 1);
+}
+
+/* ---- the machine for firmware ---- */
+
+TEST(firmware_finds_ram_at_1_gib_and_nowhere_else)
+{
+	struct error err = { "" };
+	struct range ram;
+
+	assert_int_equal(arch_ram_layout(&with_firmware, 256 * MIB, 0, &ram, 1, NULL), 1);
+	assert_int_equal(ram.start, GIB);
+	assert_int_equal(ram.last, GIB + 256 * MIB - 1);
+	assert_int_equal(arch_ram_layout(&with_firmware, GIB, GIB, &ram, 1, NULL), 1);
+	assert_int_equal(arch_ram_layout(&with_firmware, GIB, 2 * GIB, &ram, 1, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "leave @ADDRESS out"));
+}
+
+static unsigned add_range(struct range *ranges, unsigned count, u64 start, u64 size)
+{
+	ranges[count] = (struct range){ start, start + size - 1 };
+	return count + 1;
+}
+
+/* All that has a place in the machine, but for RAM. */
+static unsigned all_ranges(const struct arch_options *options, struct range *ranges)
+{
+	const struct map *map = map_of(options);
+	struct device_resource flash, serial;
+	unsigned count = 0;
+
+	assert_true(arch_flash_resource(options, &flash));
+	if (map->rom_size)
+		count = add_range(ranges, count, 0, map->rom_size);
+	count = add_range(ranges, count, flash.base, flash.size);
+	for (unsigned n = 0; n < ARCH_SERIAL_PORTS; n++) {
+		arch_serial_resource(options, n, &serial);
+		count = add_range(ranges, count, serial.base, serial.size);
+	}
+	count = add_range(ranges, count, MAP_GICD, MAP_REDIST_END - MAP_GICD);
+	count = add_range(ranges, count, MAP_PVPANIC, MAP_WATCHDOG_REFRESH + 0x10000 - MAP_PVPANIC);
+	count = add_range(ranges, count, MAP_VIRTIO, MAP_VIRTIO_SLOTS * MAP_VIRTIO_STEP);
+	count = add_range(ranges, count, MAP_STOLEN, MAP_STOLEN_SIZE);
+	count = add_range(ranges, count, MAP_REDIST_HIGH, ARCH_MAX_CPUS * MAP_REDIST_SIZE);
+	count = add_range(ranges, count, MAP_PCI_IO, MAP_PCI_IO_SIZE);
+	count = add_range(ranges, count, map->ecam, MAP_ECAM_SIZE);
+	ranges[count] = map->pci32;
+	return count + 1;
+}
+
+TEST(nothing_is_in_the_way_of_anything_else_in_either_machine)
+{
+	const struct arch_options *machines[] = { &usual, &with_firmware };
+
+	for (unsigned m = 0; m < 2; m++) {
+		struct range ranges[32];
+		unsigned count = all_ranges(machines[m], ranges);
+
+		for (unsigned i = 0; i < count; i++) {
+			assert_true(ranges[i].last < map_of(machines[m])->ram);
+			for (unsigned k = 0; k < i; k++)
+				assert_false(range_overlaps(ranges[i].start, ranges[i].last,
+							    ranges[k].start, ranges[k].last));
+		}
+	}
+}
+
+/* U-Boot (board/emulation/qemu-arm) and EDK2 (ArmVirtQemu) map what they have no other word for. */
+TEST(firmware_finds_registers_where_it_maps_some_and_flash_where_qemu_has_it)
+{
+	const struct map *map = map_of(&with_firmware);
+	struct range ranges[32];
+	unsigned count = all_ranges(&with_firmware, ranges);
+
+	assert_int_equal(map->rom_size, 64 * MIB);
+	assert_int_equal(map->flash.start, 64 * MIB);
+	assert_int_equal(map->flash.last, 128 * MIB - 1);
+	for (unsigned i = 2; i < count; i++)
+		assert_true(ranges[i].start >= 128 * MIB && ranges[i].last < GIB);
+}
+
+TEST(a_doorbell_moves_into_no_place_of_firmwares)
+{
+	static const struct range windows[] = {
+		{ 0, UINT32_MAX },	    /* anywhere, but it is there already */
+		{ 0, 0x07ffffff },	    /* code and flash */
+		{ 0x12000000, 0x3fffffff }, /* PCI */
+		{ 0x40000000, 0x5fffffff }, /* RAM, and behind it */
+	};
+	const struct range ram = { GIB, GIB + 256 * MIB - 1 };
+	struct map_machine machine = machine_of(GIC_V2M);
+
+	machine.map = map_of(&with_firmware);
+	machine.ram = &ram;
+	assert_int_equal(map_msi_base(&machine, &windows[0]), MAP_V2M);
+	assert_int_equal(map_msi_base(&machine, &windows[1]), MAP_V2M);
+	assert_int_equal(map_msi_base(&machine, &windows[2]), 0x3f100000);
+	assert_int_equal(map_msi_base(&machine, &windows[3]), ram.last + 1);
 }

@@ -18,6 +18,8 @@ struct bench {
 	unsigned count;
 };
 
+static const struct arch_options no_options;
+
 static struct device *add(struct bench *bench, enum device_kind kind)
 {
 	struct device *device = &bench->device[bench->count++];
@@ -35,7 +37,7 @@ static void setup(struct bench *bench)
 	memset(bench, 0, sizeof(*bench));
 	list_init(&bench->devices);
 	for (unsigned n = 0; n < ARCH_SERIAL_PORTS; n++)
-		arch_serial_resource(n, &add(bench, DEVICE_SERIAL)->info.resource);
+		arch_serial_resource(&no_options, n, &add(bench, DEVICE_SERIAL)->info.resource);
 	arch_pvpanic_resource(&add(bench, DEVICE_PVPANIC)->info.resource);
 	add(bench, DEVICE_LEGACY);
 	for (unsigned n = 0; !arch_virtio_resource(n, &slot); n++)

@@ -10,15 +10,17 @@
 #include "vmm/arch.h"
 #include "vmm/memory.h"
 
+static const struct arch_options no_options;
+
 TEST(ram_goes_below_the_hole_and_above_4_gib)
 {
 	struct range ram[2];
 
-	assert_int_equal(arch_ram_layout(256 * MIB, 0, ram, 2, NULL), 1);
+	assert_int_equal(arch_ram_layout(&no_options, 256 * MIB, 0, ram, 2, NULL), 1);
 	assert_int_equal(ram[0].last, 256 * MIB - 1);
-	assert_int_equal(arch_ram_layout(3 * GIB, 0, ram, 2, NULL), 1);
+	assert_int_equal(arch_ram_layout(&no_options, 3 * GIB, 0, ram, 2, NULL), 1);
 	assert_int_equal(ram[0].last, 0xbfffffff);
-	assert_int_equal(arch_ram_layout(4 * GIB, 0, ram, 2, NULL), 2);
+	assert_int_equal(arch_ram_layout(&no_options, 4 * GIB, 0, ram, 2, NULL), 2);
 	assert_int_equal(ram[0].last, 0xbfffffff);
 	assert_int_equal(ram[1].start, 4 * GIB);
 	assert_int_equal(ram[1].last, 5 * GIB - 1);
@@ -32,7 +34,7 @@ TEST(absurd_sizes_of_ram_are_refused)
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct error err = { "" };
 
-		assert_int_equal(arch_ram_layout(sizes[i], 0, ram, 2, &err), -EINVAL);
+		assert_int_equal(arch_ram_layout(&no_options, sizes[i], 0, ram, 2, &err), -EINVAL);
 		assert_non_null(strstr(err.text, "--mem"));
 	}
 }
@@ -41,7 +43,7 @@ TEST(the_memory_map_is_ascending_and_spares_the_firmware)
 {
 	struct e820_range map[E820_MAX];
 	struct range ram[2];
-	unsigned n = arch_ram_layout(4 * GIB, 0, ram, 2, NULL);
+	unsigned n = arch_ram_layout(&no_options, 4 * GIB, 0, ram, 2, NULL);
 
 	n = e820_build(ram, n, NULL, map);
 	for (unsigned i = 1; i < n; i++)
@@ -83,7 +85,7 @@ static struct guest_memory *make_memory(u64 size)
 {
 	struct guest_memory *memory;
 	struct range ram[2];
-	int n = arch_ram_layout(size, 0, ram, 2, NULL);
+	int n = arch_ram_layout(&no_options, size, 0, ram, 2, NULL);
 
 	assert_int_equal(memory_create(&memory, NULL, ram, n, NULL), 0);
 	return memory;
@@ -200,8 +202,6 @@ TEST(the_reset_vector_resets)
 	assert_memory_equal(memory_host(memory, 0xffff0, 16), code, sizeof(code));
 	memory_destroy(memory);
 }
-
-static const struct arch_options no_options;
 
 TEST(words_that_take_the_ioapic_away_are_found_whole)
 {

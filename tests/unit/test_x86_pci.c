@@ -14,13 +14,15 @@
 
 /* ---- the map ---- */
 
+static const struct arch_options no_options;
+
 TEST(pci_is_between_ram_and_around_what_is_fixed)
 {
 	static const u64 sizes[] = { 16 * MIB, 3 * GIB, 4 * GIB, 61 * GIB };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct range ram[2];
-		unsigned n = arch_ram_layout(sizes[i], 0, ram, 2, NULL);
+		unsigned n = arch_ram_layout(&no_options, sizes[i], 0, ram, 2, NULL);
 		struct pci_layout pci;
 
 		assert_int_equal(layout_pci(ram, n, 36, &pci, NULL), 0);
@@ -37,7 +39,7 @@ TEST(pci_is_between_ram_and_around_what_is_fixed)
 TEST(without_room_above_ram_the_memory_is_too_much)
 {
 	struct range ram[2];
-	unsigned n = arch_ram_layout(63 * GIB, 0, ram, 2, NULL);
+	unsigned n = arch_ram_layout(&no_options, 63 * GIB, 0, ram, 2, NULL);
 	struct pci_layout pci;
 	struct error err = { "" };
 
@@ -50,7 +52,7 @@ TEST(without_room_above_ram_the_memory_is_too_much)
 TEST(each_slot_begins_with_another_of_four_lines)
 {
 	struct range ram[2];
-	unsigned n = arch_ram_layout(16 * MIB, 0, ram, 2, NULL);
+	unsigned n = arch_ram_layout(&no_options, 16 * MIB, 0, ram, 2, NULL);
 	struct pci_layout pci;
 
 	assert_int_equal(layout_pci(ram, n, 40, &pci, NULL), 0);
@@ -71,7 +73,7 @@ TEST(the_ecam_is_reserved_in_the_memory_map)
 	const struct range ecam = { LAYOUT_ECAM, LAYOUT_ECAM + LAYOUT_ECAM_SIZE - 1 };
 	struct e820_range map[E820_MAX];
 	struct range ram[2];
-	unsigned n = arch_ram_layout(4 * GIB, 0, ram, 2, NULL), found = 0;
+	unsigned n = arch_ram_layout(&no_options, 4 * GIB, 0, ram, 2, NULL), found = 0;
 
 	n = e820_build(ram, n, &ecam, map);
 	for (unsigned i = 1; i < n; i++)
@@ -209,7 +211,7 @@ static const u8 *build(const struct pci_layout *pci, const char *signature)
 static void make_layout(struct pci_layout *pci)
 {
 	struct range ram[2];
-	unsigned n = arch_ram_layout(16 * MIB, 0, ram, 2, NULL);
+	unsigned n = arch_ram_layout(&no_options, 16 * MIB, 0, ram, 2, NULL);
 
 	assert_int_equal(layout_pci(ram, n, 40, pci, NULL), 0);
 }
