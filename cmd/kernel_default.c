@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which file is the kernel. Where none is named: kvmtool's places, in its order. */
+#include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -43,18 +44,21 @@ static bool find(char *path, size_t size)
 	return false;
 }
 
-void run_options_find_kernel(struct run_options *options)
+int run_options_find_kernel(struct run_options *options, struct error *err)
 {
 	struct error why = { "" };
+	int ret;
 
-	/* Of one that is not found the name stays: whatever opens it says what is wrong. */
+	/* Of a file that is not found the name stays: whatever opens it says what is wrong. */
 	if (options->kernel) {
-		if (!kernel_find(options->kernel, options->found_kernel, &why))
+		ret = kernel_find(options->kernel, arch_name, options->found_kernel, &why);
+		if (!ret)
 			options->kernel = options->found_kernel;
-		return;
+		return ret == -EISDIR ? error_set(err, ret, "%s", why.text) : 0;
 	}
 	if (!find(options->found_kernel, sizeof(options->found_kernel)))
-		return;
+		return 0;
 	options->kernel = options->found_kernel;
 	log_warning("no kernel is named: %s is taken", options->kernel);
+	return 0;
 }

@@ -47,8 +47,10 @@ static int set_tmp(void *target, char *value, struct error *err)
 
 const struct option_spec oneshot_option_specs[] = {
 	{ 0, "modules", OPTION_FILE, "DIR", "where the kernel's modules are",
-	  "The folder of the kernel's modules, with its modules.dep. "
-	  "Without it, what is beside the kernel, or /lib/modules/VERSION.",
+	  "The folder of the kernel's modules, with its modules.dep, or the tree in which they "
+	  "were built. "
+	  "Without it, what is beside the kernel, the tree in which it was built, or "
+	  "/lib/modules/VERSION.",
 	  FIELD(modules) },
 	{ 0, "env", OPTION_CALL, "NAME[=VALUE]",
 	  "a variable more, or with NAME alone one less; again for more",

@@ -9,6 +9,7 @@
 #include "oneshot_ways.h"
 #include "run_options.h"
 #include "util/aside.h"
+#include "vmm/arch.h"
 #include "vmm/kernel_config.h"
 
 /* What the guest needs beside a packed root: its kernel, and what a command needs to run. */
@@ -107,9 +108,9 @@ static int find_kernel(struct oneshot *oneshot, struct run_options *options, str
 	const char *modules = options->oneshot.modules;
 	int ret;
 
-	if (!options->kernel)
-		run_options_find_kernel(options);
-	ret = kernel_find(options->kernel, oneshot->kernel, err);
+	ret = options->kernel ? 0 : run_options_find_kernel(options, err);
+	if (!ret)
+		ret = kernel_find(options->kernel, arch_name, oneshot->kernel, err);
 	if (ret)
 		return ret;
 	options->kernel = oneshot->kernel;

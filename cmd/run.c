@@ -348,16 +348,19 @@ static int prepare_build_run(struct run *run)
 
 /* The last options, which are found and not given. A file system may not answer: --timeout is on.
  */
-static void begin(struct run_options *options)
+static int begin(struct run_options *options, struct error *err)
 {
-	if (!options->firmware)
-		run_options_find_kernel(options);
+	int ret = options->firmware ? 0 : run_options_find_kernel(options, err);
+
+	if (ret)
+		return ret;
 	/* kvmtool's first line. */
 	log_info("# lkvm run -%c %s -m %llu -c %u --name %s", options->firmware ? 'f' : 'k',
 		 options->firmware ? options->firmware
 		 : options->kernel ? options->kernel
 				   : "",
 		 (unsigned long long)(options->ram / MIB), options->cpus, options->name);
+	return 0;
 }
 
 /* A plan that was asked for is all; or KVM is there, and what the run needs is made. */
@@ -392,9 +395,7 @@ static int start(struct run *run, struct run_options *options)
 {
 	int status = EXIT_USAGE;
 
-	if (!run->oneshot)
-		begin(options);
-	if (run->oneshot && prepare_oneshot(run, options, &status)) {
+	if (run->oneshot ? prepare_oneshot(run, options, &status) : begin(options, &run->err)) {
 		if (run->err.text[0])
 			say_error(run, options);
 		return status;

@@ -82,9 +82,9 @@ int run_options_plan(struct run_options *options, struct oneshot *oneshot, struc
 
 /*
  * The file that is meant by the kernel's name; if none is named, look for one and say which it is.
- * Without one, @options do not change.
+ * Without one, @options do not change. -EISDIR with a line: a folder without a kernel for us.
  */
-void run_options_find_kernel(struct run_options *options);
+int run_options_find_kernel(struct run_options *options, struct error *err);
 
 /* The machine's own options, ended by an entry without a name; those of devices are their classes'.
  */

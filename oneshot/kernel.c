@@ -21,9 +21,16 @@
 #define CHUNK	   (1u * 1024 * 1024)
 #define LONGEST	   (256u * 1024 * 1024)
 
-/* In a folder: of a build, and of installed modules. */
-static const char *const places[] = { "arch/x86/boot/bzImage", "arch/arm64/boot/Image",
-				      "arch/arm64/boot/Image.gz", "vmlinuz", "kernel" };
+/* In a folder: of a build, for one architecture, and of installed modules, which is for any. */
+static const struct {
+	const char *arch, *name;
+} places[] = {
+	{ "x86", "arch/x86/boot/bzImage" },
+	{ "arm64", "arch/arm64/boot/Image" },
+	{ "arm64", "arch/arm64/boot/Image.gz" },
+	{ NULL, "vmlinuz" },
+	{ NULL, "kernel" },
+};
 
 static bool is_file(const char *path)
 {
@@ -39,20 +46,53 @@ static bool is_folder(const char *path)
 	return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-static int find_in_folder(const char *folder, char *path, struct error *err)
+static bool has(const char *folder, const char *name, char *path)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
-		if (snprintf(path, PATH_MAX, "%s/%s", folder, places[i]) < PATH_MAX &&
-		    is_file(path))
-			return 0;
-	}
-	return error_set(err, -ENOENT,
-			 "--kernel %s: no kernel in this folder: neither arch/*/boot/bzImage or "
-			 "Image, nor vmlinuz",
+	return snprintf(path, PATH_MAX, "%s/%s", folder, name) < PATH_MAX && is_file(path);
+}
+
+/* What may well be taken for a folder with a kernel: says what it is. @other: what that is for. */
+static int refuse_folder(const char *folder, const char *arch, const char *other, struct error *err)
+{
+	const char *wanted = NULL;
+	char path[PATH_MAX];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(places) && !wanted; i++)
+		wanted = places[i].arch && !strcmp(places[i].arch, arch) ? places[i].name : NULL;
+	if (other)
+		return error_set(err, -EISDIR,
+				 "--kernel %s: the kernel in this tree is for %s, and guests here "
+				 "are for %s: build one for that",
+				 folder, other, arch);
+	if (has(folder, "Kconfig", path) || has(folder, ".config", path))
+		return error_set(err, -EISDIR,
+				 "--kernel %s: no kernel in this folder: the tree is not built: "
+				 "there is no %s: run make in it",
+				 folder, wanted);
+	return error_set(err, -EISDIR,
+			 "--kernel %s: is a directory, and there is no kernel in this folder: "
+			 "neither arch/*/boot/bzImage or Image, nor vmlinuz",
 			 folder);
 }
 
-int kernel_find(const char *word, char *path, struct error *err)
+/* A tree may have been built for each architecture, one after the other. */
+static int find_in_folder(const char *folder, const char *arch, char *path, struct error *err)
+{
+	const char *other = NULL;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+		bool fits = !places[i].arch || !strcmp(places[i].arch, arch);
+
+		if (!has(folder, places[i].name, path))
+			continue;
+		if (fits)
+			return 0;
+		other = places[i].arch;
+	}
+	return refuse_folder(folder, arch, other, err);
+}
+
+int kernel_find(const char *word, const char *arch, char *path, struct error *err)
 {
 	struct utsname host;
 
@@ -65,7 +105,7 @@ int kernel_find(const char *word, char *path, struct error *err)
 						 path);
 	}
 	if (is_folder(word))
-		return find_in_folder(word, path, err);
+		return find_in_folder(word, arch, path, err);
 	if (access(word, F_OK) && !strchr(word, '/')) {
 		snprintf(path, PATH_MAX, "/boot/vmlinuz-%s", word);
 		if (is_file(path))
@@ -173,10 +213,35 @@ void kernel_version(const char *path, char *version)
 
 static bool has_modules(const char *folder)
 {
-	char path[PATH_MAX + 16];
+	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/modules.dep", folder);
-	return is_file(path);
+	return has(folder, "modules.dep", path);
+}
+
+/* Up to the last slash, which goes with what follows it: the name. NULL: there is none. */
+static const char *cut_name(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	return slash + 1;
+}
+
+/* TREE/arch/NAME/boot/KERNEL, whatever links lead there: of a tree with modules. */
+static bool find_tree(const char *path, char *tree)
+{
+	char order[PATH_MAX];
+	const char *boot, *arch;
+
+	if (!realpath(path, tree) || !cut_name(tree))
+		return false;
+	boot = cut_name(tree);
+	if (!boot || strcmp(boot, "boot") || !cut_name(tree))
+		return false;
+	arch = cut_name(tree);
+	return arch && !strcmp(arch, "arch") && has(tree, "modules.order", order);
 }
 
 void kernel_find_modules(const char *path, char *folder)
@@ -190,7 +255,7 @@ void kernel_find_modules(const char *path, char *folder)
 	if (has_modules(folder))
 		return;
 	snprintf(folder, PATH_MAX, "%.*s/modules", len, at);
-	if (has_modules(folder))
+	if (has_modules(folder) || find_tree(path, folder))
 		return;
 	kernel_version(path, version);
 	snprintf(folder, PATH_MAX, "/lib/modules/%s", version);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* depmod's files: modules.dep(5). */
+/*
+ * depmod's files: modules.dep(5); or those of a tree: Linux, Documentation/kbuild/kbuild.rst,
+ * "modules.order", "modules.builtin".
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +18,8 @@
 #define MODULES_NAME 128
 /* Deeper needs are no tree's: the list goes round. */
 #define DEEPEST 64
+/* Between the names of what is needed, in a list and in a module. */
+#define SPACES " \t\r,"
 
 struct module {
 	char name[MODULES_NAME];
@@ -25,6 +30,7 @@ struct module {
 
 struct modules {
 	char *folder;	      /* owned */
+	bool is_tree;	      /* what a module needs is in its file */
 	char *text, *builtin; /* owned; of the two files. builtin: NULL, there is none */
 	struct module *list;  /* owned; by name */
 	unsigned count;
@@ -58,6 +64,18 @@ static struct module *find(const struct modules *modules, const char *path, cons
 
 	name_of(path, ends, key.name);
 	return bsearch(&key, modules->list, modules->count, sizeof(key), compare);
+}
+
+static void path_of(const struct modules *modules, const struct module *module, char *path,
+		    size_t size)
+{
+	const char *name = module->path;
+	int len = strcspn(name, ":");
+
+	if (*name == '/')
+		snprintf(path, size, "%.*s", len, name);
+	else
+		snprintf(path, size, "%s/%.*s", modules->folder, len, name);
 }
 
 /* ---- the files ---- */
@@ -110,13 +128,40 @@ static void read_line(struct modules *modules, const char *line)
 	modules->count += *module->name != '\0';
 }
 
+/* Lines "PATH.o", or "PATH.ko" before Linux 6.3, become "PATH.ko:". */
+static char *read_order(const char *folder)
+{
+	char *order = read_list(folder, "modules.order", NULL), *text = NULL, *to = NULL;
+	const char *at = order;
+
+	if (order)
+		text = to = malloc(strlen(order) + count_lines(order) * sizeof(".ko:\n"));
+	for (; text && at && *at; at += *at == '\n') {
+		size_t len = strcspn(at, "\n");
+		const char *dot = memrchr(at, '.', len);
+
+		if (dot)
+			to += sprintf(to, "%.*s.ko:\n", (int)(dot - at), at);
+		at += len;
+	}
+	if (text)
+		*to = '\0';
+	free(order);
+	return text;
+}
+
 static int read_modules(struct modules *modules, struct error *err)
 {
+	struct error why = { "" };
 	unsigned lines;
 
-	modules->text = read_list(modules->folder, "modules.dep", err);
+	modules->text = read_list(modules->folder, "modules.dep", &why);
+	if (!modules->text) {
+		modules->text = read_order(modules->folder);
+		modules->is_tree = modules->text;
+	}
 	if (!modules->text)
-		return -ENOENT;
+		return error_set(err, -ENOENT, "%s", why.text);
 	modules->builtin = read_list(modules->folder, "modules.builtin", NULL);
 	lines = count_lines(modules->text);
 	modules->list = calloc(lines, sizeof(*modules->list));
@@ -178,9 +223,22 @@ static bool is_built_in(const struct modules *modules, const char *name)
 	return false;
 }
 
+/* A tree's list may be older than what was built, or cleaned, since. */
+static bool is_there(const struct modules *modules, const struct module *module)
+{
+	char path[PATH_MAX];
+
+	if (!modules->is_tree)
+		return true;
+	path_of(modules, module, path, sizeof(path));
+	return !access(path, R_OK);
+}
+
 enum modules_has modules_find(const struct modules *modules, const char *name)
 {
-	if (find(modules, name, ""))
+	const struct module *module = find(modules, name, "");
+
+	if (module && is_there(modules, module))
 		return MODULES_FILE;
 	if (is_built_in(modules, name))
 		return MODULES_BUILT_IN;
@@ -192,23 +250,55 @@ bool modules_knows_all(const struct modules *modules)
 	return modules->builtin;
 }
 
+static int want(struct modules *modules, struct module *module, unsigned depth);
+
+static int want_needed(struct modules *modules, const struct module *module, const char *need,
+		       unsigned depth)
+{
+	int ret = 0;
+
+	while (!ret && *(need += strspn(need, SPACES)) && *need != '\n') {
+		struct module *other = find(modules, need, SPACES "\n");
+
+		/* What is listed as needed and is no file is for the kernel to miss. */
+		if (other && other != module)
+			ret = want(modules, other, depth + 1);
+		need += strcspn(need, SPACES "\n");
+	}
+	return ret;
+}
+
+/* What the file of a module in a tree says. The caller frees it. NULL: it cannot be read. */
+static char *ask_file(const struct modules *modules, const struct module *module)
+{
+	char path[PATH_MAX], *needs;
+	size_t len;
+	void *data;
+
+	path_of(modules, module, path, sizeof(path));
+	if (module_read(path, &data, &len, NULL))
+		return NULL;
+	needs = module_needs(data, len);
+	free(data);
+	return needs;
+}
+
 static int want(struct modules *modules, struct module *module, unsigned depth)
 {
-	const char *need = module->needs;
-	int ret = 0;
+	char *asked = NULL;
+	int ret;
 
 	if (module->wanted)
 		return 0;
 	if (depth == DEEPEST)
 		return -ELOOP;
-	while (!ret && *(need += strspn(need, " \t\r")) && *need != '\n') {
-		struct module *other = find(modules, need, " \t\r\n");
-
-		/* What is listed as needed and is no file is for the kernel to miss. */
-		if (other && other != module)
-			ret = want(modules, other, depth + 1);
-		need += strcspn(need, " \t\r\n");
+	if (modules->is_tree) {
+		asked = ask_file(modules, module);
+		if (!asked)
+			return -ENOENT;
 	}
+	ret = want_needed(modules, module, asked ? asked : module->needs, depth);
+	free(asked);
 	if (ret || module->wanted)
 		return ret;
 	module->wanted = true;
@@ -232,11 +322,5 @@ unsigned modules_count(const struct modules *modules)
 
 void modules_path(const struct modules *modules, unsigned n, char *path, size_t size)
 {
-	const char *name = modules->order[n]->path;
-	int len = strcspn(name, ":");
-
-	if (*name == '/')
-		snprintf(path, size, "%.*s", len, name);
-	else
-		snprintf(path, size, "%s/%.*s", modules->folder, len, name);
+	path_of(modules, modules->order[n], path, size);
 }

@@ -9,13 +9,15 @@
 /*
  * The kernel that is meant by @word: a file; the folder of a kernel's build, or of installed
  * modules, with a kernel in it; or what follows "vmlinuz-" in /boot. NULL: the kernel that this
- * host runs, in /boot. @path of PATH_MAX. -ENOENT with a line.
+ * host runs, in /boot. @arch: of the guest, as arch_name is. @path of PATH_MAX. -ENOENT with a
+ * line; -EISDIR: a folder without a kernel for @arch.
  */
-int kernel_find(const char *word, char *path, struct error *err);
+int kernel_find(const char *word, const char *arch, char *path, struct error *err);
 
 /*
- * The folder of the modules of the kernel at @path: beside it, or in /lib/modules by its version.
- * "" if there is none that depmod knows. @folder of PATH_MAX.
+ * The folder of the modules of the kernel at @path: beside it; the tree in which it was built, if
+ * modules were built there; or in /lib/modules by its version. "" if there is none that
+ * modules_open() can read. @folder of PATH_MAX.
  */
 void kernel_find_modules(const char *path, char *folder);
 

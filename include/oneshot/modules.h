@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A folder of a kernel's modules, as depmod(8) leaves it: modules.dep says which there are and what
- * each needs, modules.builtin which are in the kernel itself. Names are those of modprobe(8): "-"
- * and "_" are the same.
+ * each needs, modules.builtin which are in the kernel itself. Or the tree in which they were built,
+ * from which nothing was installed: modules.order says which there are, and each file what it
+ * needs. Names are those of modprobe(8): "-" and "_" are the same.
  */
 #ifndef ONESHOT_MODULES_H
 #define ONESHOT_MODULES_H
@@ -19,7 +20,7 @@ enum modules_has {
 	MODULES_UNKNOWN, /* there is no such file, and no list of what is built in */
 };
 
-/* 0, or -errno with a line: there is no modules.dep, or it is none. */
+/* 0, or -errno with a line: there is neither modules.dep nor modules.order, or it is none. */
 int modules_open(struct modules **modules, const char *folder, struct error *err);
 /* NULL is fine. */
 void modules_close(struct modules *modules);
@@ -42,5 +43,10 @@ void modules_path(const struct modules *modules, unsigned n, char *path, size_t 
  * caller's to free. -errno with a line; at most 256 MiB.
  */
 int module_read(const char *path, void **data, size_t *len, struct error *err);
+/*
+ * What the module in @data of @len says that it needs: names with commas between them, the caller's
+ * to free. NULL: it is no module, or there is no memory.
+ */
+char *module_needs(const void *data, size_t len);
 
 #endif
