@@ -124,6 +124,18 @@ bool devices_asked_for(const struct devices *devices, const char *option)
 	return false;
 }
 
+bool devices_need_driver(const struct devices *devices, const char *option)
+{
+	for_each_device(device, devices) {
+		const struct device_class *class = device->class;
+
+		if (device->asked && !strcmp(class->options->name, option) && class->needs_driver &&
+		    class->needs_driver(device->state))
+			return true;
+	}
+	return false;
+}
+
 /* ---- options ---- */
 
 static const struct device_class *class_of(const struct option_group *group)

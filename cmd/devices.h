@@ -37,6 +37,10 @@ void devices_free(struct devices *devices);
 /* Whether the user gave @option, the first one of its class. */
 bool devices_asked_for(const struct devices *devices, const char *option);
 
+/* Whether the user gave @option, and a guest without that device's driver has none of the others.
+ */
+bool devices_need_driver(const struct devices *devices, const char *option);
+
 /* ---- the steps of vmm/device_class.h, for all of them. -errno with a line ---- */
 
 /*

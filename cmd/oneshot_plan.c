@@ -286,7 +286,6 @@ static void add_terminal(struct oneshot *oneshot)
 {
 	struct winsize size = { 0 };
 
-	oneshot->is_terminal = is_terminal();
 	if (!oneshot->is_terminal)
 		return;
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
@@ -380,6 +379,7 @@ int oneshot_plan(struct oneshot *oneshot, struct run_options *options,
 	/* A run with a name can be asked for more. */
 	options->channels_alone = !options->is_named &&
 				  !devices_asked_for(&options->devices, "vsock");
+	oneshot->is_terminal = is_terminal();
 	oneshot->scratch = !options->oneshot.rw && !options->overlay;
 	if (!ret)
 		ret = oneshot_choose_ways(oneshot, options, err);

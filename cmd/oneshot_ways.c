@@ -49,11 +49,16 @@ static int choose(struct oneshot *oneshot, struct error *err)
 {
 	struct kernel_config config = { "" };
 
+	int ret;
+
 	if (!oneshot->modules || !modules_knows_all(oneshot->modules))
 		kernel_config_read(&config, oneshot->kernel);
+	else
+		kernel_config_read_beside(&config, oneshot->kernel);
 	oneshot->ways = ways_choose(oneshot->modules, &config);
-	if (oneshot->ways.streams != WAYS_NO_STREAMS)
-		return 0;
+	ret = oneshot_check_needs(oneshot, &config, err);
+	if (ret || oneshot->ways.streams != WAYS_NO_STREAMS)
+		return ret;
 	return error_set(err, -ENOENT,
 			 "--kernel %s has no vmw_vsock_virtio_transport, neither built in nor in "
 			 "%s, and no virtio_console: a command's streams need one of them",
@@ -72,7 +77,11 @@ static int want_drivers(struct oneshot *oneshot, struct error *err)
 
 		if (class->module &&
 		    devices_asked_for(&oneshot->run->devices, class->options->name))
-			ret = want(oneshot, class->module, PART_OPTIONAL, err);
+			ret = want(oneshot, class->module,
+				   devices_need_driver(&oneshot->run->devices, class->options->name)
+					   ? PART_NEEDED
+					   : PART_OPTIONAL,
+				   err);
 	}
 	return ret;
 }

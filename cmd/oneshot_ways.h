@@ -10,6 +10,12 @@
  * nothing to be kept apart. -errno with a line.
  */
 int oneshot_choose_ways(struct oneshot *oneshot, struct run_options *options, struct error *err);
+/*
+ * Whether the kernel has what no modules.dep tells of, as far as @config says anything; what it can
+ * have as a module is looked for there, too. -ENOENT: the line names all that is missing.
+ */
+int oneshot_check_needs(const struct oneshot *oneshot, const struct kernel_config *config,
+			struct error *err);
 /* Into the initrd, if it is to be there. -errno with a line. */
 int oneshot_pack_root(struct oneshot *oneshot, struct error *err);
 

@@ -45,6 +45,11 @@ static int viommu_class_prepare(void *arg, struct device_plan *plan, struct erro
 	return 0;
 }
 
+static bool viommu_class_needs_driver(const void *arg)
+{
+	return !((const struct viommu_state *)arg)->config.bypass;
+}
+
 /* ---- endpoints ---- */
 
 static int translator_add(void *arg, struct vm *vm, u32 endpoint, const struct device_want *want,
@@ -188,6 +193,7 @@ static void viommu_class_release(void *arg)
 const struct device_class viommu_class = {
 	.name = "virtio-iommu",
 	.module = "virtio_iommu",
+	.needs_driver = viommu_class_needs_driver,
 	.options = viommu_options,
 	.bus = DEVICE_BUS_MMIO,
 	.state_size = sizeof(struct viommu_state),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "oneshot/ways.h"
 
-static bool has(const struct modules *modules, const struct kernel_config *config, const char *name,
-		enum kernel_part part)
+bool ways_has(const struct modules *modules, const struct kernel_config *config, const char *name,
+	      enum kernel_part part)
 {
-	enum modules_has found = modules ? modules_find(modules, name) : MODULES_UNKNOWN;
+	enum modules_has found = modules && name ? modules_find(modules, name) : MODULES_UNKNOWN;
 
 	if (found != MODULES_UNKNOWN)
 		return found != MODULES_ABSENT;
@@ -16,15 +16,15 @@ struct ways ways_choose(const struct modules *modules, const struct kernel_confi
 {
 	struct ways ways = { WAYS_NO_STREAMS, WAYS_PACKED };
 
-	if (has(modules, config, "vmw_vsock_virtio_transport", KERNEL_VSOCK))
+	if (ways_has(modules, config, "vmw_vsock_virtio_transport", KERNEL_VSOCK))
 		ways.streams = WAYS_VSOCK;
-	else if (has(modules, config, "virtio_console", KERNEL_VIRTIO_CONSOLE))
+	else if (ways_has(modules, config, "virtio_console", KERNEL_VIRTIO_CONSOLE))
 		ways.streams = WAYS_PORTS;
 	/* The faster one first. */
-	if (has(modules, config, "virtiofs", KERNEL_VIRTIO_FS))
+	if (ways_has(modules, config, "virtiofs", KERNEL_VIRTIO_FS))
 		ways.root = WAYS_VIRTIO_FS;
-	else if (has(modules, config, "9p", KERNEL_9P) &&
-		 has(modules, config, "9pnet_virtio", KERNEL_9P_VIRTIO))
+	else if (ways_has(modules, config, "9p", KERNEL_9P) &&
+		 ways_has(modules, config, "9pnet_virtio", KERNEL_9P_VIRTIO))
 		ways.root = WAYS_9P;
 	return ways;
 }

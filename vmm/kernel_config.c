@@ -11,6 +11,7 @@
 
 #define LONGEST_FILE (4u * 1024 * 1024)
 
+/* Without a module: what is never one. */
 static const struct {
 	const char *symbol, *module;
 } parts[KERNEL_PARTS] = {
@@ -22,6 +23,19 @@ static const struct {
 	[KERNEL_VSOCK] = { "\nCONFIG_VIRTIO_VSOCKETS=",
 			   "/net/vmw_vsock/vmw_vsock_virtio_transport.ko" },
 	[KERNEL_VIRTIO_CONSOLE] = { "\nCONFIG_VIRTIO_CONSOLE=", "/drivers/char/virtio_console.ko" },
+	[KERNEL_VIRTIO_IOMMU] = { "\nCONFIG_VIRTIO_IOMMU=", "/drivers/iommu/virtio-iommu.ko" },
+	[KERNEL_PCI_HOST] = { "\nCONFIG_PCI_HOST_GENERIC=",
+			      "/drivers/pci/controller/pci-host-generic.ko" },
+	[KERNEL_OVERLAY] = { "\nCONFIG_OVERLAY_FS=", "/fs/overlayfs/overlay.ko" },
+	[KERNEL_64BIT] = { "\nCONFIG_64BIT=" },
+	[KERNEL_ELF] = { "\nCONFIG_BINFMT_ELF=" },
+	[KERNEL_INITRD] = { "\nCONFIG_BLK_DEV_INITRD=" },
+	[KERNEL_SIGNALFD] = { "\nCONFIG_SIGNALFD=" },
+	[KERNEL_ACPI] = { "\nCONFIG_ACPI=" },
+	[KERNEL_TMPFS] = { "\nCONFIG_TMPFS=" },
+	[KERNEL_SYSFS] = { "\nCONFIG_SYSFS=" },
+	[KERNEL_PTYS] = { "\nCONFIG_UNIX98_PTYS=" },
+	[KERNEL_MULTIUSER] = { "\nCONFIG_MULTIUSER=" },
 };
 
 static void read_symbols(struct kernel_config *config, const char *text)
@@ -38,8 +52,11 @@ static void read_symbols(struct kernel_config *config, const char *text)
 
 static void read_builtin(struct kernel_config *config, const char *text)
 {
-	for (unsigned i = 0; i < KERNEL_PARTS; i++)
-		config->has[i] = strstr(text, parts[i].module) ? KERNEL_BUILT_IN : KERNEL_MODULE;
+	for (unsigned i = 0; i < KERNEL_PARTS; i++) {
+		bool is_there = !parts[i].module || strstr(text, parts[i].module);
+
+		config->has[i] = is_there ? KERNEL_BUILT_IN : KERNEL_MODULE;
+	}
 }
 
 /* Terminated; the caller frees it. NULL: none that is a configuration. */
@@ -102,13 +119,16 @@ static bool read_place(struct kernel_config *config, const struct place *place, 
 		       const char *version)
 {
 	const char *last = strrchr(folder, '/');
-	char path[2 * PATH_MAX];
+	char path[2 * PATH_MAX], real[PATH_MAX];
 
 	if ((place->versioned && !*version) ||
 	    (place->built && strcmp(last ? last + 1 : folder, "boot")))
 		return false;
 	snprintf(path, sizeof(path), "%s/%s%s%s", *place->folder ? place->folder : folder,
 		 place->name, place->versioned ? version : "", place->rest ? place->rest : "");
+	/* For people: without the way back up. */
+	if (place->built && realpath(path, real))
+		snprintf(path, sizeof(path), "%s", real);
 	return place->is_builtin ? read_one(config, path, "kernel/", read_builtin)
 				 : read_one(config, path, "\nCONFIG_", read_symbols);
 }
@@ -123,6 +143,20 @@ static void read_beside(struct kernel_config *config, const char *kernel)
 		snprintf(folder, sizeof(folder), "%.*s", (int)MAX(slash - kernel, 1), kernel);
 	for (unsigned i = 0; i < ARRAY_SIZE(places) && !found; i++)
 		found = read_place(config, &places[i], folder, version);
+}
+
+void kernel_config_read_beside(struct kernel_config *config, const char *path)
+{
+	*config = (struct kernel_config){ "" };
+	read_beside(config, path);
+}
+
+const char *kernel_config_name(enum kernel_part part, char *name)
+{
+	/* It is for a search: a line begins with it, and the value follows. */
+	snprintf(name, KERNEL_NAME_SIZE, "%.*s", (int)strcspn(parts[part].symbol + 1, "="),
+		 parts[part].symbol + 1);
+	return name;
 }
 
 void kernel_config_read(struct kernel_config *config, const char *path)

@@ -26,6 +26,13 @@ struct ways {
 };
 
 /*
+ * Whether a kernel has @part, built in or as the module @name that can be loaded; NULL: it is never
+ * one. As below.
+ */
+bool ways_has(const struct modules *modules, const struct kernel_config *config, const char *name,
+	      enum kernel_part part);
+
+/*
  * Of a kernel with @modules, NULL for none that are known, and what @config says where those do not
  * tell what is built in (modules_knows_all()). What nobody knows of, a kernel is taken to have.
  */

@@ -124,8 +124,10 @@ struct device_host {
 };
 
 struct device_class {
-	const char *name;		   /* for people: "virtio-blk" */
-	const char *module;		   /* Linux's driver, which may be a module; NULL: none */
+	const char *name;   /* for people: "virtio-blk" */
+	const char *module; /* Linux's driver, which may be a module; NULL: none */
+	/* Whether a guest without that driver has nothing of its other devices. NULL: no. */
+	bool (*needs_driver)(const void *state);
 	const struct option_spec *options; /* ended by an entry without a name */
 	enum device_count count;
 	enum device_bus bus;

@@ -19,6 +19,19 @@ enum kernel_part {
 	KERNEL_VIRTIO_PCI,
 	KERNEL_VSOCK, /* its virtio transport */
 	KERNEL_VIRTIO_CONSOLE,
+	KERNEL_VIRTIO_IOMMU,
+	KERNEL_PCI_HOST, /* that of arm64's guests */
+	KERNEL_OVERLAY,
+	/* What is never a module: a modules.builtin does not tell, and it is taken to be there. */
+	KERNEL_64BIT,
+	KERNEL_ELF,
+	KERNEL_INITRD,
+	KERNEL_SIGNALFD,
+	KERNEL_ACPI,
+	KERNEL_TMPFS,
+	KERNEL_SYSFS,
+	KERNEL_PTYS,
+	KERNEL_MULTIUSER,
 	KERNEL_PARTS,
 };
 
@@ -38,5 +51,11 @@ struct kernel_config {
  * zstd. What cannot be read says nothing. Before the machine is sealed; takes up to some 100 ms.
  */
 void kernel_config_read(struct kernel_config *config, const char *path);
+/* The same, but what the kernel itself has inside is not looked for, which takes no time. */
+void kernel_config_read_beside(struct kernel_config *config, const char *path);
+
+/* "CONFIG_VIRTIO_FS", in @name of KERNEL_NAME_SIZE, which is returned. */
+#define KERNEL_NAME_SIZE 32
+const char *kernel_config_name(enum kernel_part part, char *name);
 
 #endif
