@@ -124,5 +124,6 @@ include tests/lab/vfio.mk
 include tests/lab/folder.mk
 include tests/lab/net.mk
 include tests/lab/small.mk
+include tests/lab/tiny.mk
 
 include tests/bench/bench.mk
