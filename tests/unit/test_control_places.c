@@ -384,7 +384,9 @@ TEST_WITH(a_path_that_is_too_long_is_no_path, set_up, tear_down)
 	assert_int_equal(listen_as(&socket, CONTROL_RIG_NAME, &err), -ENAMETOOLONG);
 }
 
-/* Each 'lkvm list' leaves two. Were there no room, 'lkvm stop' would not learn whose process it is. */
+/*
+ * Each "lkvm list" leaves two. Were there no room, "lkvm stop" would not learn whose process it is.
+ */
 TEST_WITH(a_vm_that_stands_still_can_be_asked_again_and_again, set_up_listening, tear_down)
 {
 	for (unsigned i = 0; i < 100; i++) {
