@@ -55,6 +55,7 @@ static int check_place(struct core_dump *dump, struct error *err)
 				 path);
 	dump->file = openat(dump->folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	/* It gets its name, or is made, when the guest has run. */
+	reach_add_names();
 	return reach_add_fd(dump->folder, REACH_WRITE | REACH_CHANGE)
 		       ? error_set(err, -errno, "--dump-on-crash %s: %s", path, strerror(errno))
 		       : 0;

@@ -153,53 +153,79 @@ int machine_build(struct machine *machine, struct error *err)
 	return ret;
 }
 
-/* The control socket is removed at the end, and made later where its name or folder is taken. */
+/* The control socket is removed at the end. */
 static int keep_socket_in_reach(const struct machine *machine)
 {
-	const unsigned rights = REACH_READ | REACH_REMOVE | REACH_SOCKET;
+	const unsigned rights = REACH_REMOVE;
 	char folder[PATH_MAX];
 
-	/* Another user can do neither: the keeper removes it. */
-	if (!machine->control || machine->options->run_as.wanted || control_folder(0, folder))
+	if (!machine->control || control_folder(0, folder))
 		return 0;
 	/* Its folder may be being made just now. */
 	return access(folder, F_OK) ? reach_add_folder_of(folder, rights)
 				    : reach_add(folder, rights);
 }
 
-static int settle_control(const struct machine *machine, struct error *err)
+/* No socket is made once the machine is sealed. @pending: the host still is at it. */
+static int settle_control(const struct machine *machine, bool *pending, struct error *err)
 {
 	int ret = 0;
 
-	if (machine->control && machine->options->run_as.wanted)
+	*pending = false;
+	if (machine->control && !machine->options->no_confine)
 		ret = control_settle(machine->control);
-	return ret ? error_set(err, ret,
-			       "--run-as: the file system of the control socket does not answer")
-		   : 0;
+	if (ret && machine->options->run_as.wanted)
+		return error_set(err, ret,
+				 "--run-as: the file system of the control socket does not answer");
+	*pending = ret;
+	return 0;
 }
 
-static int confine(const struct machine *machine, struct error *err)
+/* Why this run goes on to need the user who started it; NULL: it does not. */
+static const char *needs_user(const struct machine *machine, bool pending)
+{
+	/* Clients would not trust a socket at which another user begins to listen. */
+	if (pending)
+		return "the file system of the control socket does not answer";
+	return machine->options->dump ? "--dump-on-crash" : reach_user_needed();
+}
+
+/* With --run-as the keeper has it all: no thread is another's. */
+static int stay(void *arg)
+{
+	const struct machine *machine = arg;
+
+	return machine->options->run_as.wanted ? 0 : keeper_stay(machine->keeper);
+}
+
+static int confine(struct machine *machine, bool pending, struct error *err)
 {
 	const struct confine_options options = {
 		.has_folders = machine->plan.shares,
 		.report = machine->options->sandbox_report,
+		.user_needed = needs_user(machine, pending),
+		.stay = stay,
+		.arg = machine,
 	};
 	int ret;
 
 	if (machine->options->no_confine)
 		return 0;
 	ret = keep_socket_in_reach(machine);
-	return ret ? error_set(err, ret, "cannot confine lkvm: the control socket: %s",
-			       strerror(-ret))
-		   : confine_seal(&options, err);
+	if (ret)
+		return error_set(err, ret, "cannot confine lkvm: the control socket: %s",
+				 strerror(-ret));
+	ret = confine_seal(&options, err);
+	return ret;
 }
 
 int machine_seal(struct machine *machine, struct error *err)
 {
 	int ret = vm_seal(machine->vm, err);
+	bool pending = false;
 
 	if (!ret)
-		ret = settle_control(machine, err);
+		ret = settle_control(machine, &pending, err);
 	if (ret)
 		return ret;
 	log_seal();
@@ -211,7 +237,7 @@ int machine_seal(struct machine *machine, struct error *err)
 	machine->initrd_fd = -1;
 	memory_file_close(&machine->ram_file);
 	vm_host_close(&machine->host);
-	ret = confine(machine, err);
+	ret = confine(machine, pending, err);
 	if (!ret)
 		note_stage(machine, "sealed");
 	return ret;

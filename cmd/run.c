@@ -409,6 +409,7 @@ int cmd_run(int argc, char **argv)
 	struct run run = { .signals.fd = -1, .symbols_fd = -1, .err = { "" } };
 	struct run_options options;
 	struct oneshot oneshot = { .run = NULL };
+	struct confine_user user;
 	char default_name[32];
 	int ret = run_options_parse(&options, argc, argv, &run.err), status;
 
@@ -431,9 +432,12 @@ int cmd_run(int argc, char **argv)
 		options.name = default_name;
 	run.options = &options;
 	run.oneshot = options.oneshot.command ? &oneshot : NULL;
+	user = options.run_as;
+	if (!user.wanted && !options.keep_user)
+		user = confine_own_user();
 	ret = watch_start(&run.watch, options.limits, statuses_of(&run));
 	if (!ret && !options.no_confine)
-		confine_begin(terminal_restore, &options.run_as);
+		confine_begin(terminal_restore, &user);
 	if (ret)
 		log_error("cannot start a thread: %s%s", strerror(-ret),
 			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");

@@ -92,7 +92,7 @@ int run_as_parse(const char *word, struct confine_user *user, struct error *err)
 	if (!user->uid || !user->gid)
 		return error_set(err, -EINVAL,
 				 "--run-as %s: root, or root's group, is what lkvm is to lose: "
-				 "name another",
+				 "name another, or keep it with --no-run-as",
 				 word);
 	user->wanted = true;
 	return 0;

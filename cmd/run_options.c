@@ -71,7 +71,10 @@ static int set_timeout(void *target, char *value, struct error *err)
 
 static int set_run_as(void *target, char *value, struct error *err)
 {
-	return run_as_parse(value, &((struct run_options *)target)->run_as, err);
+	struct run_options *options = target;
+
+	options->keep_user = false;
+	return run_as_parse(value, &options->run_as, err);
 }
 
 static int set_boot_time(void *target, char *value, struct error *err)
@@ -255,7 +258,9 @@ const struct option_spec run_option_specs[] = {
 	  "As root: be this user, in this group alone, while the guest runs; each is a name of "
 	  "this host's or a number. What the run needs is opened by root before, and what is to be "
 	  "undone at the end a small process does that stays root's. Shared folders, passed "
-	  "devices, --vsock and --dump-on-crash go on to need root, and are refused with it",
+	  "devices, --vsock and --dump-on-crash go on to need root, and are refused with it. "
+	  "Without it a run of root's that has none of these is a user of its own, with a number "
+	  "that no other process has; --no-run-as keeps it root's",
 	  .set = set_run_as },
 	{ 0, "sandbox-report", OPTION_FLAG, .help = "say what lkvm is confined to, and run",
 	  .manual = "Say on standard error, a line each, what lkvm is confined to and what of it "
@@ -328,6 +333,12 @@ static int place_word(struct run_options *options, struct error *err)
 	return 0;
 }
 
+static void keep_user(struct run_options *options)
+{
+	options->run_as = (struct confine_user){ 0 };
+	options->keep_user = true;
+}
+
 /* "--no-X" of what is more than one field. */
 static int undo(const struct option_group *group, const struct option_spec *spec)
 {
@@ -338,7 +349,7 @@ static int undo(const struct option_group *group, const struct option_spec *spec
 	else if (!strcmp(spec->name, "hang"))
 		options->hang = options->hang_idle = 0;
 	else if (!strcmp(spec->name, "run-as"))
-		options->run_as = (struct confine_user){ 0 };
+		keep_user(options);
 	else
 		return option_undo(spec, options);
 	return 0;

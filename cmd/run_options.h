@@ -59,6 +59,7 @@ struct run_options {
 	struct boot_time *boot_time; /* owned by the run; NULL: not timed */
 	bool no_confine, sandbox_report;
 	struct confine_user run_as;
+	bool keep_user; /* --no-run-as */
 	bool help;
 	struct oneshot_options oneshot;
 	/* Filled for a one-shot run. */

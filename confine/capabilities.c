@@ -23,6 +23,14 @@ bool capabilities_any(void)
 	return !get(sets) && (sets[0].permitted || sets[1].permitted);
 }
 
+bool capabilities_have(unsigned long long wanted)
+{
+	cap_sets sets = { { 0 } };
+
+	return !get(sets) &&
+	       !(wanted & ~(sets[0].effective | (unsigned long long)sets[1].effective << 32));
+}
+
 int capabilities_keep(unsigned long long keep)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

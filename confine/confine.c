@@ -21,6 +21,8 @@ static struct {
 	bool system_calls; /* filtered */
 	bool has_rights;   /* any at all, before */
 	bool keeps_rights; /* and some thread of it after */
+	bool leaves_user;  /* threads that were there before become @user */
+	int death_signal;  /* the main thread's */
 	struct confine_user user;
 } process = { .landlock = -1 };
 
@@ -73,18 +75,20 @@ static void must(int ret, const char *what)
 }
 
 /*
- * Of what an aside that starts before the seal has to do, only these need nobody's rights, as their
- * files are open: those that make files become nobody else, and end with their work.
+ * Of what threads and asides that start before the seal have to do, only these need nobody's
+ * rights, as their files are open, whether the process as a whole will or not. Those that make
+ * files become nobody else, and end with their work.
  */
-static bool changes_user(enum thread_kind kind)
+static void leave_user_early(enum thread_kind kind, int death_signal)
 {
-	return process.user.wanted && thread_needs_nothing(kind);
+	if (process.user.wanted && (thread_needs_nothing(kind) || kind == THREAD_WAITER))
+		must(user_become(&process.user, death_signal), "its user");
 }
 
 static void confine_thread(enum thread_kind kind, bool sealed)
 {
-	if (!sealed && changes_user(kind))
-		must(user_become_alone(&process.user), "its user");
+	if (!sealed)
+		leave_user_early(kind, user_death_signal());
 	if (sealed ? process.keeps_rights : capabilities_any())
 		must(capabilities_keep(sealed ? reach_kept(kind) : 0), "capabilities");
 	if (!sealed)
@@ -97,15 +101,19 @@ static void catch_up(void)
 {
 	if (process.landlock >= 0)
 		must(landlock_enter(process.landlock), "Landlock");
-	if (process.has_rights)
+	if (process.leaves_user)
+		must(user_become(&process.user, 0) ? -ENOTRECOVERABLE : 0, "its user");
+	else if (process.has_rights)
 		must(capabilities_keep(reach_kept(THREAD_ANY)), "capabilities");
 }
 
 /* Its system calls are the process's, once that is sealed. */
-static void give_up(void)
+static void give_up(enum thread_kind kind)
 {
-	/* To become another user at the seal takes rights, and leaves none. */
-	if (capabilities_any() && !process.user.wanted)
+	/* An aside that ends with us hears of it only from a thread that is the same user. */
+	if (!process.sealed)
+		leave_user_early(kind, 0);
+	if (capabilities_any())
 		capabilities_keep(0);
 	/* What is started after the seal has what is left already. */
 	if (!process.sealed && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
@@ -138,18 +146,50 @@ static int enter_landlock(struct error *err)
 	return told("Landlock", ret, err);
 }
 
-/* All threads; whoever asked for it gets it, or no run. */
-static int change_user(struct error *err)
+/* What the calling thread becomes later without any rights. Whoever asked for it gets it, or no
+ * run.
+ */
+static int prepare_user(const char *needed, struct error *err)
 {
 	const struct confine_user *user = &process.user;
 	int ret;
 
 	if (!user->wanted)
 		return 0;
-	ret = user_become(user);
-	if (ret)
+	if (needed) {
+		tell("user: stays who it is: %s", needed);
+		return 0;
+	}
+	process.death_signal = user_death_signal();
+	ret = user_prepare(user, process.death_signal);
+	if (ret && !user->is_own)
 		return error_set(err, ret, "--run-as: lkvm cannot become user %u, group %u: %s",
 				 user->uid, user->gid, strerror(-ret));
+	if (ret)
+		tell("user: stays who it is: it cannot become user %u: %s", user->uid,
+		     strerror(-ret));
+	process.leaves_user = !ret;
+	return 0;
+}
+
+/* By now it is confined, and so is a thread that it starts to stay who it is. */
+static int leave_user(const struct confine_options *options, struct error *err)
+{
+	const struct confine_user *user = &process.user;
+	int ret = options->stay(options->arg);
+
+	if (ret && !user->is_own)
+		return error_set(err, ret, "--run-as: no thread that stays root's: %s",
+				 strerror(-ret));
+	if (ret) {
+		process.leaves_user = false;
+		user_prepare_undo();
+		tell("user: stays who it is: no thread that does: %s", strerror(-ret));
+		return 0;
+	}
+	ret = user_become(user, process.death_signal);
+	if (ret)
+		return error_set(err, ret, "cannot become user %u: %s", user->uid, strerror(-ret));
 	tell("user %u, group %u, no other groups", user->uid, user->gid);
 	return 0;
 }
@@ -160,7 +200,7 @@ static int drop_rights(struct error *err)
 
 	process.has_rights = capabilities_any();
 	if (!process.has_rights) {
-		tell("capabilities: %s", process.user.wanted ? "none" : "there were none");
+		tell("capabilities: there were none");
 		return 0;
 	}
 	process.keeps_rights = keep;
@@ -172,7 +212,8 @@ static int drop_rights(struct error *err)
 static int enter_seccomp(bool has_folders, struct error *err)
 {
 	int ret = seccomp_enter_all((has_folders ? CONFINE_WITH_FOLDERS : 0) |
-				    (reach_host_kernel() ? CONFINE_WITH_HOST : 0));
+				    (reach_host_kernel() ? CONFINE_WITH_HOST : 0) |
+				    (reach_names() ? CONFINE_WITH_NAMES : 0));
 
 	process.system_calls = !ret;
 	if (!ret)
@@ -192,11 +233,13 @@ int confine_seal(const struct confine_options *options, struct error *err)
 	if (!ret)
 		ret = enter_landlock(err);
 	if (!ret)
-		ret = change_user(err);
+		ret = prepare_user(options->user_needed, err);
 	if (!ret)
 		ret = drop_rights(err);
 	if (!ret)
 		ret = enter_seccomp(options->has_folders, err);
+	if (!ret && process.leaves_user)
+		ret = leave_user(options, err);
 	if (ret)
 		return ret;
 	process.sealed = true;

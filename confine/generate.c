@@ -70,12 +70,12 @@ struct limited {
 	 CLONE_NEWCGROUP)
 
 static const struct limited limited[] = {
-	{ ALL, "mmap", 2, HAS_BITS, PROT_EXEC, 0 },
-	{ ALL, "mprotect", 2, HAS_BITS, PROT_EXEC, 0 },
-	{ ALL, "tgkill", 0, EQUALS, 0, CONFINE_OWN_PID },
-	{ ALL, "prctl", 0, EQUALS, 0, PR_SET_NAME },
+	{ EACH, "mmap", 2, HAS_BITS, PROT_EXEC, 0 },
+	{ EACH, "mprotect", 2, HAS_BITS, PROT_EXEC, 0 },
+	{ EACH, "tgkill", 0, EQUALS, 0, CONFINE_OWN_PID },
+	{ EACH, "prctl", 0, EQUALS, 0, PR_SET_NAME },
 	/* newer C libraries name their mappings */
-	{ ALL, "prctl", 0, EQUALS, 0, PR_SET_VMA },
+	{ EACH, "prctl", 0, EQUALS, 0, PR_SET_VMA },
 	{ ALL, "fcntl", 1, EQUALS, 0, F_GETFD },
 	{ ALL, "fcntl", 1, EQUALS, 0, F_SETFD },
 	{ ALL, "fcntl", 1, EQUALS, 0, F_GETFL },
@@ -85,16 +85,17 @@ static const struct limited limited[] = {
 	{ JOBS, "fcntl", 1, EQUALS, 0, F_OFD_SETLK },
 	{ JOBS, "fcntl", 1, EQUALS, 0, F_OFD_SETLKW },
 	/* fstat() of some C libraries */
-	{ ALL & ~(LOOP | CONTROL | FOLDER | PROCESS), "newfstatat", 3, HAS_BITS, AT_EMPTY_PATH,
-	  AT_EMPTY_PATH },
-	{ SOCKETS, "socket", 0, EQUALS, 0, AF_UNIX },
-	/* A control socket that could not be made is tried again; another thread binds it. */
-	{ LOOP, "socket", 0, EQUALS, 0, AF_UNIX },
+	{ ALL & ~(LOOP | UNDO | LISTEN | FOLDER | PROCESS), "newfstatat", 3, HAS_BITS,
+	  AT_EMPTY_PATH, AT_EMPTY_PATH },
+	{ DIAL | LISTEN, "socket", 0, EQUALS, 0, AF_UNIX },
 	/* threads, and processes in the same memory */
-	{ PROCESS, "clone", 0, HAS_BITS, CLONE_VM | NAMESPACES, CLONE_VM },
+	{ PROCESS | UNDO, "clone", 0, HAS_BITS, CLONE_VM | NAMESPACES, CLONE_VM },
 	{ FOLDER, "unshare", 0, EQUALS, 0, CLONE_FS },
 	{ PROCESS, "prctl", 0, EQUALS, 0, PR_SET_PDEATHSIG },
 	{ PROCESS, "prctl", 0, EQUALS, 0, PR_SET_NO_NEW_PRIVS },
+	/* Threads that were there before the seal become another user, who has no other groups. */
+	{ PROCESS, "prctl", 0, EQUALS, 0, PR_SET_DUMPABLE },
+	{ PROCESS, "setgroups", 0, EQUALS, 0, 0 },
 };
 
 static const struct {
@@ -111,6 +112,17 @@ struct subject {
 	unsigned kind, with;
 };
 
+/* What the process has no such threads for is nobody's. */
+static unsigned of_process(unsigned kinds, unsigned with)
+{
+	kinds &= ~LISTEN;
+	if (!(with & CONFINE_WITH_FOLDERS))
+		kinds &= ~FOLDER;
+	if (!(with & CONFINE_WITH_NAMES))
+		kinds &= ~(DIAL | NAMES);
+	return kinds;
+}
+
 /* Of THREAD_ANY is what any of the process's threads may. */
 static bool is_for(unsigned kinds, struct subject subject)
 {
@@ -118,7 +130,7 @@ static bool is_for(unsigned kinds, struct subject subject)
 		return false;
 	kinds &= ~HOST;
 	if (subject.kind == THREAD_ANY)
-		return subject.with & CONFINE_WITH_FOLDERS ? kinds : kinds & ~FOLDER;
+		return of_process(kinds, subject.with);
 	return kinds & 1u << subject.kind;
 }
 
@@ -234,17 +246,12 @@ static void deny_value(scmp_filter_ctx filter, const struct limited *rule, struc
 
 static void deny_limited(scmp_filter_ctx filter, struct subject subject)
 {
-	const struct scmp_arg_cmp other_type = SCMP_A1_64(SCMP_CMP_NE, SOCK_STREAM | SOCK_CLOEXEC |
-									       SOCK_NONBLOCK);
 	const struct scmp_arg_cmp by_path = SCMP_A3_64(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0);
 
 	for (unsigned i = 0; i < LENGTH(limited); i++) {
 		if (is_against(limited[i].kinds, subject))
 			deny_value(filter, &limited[i], subject);
 	}
-	/* The process may have each. */
-	if (subject.kind == THREAD_LOOP)
-		deny(filter, "socket", &other_type);
 	if (!has_call("newfstatat", subject))
 		deny(filter, "newfstatat", &by_path);
 }

@@ -27,7 +27,8 @@ struct confine_user;
 /* What a process has, which others have no system calls for. */
 #define CONFINE_WITH_FOLDERS 1u
 #define CONFINE_WITH_HOST    2u
-#define CONFINE_WITH_ALL     (CONFINE_WITH_FOLDERS | CONFINE_WITH_HOST)
+#define CONFINE_WITH_NAMES   4u
+#define CONFINE_WITH_ALL     (CONFINE_WITH_FOLDERS | CONFINE_WITH_HOST | CONFINE_WITH_NAMES)
 
 /* Of one kind of thread. */
 struct filter {
@@ -47,16 +48,26 @@ void landlock_enter_nothing(void);
 /* For people: what version @abi adds to files. */
 const char *landlock_extent(int abi);
 
+/* The signal that the calling thread asked for with its parent's end; 0: none. */
+int user_death_signal(void);
 /*
- * Become @user, with all threads, or with the calling one alone, for good. That takes CAP_SETUID
- * and CAP_SETGID, and leaves no capabilities. Nobody but root can look into the process afterwards.
- * -errno.
+ * Have the calling thread ready to become @user, which takes CAP_SETUID and CAP_SETGID: its groups
+ * are @user's, and it may change its user without any rights from now on. -errno: nothing has
+ * changed. What the thread starts from now on may do so as well. @death_signal: as above, before.
  */
-int user_become(const struct confine_user *user);
-int user_become_alone(const struct confine_user *user);
+int user_prepare(const struct confine_user *user, int death_signal);
+/* It does not come to that, and there may be no rights left: as far as is possible without. */
+void user_prepare_undo(void);
+/*
+ * Become @user, for good: the calling thread alone. That takes the same rights, or a thread that is
+ * ready, and leaves none. Nobody but root can look into the process afterwards. -errno.
+ */
+int user_become(const struct confine_user *user, int death_signal);
 
 /* Whether the calling thread has any. */
 bool capabilities_any(void);
+/* Whether all of @wanted, bits 1 << CAP_..., are in force. */
+bool capabilities_have(unsigned long long wanted);
 /*
  * Keep those of @keep that there are, in no set but what is permitted and in force. The bounding
  * set is left as it is: it is for programs that are started, which no_new_privs keeps from gaining

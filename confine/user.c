@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whose a thread is. To the kernel each thread has a user of its own; the C library's functions
+ * would have all threads of the process change theirs, and wake each of them three times for it.
+ */
 #include <errno.h>
-#include <grp.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,32 +13,93 @@
 #include "private.h"
 
 /*
- * The C library has all threads do it, by signals that nobody can block: those that wait for an
- * aside and those of vCPUs, which were there before. By the kernel alone it is one thread's.
+ * Behind what sssd, FreeIPA (to 2000200000) and subuid(5) (to 600100000) give away by default, and
+ * before systemd's from 0x7ffe0000 on; see its UIDS-GIDS.md. With any process's number in front of
+ * it (at most 1 << 22) it stays there.
  */
-int user_become(const struct confine_user *user)
-{
-	int signal = 0;
+#define OWN_FIRST 0x78000000u
 
-	prctl(PR_GET_PDEATHSIG, &signal);
-	if (setgroups(0, NULL) || setresgid(user->gid, user->gid, user->gid) ||
-	    setresuid(user->uid, user->uid, user->uid))
-		return -errno;
-	/* Whoever started us may have asked for our end with its own, which the change undid. */
-	prctl(PR_SET_PDEATHSIG, signal);
-	/* The user may have other processes, which are not to look into this one. */
-	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ? -errno : 0;
+#define SAME ((unsigned)-1)
+
+struct confine_user confine_own_user(void)
+{
+	unsigned id = OWN_FIRST + getpid();
+
+	return (struct confine_user){
+		.uid = id,
+		.gid = id,
+		.wanted = !geteuid(),
+		.is_own = true,
+	};
 }
 
-int user_become_alone(const struct confine_user *user)
+int user_death_signal(void)
 {
 	int signal = 0;
 
 	prctl(PR_GET_PDEATHSIG, &signal);
-	if (syscall(SYS_setgroups, 0, NULL) ||
-	    syscall(SYS_setresgid, user->gid, user->gid, user->gid) ||
-	    syscall(SYS_setresuid, user->uid, user->uid, user->uid))
+	return signal;
+}
+
+/* A change has the kernel forget that. */
+static void ask_again(int death_signal)
+{
+	if (death_signal)
+		prctl(PR_SET_PDEATHSIG, death_signal);
+}
+
+/* The user first: it is not to be had where the group is not. */
+static int prepare(const struct confine_user *user)
+{
+	int ret;
+
+	/* Whoever started us could not end us: root without that right. */
+	if (user->is_own && !capabilities_have(1u << CAP_KILL))
+		return -EPERM;
+	if (syscall(SYS_setresuid, SAME, SAME, user->uid))
 		return -errno;
-	/* The same: an aside may have asked for its end with ours, and looks afterwards. */
-	return prctl(PR_SET_PDEATHSIG, signal) ? -errno : 0;
+	if (!syscall(SYS_setresgid, user->gid, user->gid, user->gid) &&
+	    !syscall(SYS_setgroups, 0, NULL))
+		return 0;
+	ret = -errno;
+	syscall(SYS_setresgid, 0, 0, 0);
+	user_prepare_undo();
+	return ret;
+}
+
+int user_prepare(const struct confine_user *user, int death_signal)
+{
+	int ret = prepare(user);
+
+	ask_again(death_signal);
+	return ret;
+}
+
+void user_prepare_undo(void)
+{
+	syscall(SYS_setresuid, SAME, SAME, 0);
+}
+
+/* The groups while there are rights; without, they are the user's already. */
+static int become(const struct confine_user *user)
+{
+	if (capabilities_any() && (syscall(SYS_setgroups, 0, NULL) ||
+				   syscall(SYS_setresgid, user->gid, user->gid, user->gid)))
+		return -errno;
+	return syscall(SYS_setresuid, user->uid, user->uid, user->uid) ? -errno : 0;
+}
+
+int user_become(const struct confine_user *user, int death_signal)
+{
+	int ret = become(user);
+
+	ask_again(death_signal);
+	/*
+	 * A user that somebody named may have other processes, which are not to look into this one.
+	 * Else it is as the host has it for programs that change their user: root alone looks, and
+	 * /proc/sys/fs/suid_dumpable says whether root gets a core.
+	 */
+	if (!ret && !user->is_own)
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return ret;
 }

@@ -145,18 +145,18 @@ static void *run(void *arg)
 	const char byte = 0;
 
 	prctl(PR_SET_NAME, "net-user");
-	/* The seal is about the process, and each thread that is there has rights of its own. */
-	if (child->is_early) {
-		thread_give_up();
-		thread_catch_up();
-	}
-	/* Sealed or not: nothing that is forbidden then is done here. */
-	thread_confine(THREAD_WAITER);
 	pthread_mutex_lock(&child->lock);
 	child->pid = pid;
 	if (child->ending && !thread_is_sealed())
 		kill(pid, SIGKILL);
 	pthread_mutex_unlock(&child->lock);
+	/* The seal is about the process, and each thread that is there has rights of its own. */
+	if (child->is_early) {
+		thread_give_up(THREAD_WAITER);
+		thread_catch_up();
+	}
+	/* Sealed or not: nothing that is forbidden then is done here. */
+	thread_confine(THREAD_WAITER);
 	/* If it has ended, that is what is waited for. */
 	send(child->go_fd, &byte, 1, MSG_NOSIGNAL);
 	wait_for_end(child, pid);

@@ -109,7 +109,7 @@ static __attribute__((no_sanitize("thread"))) void *thread_main(void *arg)
 	int status = 0;
 
 	if (child >= 0) {
-		thread_give_up();
+		thread_give_up(aside->config.kind);
 		sem_post(&aside->alone);
 		syscall(SYS_wait4, child, &status, __WALL, NULL);
 		/* It did what it may not, and has said so: that is the end of all. */
@@ -120,7 +120,7 @@ static __attribute__((no_sanitize("thread"))) void *thread_main(void *arg)
 	} else {
 		/* Those that were there before the seal keep their rights; these need none. */
 		if (!aside->sealed && thread_needs_nothing(aside->config.kind))
-			thread_give_up();
+			thread_give_up(aside->config.kind);
 		sem_post(&aside->started);
 		thread_confine(aside->config.kind);
 		aside->config.main(aside->config.arg);
@@ -145,10 +145,9 @@ static int start_thread(struct aside *aside)
 	return ret;
 }
 
-int aside_start(struct aside **out, const struct aside_config *config)
+static int make(struct aside **out, const struct aside_config *config)
 {
 	struct aside *aside = calloc(1, sizeof(*aside));
-	int ret;
 
 	if (!aside)
 		return -ENOMEM;
@@ -158,11 +157,30 @@ int aside_start(struct aside **out, const struct aside_config *config)
 	sem_init(&aside->started, 0, 0);
 	sem_init(&aside->alone, 0, 0);
 	aside->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ret = aside->done_fd < 0 ? -errno : start_thread(aside);
-	if (ret) {
-		if (aside->done_fd >= 0)
-			close(aside->done_fd);
+	if (aside->done_fd < 0) {
 		free(aside);
+		return -errno;
+	}
+	*out = aside;
+	return 0;
+}
+
+static void free_aside(struct aside *aside)
+{
+	close(aside->done_fd);
+	free(aside);
+}
+
+int aside_start(struct aside **out, const struct aside_config *config)
+{
+	struct aside *aside = NULL;
+	int ret = make(&aside, config);
+
+	if (ret)
+		return ret;
+	ret = start_thread(aside);
+	if (ret) {
+		free_aside(aside);
 		return ret;
 	}
 	while (sem_wait(&aside->started))
@@ -197,8 +215,7 @@ void aside_destroy(struct aside *aside)
 	if (!aside)
 		return;
 	pthread_join(aside->thread, NULL);
-	close(aside->done_fd);
-	free(aside);
+	free_aside(aside);
 }
 
 void aside_call(const char *name, void (*main)(void *arg), void *arg)
@@ -215,6 +232,19 @@ void aside_call(const char *name, void (*main)(void *arg), void *arg)
 	}
 	aside_wait(aside, -1);
 	aside_destroy(aside);
+}
+
+void aside_run(const struct aside_config *config)
+{
+	struct aside *aside;
+
+	if (make(&aside, config)) {
+		/* Without memory for it, it is worth the risk. */
+		config->main(config->arg);
+		return;
+	}
+	thread_main(aside);
+	free_aside(aside);
 }
 
 /* Its parent's number changes when the last of its parent's threads is gone, memory and all. */

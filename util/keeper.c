@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "keeper_private.h"
-#include "util/aside.h"
 #include "util/clock.h"
 
 /* How long the keeper may take to answer beside a note's own time. */
@@ -20,74 +19,20 @@
 
 struct entry {
 	const struct keeper_kind *kind; /* NULL: undone */
-	void *data; /* owned; until the keeper has it, or for good without fds */
-	bool kept;  /* the keeper has it */
+	void *data;    /* owned; until the keeper has it, or for good without fds */
+	bool kept;     /* the keeper has it */
+	bool is_quick; /* its undo() waits for nobody; from the seal on */
 };
 
 struct keeper {
 	const struct keeper_kind *const *kinds;
-	int fd;	   /* to the keeper's process; owned; -1: there is none */
-	pid_t pid; /* that */
+	int fd;			      /* to the keeper's process; owned; -1: there is none */
+	pid_t pid;		      /* that */
+	struct keeper_thread *thread; /* owned; NULL: whoever asks undoes what is not kept */
 	bool sealed;
 	unsigned count;
 	struct entry entries[KEEPER_NOTES];
 };
-
-/* ---- what is undone without a keeper ---- */
-
-struct undoing {
-	const struct keeper_kind *kind;
-	void *data; /* owned */
-	int ret;
-	struct error err;
-};
-
-static void undo_aside(void *arg)
-{
-	struct undoing *undoing = arg;
-
-	undoing->ret = undoing->kind->undo(undoing->data, NULL, &undoing->err);
-}
-
-/* False: it is left behind, and with it what it works with. */
-static bool undo_within(struct undoing *undoing)
-{
-	const struct aside_config config = { .name = "lkvm-undo",
-					     .main = undo_aside,
-					     .arg = undoing };
-	struct aside *aside;
-
-	/* Without a thread for it, it is worth the risk. */
-	if ((undoing->kind->is_quick && undoing->kind->is_quick(undoing->data)) ||
-	    aside_start(&aside, &config)) {
-		undo_aside(undoing);
-		return true;
-	}
-	if (!aside_wait(aside, undoing->kind->undo_ms))
-		return false;
-	aside_destroy(aside);
-	return true;
-}
-
-static int undo_here(struct entry *entry, struct error *err)
-{
-	struct undoing *undoing = calloc(1, sizeof(*undoing));
-	int ret;
-
-	if (!undoing)
-		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
-	undoing->kind = entry->kind;
-	undoing->data = entry->data;
-	entry->data = NULL;
-	if (!undo_within(undoing))
-		return error_set(err, -ETIMEDOUT, "it does not come to an end");
-	ret = undoing->ret;
-	if (ret)
-		error_set(err, ret, "%s", undoing->err.text);
-	free(undoing->data);
-	free(undoing);
-	return ret;
-}
 
 /* ---- messages ---- */
 
@@ -307,10 +252,43 @@ void keeper_amend(struct keeper *keeper, int id, const void *data)
 		memcpy(keeper->entries[id].data, data, keeper->entries[id].kind->size);
 }
 
+static bool waits_for_nobody(const struct entry *entry)
+{
+	return entry->kind->is_quick && entry->kind->is_quick(entry->data);
+}
+
 void keeper_seal(struct keeper *keeper)
 {
+	for (u32 id = 0; id < keeper->count; id++) {
+		struct entry *entry = &keeper->entries[id];
+
+		if (entry->kind)
+			entry->is_quick = waits_for_nobody(entry);
+	}
 	keeper->sealed = true;
 	send_order(keeper, KEEPER_SEAL, 0);
+}
+
+int keeper_stay(struct keeper *keeper)
+{
+	for (u32 id = 0; id < keeper->count; id++) {
+		const struct keeper_kind *kind = keeper->entries[id].kind;
+
+		/* What the keeper has, too: somebody may end it. */
+		if (kind && kind->worth != KEEPER_NEEDED)
+			return keeper_thread_start(&keeper->thread);
+	}
+	return 0;
+}
+
+/* Its data goes with it. */
+static int undo_here(struct keeper *keeper, struct entry *entry, struct error *err)
+{
+	bool is_quick = keeper->sealed ? entry->is_quick : waits_for_nobody(entry);
+	void *data = entry->data;
+
+	entry->data = NULL;
+	return keeper_undo_here(keeper->thread, entry->kind, data, is_quick, err);
 }
 
 int keeper_undo(struct keeper *keeper, int id, struct error *err)
@@ -330,7 +308,7 @@ int keeper_undo(struct keeper *keeper, int id, struct error *err)
 	if (ret == -EPIPE && entry->kind->worth != KEEPER_NEEDED) {
 		if (err)
 			err->text[0] = '\0';
-		ret = undo_here(entry, err);
+		ret = undo_here(keeper, entry, err);
 	}
 	forget(entry);
 	return ret;
@@ -370,5 +348,6 @@ void keeper_destroy(struct keeper *keeper)
 	}
 	if (keeper->fd >= 0)
 		reap(keeper, all_undone);
+	keeper_thread_stop(keeper->thread);
 	free(keeper);
 }

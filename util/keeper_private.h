@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What keeper.c, on our side, and keeper_process.c say to each other. */
+/* What keeper.c, on our side, keeper_process.c and keeper_here.c say to each other. */
 #ifndef UTIL_KEEPER_PRIVATE_H
 #define UTIL_KEEPER_PRIVATE_H
 
@@ -33,5 +33,18 @@ struct keeper_answer {
 /* The keeper's life: it hears @fd until that ends. @owner: whose end is waited for then. */
 void keeper_process_run(const struct keeper_kind *const *kinds, int fd, pid_t owner)
 	__attribute__((noreturn));
+
+/*
+ * Without a keeper's process: undo @data, which this takes over, by @thread, or where that is NULL
+ * by the calling one. @is_quick: it waits for nobody. What undo() returned, with its line;
+ * -ETIMEDOUT: it goes on, and is left behind.
+ */
+struct keeper_thread;
+int keeper_undo_here(struct keeper_thread *thread, const struct keeper_kind *kind, void *data,
+		     bool is_quick, struct error *err);
+/* It has the calling thread's rights, and confines itself to THREAD_UNDO. -errno. */
+int keeper_thread_start(struct keeper_thread **thread);
+/* NULL is fine. */
+void keeper_thread_stop(struct keeper_thread *thread);
 
 #endif

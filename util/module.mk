@@ -1,1 +1,1 @@
-util-src := aside.c error.c fds.c file.c iov.c keeper.c keeper_process.c listener.c log.c option.c parse.c reach.c relay.c symbols.c thread.c unpack.c unpack_gzip.c unpack_lz4.c unpack_lzma.c unpack_stream.c unpack_zstd.c utc.c
+util-src := aside.c error.c fds.c file.c iov.c keeper.c keeper_here.c keeper_process.c listener.c log.c option.c parse.c reach.c relay.c symbols.c thread.c unpack.c unpack_gzip.c unpack_lz4.c unpack_lzma.c unpack_stream.c unpack_zstd.c utc.c

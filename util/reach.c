@@ -14,7 +14,7 @@ static struct {
 	unsigned count;
 	u64 capabilities[THREAD_KINDS];
 	const char *needs_user;
-	bool host_kernel;
+	bool host_kernel, names;
 } process;
 
 /* Takes @fd over. */
@@ -88,6 +88,16 @@ void reach_add_host_kernel(void)
 bool reach_host_kernel(void)
 {
 	return process.host_kernel;
+}
+
+void reach_add_names(void)
+{
+	process.names = true;
+}
+
+bool reach_names(void)
+{
+	return process.names;
 }
 
 void reach_keep(enum thread_kind kind, u64 capabilities)

@@ -42,7 +42,8 @@ static const char *const names[THREAD_KINDS] = {
 	[THREAD_WORKER] = "a worker's thread",
 	[THREAD_FOLDER] = "a folder's thread",
 	[THREAD_DIAL] = "the thread that connects",
-	[THREAD_CONTROL] = "the thread that makes sockets",
+	[THREAD_LISTEN] = "the process that makes sockets",
+	[THREAD_UNDO] = "the thread that removes sockets",
 	[THREAD_RELAY] = "a relay",
 	[THREAD_WAITER] = "the thread that waits for a child",
 };
@@ -196,10 +197,10 @@ void thread_confine_aside(enum thread_kind kind, bool sealed)
 	process.ops->confine(kind, sealed);
 }
 
-void thread_give_up(void)
+void thread_give_up(enum thread_kind kind)
 {
-	if (process.ops)
-		process.ops->give_up();
+	if (process.ops && own_kind == THREAD_ANY)
+		process.ops->give_up(kind);
 }
 
 bool thread_gives_up(void)

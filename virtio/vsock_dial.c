@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "util/reach.h"
 #include "vsock_private.h"
 
 enum { OURS, WORKERS };
@@ -140,6 +141,8 @@ int vsock_dial_create(struct vsock *vsock)
 		return -errno;
 	}
 	options.files[0] = vsock->dial_fds[WORKERS];
+	if (*vsock->address.sun_path)
+		reach_add_names();
 	ret = worker_create(&vsock->dialer, vsock->loop, &options);
 	if (ret)
 		vsock_dial_destroy(vsock);

@@ -17,7 +17,9 @@
 
 /* When the socket is tried again, where another lkvm has the folder. */
 #define CONTROL_DELAY_NS 10000000
-/* A second. No lkvm has it for so long, but any user who may read the folder could. */
+/* The same while all of the start waits for it. */
+#define CONTROL_SETTLE_NS 1000000
+/* A second, or a tenth. No lkvm has it for so long, but any user who may read the folder could. */
 #define CONTROL_TRIES 100
 /* In ms: how long the end waits for a file system that is frozen. */
 #define CONTROL_PATIENCE 250
@@ -107,7 +109,8 @@ static void close_socket(struct control *control)
 /* There is no socket yet, or there will be none. */
 static void explain(struct control *control, int ret)
 {
-	if (ret == -EAGAIN) {
+	/* Once confined, no thread makes files. */
+	if (ret == -EAGAIN && !thread_is_sealed()) {
 		set_timer(control);
 		return;
 	}
@@ -155,7 +158,7 @@ static void on_finished(struct loop_source *source, u32 events)
 static int start_listening(struct control *control)
 {
 	struct aside_config config = { .name = "lkvm-control",
-				       .kind = THREAD_CONTROL,
+				       .kind = THREAD_LISTEN,
 				       .main = listen_aside,
 				       .arg = control,
 				       .keep_count = 1,
@@ -166,12 +169,7 @@ static int start_listening(struct control *control)
 		return ret;
 	config.keep[0] = control->socket.fd;
 	control->err.text[0] = 0;
-	/* Once confined, this thread makes no files. */
-	if (thread_kind() != THREAD_ANY) {
-		ret = aside_start(&control->aside, &config);
-		if (ret)
-			return ret;
-	} else if (!control_may_freeze() || aside_start(&control->aside, &config)) {
+	if (!control_may_freeze() || aside_start(&control->aside, &config)) {
 		/* Without a thread for it, it is worth the risk. */
 		listen_aside(control);
 		begin(control);
@@ -207,7 +205,7 @@ static bool is_pending(const struct control *control)
 
 int control_settle(struct control *control)
 {
-	const struct timespec delay = { .tv_nsec = CONTROL_DELAY_NS };
+	const struct timespec delay = { .tv_nsec = CONTROL_SETTLE_NS };
 
 	while (is_pending(control)) {
 		if (!control->aside) {

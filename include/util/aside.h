@@ -52,6 +52,12 @@ void aside_destroy(struct aside *aside);
 void aside_call(const char *name, void (*main)(void *arg), void *arg);
 
 /*
+ * The same by the calling thread, which waits for its end, has all signals blocked, and is confined
+ * to config->kind or to nothing: the aside is what this thread is, and needs no maker.
+ */
+void aside_run(const struct aside_config *config);
+
+/*
  * Have @died(@arg, its name, the signal) called when an aside was ended by a signal: what it had to
  * do is not done, and whoever waits for it waits for ever. On a thread of this process. Once,
  * before there are asides.

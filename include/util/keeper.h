@@ -81,6 +81,12 @@ void keeper_amend(struct keeper *keeper, int id, const void *data);
 /* No more notes: what comes from us from now on may be a guest's doing. */
 void keeper_seal(struct keeper *keeper);
 /*
+ * After that: the calling thread is about to be another user. What the keeper's process does not
+ * undo, or there is none, is undone by a thread that is started here, if there is any of it, and
+ * stays who the calling one is now. -errno.
+ */
+int keeper_stay(struct keeper *keeper);
+/*
  * Have the note @id undone now, and wait for it, at most kind->undo_ms and a moment. What undo()
  * returned, with its line; -ETIMEDOUT: it is left to the keeper. 0 if that was done before, or
  * @id < 0.

@@ -46,6 +46,10 @@ const char *reach_user_needed(void);
  */
 void reach_add_host_kernel(void);
 bool reach_host_kernel(void);
+/* This process will connect to sockets of the host's, or make a file at its end; whether it will.
+ */
+void reach_add_names(void);
+bool reach_names(void);
 
 /* @capabilities, bits 1 << CAP_..., which threads of @kind go on to need, if root has started us.
  */

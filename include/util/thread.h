@@ -16,15 +16,16 @@
 #include "util/types.h"
 
 enum thread_kind {
-	THREAD_ANY,	/* whatever the process may */
-	THREAD_LOOP,	/* the main thread */
-	THREAD_VCPU,	/* and a poller, which does a kick's work */
-	THREAD_WORKER,	/* jobs on files that are open: disks, captures, memory */
-	THREAD_FOLDER,	/* jobs on a shared folder */
-	THREAD_DIAL,	/* connects to the host's sockets */
-	THREAD_CONTROL, /* makes and removes sockets' files */
-	THREAD_RELAY,	/* copies between descriptors */
-	THREAD_WAITER,	/* waits for a child's end */
+	THREAD_ANY,    /* whatever the process may */
+	THREAD_LOOP,   /* the main thread */
+	THREAD_VCPU,   /* and a poller, which does a kick's work */
+	THREAD_WORKER, /* jobs on files that are open: disks, captures, memory */
+	THREAD_FOLDER, /* jobs on a shared folder */
+	THREAD_DIAL,   /* connects to the host's sockets */
+	THREAD_LISTEN, /* makes sockets' files: an aside that began before the seal */
+	THREAD_UNDO,   /* removes them */
+	THREAD_RELAY,  /* copies between descriptors */
+	THREAD_WAITER, /* waits for a child's end */
 	THREAD_KINDS
 };
 
@@ -65,9 +66,11 @@ static inline bool thread_needs_nothing(enum thread_kind kind)
 {
 	return kind == THREAD_RELAY || kind == THREAD_WORKER;
 }
-/* By a thread that from now on waits and does nothing, or needs nothing: it needs no rights and no
- * files. */
-void thread_give_up(void);
+/*
+ * By a thread that from now on waits for what @kind does and does nothing, or needs nothing: it
+ * needs no rights and no files. One that is confined has done so.
+ */
+void thread_give_up(enum thread_kind kind);
 /* Whether that does anything. */
 bool thread_gives_up(void);
 
@@ -82,7 +85,7 @@ void thread_violated(void);
 struct thread_ops {
 	void (*confine)(enum thread_kind kind, bool sealed); /* as thread_confine_aside() */
 	void (*catch_up)(void);
-	void (*give_up)(void);
+	void (*give_up)(enum thread_kind kind);
 	void (*violated)(void);
 };
 

@@ -102,8 +102,8 @@ void control_wake(struct control_client *client);
 int control_create(struct control **control, struct loop *loop, struct keeper *keeper,
 		   const char *name, bool wanted);
 /*
- * Wait until the socket is there, or will not be: this process is about to be another user, who can
- * make none. -ETIMEDOUT: its file system does not answer.
+ * Wait until the socket is there, or will not be: once the process is sealed nobody makes one.
+ * -ETIMEDOUT: its file system does not answer; what was begun goes on.
  */
 int control_settle(struct control *control);
 /* Commands, ended by an entry without a name, and what they are called with. Both borrowed. */

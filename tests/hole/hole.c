@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "util/log.h"
+#include "util/reach.h"
 #include "vmm/bus.h"
 #include "vmm/device_class.h"
 #include "vmm/loop.h"
@@ -103,11 +104,17 @@ static long call_fork(int tcp)
 	return syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 }
 
+/* Back to who started lkvm. */
+static long call_setresuid(int tcp)
+{
+	return syscall(SYS_setresuid, 0, 0, 0);
+}
+
 static const struct call calls[] = {
-	{ "openat", call_open },   { "connect", call_connect }, { "socket", call_socket },
-	{ "execve", call_execve }, { "ptrace", call_ptrace },	{ "kill", call_kill },
-	{ "tgkill", call_tgkill }, { "mmap", call_mmap },	{ "ioctl", call_ioctl },
-	{ "clone", call_fork },
+	{ "openat", call_open },   { "connect", call_connect },	    { "socket", call_socket },
+	{ "execve", call_execve }, { "ptrace", call_ptrace },	    { "kill", call_kill },
+	{ "tgkill", call_tgkill }, { "mmap", call_mmap },	    { "ioctl", call_ioctl },
+	{ "clone", call_fork },	   { "setresuid", call_setresuid },
 };
 
 static void make_call(struct hole *hole)
@@ -161,8 +168,8 @@ static const struct {
 } workers[] = {
 	{ "worker", THREAD_WORKER, false, false }, { "disk", THREAD_WORKER, true, false },
 	{ "folder", THREAD_FOLDER, true, true },   { "dial", THREAD_DIAL, true, true },
-	{ "control", THREAD_CONTROL, true, true }, { "relay", THREAD_RELAY, true, false },
-	{ "waiter", THREAD_WAITER, false, false },
+	{ "undo", THREAD_UNDO, true, true },	   { "relay", THREAD_RELAY, true, false },
+	{ "waiter", THREAD_WAITER, false, false }, { "any", THREAD_ANY, false, false },
 };
 
 static int make_worker(struct hole *hole, struct loop *loop)
@@ -173,6 +180,9 @@ static int make_worker(struct hole *hole, struct loop *loop)
 		if (strcmp(workers[i].name, hole->kind))
 			continue;
 		options.kind = workers[i].kind;
+		/* So that it is for Landlock alone to refuse what these may do. */
+		if (options.kind == THREAD_FOLDER || options.kind == THREAD_DIAL)
+			reach_add_names();
 		options.shared_files = workers[i].shares_files;
 		options.files[0] = hole->tcp;
 		options.file_count = workers[i].has_files;

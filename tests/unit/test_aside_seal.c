@@ -30,7 +30,7 @@ static void nothing(void)
 
 static atomic_uint given_up;
 
-static void give_up(void)
+static void give_up(enum thread_kind kind)
 {
 	atomic_fetch_add(&given_up, 1);
 }
