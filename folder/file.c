@@ -391,3 +391,44 @@ s64 folder_lseek(struct folder *folder, u64 id, u64 offset, int whence)
 	file_put(folder, file);
 	return ret;
 }
+
+int folder_lock(struct folder *folder, u64 id, u64 owner, short type, u64 start, u64 len)
+{
+	struct flock flock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len
+	};
+	struct folder_file *file;
+	int ret;
+
+	if (!offset_fits(start, len))
+		return -EINVAL;
+	file = file_get(folder, id);
+	if (!file)
+		return -EBADF;
+	ret = lock_set(folder, file, owner, &flock);
+	file_put(folder, file);
+	return ret;
+}
+
+int folder_test_lock(struct folder *folder, u64 id, u64 owner, short *type, u64 *start, u64 *len)
+{
+	struct flock flock = {
+		.l_type = *type, .l_whence = SEEK_SET, .l_start = *start, .l_len = *len
+	};
+	struct folder_file *file;
+	int ret;
+
+	if (!offset_fits(*start, *len))
+		return -EINVAL;
+	file = file_get(folder, id);
+	if (!file)
+		return -EBADF;
+	ret = lock_test(folder, file, owner, &flock);
+	file_put(folder, file);
+	if (ret)
+		return ret;
+	*type = flock.l_type;
+	*start = flock.l_start;
+	*len = flock.l_len;
+	return 0;
+}

@@ -122,56 +122,26 @@ static int set(struct folder *folder, struct folder_file *file, u64 owner, struc
 
 /* ---- calls ---- */
 
-static bool fits(u64 start, u64 len)
+int lock_set(struct folder *folder, struct folder_file *file, u64 owner, struct flock *flock)
 {
-	return start <= INT64_MAX && len <= INT64_MAX - start;
-}
-
-int folder_lock(struct folder *folder, u64 id, u64 owner, short type, u64 start, u64 len)
-{
-	struct flock flock = {
-		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len
-	};
-	struct folder_file *file;
 	int ret;
 
-	if (!fits(start, len))
-		return -EINVAL;
-	file = file_get(folder, id);
-	if (!file)
-		return -EBADF;
 	pthread_mutex_lock(&folder->locking);
-	ret = set(folder, file, owner, &flock);
+	ret = set(folder, file, owner, flock);
 	pthread_mutex_unlock(&folder->locking);
-	file_put(folder, file);
 	return ret;
 }
 
-int folder_test_lock(struct folder *folder, u64 id, u64 owner, short *type, u64 *start, u64 *len)
+int lock_test(struct folder *folder, struct folder_file *file, u64 owner, struct flock *flock)
 {
-	struct flock flock = {
-		.l_type = *type, .l_whence = SEEK_SET, .l_start = *start, .l_len = *len
-	};
 	const struct lock_holder *lock;
-	struct folder_file *file;
 	int ret;
 
-	if (!fits(*start, *len))
-		return -EINVAL;
-	file = file_get(folder, id);
-	if (!file)
-		return -EBADF;
 	pthread_mutex_lock(&folder->locking);
 	lock = find(folder, file, owner);
-	ret = fcntl(lock ? lock->fd : file->fd, F_OFD_GETLK, &flock) ? -errno : 0;
+	ret = fcntl(lock ? lock->fd : file->fd, F_OFD_GETLK, flock) ? -errno : 0;
 	pthread_mutex_unlock(&folder->locking);
-	file_put(folder, file);
-	if (ret)
-		return ret;
-	*type = flock.l_type;
-	*start = flock.l_start;
-	*len = flock.l_len;
-	return 0;
+	return ret;
 }
 
 void lock_leave(struct folder *folder, struct folder_file *file)
