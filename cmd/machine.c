@@ -215,8 +215,7 @@ static int confine(struct machine *machine, bool pending, struct error *err)
 	if (ret)
 		return error_set(err, ret, "cannot confine lkvm: the control socket: %s",
 				 strerror(-ret));
-	ret = confine_seal(&options, err);
-	return ret;
+	return confine_seal(&options, err);
 }
 
 int machine_seal(struct machine *machine, struct error *err)
