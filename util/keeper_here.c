@@ -139,8 +139,6 @@ static bool undo_by(struct keeper_thread *thread, struct undoing *undoing)
 {
 	eventfd_t count;
 
-	if (thread->stuck)
-		return false;
 	thread->undoing = undoing;
 	sem_post(&thread->wanted);
 	thread->stuck = !is_done_in(thread, undoing->kind->undo_ms);
@@ -169,12 +167,14 @@ static bool undo_within(struct undoing *undoing)
 int keeper_undo_here(struct keeper_thread *thread, const struct keeper_kind *kind, void *data,
 		     bool is_quick, struct error *err)
 {
-	struct undoing *undoing = calloc(1, sizeof(*undoing));
+	bool stuck = thread && thread->stuck;
+	struct undoing *undoing = stuck ? NULL : calloc(1, sizeof(*undoing));
 	int ret;
 
 	if (!undoing) {
 		free(data);
-		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+		return stuck ? error_set(err, -ETIMEDOUT, "what came before it does not end")
+			     : error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
 	}
 	*undoing = (struct undoing){ .kind = kind, .data = data, .is_quick = is_quick };
 	if (!(thread ? undo_by(thread, undoing) : undo_within(undoing)))
