@@ -119,6 +119,11 @@ bench-figures: bench-figures-programs lab-net-programs
 	@tests/bench/lab-figures x86
 	@tests/bench/lab-figures arm64
 
+# make bench-oneshot         a run for a command from its start to its end, beside Debian's virtme-ng in an emulated host
+.PHONY: bench-oneshot
+bench-oneshot: lab-programs
+	@tests/bench/lab-oneshot
+
 # make bench-all             all of these, beside the goals, and build/ARCH/bench/figures.json (STEPS=blk,pairs: some)
 # make bench-check           the same; fails if a steady figure is 10 % worse than in docs/figures.json
 .PHONY: bench-all bench-check bench-all-programs
