@@ -1,4 +1,4 @@
-# make check-lab-tiny        commands under the smallest kernel (docs/lkvm.config), which it builds from Debian's source; long, and no part of check
+# make check-lab-tiny        commands under the smallest kernel (docs/lkvm.config), built from Debian's source; long
 .PHONY: check-lab-tiny
 check-lab-tiny: lab-programs
 	@scripts/setup tiny
