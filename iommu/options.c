@@ -32,7 +32,7 @@ static const struct option_spec items[] = {
 		    "takes "
 		    "up to a processor more than the guest's own",
 	  .choices = poll_choices, OPTION_FIELD(struct viommu_config, poll),
-	  .preset = VIRTIO_POLL_OFF },
+	  .preset = VIRTIO_POLL_AUTO },
 	{ 0, "poll-us", OPTION_NUMBER, "N", "how long to look for the next request",
 	  .manual = "After how many microseconds without a request that thread sleeps; with auto "
 		    "earlier where requests come faster",
