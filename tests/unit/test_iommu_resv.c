@@ -92,7 +92,7 @@ TEST(options_of_polling_are_read)
 	struct error err = { "" };
 
 	assert_int_equal(read_options(&config, none, NULL), 0);
-	assert_int_equal(config.poll, VIRTIO_POLL_OFF);
+	assert_int_equal(config.poll, VIRTIO_POLL_AUTO);
 	assert_int_equal(read_options(&config, off, NULL), 0);
 	assert_int_equal(config.poll, VIRTIO_POLL_OFF);
 	assert_int_equal(config.poll_us, VIOMMU_POLL_US);
