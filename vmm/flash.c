@@ -68,7 +68,7 @@ struct flash {
 	enum mode mode;
 	enum step step;
 	u8 status; /* without STATUS_READY, which is that no job is under way */
-	/* A write of the buffer: where, how much of it there is, and how much is to come. */
+	/* A write of the buffer: where and of how many bytes, and how many words are to come. */
 	u64 start, length, left;
 	u8 buffer[BUFFER_SIZE];
 	/* What is on its way to the file. Until it is there the array does not change. */
@@ -265,30 +265,39 @@ static void refuse_sequence(struct flash *flash)
 /* "Buffered program": words less one, of each chip. */
 static void begin_buffer(struct flash *flash, u64 value)
 {
-	u64 length = ((value & 0xffff) + 1) * BANK_WIDTH;
+	u64 words = (value & 0xffff) + 1;
 
-	if (length > BUFFER_SIZE) {
+	if (words * BANK_WIDTH > BUFFER_SIZE) {
 		refuse_sequence(flash);
 		return;
 	}
 	memset(flash->buffer, 0xff, sizeof(flash->buffer));
-	flash->length = flash->left = length;
+	flash->length = 0;
+	flash->left = words;
 	flash->step = BUFFER_WORDS;
 }
 
-/* The first one says where; all are to lie within what was announced. */
+/*
+ * The first one says where, and how wide they are: U-Boot takes the chips for one
+ * of 16 bits, at every other address, and writes 16 bits a time. All are to lie within what was
+ * announced.
+ */
 static void fill_buffer(struct flash *flash, u64 offset, u64 value, unsigned len)
 {
-	if (flash->left == flash->length)
+	unsigned width = MIN(len, (unsigned)BANK_WIDTH), words = len / width;
+
+	if (!flash->length) {
 		flash->start = offset;
+		flash->length = flash->left * width;
+	}
 	if (offset < flash->start || offset - flash->start + len > flash->length ||
-	    flash->start + flash->length > flash->size || len > flash->left) {
+	    flash->start + flash->length > flash->size || words > flash->left) {
 		refuse_sequence(flash);
 		return;
 	}
 	for (unsigned i = 0; i < len; i++)
 		flash->buffer[offset - flash->start + i] = value >> 8 * i;
-	flash->left -= len;
+	flash->left -= words;
 	if (!flash->left)
 		flash->step = BUFFER_CONFIRM;
 }

@@ -182,6 +182,7 @@ TEST_WITH(a_query_shows_two_chips_of_16_bits_with_sectors_of_128_kib, setup_in_m
 	assert_int_equal(get32(0x40), UINT32_MAX);
 }
 
+/* Where drivers look for one that has no neighbour. What they find elsewhere is below. */
 TEST_WITH(chips_of_another_width_are_not_found, setup_in_memory, teardown_in_memory)
 {
 	for (unsigned width = 1; width <= 2; width *= 2) {
@@ -288,6 +289,60 @@ TEST_WITH(a_buffer_is_programmed_as_one, setup_in_memory, teardown_in_memory)
 	command(0, 0xff);
 	assert_memory_equal((u8 *)shown->host + SIZE - sizeof(words), words, sizeof(words));
 	assert_int_equal(get32(SIZE - sizeof(words) - 4), UINT32_MAX);
+}
+
+/*
+ * U-Boot tries one chip of 16 bits at twice its addresses before it tries two side by side, and
+ * both answer there: it then uses the first half of the flash, as it does on QEMU's board.
+ */
+TEST_WITH(a_driver_of_16_bits_programs_as_many_words_as_it_says, setup_in_memory,
+	  teardown_in_memory)
+{
+	put(0x55 * 4, 0x98, 2);
+	assert_int_equal(get(0x10 * 4, 2), 'Q');
+	assert_int_equal(get(0x11 * 4, 2), 'R');
+	put(0, 0xff, 2);
+	put(0, 0x50, 2);
+	put(16, 0xe8, 2);
+	assert_int_equal(get(16, 2), 0x80);
+	put(16, 255, 2);
+	for (unsigned i = 0; i < 256; i++)
+		put(16 + 2 * i, 0x1200 + i, 2);
+	put(16, 0xd0, 2);
+	assert_int_equal(get(16, 2), 0x80);
+	put(16, 0xff, 2);
+	assert_non_null(shown);
+	assert_int_equal(get(14, 2), 0xffff);
+	for (unsigned i = 0; i < 256; i++)
+		assert_int_equal(get(16 + 2 * i, 2), 0x1200 + i);
+	assert_int_equal(get(16 + 512, 2), 0xffff);
+	/* One at a time. */
+	put(FLASH_SECTOR + 2, 0x40, 2);
+	put(FLASH_SECTOR + 2, 0x3456, 2);
+	assert_int_equal(get(FLASH_SECTOR + 2, 2), 0x80);
+	put(0, 0xff, 2);
+	assert_int_equal(get(FLASH_SECTOR, 4), 0x3456ffff);
+}
+
+TEST_WITH(a_buffer_of_wide_writes_holds_what_was_announced, setup_in_memory, teardown_in_memory)
+{
+	command(0, 0xe8);
+	command(0, 3);
+	put(8, 0x1122334455667788, 8);
+	put(16, 0x99aabbccddeeff00, 8);
+	command(0, 0xd0);
+	assert_int_equal(get32(0), READY);
+	command(0, 0xff);
+	assert_int_equal(get(8, 8), 0x1122334455667788);
+	assert_int_equal(get(16, 8), 0x99aabbccddeeff00);
+	/* An odd number of them leaves no room for two. */
+	command(0, 0xe8);
+	command(0, 0);
+	put(32, 0, 8);
+	assert_int_equal(get32(0), READY | ERROR);
+	command(0, 0x50);
+	command(0, 0xff);
+	assert_int_equal(get(32, 8), UINT64_MAX);
 }
 
 TEST_WITH(a_buffer_that_breaks_its_promise_changes_nothing, setup_in_memory, teardown_in_memory)
