@@ -25,7 +25,8 @@ static const struct map map_usual = {
 /*
  * That of QEMU's "virt" board, as far as the firmware that is built for it knows it without being
  * told: code at 0, variables in the second bank of flash, RAM at 1 GiB with the device tree at its
- * start. All else is in the device tree; U-Boot maps registers between 128 MiB and 1 GiB alone.
+ * start. All else is in the device tree; U-Boot maps registers between 128 MiB and 1 GiB alone, and
+ * EDK2 takes no host bridge whose 64-bit window begins below 4 GiB.
  */
 static const struct map map_firmware = {
 	.ram = 0x40000000,
@@ -33,6 +34,7 @@ static const struct map map_firmware = {
 	.pl011 = true,
 	.ecam = 0x3f000000,
 	.pci32 = { 0x12000000, 0x3efeffff },
+	.pci64 = 4 * GIB,
 	.flash = { 0x04000000, 0x07ffffff },
 	.rom_size = 64 * MIB,
 };
@@ -289,7 +291,7 @@ int map_pci(const struct map_machine *machine, u64 msi_base, struct pci_layout *
 	/* A doorbell that moved up there is in nobody's way. */
 	if (msi_base >= start)
 		start = msi_base + doorbell_frames(machine->gic);
-	start = align_up(start, GIB);
+	start = MAX(align_up(start, GIB), map->pci64);
 	if (end < PCI64_MIN || start > end - PCI64_MIN)
 		return error_set(err, -ENOSPC,
 				 "the memory ends at 0x%llx, which leaves no room for PCI below "

@@ -75,6 +75,7 @@ struct map {
 	bool pl011; /* serial ports are PL011s, and not 16550s */
 	gpa_t ecam;
 	struct range pci32;
+	gpa_t pci64;	    /* PCI's other window begins behind RAM, but not below this */
 	struct range flash; /* --flash: at most so much of it */
 	u64 rom_size;	    /* from 0 on: firmware's; 0: there is none */
 };

@@ -394,3 +394,17 @@ TEST(a_doorbell_moves_into_no_place_of_firmwares)
 	assert_int_equal(map_msi_base(&machine, &windows[2]), 0x3f100000);
 	assert_int_equal(map_msi_base(&machine, &windows[3]), ram.last + 1);
 }
+
+TEST(edk2_finds_no_pci_window_for_64_bits_below_4_gib)
+{
+	const struct range rams[] = { { GIB, GIB + 256 * MIB - 1 }, { GIB, 17 * GIB - 1 } };
+	struct map_machine machine = machine_of(GIC_V3_ITS);
+	struct pci_layout pci;
+
+	machine.map = map_of(&with_firmware);
+	for (unsigned i = 0; i < ARRAY_SIZE(rams); i++) {
+		machine.ram = &rams[i];
+		assert_int_equal(map_pci(&machine, MAP_ITS, &pci, NULL), 0);
+		assert_true(pci.mmio64.start == MAX(4 * GIB, rams[i].last + 1));
+	}
+}
