@@ -278,9 +278,8 @@ static void begin_buffer(struct flash *flash, u64 value)
 }
 
 /*
- * The first one says where, and how wide they are: U-Boot takes the chips for one
- * of 16 bits, at every other address, and writes 16 bits a time. All are to lie within what was
- * announced.
+ * The first one says where, and how wide they are: U-Boot takes the chips for one of 16 bits, at
+ * every other address, and writes 16 bits at a time. All are to lie within what was announced.
  */
 static void fill_buffer(struct flash *flash, u64 offset, u64 value, unsigned len)
 {
