@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,6 +22,9 @@
 
 #define SAME ((unsigned)-1)
 
+/* More than any run has. */
+#define MOST_THREADS 4096
+
 struct confine_user confine_own_user(void)
 {
 	unsigned id = OWN_FIRST + getpid();
@@ -28,7 +32,8 @@ struct confine_user confine_own_user(void)
 	return (struct confine_user){
 		.uid = id,
 		.gid = id,
-		.wanted = !geteuid(),
+		/* Root by its file's mode is not root who started it: its user could not end it. */
+		.wanted = !getuid() && !geteuid(),
 		.is_own = true,
 	};
 }
@@ -41,37 +46,60 @@ int user_death_signal(void)
 	return signal;
 }
 
-/* A change has the kernel forget that. */
-static void ask_again(int death_signal)
+/* A change has the kernel forget that, and @parent may have ended meanwhile. */
+static void ask_again(int death_signal, pid_t parent)
 {
-	if (death_signal)
-		prctl(PR_SET_PDEATHSIG, death_signal);
+	if (!death_signal)
+		return;
+	prctl(PR_SET_PDEATHSIG, death_signal);
+	/* Not raise(): the thread may be a process aside. */
+	if (getppid() != parent)
+		syscall(SYS_tgkill, syscall(SYS_getpid), syscall(SYS_gettid), death_signal);
+}
+
+/*
+ * The kernel counts how many threads each user has, and does not hold root to the limit. False: as
+ * another user this process could not start all of its threads.
+ */
+static bool lift_thread_limit(void)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (!setrlimit(RLIMIT_NPROC, &limit) || getrlimit(RLIMIT_NPROC, &limit))
+		return true;
+	/* Without CAP_SYS_RESOURCE. */
+	limit.rlim_cur = limit.rlim_max;
+	return !setrlimit(RLIMIT_NPROC, &limit) && limit.rlim_cur >= MOST_THREADS;
 }
 
 /* The user first: it is not to be had where the group is not. */
 static int prepare(const struct confine_user *user)
 {
+	gid_t real, effective, saved;
 	int ret;
 
 	/* Whoever started us could not end us: root without that right. */
 	if (user->is_own && !capabilities_have(1u << CAP_KILL))
 		return -EPERM;
-	if (syscall(SYS_setresuid, SAME, SAME, user->uid))
+	if (!lift_thread_limit() && user->is_own)
+		return -EAGAIN;
+	if (getresgid(&real, &effective, &saved) || syscall(SYS_setresuid, SAME, SAME, user->uid))
 		return -errno;
 	if (!syscall(SYS_setresgid, user->gid, user->gid, user->gid) &&
 	    !syscall(SYS_setgroups, 0, NULL))
 		return 0;
 	ret = -errno;
-	syscall(SYS_setresgid, 0, 0, 0);
+	syscall(SYS_setresgid, real, effective, saved);
 	user_prepare_undo();
 	return ret;
 }
 
 int user_prepare(const struct confine_user *user, int death_signal)
 {
+	pid_t parent = getppid();
 	int ret = prepare(user);
 
-	ask_again(death_signal);
+	ask_again(death_signal, parent);
 	return ret;
 }
 
@@ -91,9 +119,10 @@ static int become(const struct confine_user *user)
 
 int user_become(const struct confine_user *user, int death_signal)
 {
+	pid_t parent = getppid();
 	int ret = become(user);
 
-	ask_again(death_signal);
+	ask_again(death_signal, parent);
 	/*
 	 * A user that somebody named may have other processes, which are not to look into this one.
 	 * Else it is as the host has it for programs that change their user: root alone looks, and
