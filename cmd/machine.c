@@ -184,10 +184,14 @@ static int settle_control(const struct machine *machine, bool *pending, struct e
 /* Why this run goes on to need the user who started it; NULL: it does not. */
 static const char *needs_user(const struct machine *machine, bool pending)
 {
+	const struct run_options *options = machine->options;
+
 	/* Clients would not trust a socket at which another user begins to listen. */
 	if (pending)
 		return "the file system of the control socket does not answer";
-	return machine->options->dump ? "--dump-on-crash" : reach_user_needed();
+	if (options->dump || reach_user_needed())
+		return options->dump ? "--dump-on-crash" : reach_user_needed();
+	return options->run_as.wanted ? NULL : reach_user_preferred();
 }
 
 /* With --run-as the keeper has it all: no thread is another's. */

@@ -13,6 +13,7 @@
 #include "holder.h"
 #include "util/file.h"
 #include "util/range.h"
+#include "util/reach.h"
 
 /* As large as any logical block of a disk is in practice. */
 #define PROBE_SIZE 4096u
@@ -280,6 +281,8 @@ int disk_file_open(struct disk_file *file, const char *path, const struct disk_o
 		ret = disk_file_set_direct(file, path, options, err);
 	if (ret)
 		disk_file_close(file);
+	else
+		reach_add_file(file->fd);
 	return ret;
 }
 
@@ -296,6 +299,8 @@ int disk_file_adopt(struct disk_file *file, int fd, const char *path, struct err
 		ret = disk_file_set_direct(file, path, &options, err);
 	if (ret)
 		disk_file_close(file);
+	else
+		reach_add_file(fd);
 	return ret;
 }
 

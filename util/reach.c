@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "util/reach.h"
@@ -13,7 +15,7 @@ static struct {
 	struct reach *list;
 	unsigned count;
 	u64 capabilities[THREAD_KINDS];
-	const char *needs_user;
+	const char *needs_user, *prefers_user;
 	bool host_kernel, names;
 } process;
 
@@ -78,6 +80,27 @@ void reach_need_user(const char *what)
 const char *reach_user_needed(void)
 {
 	return process.needs_user;
+}
+
+void reach_add_file(int fd)
+{
+	static const unsigned asking[] = {
+		FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC,  SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC,
+		SMB2_SUPER_MAGIC, CEPH_SUPER_MAGIC, V9FS_MAGIC,	     AFS_SUPER_MAGIC,
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(asking); i++) {
+		if ((unsigned)fs.f_type == asking[i])
+			process.prefers_user = "a file on FUSE or of the network";
+	}
+}
+
+const char *reach_user_preferred(void)
+{
+	return process.prefers_user;
 }
 
 void reach_add_host_kernel(void)

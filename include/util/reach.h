@@ -39,6 +39,13 @@ void reach_forget(void);
  */
 void reach_need_user(const char *what);
 const char *reach_user_needed(void);
+/*
+ * @fd is a file that is used to the end. Where its file system, or the server behind it, judges
+ * calls by who makes them and not by who opened the file, another user's may fail: lkvm stays who
+ * it is then, unless it was told otherwise. Why it does, for people, or NULL.
+ */
+void reach_add_file(int fd);
+const char *reach_user_preferred(void);
 
 /*
  * A file is open that takes requests of VFIO, vhost or taps, which no other process makes; whether
