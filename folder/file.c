@@ -392,7 +392,11 @@ s64 folder_lseek(struct folder *folder, u64 id, u64 offset, int whence)
 	return ret;
 }
 
-int folder_lock(struct folder *folder, u64 id, u64 owner, short type, u64 start, u64 len)
+typedef int lock_call(struct folder *folder, struct folder_file *file, u64 owner,
+		      struct flock *flock);
+
+static int change_lock(lock_call *change, struct folder *folder, u64 id, u64 owner, short type,
+		       u64 start, u64 len)
 {
 	struct flock flock = {
 		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len
@@ -405,9 +409,19 @@ int folder_lock(struct folder *folder, u64 id, u64 owner, short type, u64 start,
 	file = file_get(folder, id);
 	if (!file)
 		return -EBADF;
-	ret = lock_set(folder, file, owner, &flock);
+	ret = change(folder, file, owner, &flock);
 	file_put(folder, file);
 	return ret;
+}
+
+int folder_lock(struct folder *folder, u64 id, u64 owner, short type, u64 start, u64 len)
+{
+	return change_lock(lock_set, folder, id, owner, type, start, len);
+}
+
+int folder_unlock(struct folder *folder, u64 id, u64 owner, u64 start, u64 len)
+{
+	return change_lock(lock_unset, folder, id, owner, F_UNLCK, start, len);
 }
 
 int folder_test_lock(struct folder *folder, u64 id, u64 owner, short *type, u64 *start, u64 *len)

@@ -6,6 +6,11 @@
  * host, which would refuse it for ever: so files of a node share their locks once one process has
  * locked through them, and so do processes that lock through one file.
  *
+ * fcntl()'s locks are one process's: its child has the file, too, and the guest's kernel unlocks
+ * all of it for whoever closes it. That must not take its parent's locks. So it is known who has
+ * locked. flock()'s are the file's: whoever has it may unlock it, and a close of another file does
+ * not.
+ *
  * Such a holder is an open file description of the host's ("open file description locks",
  * fcntl(2)). It ends with the last of its files.
  */
@@ -16,10 +21,15 @@
 
 #include "private.h"
 
+/* Known by their numbers. Of more, each may unlock what all have locked. */
+#define OWNERS 16
+
 struct lock_holder {
 	struct lock_holder *next; /* in its bucket */
 	const struct folder_node *node;
-	u64 owner;	/* the process that locked first */
+	u64 owners[OWNERS];
+	unsigned owner_count;
+	bool more_owners;
 	int fd;		/* owned */
 	int mode;	/* O_ACCMODE, of fd */
 	unsigned files; /* whose locks it has */
@@ -32,6 +42,33 @@ static struct lock_holder **bucket_of(struct folder *folder, const struct folder
 	return &folder->locks[node->id % FOLDER_LOCK_BUCKETS];
 }
 
+static u64 *find_owner(struct lock_holder *lock, u64 owner)
+{
+	for (unsigned i = 0; i < lock->owner_count; i++) {
+		if (lock->owners[i] == owner)
+			return &lock->owners[i];
+	}
+	return NULL;
+}
+
+static void add_owner(struct lock_holder *lock, u64 owner)
+{
+	if (find_owner(lock, owner))
+		return;
+	if (lock->owner_count < OWNERS)
+		lock->owners[lock->owner_count++] = owner;
+	else
+		lock->more_owners = true;
+}
+
+static void remove_owner(struct lock_holder *lock, u64 owner)
+{
+	u64 *at = find_owner(lock, owner);
+
+	if (at)
+		*at = lock->owners[--lock->owner_count];
+}
+
 static struct lock_holder *find(struct folder *folder, const struct folder_file *file, u64 owner)
 {
 	struct lock_holder *lock = file->lock_holder;
@@ -39,7 +76,7 @@ static struct lock_holder *find(struct folder *folder, const struct folder_file 
 	if (lock)
 		return lock;
 	lock = *bucket_of(folder, file->node);
-	while (lock && (lock->node != file->node || lock->owner != owner))
+	while (lock && (lock->node != file->node || !find_owner(lock, owner)))
 		lock = lock->next;
 	return lock;
 }
@@ -63,11 +100,11 @@ static int open_for(const struct folder *folder, struct lock_holder *lock,
 	return lock->fd < 0 ? -errno : 0;
 }
 
-static int make(struct folder *folder, const struct folder_file *file, u64 owner, short type,
+static int make(struct folder *folder, const struct folder_file *file, short type,
 		struct lock_holder **out)
 {
 	struct lock_holder **bucket = bucket_of(folder, file->node);
-	struct lock_holder *lock = malloc(sizeof(*lock));
+	struct lock_holder *lock = calloc(1, sizeof(*lock));
 	int ret = lock ? open_for(folder, lock, file, type) : -ENOMEM;
 
 	if (ret) {
@@ -75,8 +112,6 @@ static int make(struct folder *folder, const struct folder_file *file, u64 owner
 		return ret;
 	}
 	lock->node = file->node;
-	lock->owner = owner;
-	lock->files = 0;
 	lock->next = *bucket;
 	*bucket = lock;
 	*out = lock;
@@ -105,36 +140,74 @@ static int set(struct folder *folder, struct folder_file *file, u64 owner, struc
 	struct lock_holder *lock = find(folder, file, owner);
 	int ret = 0;
 
-	if (!lock && flock->l_type == F_UNLCK)
-		return 0;
 	if (!lock)
-		ret = make(folder, file, owner, flock->l_type, &lock);
+		ret = make(folder, file, flock->l_type, &lock);
 	if (ret)
 		return ret;
 	if (!file->lock_holder)
 		lock->files++;
 	file->lock_holder = lock;
+	/* Even if that fails: what it then unlocks is nobody's, or its own. */
+	add_owner(lock, owner);
 	flock->l_type = type_for(lock, flock->l_type);
 	if (!fcntl(lock->fd, F_OFD_SETLK, flock))
 		return 0;
 	return errno == EACCES ? -EAGAIN : -errno;
 }
 
+static int unset(struct lock_holder *lock, u64 owner, struct flock *flock)
+{
+	if (fcntl(lock->fd, F_OFD_SETLK, flock))
+		return -errno;
+	if (!flock->l_start && !flock->l_len)
+		remove_owner(lock, owner);
+	return 0;
+}
+
+/* Through whichever files of the node @owner has locked: fcntl(2). */
+static int unset_own(struct folder *folder, const struct folder_file *file, u64 owner,
+		     struct flock *flock)
+{
+	int ret = 0;
+
+	for (struct lock_holder *lock = *bucket_of(folder, file->node); lock && !ret;
+	     lock = lock->next) {
+		bool perhaps = lock->more_owners && lock == file->lock_holder;
+
+		if (lock->node == file->node && (perhaps || find_owner(lock, owner)))
+			ret = unset(lock, owner, flock);
+	}
+	return ret;
+}
+
 /* ---- calls ---- */
 
 int lock_set(struct folder *folder, struct folder_file *file, u64 owner, struct flock *flock)
 {
+	int ret = 0;
+
+	pthread_mutex_lock(&folder->locking);
+	if (flock->l_type != F_UNLCK)
+		ret = set(folder, file, owner, flock);
+	else if (file->lock_holder)
+		ret = unset(file->lock_holder, owner, flock);
+	pthread_mutex_unlock(&folder->locking);
+	return ret;
+}
+
+int lock_unset(struct folder *folder, struct folder_file *file, u64 owner, struct flock *flock)
+{
 	int ret;
 
 	pthread_mutex_lock(&folder->locking);
-	ret = set(folder, file, owner, flock);
+	ret = unset_own(folder, file, owner, flock);
 	pthread_mutex_unlock(&folder->locking);
 	return ret;
 }
 
 int lock_test(struct folder *folder, struct folder_file *file, u64 owner, struct flock *flock)
 {
-	const struct lock_holder *lock;
+	struct lock_holder *lock;
 	int ret;
 
 	pthread_mutex_lock(&folder->locking);

@@ -336,19 +336,35 @@ static u64 lock_owner(u32 process, const char *client)
 	return (u64)hash << 32 | process;
 }
 
+/* Linux, include/net/9p/9p.h */
+#define LOCK_FLAG_BLOCK 1
+
+/*
+ * Linux unlocks what fcntl() has locked without waiting, and so it does when a process closes the
+ * file; and what flock() has locked as though it might wait: fs/locks.c, locks_remove_posix() and
+ * locks_remove_flock(). Nothing else tells them apart.
+ */
+static int change_lock(struct p9_call *call, u64 file, u64 owner, u32 flags, short type, u64 start,
+		       u64 len)
+{
+	if (type == F_UNLCK && !(flags & LOCK_FLAG_BLOCK))
+		return folder_unlock(call->folder, file, owner, start, len);
+	return folder_lock(call->folder, file, owner, type, start, len);
+}
+
 /* The guest asks again by itself where it may wait: nothing here waits for another's lock. */
 int p9_op_lock(struct p9_call *call)
 {
 	struct p9_fid *fid = fid_get(call->p9, p9_take_u32(call));
 	u8 wire = p9_take_u8(call);
 	u64 start, len, owner;
-	u32 process;
+	u32 flags, process;
 	short type;
 	int ret;
 
 	if (!fid)
 		return -EBADF;
-	p9_take_u32(call); /* flags */
+	flags = p9_take_u32(call);
 	start = p9_take_u64(call);
 	len = p9_take_u64(call);
 	process = p9_take_u32(call);
@@ -356,7 +372,7 @@ int p9_op_lock(struct p9_call *call)
 	if (call->short_args || !lock_type(wire, &type))
 		ret = -EINVAL;
 	else
-		ret = fid->file ? folder_lock(call->folder, fid->file, owner, type, start, len)
+		ret = fid->file ? change_lock(call, fid->file, owner, flags, type, start, len)
 				: -EBADF;
 	fid_put(call->p9, fid);
 	if (ret == -EINVAL || ret == -EBADF)

@@ -200,8 +200,9 @@ const char *fd_name(struct fd_name *name, int fd);
 
 /* ---- lock.c ---- */
 
-/* As folder_lock() and folder_test_lock(), of a range that fits. */
+/* As folder_lock(), folder_unlock() and folder_test_lock(), of a range that fits. */
 int lock_set(struct folder *folder, struct folder_file *file, u64 owner, struct flock *flock);
+int lock_unset(struct folder *folder, struct folder_file *file, u64 owner, struct flock *flock);
 int lock_test(struct folder *folder, struct folder_file *file, u64 owner, struct flock *flock);
 /* @file, which nobody else uses, is about to be closed. */
 void lock_leave(struct folder *folder, struct folder_file *file);

@@ -206,10 +206,13 @@ s64 folder_lseek(struct folder *folder, u64 file, u64 offset, int whence);
 /*
  * Record locks, as others on the host see them. @owner: the guest's process. Locks of one process,
  * and those by one open file, are one owner's. @type: F_RDLCK, F_WRLCK, F_UNLCK; @len 0: to the
- * end. Never waits: -EAGAIN if another has it. test: *@type becomes F_UNLCK if nobody is in the
+ * end. Never waits: -EAGAIN if another has it. F_UNLCK is flock()'s: what was locked through this
+ * file goes, whoever did it. unlock: fcntl()'s, what @owner has locked in this file's node goes, if
+ * it has locked anything. test: *@type becomes F_UNLCK if nobody is in the
  * way.
  */
 int folder_lock(struct folder *folder, u64 file, u64 owner, short type, u64 start, u64 len);
+int folder_unlock(struct folder *folder, u64 file, u64 owner, u64 start, u64 len);
 int folder_test_lock(struct folder *folder, u64 file, u64 owner, short *type, u64 *start, u64 *len);
 
 struct folder_dirent {

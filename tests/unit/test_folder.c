@@ -494,6 +494,51 @@ TEST_WITH(locks_by_one_open_file_do_not_stop_each_other, setup, teardown)
 	assert_int_equal(folder_lock(folder, other, 11, F_UNLCK, 0, 0), 0);
 }
 
+TEST_WITH(a_child_that_closes_its_parents_file_takes_no_lock_of_its_parents, setup, teardown)
+{
+	u64 shared, other, node = find(FOLDER_ROOT, "file");
+
+	assert_int_equal(folder_open_file(folder, node, O_RDWR, &shared), 0);
+	assert_int_equal(folder_open_file(folder, node, O_RDWR, &other), 0);
+	assert_int_equal(folder_lock(folder, shared, 1, F_WRLCK, 0, 0), 0);
+	assert_int_equal(folder_unlock(folder, shared, 2, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, other, 9, F_WRLCK, 0, 0), -EAGAIN);
+	/* A file of the same process takes them: fcntl(2). */
+	assert_int_equal(folder_unlock(folder, other, 1, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, other, 9, F_WRLCK, 0, 0), 0);
+	/* What another has stays. */
+	assert_int_equal(folder_unlock(folder, shared, 8, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, shared, 1, F_WRLCK, 0, 0), -EAGAIN);
+}
+
+TEST_WITH(another_file_that_is_closed_takes_no_flock, setup, teardown)
+{
+	u64 locked, read, other, node = find(FOLDER_ROOT, "file");
+
+	assert_int_equal(folder_open_file(folder, node, O_RDWR, &locked), 0);
+	assert_int_equal(folder_open_file(folder, node, O_RDONLY, &read), 0);
+	assert_int_equal(folder_open_file(folder, node, O_RDWR, &other), 0);
+	assert_int_equal(folder_lock(folder, locked, 1, F_WRLCK, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, read, 1, F_UNLCK, 0, 0), 0);
+	assert_int_equal(folder_close_file(folder, read), 0);
+	assert_int_equal(folder_lock(folder, other, 9, F_WRLCK, 0, 0), -EAGAIN);
+}
+
+TEST_WITH(whoever_locked_through_a_shared_file_does_so_through_another_file, setup, teardown)
+{
+	u64 shared, own, node = find(FOLDER_ROOT, "file");
+
+	assert_int_equal(folder_open_file(folder, node, O_RDWR, &shared), 0);
+	assert_int_equal(folder_open_file(folder, node, O_RDWR, &own), 0);
+	assert_int_equal(folder_lock(folder, shared, 1, F_WRLCK, 0, 10), 0);
+	assert_int_equal(folder_lock(folder, shared, 2, F_WRLCK, 10, 10), 0);
+	assert_int_equal(folder_lock(folder, own, 2, F_RDLCK, 10, 10), 0);
+	/* Of more than are known by their numbers none is refused. */
+	for (u64 owner = 3; owner < 100; owner++)
+		assert_int_equal(folder_lock(folder, shared, owner, F_WRLCK, owner * 10, 10), 0);
+	assert_int_equal(folder_unlock(folder, shared, 99, 0, 0), 0);
+}
+
 TEST_WITH(a_file_that_is_only_read_is_locked_against_all_others, setup, teardown)
 {
 	u64 reader, other, node = find(FOLDER_ROOT, "file");

@@ -448,6 +448,24 @@ TEST_WITH(a_lock_of_one_fid_does_not_stop_another_of_its_process, setup, teardow
 	assert_int_equal(answer[7], 2);
 }
 
+TEST_WITH(a_child_that_closes_a_fid_of_its_parent_takes_no_lock, setup, teardown)
+{
+	create(1, "file");
+	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "file"), 0);
+	assert_int_equal(ask(LOPEN, "dd", 2, O_RDWR), 0);
+	assert_int_equal(ask(LOCK, "dbdqqds", 1, 1, 0, (u64)0, (u64)0, 9, "me"), 0);
+	assert_int_equal(answer[7], 0);
+	/* As the guest's kernel does when the child of number 10 is about to end. */
+	assert_int_equal(ask(LOCK, "dbdqqds", 1, 2, 0, (u64)0, (u64)0, 10, "me"), 0);
+	assert_int_equal(answer[7], 0);
+	assert_int_equal(ask(LOCK, "dbdqqds", 2, 1, 0, (u64)0, (u64)0, 11, "me"), 0);
+	assert_int_equal(answer[7], 1);
+	/* But flock()'s lock it may take: then it might have waited. */
+	assert_int_equal(ask(LOCK, "dbdqqds", 1, 2, 1, (u64)0, (u64)0, 10, "me"), 0);
+	assert_int_equal(ask(LOCK, "dbdqqds", 2, 1, 0, (u64)0, (u64)0, 11, "me"), 0);
+	assert_int_equal(answer[7], 0);
+}
+
 /* ---- extended attributes ---- */
 
 TEST_WITH(extended_attributes_are_written_and_read_like_files, setup, teardown)
