@@ -56,6 +56,7 @@ struct oneshot {
 	const struct run_options *run;			/* the caller's */
 	char kernel[PATH_MAX], module_folder[PATH_MAX]; /* "": none */
 	struct modules *modules;			/* owned; NULL: none */
+	struct kernel_config kernel_config;
 	bool scratch;
 	struct ways ways;
 	struct pack_size packed;	   /* of a root that is */

@@ -11,6 +11,7 @@
 #include "oneshot.h"
 #include "oneshot_ways.h"
 #include "run_options.h"
+#include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/kernel_config.h"
 
@@ -34,16 +35,17 @@ static const struct need {
 	enum use use;
 	enum kernel_part part;
 	const char *module;
+	bool was_bool; /* before Linux 5.6 it was no module, and so in no modules.builtin */
 } needs[] = {
 	{ USE_ALWAYS, KERNEL_64BIT },
 	{ USE_ALWAYS, KERNEL_ELF },
 	{ USE_ALWAYS, KERNEL_INITRD },
 	{ USE_ALWAYS, KERNEL_SIGNALFD },
 	{ USE_ACPI, KERNEL_ACPI },
-	{ USE_PCI_HOST, KERNEL_PCI_HOST, "pci-host-generic" },
+	{ USE_PCI_HOST, KERNEL_PCI_HOST, "pci-host-generic", true },
 	{ USE_PCI, KERNEL_VIRTIO_PCI, "virtio_pci" },
 	{ USE_MMIO, KERNEL_VIRTIO_MMIO, "virtio_mmio" },
-	{ USE_IOMMU, KERNEL_VIRTIO_IOMMU, "virtio_iommu" },
+	{ USE_IOMMU, KERNEL_VIRTIO_IOMMU, "virtio_iommu", true },
 	{ USE_STREAMS, KERNEL_VSOCK, "vmw_vsock_virtio_transport" },
 	{ USE_PORTS, KERNEL_SYSFS },
 	{ USE_ROOT, KERNEL_VIRTIO_FS, "virtiofs" },
@@ -88,11 +90,43 @@ static unsigned uses_of(const struct oneshot *oneshot)
 	return options->user ? uses | USE_USER : uses;
 }
 
+/* A list of modules may be older than the kernel. A configuration that is the kernel's is not. */
+static bool is_there(const struct oneshot *oneshot, const struct kernel_config *config,
+		     const struct need *need)
+{
+	return ways_has(oneshot->modules, config, need->module, need->part) ||
+	       (need->module && kernel_config_has_built_in(config, need->module)) ||
+	       (need->was_bool && config->is_list);
+}
+
+/* Without CONFIG_SHMEM ramfs goes by the name of tmpfs: Linux, mm/shmem.c. It will do. */
+static bool will_do_without(const struct need *need, const struct kernel_config *config)
+{
+	return need->part == KERNEL_TMPFS && config->has[KERNEL_SHMEM] == KERNEL_ABSENT;
+}
+
+/* As a refusal, or where @config may not be the kernel's, as a warning. */
+static int say_missing(const struct oneshot *oneshot, const struct kernel_config *config,
+		       const char *list, struct error *err)
+{
+	if (config->in_doubt) {
+		log_warning("--kernel %s may have been built without what this command needs: %s "
+			    "(by %s, which may be another kernel's)",
+			    oneshot->kernel, list, config->source);
+		return 0;
+	}
+	return error_set(err, -ENOENT,
+			 "--kernel %s was built without what this command needs: %s (by %s; "
+			 "lkvm's docs/lkvm.config has all of it)",
+			 oneshot->kernel, list, config->source);
+}
+
 int oneshot_check_needs(const struct oneshot *oneshot, const struct kernel_config *config,
 			struct error *err)
 {
 	unsigned uses = uses_of(oneshot);
 	char list[sizeof(err->text) / 2] = "", name[KERNEL_NAME_SIZE];
+	bool can_run = true;
 	size_t len = 0;
 
 	if (!*config->source)
@@ -100,18 +134,14 @@ int oneshot_check_needs(const struct oneshot *oneshot, const struct kernel_confi
 	for (unsigned i = 0; i < ARRAY_SIZE(needs) && len < sizeof(list); i++) {
 		const struct need *need = &needs[i];
 
-		if (!(uses & need->use) ||
-		    ways_has(oneshot->modules, config, need->module, need->part))
+		if (!(uses & need->use) || is_there(oneshot, config, need))
 			continue;
+		can_run = can_run && will_do_without(need, config);
 		len += snprintf(list + len, sizeof(list) - len, "%s%s%s", len ? ", " : "",
 				kernel_config_name(need->part, name),
 				need->module && config->has[need->part] == KERNEL_MODULE
 					? " (a module that is not found)"
 					: "");
 	}
-	return len ? error_set(err, -ENOENT,
-			       "--kernel %s was built without what this command needs: %s (by %s; "
-			       "lkvm's docs/lkvm.config has all of it)",
-			       oneshot->kernel, list, config->source)
-		   : 0;
+	return can_run ? 0 : say_missing(oneshot, config, list, err);
 }

@@ -38,7 +38,8 @@ static int want(struct oneshot *oneshot, const char *name, enum part_use use, st
 {
 	if (!oneshot->modules || !modules_want(oneshot->modules, name))
 		return 0;
-	if (use != PART_NEEDED || has(oneshot, name) != MODULES_ABSENT)
+	if (use != PART_NEEDED || has(oneshot, name) != MODULES_ABSENT ||
+	    kernel_config_has_built_in(&oneshot->kernel_config, name))
 		return 0;
 	return error_set(err, -ENOENT,
 			 "--kernel %s has no %s, neither built in nor in %s, which a command needs",
@@ -47,16 +48,15 @@ static int want(struct oneshot *oneshot, const char *name, enum part_use use, st
 
 static int choose(struct oneshot *oneshot, struct error *err)
 {
-	struct kernel_config config = { "" };
-
+	struct kernel_config *config = &oneshot->kernel_config;
 	int ret;
 
 	if (!oneshot->modules || !modules_knows_all(oneshot->modules))
-		kernel_config_read(&config, oneshot->kernel);
+		kernel_config_read(config, oneshot->kernel);
 	else
-		kernel_config_read_beside(&config, oneshot->kernel);
-	oneshot->ways = ways_choose(oneshot->modules, &config);
-	ret = oneshot_check_needs(oneshot, &config, err);
+		kernel_config_read_beside(config, oneshot->kernel);
+	oneshot->ways = ways_choose(oneshot->modules, config);
+	ret = oneshot_check_needs(oneshot, config, err);
 	if (ret || oneshot->ways.streams != WAYS_NO_STREAMS)
 		return ret;
 	return error_set(err, -ENOENT,

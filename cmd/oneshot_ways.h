@@ -12,7 +12,8 @@
 int oneshot_choose_ways(struct oneshot *oneshot, struct run_options *options, struct error *err);
 /*
  * Whether the kernel has what no modules.dep tells of, as far as @config says anything; what it can
- * have as a module is looked for there, too. -ENOENT: the line names all that is missing.
+ * have as a module is looked for there, too. -ENOENT: the line names all that is missing. Where
+ * @config is in doubt that is a warning, and 0.
  */
 int oneshot_check_needs(const struct oneshot *oneshot, const struct kernel_config *config,
 			struct error *err);

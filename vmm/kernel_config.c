@@ -10,6 +10,8 @@
 #include "vmm/kernel_config.h"
 
 #define LONGEST_FILE (4u * 1024 * 1024)
+/* Of a whole configuration: Linux, scripts/kconfig/confdata.c. A fragment leaves out defaults. */
+#define WRITTEN_BY_MAKE "# Automatically generated"
 
 /* Without a module: what is never one. */
 static const struct {
@@ -32,6 +34,7 @@ static const struct {
 	[KERNEL_INITRD] = { "\nCONFIG_BLK_DEV_INITRD=" },
 	[KERNEL_SIGNALFD] = { "\nCONFIG_SIGNALFD=" },
 	[KERNEL_ACPI] = { "\nCONFIG_ACPI=" },
+	[KERNEL_SHMEM] = { "\nCONFIG_SHMEM=" },
 	[KERNEL_TMPFS] = { "\nCONFIG_TMPFS=" },
 	[KERNEL_SYSFS] = { "\nCONFIG_SYSFS=" },
 	[KERNEL_PTYS] = { "\nCONFIG_UNIX98_PTYS=" },
@@ -85,6 +88,8 @@ static bool read_one(struct kernel_config *config, const char *path, const char 
 
 	if (good) {
 		parse(config, text);
+		config->is_list = parse == read_builtin;
+		config->in_doubt = !config->is_list && !strstr(text, WRITTEN_BY_MAKE);
 		snprintf(config->source, sizeof(config->source), "%s", path);
 	}
 	free(text);
@@ -115,11 +120,23 @@ static const struct place {
 	{ "/lib/modules", "", .versioned = true, .rest = "/modules.builtin", .is_builtin = true },
 };
 
-static bool read_place(struct kernel_config *config, const struct place *place, const char *folder,
-		       const char *version)
+/* It says what the next kernel will have. */
+static bool is_newer(const char *path, const char *kernel)
+{
+	struct stat one, two;
+
+	if (stat(path, &one) || stat(kernel, &two))
+		return true;
+	return one.st_mtim.tv_sec != two.st_mtim.tv_sec ? one.st_mtim.tv_sec > two.st_mtim.tv_sec
+							: one.st_mtim.tv_nsec > two.st_mtim.tv_nsec;
+}
+
+static bool read_place(struct kernel_config *config, const struct place *place, const char *kernel,
+		       const char *folder, const char *version)
 {
 	const char *last = strrchr(folder, '/');
 	char path[2 * PATH_MAX], real[PATH_MAX];
+	bool found;
 
 	if ((place->versioned && !*version) ||
 	    (place->built && strcmp(last ? last + 1 : folder, "boot")))
@@ -129,8 +146,11 @@ static bool read_place(struct kernel_config *config, const struct place *place, 
 	/* For people: without the way back up. */
 	if (place->built && realpath(path, real))
 		snprintf(path, sizeof(path), "%s", real);
-	return place->is_builtin ? read_one(config, path, "kernel/", read_builtin)
-				 : read_one(config, path, "\nCONFIG_", read_symbols);
+	found = place->is_builtin ? read_one(config, path, "kernel/", read_builtin)
+				  : read_one(config, path, "\nCONFIG_", read_symbols);
+	if (found && !place->versioned)
+		config->in_doubt |= !place->built || is_newer(path, kernel);
+	return found;
 }
 
 static void read_beside(struct kernel_config *config, const char *kernel)
@@ -142,13 +162,34 @@ static void read_beside(struct kernel_config *config, const char *kernel)
 	if (slash)
 		snprintf(folder, sizeof(folder), "%.*s", (int)MAX(slash - kernel, 1), kernel);
 	for (unsigned i = 0; i < ARRAY_SIZE(places) && !found; i++)
-		found = read_place(config, &places[i], folder, version);
+		found = read_place(config, &places[i], kernel, folder, version);
 }
 
 void kernel_config_read_beside(struct kernel_config *config, const char *path)
 {
 	*config = (struct kernel_config){ "" };
 	read_beside(config, path);
+}
+
+/* @path ends with ".ko". */
+static bool is_module(const char *path, const char *name)
+{
+	const char *at = strrchr(path, '/') + 1;
+
+	while (*name && (*at == '-' ? '_' : *at) == (*name == '-' ? '_' : *name))
+		at++, name++;
+	return !*name && !strcmp(at, ".ko");
+}
+
+bool kernel_config_has_built_in(const struct kernel_config *config, const char *module)
+{
+	if (!*config->source || config->in_doubt)
+		return false;
+	for (unsigned i = 0; i < KERNEL_PARTS; i++) {
+		if (parts[i].module && is_module(parts[i].module, module))
+			return config->has[i] == KERNEL_BUILT_IN;
+	}
+	return false;
 }
 
 const char *kernel_config_name(enum kernel_part part, char *name)

@@ -28,6 +28,7 @@ enum kernel_part {
 	KERNEL_INITRD,
 	KERNEL_SIGNALFD,
 	KERNEL_ACPI,
+	KERNEL_SHMEM,
 	KERNEL_TMPFS,
 	KERNEL_SYSFS,
 	KERNEL_PTYS,
@@ -44,6 +45,13 @@ enum kernel_has {
 struct kernel_config {
 	char source[PATH_MAX]; /* the file that says so; "": nothing does */
 	enum kernel_has has[KERNEL_PARTS];
+	/*
+	 * It may be of another kernel, or not be all: it has no version and is in no tree, it was
+	 * changed after the kernel was built, or make did not write it. Good enough to choose by,
+	 * not to refuse a kernel by.
+	 */
+	bool in_doubt;
+	bool is_list; /* it is a modules.builtin */
 };
 
 /*
@@ -53,6 +61,9 @@ struct kernel_config {
 void kernel_config_read(struct kernel_config *config, const char *path);
 /* The same, but what the kernel itself has inside is not looked for, which takes no time. */
 void kernel_config_read_beside(struct kernel_config *config, const char *path);
+
+/* Whether the module of this name, '-' as '_', is a part that is built in, beyond doubt. */
+bool kernel_config_has_built_in(const struct kernel_config *config, const char *module);
 
 /* "CONFIG_VIRTIO_FS", in @name of KERNEL_NAME_SIZE, which is returned. */
 #define KERNEL_NAME_SIZE 32

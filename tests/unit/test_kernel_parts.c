@@ -64,6 +64,42 @@ TEST_WITH(what_is_beside_a_kernel_can_be_asked_alone, set_up, tear_down)
 	assert_int_equal(config.has[KERNEL_SIGNALFD], KERNEL_BUILT_IN);
 }
 
+#define BY_MAKE "#\n# Automatically generated file; DO NOT EDIT.\nCONFIG_VIRTIO_MMIO=y\n"
+
+TEST_WITH(only_a_whole_configuration_of_the_kernels_version_is_beyond_doubt, set_up, tear_down)
+{
+	struct kernel_config config;
+
+	put("config-1", BY_MAKE);
+	kernel_config_read_beside(&config, put("vmlinuz-1", "none"));
+	assert_false(config.in_doubt);
+	assert_true(kernel_config_has_built_in(&config, "virtio_mmio"));
+	assert_false(kernel_config_has_built_in(&config, "virtio_pci"));
+	assert_false(kernel_config_has_built_in(&config, "virtio"));
+	/* A fragment. */
+	put("config-1", "#\nCONFIG_VIRTIO_MMIO=y\n");
+	kernel_config_read_beside(&config, put("vmlinuz-1", "none"));
+	assert_true(config.in_doubt);
+	assert_false(kernel_config_has_built_in(&config, "virtio_mmio"));
+	/* Of any kernel. */
+	put("config", BY_MAKE);
+	kernel_config_read_beside(&config, put("bzImage", "none"));
+	assert_true(config.in_doubt);
+}
+
+TEST_WITH(a_modules_list_is_told_from_a_configuration, set_up, tear_down)
+{
+	struct kernel_config config;
+
+	put("modules.builtin", "kernel/fs/fuse/virtiofs.ko\n");
+	kernel_config_read_beside(&config, put("kernel", "none"));
+	assert_true(config.is_list);
+	assert_true(config.in_doubt);
+	put("config", BY_MAKE);
+	kernel_config_read_beside(&config, put("kernel", "none"));
+	assert_false(config.is_list);
+}
+
 TEST(each_part_has_the_name_of_its_option)
 {
 	char name[KERNEL_NAME_SIZE];
