@@ -13,9 +13,10 @@ void sync_note(struct folder *folder, const struct node_key *key, int fd)
 {
 	struct folder_mount *mount = folder->mounts;
 
-	/* Nothing else can be written, or be opened without harm. */
-	if (key->dev == folder->root->key.dev || !folder->options.cross_mounts ||
-	    (!S_ISDIR(key->type) && !S_ISREG(key->type)))
+	/* Nothing else can be written, or be opened without harm. One that is kept is busy to the
+	 * host. */
+	if (folder->options.read_only || key->dev == folder->root->key.dev ||
+	    !folder->options.cross_mounts || (!S_ISDIR(key->type) && !S_ISREG(key->type)))
 		return;
 	for (; mount < folder->mounts + folder->mount_count; mount++) {
 		if (mount->dev == key->dev)
@@ -62,14 +63,17 @@ static unsigned get_mounts(struct folder *folder, int fds[FOLDER_MOUNTS], bool *
 	return count;
 }
 
-/* @path_fd: O_PATH, of a directory or a regular file. */
-static int sync_around(int path_fd)
+/* @path_fd: O_PATH, of a directory or a regular file. *@more: we may not open it, but others of it.
+ */
+static int sync_around(int path_fd, bool *more)
 {
 	struct fd_name name;
 	int fd = open(fd_name(&name, path_fd), O_RDONLY | O_NONBLOCK | O_CLOEXEC), ret;
 
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		*more = true;
+		return 0;
+	}
 	ret = syncfs(fd) ? -errno : 0;
 	close(fd);
 	return ret;
@@ -83,10 +87,10 @@ int folder_sync(struct folder *folder)
 
 	if (folder->options.read_only)
 		return 0;
-	ret = sync_around(folder->root->fd);
 	count = get_mounts(folder, fds, &more);
+	ret = sync_around(folder->root->fd, &more);
 	for (unsigned i = 0; i < count; i++) {
-		int error = sync_around(fds[i]);
+		int error = sync_around(fds[i], &more);
 
 		ret = ret ? ret : error;
 		close(fds[i]);

@@ -22,6 +22,7 @@ static char path[64];
 static struct folder *folder;
 static dev_t synced[MANY + 8];
 static unsigned synced_count, syncs;
+static bool is_read_only;
 
 /* In place of the C library's. */
 int syncfs(int fd)
@@ -44,6 +45,7 @@ static int setup(void **state)
 	snprintf(path, sizeof(path), "%s/shared", base.path);
 	assert_int_equal(mkdir(path, 0755), 0);
 	synced_count = syncs = 0;
+	is_read_only = false;
 	return 0;
 }
 
@@ -69,7 +71,9 @@ static int teardown(void **state)
 /* @count file systems in the folder; false: only root can. */
 static bool open_with_mounts(unsigned count)
 {
-	const struct folder_options options = { .map = FOLDER_MAP_SQUASH, .cross_mounts = true };
+	const struct folder_options options = { .map = FOLDER_MAP_SQUASH,
+						.read_only = is_read_only,
+						.cross_mounts = true };
 	struct error err = { 0 };
 	char name[80];
 
@@ -137,4 +141,46 @@ TEST_WITH(a_sync_reaches_more_file_systems_than_are_known_one_by_one, setup, tea
 		enter(i);
 	assert_int_equal(folder_sync(folder), 0);
 	assert_int_equal(syncs, 1);
+}
+
+/* As long as one of its threads runs: ours are no other user's. */
+static void become_nobody(void)
+{
+	assert_int_equal(syscall(SYS_setresuid, 65534, 65534, 0), 0);
+}
+
+static void become_root(void)
+{
+	assert_int_equal(syscall(SYS_setresuid, 0, 0, 0), 0);
+}
+
+TEST_WITH(a_file_system_whose_root_we_may_not_read_is_synced_with_all_others, setup, teardown)
+{
+	char name[80];
+	int ret;
+
+	if (!open_with_mounts(1))
+		skip();
+	enter(0);
+	mount_name(0, name);
+	assert_int_equal(chmod(name, 0711), 0);
+	synced_count = 0;
+	become_nobody();
+	ret = folder_sync(folder);
+	become_root();
+	assert_int_equal(ret, 0);
+	assert_int_equal(synced_count, 1);
+	assert_int_equal(syncs, 1);
+}
+
+TEST_WITH(a_folder_that_is_only_read_keeps_no_file_system_busy, setup, teardown)
+{
+	char name[80];
+
+	is_read_only = true;
+	if (!open_with_mounts(1))
+		skip();
+	enter(0);
+	mount_name(0, name);
+	assert_int_equal(umount2(name, 0), 0);
 }
