@@ -147,12 +147,11 @@ static int set(struct folder *folder, struct folder_file *file, u64 owner, struc
 	if (!file->lock_holder)
 		lock->files++;
 	file->lock_holder = lock;
-	/* Even if that fails: what it then unlocks is nobody's, or its own. */
-	add_owner(lock, owner);
 	flock->l_type = type_for(lock, flock->l_type);
-	if (!fcntl(lock->fd, F_OFD_SETLK, flock))
-		return 0;
-	return errno == EACCES ? -EAGAIN : -errno;
+	if (fcntl(lock->fd, F_OFD_SETLK, flock))
+		return errno == EACCES ? -EAGAIN : -errno;
+	add_owner(lock, owner);
+	return 0;
 }
 
 static int unset(struct lock_holder *lock, u64 owner, struct flock *flock)

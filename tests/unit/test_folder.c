@@ -503,6 +503,10 @@ TEST_WITH(a_child_that_closes_its_parents_file_takes_no_lock_of_its_parents, set
 	assert_int_equal(folder_lock(folder, shared, 1, F_WRLCK, 0, 0), 0);
 	assert_int_equal(folder_unlock(folder, shared, 2, 0, 0), 0);
 	assert_int_equal(folder_lock(folder, other, 9, F_WRLCK, 0, 0), -EAGAIN);
+	/* Nor does one that would have locked, and could not. */
+	assert_int_equal(folder_lock(folder, other, 9, F_WRLCK, 0, 10), -EAGAIN);
+	assert_int_equal(folder_unlock(folder, other, 9, 0, 0), 0);
+	assert_int_equal(folder_lock(folder, other, 9, F_WRLCK, 0, 0), -EAGAIN);
 	/* A file of the same process takes them: fcntl(2). */
 	assert_int_equal(folder_unlock(folder, other, 1, 0, 0), 0);
 	assert_int_equal(folder_lock(folder, other, 9, F_WRLCK, 0, 0), 0);
