@@ -128,20 +128,35 @@ static void read_line(struct modules *modules, const char *line)
 	modules->count += *module->name != '\0';
 }
 
+/* Linux 4.19 lists a tree's modules as they will be installed. Its "kernel" has few of them. */
+#define INSTALLED     "kernel/"
+#define INSTALLED_LEN (sizeof(INSTALLED) - 1)
+
+static bool is_as_installed(const char *order)
+{
+	while (*order && !strncmp(order, INSTALLED, INSTALLED_LEN)) {
+		order += strcspn(order, "\n");
+		order += *order == '\n';
+	}
+	return !*order;
+}
+
 /* Lines "PATH.o", or "PATH.ko" before Linux 6.3, become "PATH.ko:". */
 static char *read_order(const char *folder)
 {
 	char *order = read_list(folder, "modules.order", NULL), *text = NULL, *to = NULL;
 	const char *at = order;
+	size_t skip;
 
 	if (order)
 		text = to = malloc(strlen(order) + count_lines(order) * sizeof(".ko:\n"));
+	skip = order && is_as_installed(order) ? INSTALLED_LEN : 0;
 	for (; text && at && *at; at += *at == '\n') {
 		size_t len = strcspn(at, "\n");
 		const char *dot = memrchr(at, '.', len);
 
-		if (dot)
-			to += sprintf(to, "%.*s.ko:\n", (int)(dot - at), at);
+		if (dot && dot >= at + skip)
+			to += sprintf(to, "%.*s.ko:\n", (int)(dot - at - skip), at + skip);
 		at += len;
 	}
 	if (text)

@@ -223,6 +223,28 @@ TEST_WITH(what_a_module_in_a_tree_needs_is_loaded_before_it, set_up, tear_down)
 		   "/fs/fuse/virtiofs.ko ");
 }
 
+TEST_WITH(a_tree_of_an_older_kernel_lists_modules_as_they_are_installed, set_up, tear_down)
+{
+	put_text("modules.order", "kernel/fs/fuse/fuse.ko\nkernel/kernel/configs.ko\nkernel/.x\n");
+	put_module("fs/fuse/fuse.ko", "");
+	put_module("kernel/configs.ko", "");
+	open_tree();
+	assert_int_equal(modules_want(modules, "fuse"), 0);
+	assert_int_equal(modules_want(modules, "configs"), 0);
+	are_loaded("/fs/fuse/fuse.ko /kernel/configs.ko ");
+}
+
+TEST_WITH(where_modules_of_a_tree_are_in_its_kernel_folder_too, set_up, tear_down)
+{
+	put_text("modules.order", "kernel/configs.o\nfs/fuse/fuse.o\n");
+	put_module("kernel/configs.ko", "");
+	put_module("fs/fuse/fuse.ko", "");
+	open_tree();
+	assert_int_equal(modules_want(modules, "configs"), 0);
+	assert_int_equal(modules_want(modules, "fuse"), 0);
+	are_loaded("/kernel/configs.ko /fs/fuse/fuse.ko ");
+}
+
 TEST_WITH(a_module_that_a_tree_lists_and_has_not_is_absent, set_up, tear_down)
 {
 	put_text("modules.order", "a.o\nb.o\nnonsense\nc.o\n");
