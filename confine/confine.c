@@ -110,8 +110,12 @@ static void catch_up(void)
 /* Its system calls are the process's, once that is sealed. */
 static void give_up(enum thread_kind kind)
 {
-	/* An aside that ends with us hears of it only from a thread that is the same user. */
-	if (!process.sealed)
+	/*
+	 * An aside that ends with us hears of it only from a thread that is the same user. And a
+	 * thread that began before the seal, and comes here after it, could become nobody any more
+	 * once its rights are gone.
+	 */
+	if (!process.sealed || capabilities_any())
 		leave_user_early(kind, 0);
 	if (capabilities_any())
 		capabilities_keep(0);
