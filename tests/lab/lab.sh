@@ -24,8 +24,12 @@ lab_begin
 guest() {	# guest DIR FETCHED: a kernel and its initrd
 	mkdir -p "$1"
 	cp "$2/kernel" "$1/kernel"
+	# Drivers before their buses, and the IOMMU, for which devices wait, last: so Linux meets devices one after the
+	# other, and disks and networks get their names in the order of the command line. A driver that comes while
+	# devices come, too, may be given the second one first.
 	# shellcheck disable=SC2086
-	"$here/initrd" "$1/initrd" "$2" "$guest" "${GUEST_ADD:-}" virtio_mmio virtio_pci? virtio_iommu? virtio_blk virtio_rng pvpanic_mmio? pvpanic_pci? i6300esb? sbsa_gwdt? ${GUEST_MODULES:-}
+	"$here/initrd" "$1/initrd" "$2" "$guest" "${GUEST_ADD:-}" virtio_blk virtio_rng pvpanic_mmio? pvpanic_pci? i6300esb? \
+		sbsa_gwdt? ${GUEST_MODULES:-} virtio_mmio virtio_pci? virtio_iommu?
 }
 
 guest "$out/add/guest" "$new"
@@ -35,7 +39,7 @@ cp "$lkvm" "$out/add/bin/lkvm"
 for file in ${FILES:-}; do cp "$file" "$out/add/bin/"; done
 [ -z "${ADD:-}" ] || cp -r "$ADD/." "$out/add/"
 # shellcheck disable=SC2086
-lab_host "$own" virtio_pci virtio_blk ${HOST_MODULES:-}
+lab_host "$own" virtio_blk virtio_pci ${HOST_MODULES:-}
 
 disk=()
 # shellcheck disable=SC2054

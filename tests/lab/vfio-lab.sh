@@ -42,12 +42,12 @@ for name in $guests; do
 	# wait for its IOMMU counts as having come after it; and since 6.12.114 it resets a virtio device at power-off. So
 	# a passed device whose driver was there before the IOMMU is shut down while its translations still stand.
 	# shellcheck disable=SC2086
-	"$here/initrd" "$out/add/guest/$name/initrd" "$fetched" "$guest" "$out/guest" virtio_pci virtio_blk virtio_net \
+	"$here/initrd" "$out/add/guest/$name/initrd" "$fetched" "$guest" "$out/guest" virtio_blk virtio_net virtio_pci \
 		nvme e1000e? $vfio virtio_mmio virtio_iommu?
 done
 fetched=$(fetch "$flavour")
 # shellcheck disable=SC2086
-lab_host "$fetched" virtio_pci virtio_blk virtio_net nvme e1000e? $vfio
+lab_host "$fetched" virtio_blk virtio_net virtio_pci nvme e1000e? $vfio
 
 disks=${DISKS:-$out}
 for disk in nvme nvme2 blk; do
