@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
@@ -105,6 +107,19 @@ int disk_rig_run(struct disk_rig *rig, enum disk_op what, u64 offset, u64 len)
 
 	disk_rig_submit(rig, &op, what, offset, len);
 	return disk_rig_wait(rig, &op);
+}
+
+bool disk_rig_needs_no_thread(const char *path)
+{
+	_Alignas(4096) static u8 buffer[4096];
+	const struct iovec iov = { buffer, sizeof(buffer) };
+	int fd = open(path, O_RDONLY | O_DIRECT);
+	ssize_t ret = fd < 0 ? -1 : preadv2(fd, &iov, 1, 0, RWF_NOWAIT);
+	bool needs_none = ret >= 0 || (fd >= 0 && errno == EAGAIN);
+
+	if (fd >= 0)
+		close(fd);
+	return needs_none;
 }
 
 void disk_rig_patch(const char *path, off_t at, const void *data, size_t len)

@@ -46,6 +46,11 @@ int disk_rig_wait(struct disk_rig *rig, struct disk_rig_op *op);
 /* Both. */
 int disk_rig_run(struct disk_rig *rig, enum disk_op what, u64 offset, u64 len);
 
+/*
+ * Whether the kernel reads the file at @path without a thread of ours: O_DIRECT and RWF_NOWAIT. A
+ * tmpfs takes the one since Linux 6.6, and not the other.
+ */
+bool disk_rig_needs_no_thread(const char *path);
 /* Bytes of the file at @path, behind everybody's back. */
 void disk_rig_patch(const char *path, off_t at, const void *data, size_t len);
 /* The image has neither errors nor leaks. */

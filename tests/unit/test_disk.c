@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "disk_rig.h"
 #include "test.h"
 #include "disk/disk.h"
 #include "vmm/loop.h"
@@ -549,7 +550,7 @@ TEST_WITH(aligned_direct_reads_and_flushes_need_no_thread, setup, teardown)
 	struct fixture *f = *state;
 	u8 *data = aligned(4096);
 
-	if (!is_direct(f))
+	if (!is_direct(f) || !disk_rig_needs_no_thread(f->path))
 		skip();
 	/* The sanitizer has threads of its own on some systems: compare. */
 	unsigned before = count_threads();
