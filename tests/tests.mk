@@ -125,5 +125,6 @@ include tests/lab/folder.mk
 include tests/lab/net.mk
 include tests/lab/small.mk
 include tests/lab/tiny.mk
+include tests/lab/kvm.mk
 
 include tests/bench/bench.mk

@@ -4,7 +4,7 @@
 # of HOST_SUITE (bookworm, trixie-backports), in QEMU's TCG, with a working /dev/kvm and an IOMMU. It finds
 #
 #   /bin             busybox, and the programs in FILES (static)
-#   /guest/kernel    a stock Debian 13 kernel for a guest, and /guest/initrd, which runs GUEST_SCRIPT
+#   /guest/kernel    a stock Debian 13 kernel (GUEST_FLAVOUR: cloud, full) for a guest, and /guest/initrd, which runs GUEST_SCRIPT
 #   /guest/old       both of Debian 12's 6.1 kernel, if OLD is set
 #   /dev/vda         DISK, if that is set
 #
@@ -16,7 +16,7 @@
 . "$(dirname "$0")/library.sh"
 lab_need "$lkvm"
 lab_machine default
-new=$(lab_fetch trixie cloud) old=
+new=$(lab_fetch trixie "${GUEST_FLAVOUR:-cloud}") old=
 own=$(lab_fetch "${HOST_SUITE:-trixie}" cloud)
 [ -z "${OLD:-}" ] || old=$(lab_fetch bookworm cloud)
 lab_begin
