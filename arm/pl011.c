@@ -262,7 +262,7 @@ static void write_data(struct pl011 *uart, u8 byte)
 /* "The UARTLCR_H register": its FIFOs are emptied when they are switched off. */
 static void write_line_control(struct pl011 *uart, u32 value)
 {
-	if ((uart->lcr ^ value) & LCR_FEN)
+	if (uart->lcr & ~value & LCR_FEN)
 		uart->fifo_count = 0;
 	uart->lcr = value & 0xff;
 }

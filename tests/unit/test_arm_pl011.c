@@ -228,6 +228,16 @@ TEST_WITH(switching_the_fifo_off_empties_it, setup, teardown)
 	assert_true(get(FR) & RXFE);
 }
 
+TEST_WITH(switching_the_fifo_on_keeps_the_byte_that_was_received, setup, teardown)
+{
+	set(CR, LISTENS);
+	type("ab");
+	set(LCR_H, FEN);
+	assert_int_equal(get(DR), 'a');
+	assert_int_equal(get(DR), 'b');
+	assert_true(get(FR) & RXFE);
+}
+
 TEST_WITH(a_sysrq_is_a_break_and_the_key, setup, teardown)
 {
 	assert_int_equal(terminal.client->sysrq(terminal.client, 't'), -EBUSY);
