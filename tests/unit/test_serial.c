@@ -173,3 +173,21 @@ TEST_WITH(a_flood_of_input_waits_in_the_terminal, setup, teardown)
 	for (const char *c = "0123456789abcdefghijklmnop"; *c; c++)
 		assert_int_equal(in(UART_RX), *c);
 }
+
+TEST_WITH(a_sysrq_is_a_break_and_the_key, setup, teardown)
+{
+	assert_int_equal(terminal.client->sysrq(terminal.client, 't'), -EBUSY);
+	out(UART_IER, UART_IER_RDI);
+	assert_int_equal(terminal.client->sysrq(terminal.client, 't'), 0);
+	assert_true(irq.level[GSI]);
+	assert_int_equal(in(UART_LSR) & (UART_LSR_DR | UART_LSR_BI | UART_LSR_FE),
+			 UART_LSR_DR | UART_LSR_BI | UART_LSR_FE);
+	assert_int_equal(in(UART_RX), 0);
+	assert_int_equal(in(UART_LSR) & (UART_LSR_DR | UART_LSR_BI | UART_LSR_FE), UART_LSR_DR);
+	assert_int_equal(in(UART_RX), 't');
+	assert_false(irq.level[GSI]);
+	/* It takes two places. */
+	terminal.input = "0123456789abcde";
+	terminal.client->readable(terminal.client);
+	assert_int_equal(terminal.client->sysrq(terminal.client, 't'), -EBUSY);
+}
