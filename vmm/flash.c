@@ -79,7 +79,8 @@ struct flash {
 	u8 job_error; /* the status of one that fails */
 	int job_result;
 	bool busy;
-	bool told; /* of a file that cannot be written */
+	bool missed; /* the last one failed: the file has not what is in its part of the array */
+	bool told;   /* of a file that cannot be written */
 	u64 erased, programmed, failed;
 };
 
@@ -196,6 +197,7 @@ static void write_file(struct worker_job *job)
 static void finish_write(struct flash *flash, int result)
 {
 	flash->busy = false;
+	flash->missed = result;
 	if (!result)
 		return;
 	flash->failed++;
@@ -213,15 +215,23 @@ static void file_written(struct worker_job *job)
 	finish_write(flash, flash->job_result);
 }
 
-/* The array has changed. */
+/*
+ * The array has changed. What an earlier write missed goes along, as the guest reads it in the
+ * array: one that succeeds leaves no difference.
+ */
 static void begin_write(struct flash *flash, u64 start, u64 length, u8 error)
 {
+	u64 end = start + length;
 	int ret;
 
 	if (!flash->worker)
 		return;
+	if (flash->missed) {
+		start = MIN(start, flash->job_start);
+		end = MAX(end, flash->job_start + flash->job_length);
+	}
 	flash->job_start = start;
-	flash->job_length = length;
+	flash->job_length = end - start;
 	flash->job_error = error;
 	flash->busy = true;
 	ret = worker_submit(flash->worker, &flash->job);

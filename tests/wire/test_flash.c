@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fake_vm.h"
 #include "temp_folder.h"
 #include "vmm/flash.h"
 #include "vmm/slot.h"
@@ -42,6 +45,19 @@ void page_slot_unmap(struct vm *vm, struct page_slot *slot)
 	assert_ptr_equal(slot, shown);
 	slot->size = 0;
 	shown = NULL;
+}
+
+/* The host's side, which may be full, or frozen. */
+static atomic_bool host_full, host_frozen;
+
+ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
+{
+	while (atomic_load(&host_frozen))
+		usleep(1000);
+	if (!atomic_load(&host_full))
+		return syscall(SYS_pwrite64, fd, data, len, at);
+	errno = ENOSPC;
+	return -1;
 }
 
 static struct vm *vm;
@@ -470,6 +486,46 @@ TEST(a_file_that_cannot_be_written_is_an_error_that_the_guest_sees)
 	assert_int_equal(wait_until_ready(), READY | 0x00100010);
 	wire_destroy(vm);
 	close(full.fd);
+}
+
+/* The guest reads its array, which has what the file has not: a success must end that. */
+TEST_WITH(what_could_not_be_written_is_written_before_the_next_success, setup, teardown)
+{
+	static const char blank[8] = "\xff\xff\xff\xff\xff\xff\xff\xff";
+
+	atomic_store(&host_full, true);
+	erase(0);
+	assert_int_equal(wait_until_ready(), READY | 0x00200020);
+	command(0, 0x50);
+	program(2 * FLASH_SECTOR, 0);
+	assert_int_equal(wait_until_ready(), READY | 0x00100010);
+	command(0, 0x50);
+	file_has(0, "first", 5);
+	atomic_store(&host_full, false);
+	erase(SIZE - FLASH_SECTOR);
+	assert_int_equal(wait_until_ready(), READY);
+	file_has(0, blank, 8);
+	file_has(FLASH_SECTOR - 8, blank, 8);
+	file_has(SIZE - 8, blank, 8);
+}
+
+TEST_WITH(a_host_that_writes_nothing_keeps_neither_the_guest_nor_the_end_waiting, setup, teardown)
+{
+	struct device *device = list_entry(vm->devices.next, struct device, node);
+
+	atomic_store(&host_frozen, true);
+	erase(0);
+	loop_poll(vm->loop, 50);
+	assert_int_equal(get32(0), 0);
+	assert_false(device->ops->settled(device));
+	loop_set_patience(vm->loop, -1, 50);
+	fake_vm_destroy_devices(vm);
+	assert_true(loop_gave_up(vm->loop));
+	/* What the host still uses was left as it was. */
+	atomic_store(&host_frozen, false);
+	while (!device->ops->settled(device))
+		loop_poll(vm->loop, 1000);
+	device->ops->destroy(device);
 }
 
 TEST_WITH(a_file_that_became_shorter_is_refused_before_the_guest_runs, setup, teardown)
