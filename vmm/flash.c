@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "util/aside.h"
 #include "util/log.h"
 #include "vmm/bus.h"
 #include "vmm/counters.h"
@@ -405,7 +406,7 @@ static void keep(u8 *to, const u8 *from, u64 len)
 	}
 }
 
-static int load(struct flash *flash)
+static int read_file(struct flash *flash)
 {
 	u8 *copy = malloc(COPY_SIZE);
 	ssize_t got;
@@ -426,6 +427,13 @@ static int load(struct flash *flash)
 	return ret;
 }
 
+static void load(void *arg)
+{
+	struct flash *flash = arg;
+
+	flash->job_result = read_file(flash);
+}
+
 static int fill(struct flash *flash, struct error *err)
 {
 	int ret;
@@ -434,7 +442,10 @@ static int fill(struct flash *flash, struct error *err)
 		memset(flash->array, 0xff, flash->size);
 		return 0;
 	}
-	ret = load(flash);
+	/* By a process aside, as what serves the file may not answer. */
+	flash->job_result = -EIO;
+	aside_call("lkvm-flash", load, flash);
+	ret = flash->job_result;
 	return ret ? error_set(err, ret, "--flash %s: %s", flash->file.path,
 			       ret == -ENODATA ? "it became shorter" : strerror(-ret))
 		   : 0;

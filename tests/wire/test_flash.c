@@ -47,8 +47,9 @@ void page_slot_unmap(struct vm *vm, struct page_slot *slot)
 	shown = NULL;
 }
 
-/* The host's side, which may be full, or frozen. */
+/* The host's side, which may be full, or frozen; and who reads the file. */
 static atomic_bool host_full, host_frozen;
+static atomic_int reader;
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
@@ -58,6 +59,12 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 		return syscall(SYS_pwrite64, fd, data, len, at);
 	errno = ENOSPC;
 	return -1;
+}
+
+ssize_t pread(int fd, void *data, size_t len, off_t at)
+{
+	atomic_store(&reader, getpid());
+	return syscall(SYS_pread64, fd, data, len, at);
 }
 
 static struct vm *vm;
@@ -526,6 +533,13 @@ TEST_WITH(a_host_that_writes_nothing_keeps_neither_the_guest_nor_the_end_waiting
 	while (!device->ops->settled(device))
 		loop_poll(vm->loop, 1000);
 	device->ops->destroy(device);
+}
+
+/* As one that dies with the process: a hung server keeps a thread from ending. */
+TEST_WITH(the_file_is_read_by_a_process_that_can_be_left_behind, setup, teardown)
+{
+	assert_int_not_equal(atomic_load(&reader), 0);
+	assert_int_not_equal(atomic_load(&reader), getpid());
 }
 
 TEST_WITH(a_file_that_became_shorter_is_refused_before_the_guest_runs, setup, teardown)
