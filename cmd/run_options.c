@@ -259,9 +259,9 @@ const struct option_spec run_option_specs[] = {
 	  "this host's or a number. What the run needs is opened by root before, and what is to be "
 	  "undone at the end a small process does that stays root's. Shared folders, passed "
 	  "devices, --vsock and --dump-on-crash go on to need root, and are refused with it. "
-	  "Without it a run of root's that has none of these, nor a disk on FUSE or the network, "
-	  "is a user of its own, with a number that no other process has; --no-run-as keeps it "
-	  "root's",
+	  "Without it a run of root's that has none of these, nor a disk or flash on FUSE or the "
+	  "network, is a user of its own, with a number that no other process has; --no-run-as "
+	  "keeps it root's",
 	  .set = set_run_as },
 	{ 0, "sandbox-report", OPTION_FLAG, .help = "say what lkvm is confined to, and run",
 	  .manual = "Say on standard error, a line each, what lkvm is confined to and what of it "

@@ -9,6 +9,7 @@
 
 #include "util/aside.h"
 #include "util/file.h"
+#include "util/reach.h"
 #include "vmm/flash.h"
 
 /* Packages have variables there as they are at first, for copies. */
@@ -56,10 +57,12 @@ static int check_file(struct flash_file *file, u64 room, struct error *err)
 			      "give a copy of it",
 			      err);
 	ret = file_take(file->fd);
-	return ret ? refuse(file, ret,
-			    ret == -EBUSY ? "in use, by another run or option" : strerror(-ret),
-			    err)
-		   : 0;
+	if (ret)
+		return refuse(file, ret,
+			      ret == -EBUSY ? "in use, by another run or option" : strerror(-ret),
+			      err);
+	reach_add_file(file->fd);
+	return 0;
 }
 
 struct opening {

@@ -5,15 +5,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "fake_vm.h"
 #include "temp_folder.h"
+#include "util/reach.h"
 #include "vmm/flash.h"
 #include "vmm/slot.h"
 #include "wire.h"
@@ -47,8 +50,9 @@ void page_slot_unmap(struct vm *vm, struct page_slot *slot)
 	shown = NULL;
 }
 
-/* The host's side, which may be full, or frozen; and who reads the file. */
+/* The host's side, which may be full, or frozen, and may be FUSE; and who reads the file. */
 static atomic_bool host_full, host_frozen;
+static bool host_is_fuse;
 static atomic_int reader;
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
@@ -65,6 +69,12 @@ ssize_t pread(int fd, void *data, size_t len, off_t at)
 {
 	atomic_store(&reader, getpid());
 	return syscall(SYS_pread64, fd, data, len, at);
+}
+
+int fstatfs(int fd, struct statfs *fs)
+{
+	*fs = (struct statfs){ .f_type = host_is_fuse ? FUSE_SUPER_MAGIC : EXT4_SUPER_MAGIC };
+	return 0;
 }
 
 static struct vm *vm;
@@ -540,6 +550,19 @@ TEST_WITH(the_file_is_read_by_a_process_that_can_be_left_behind, setup, teardown
 {
 	assert_int_not_equal(atomic_load(&reader), 0);
 	assert_int_not_equal(atomic_load(&reader), getpid());
+}
+
+TEST_WITH(a_file_on_fuse_keeps_the_user_who_opened_it, setup, teardown)
+{
+	struct flash_file other;
+
+	assert_null(reach_user_preferred());
+	snprintf(path, sizeof(path), "%s/other", folder.path);
+	make_file(SIZE);
+	host_is_fuse = true;
+	assert_int_equal(flash_file_open(&other, path, SIZE, NULL), 0);
+	assert_non_null(reach_user_preferred());
+	close(other.fd);
 }
 
 TEST_WITH(a_file_that_became_shorter_is_refused_before_the_guest_runs, setup, teardown)
