@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * "Programmer's Model", revision r1p4. Times and baud rates mean nothing here: a byte is sent when
- * the terminal takes it, and what was received has timed out at once.
+ * "Programmer's Model", revision r1p4. What was received has timed out at once.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "pl011.h"
-#include "vmm/arch.h"
-#include "vmm/bus.h"
-#include "vmm/terminal.h"
-#include "vmm/vm.h"
+#include "vmm/uart.h"
 
 enum {
 	UART_DR = 0x00,	  /* data, and what was wrong with it */
@@ -57,145 +53,84 @@ enum {
 #define INT_BREAK   (1u << 9)
 #define INT_ALL	    0x7ff
 
-#define FIFO_SIZE 16
-
 struct pl011 {
-	struct device device;
-	struct bus_region region;
-	struct terminal_client client;
-	struct vm *vm;
-	struct terminal *terminal; /* borrowed; NULL: nobody there */
-	struct irq_line *line;
-
+	struct uart uart; /* first, as it asks for */
 	u32 ilpr, ibrd, fbrd, lcr, cr, ifls, imsc, dmacr;
-	u32 events;	     /* of UART_RIS: those that stay until UART_ICR takes them */
-	u8 errors;	     /* UART_RSR */
-	u16 fifo[FIFO_SIZE]; /* received, as UART_DR shows it */
-	unsigned fifo_count;
-	bool holding_full; /* a byte waits in the transmitter: the terminal is full */
-	u8 holding;
+	u32 events; /* of UART_RIS: those that stay until UART_ICR takes them */
+	u8 errors;  /* UART_RSR */
 };
+
+static struct pl011 *pl011_of(const struct uart *uart)
+{
+	return container_of(uart, struct pl011, uart);
+}
 
 /* ---- interrupts ---- */
 
-/* Without FIFOs there is one byte of each. */
-static unsigned fifo_depth(const struct pl011 *uart)
-{
-	return uart->lcr & LCR_FEN ? FIFO_SIZE : 1;
-}
-
 /* "RXIFLSEL": 1/8, 1/4, 1/2, 3/4, 7/8 of the FIFO; the rest is reserved. */
-static unsigned receive_level(const struct pl011 *uart)
+static unsigned receive_level(const struct pl011 *port)
 {
 	static const u8 levels[8] = { 2, 4, 8, 12, 14, 14, 14, 14 };
 
-	return uart->lcr & LCR_FEN ? levels[uart->ifls >> 3 & 7] : 1;
+	return port->lcr & LCR_FEN ? levels[port->ifls >> 3 & 7] : 1;
 }
 
-static u32 raw_interrupts(const struct pl011 *uart)
+static u32 raw_interrupts(const struct pl011 *port)
 {
-	u32 raw = uart->events;
+	u32 raw = port->events;
 
-	if (uart->fifo_count >= receive_level(uart))
+	if (port->uart.count >= receive_level(port))
 		raw |= INT_RX;
-	if (uart->fifo_count)
+	if (port->uart.count)
 		raw |= INT_TIMEOUT;
 	return raw;
 }
 
-static void update_line(struct pl011 *uart)
+static bool interrupts(const struct uart *uart)
 {
-	irq_line_set(uart->line, raw_interrupts(uart) & uart->imsc);
+	return raw_interrupts(pl011_of(uart)) & pl011_of(uart)->imsc;
 }
 
-/* ---- the two directions ---- */
-
-static bool loopback(const struct pl011 *uart)
+static void happened(struct uart *uart, enum uart_event event)
 {
-	return uart->cr & CR_LOOPBACK;
+	pl011_of(uart)->events |= event == UART_SENT ? INT_TX : INT_BREAK | INT_FRAMING;
+}
+
+static bool loopback(const struct pl011 *port)
+{
+	return port->cr & CR_LOOPBACK;
 }
 
 /* Only a driver that has set the port up takes input: what is there before, it throws away. */
-static bool listens(const struct pl011 *uart)
+static bool listens(const struct uart *uart)
 {
-	return (uart->cr & CR_UARTEN) && (uart->cr & CR_RXE);
-}
+	const struct pl011 *port = pl011_of(uart);
 
-static void receive(struct pl011 *uart)
-{
-	u8 bytes[FIFO_SIZE];
-	unsigned depth = fifo_depth(uart);
-	size_t got;
-
-	if (!uart->terminal || loopback(uart) || !listens(uart) || uart->fifo_count >= depth)
-		return;
-	got = terminal_read(uart->terminal, bytes, depth - uart->fifo_count);
-	for (size_t i = 0; i < got; i++)
-		uart->fifo[uart->fifo_count++] = bytes[i];
-	update_line(uart);
-}
-
-static void transmit(struct pl011 *uart)
-{
-	if (!uart->terminal || terminal_write(uart->terminal, &uart->holding, 1)) {
-		uart->holding_full = false;
-		uart->events |= INT_TX;
-	}
-	update_line(uart);
-}
-
-static void on_readable(struct terminal_client *client)
-{
-	receive(container_of(client, struct pl011, client));
-}
-
-static void on_writable(struct terminal_client *client)
-{
-	struct pl011 *uart = container_of(client, struct pl011, client);
-
-	if (uart->holding_full)
-		transmit(uart);
-}
-
-/* A break, and the key behind it, as Linux takes them ("serial_core", sysrq). */
-static int on_sysrq(struct terminal_client *client, u8 key)
-{
-	struct pl011 *uart = container_of(client, struct pl011, client);
-
-	if (loopback(uart) || !listens(uart) || uart->fifo_count + 2 > fifo_depth(uart))
-		return -EBUSY;
-	uart->fifo[uart->fifo_count++] = DR_BE | DR_FE;
-	uart->fifo[uart->fifo_count++] = key;
-	uart->events |= INT_BREAK | INT_FRAMING;
-	update_line(uart);
-	return 0;
+	return !loopback(port) && (port->cr & CR_UARTEN) && (port->cr & CR_RXE);
 }
 
 /* ---- registers ---- */
 
-static u32 read_data(struct pl011 *uart)
+static u32 read_data(struct pl011 *port)
 {
-	u16 data = uart->fifo[0];
+	u32 data;
 
-	if (!uart->fifo_count)
+	if (!port->uart.count)
 		return 0;
-	uart->fifo_count--;
-	for (unsigned i = 0; i < uart->fifo_count; i++)
-		uart->fifo[i] = uart->fifo[i + 1];
-	uart->errors = data >> DR_SHIFT;
-	receive(uart);
-	update_line(uart);
+	data = uart_take(&port->uart);
+	if (data == UART_BREAK)
+		data = DR_BE | DR_FE;
+	port->errors = data >> DR_SHIFT;
 	return data;
 }
 
-static u32 read_flags(struct pl011 *uart)
+static u32 read_flags(struct uart *uart)
 {
 	/* A file on stdin is always ready, and no event says so: look when the guest does. */
-	if (!uart->fifo_count)
-		receive(uart);
+	if (!uart->count)
+		uart_receive(uart);
 	return FR_CTS | FR_DSR | FR_DCD | (uart->holding_full ? FR_TXFF | FR_BUSY : FR_TXFE) |
-	       (uart->fifo_count ? 0 : FR_RXFE) |
-	       (uart->fifo_count >= fifo_depth(uart) ? FR_RXFF : 0);
+	       (uart->count ? 0 : FR_RXFE) | (uart->count >= uart->depth ? FR_RXFF : 0);
 }
 
 static u32 read_id(u64 offset)
@@ -208,172 +143,123 @@ static u32 read_id(u64 offset)
 
 static u64 pl011_read(struct bus_region *region, u64 offset, unsigned len)
 {
-	struct pl011 *uart = container_of(region, struct pl011, region);
+	struct pl011 *port = container_of(region, struct pl011, uart.region);
 
 	if (offset >= UART_ID)
 		return read_id(offset);
 	switch (offset) {
 	case UART_DR:
-		return read_data(uart);
+		return read_data(port);
 	case UART_RSR:
-		return uart->errors;
+		return port->errors;
 	case UART_FR:
-		return read_flags(uart);
+		return read_flags(&port->uart);
 	case UART_ILPR:
-		return uart->ilpr;
+		return port->ilpr;
 	case UART_IBRD:
-		return uart->ibrd;
+		return port->ibrd;
 	case UART_FBRD:
-		return uart->fbrd;
+		return port->fbrd;
 	case UART_LCR_H:
-		return uart->lcr;
+		return port->lcr;
 	case UART_CR:
-		return uart->cr;
+		return port->cr;
 	case UART_IFLS:
-		return uart->ifls;
+		return port->ifls;
 	case UART_IMSC:
-		return uart->imsc;
+		return port->imsc;
 	case UART_RIS:
-		return raw_interrupts(uart);
+		return raw_interrupts(port);
 	case UART_MIS:
-		return raw_interrupts(uart) & uart->imsc;
+		return raw_interrupts(port) & port->imsc;
 	case UART_DMACR:
-		return uart->dmacr;
+		return port->dmacr;
 	default:
 		return 0;
 	}
 }
 
-/* A driver that did not wait for room loses its byte, as on the chip. */
-static void write_data(struct pl011 *uart, u8 byte)
+static void write_data(struct pl011 *port, u8 byte)
 {
-	if (loopback(uart)) {
-		if (uart->fifo_count < fifo_depth(uart))
-			uart->fifo[uart->fifo_count++] = byte;
-		uart->events |= INT_TX;
+	if (loopback(port)) {
+		uart_send_back(&port->uart, byte);
 		return;
 	}
-	uart->events &= ~INT_TX;
-	uart->holding = byte;
-	uart->holding_full = true;
-	transmit(uart);
+	port->events &= ~INT_TX;
+	uart_send(&port->uart, byte);
 }
 
 /* "The UARTLCR_H register": its FIFOs are emptied when they are switched off. */
-static void write_line_control(struct pl011 *uart, u32 value)
+static void write_line_control(struct pl011 *port, u32 value)
 {
-	if (uart->lcr & ~value & LCR_FEN)
-		uart->fifo_count = 0;
-	uart->lcr = value & 0xff;
+	if (port->lcr & ~value & LCR_FEN)
+		port->uart.count = 0;
+	port->lcr = value & 0xff;
+	port->uart.depth = port->lcr & LCR_FEN ? UART_FIFO : 1;
 }
 
 static void pl011_write(struct bus_region *region, u64 offset, u64 value, unsigned len)
 {
-	struct pl011 *uart = container_of(region, struct pl011, region);
+	struct pl011 *port = container_of(region, struct pl011, uart.region);
 
 	switch (offset) {
 	case UART_DR:
-		write_data(uart, value);
+		write_data(port, value);
 		break;
 	case UART_RSR:
-		uart->errors = 0;
+		port->errors = 0;
 		break;
 	case UART_ILPR:
-		uart->ilpr = value & 0xff;
+		port->ilpr = value & 0xff;
 		break;
 	case UART_IBRD:
-		uart->ibrd = value & 0xffff;
+		port->ibrd = value & 0xffff;
 		break;
 	case UART_FBRD:
-		uart->fbrd = value & 0x3f;
+		port->fbrd = value & 0x3f;
 		break;
 	case UART_LCR_H:
-		write_line_control(uart, value);
+		write_line_control(port, value);
 		break;
 	case UART_CR:
-		uart->cr = value & 0xffff;
+		port->cr = value & 0xffff;
 		break;
 	case UART_IFLS:
-		uart->ifls = value & 0x3f;
+		port->ifls = value & 0x3f;
 		break;
 	case UART_IMSC:
-		uart->imsc = value & INT_ALL;
+		port->imsc = value & INT_ALL;
 		break;
 	case UART_ICR:
-		uart->events &= ~value;
+		port->events &= ~value;
 		break;
 	case UART_DMACR:
-		uart->dmacr = value & 7;
+		port->dmacr = value & 7;
 		break;
 	}
-	receive(uart);
-	update_line(uart);
+	uart_receive(&port->uart);
+	uart_update(&port->uart);
 }
 
-static const struct bus_ops pl011_bus_ops = { .read = pl011_read, .write = pl011_write };
-
-/* ---- its life ---- */
-
-static void pl011_destroy(struct device *device)
-{
-	struct pl011 *uart = container_of(device, struct pl011, device);
-
-	if (uart->terminal)
-		terminal_set_client(uart->terminal, NULL);
-	bus_remove(uart->vm->mmio, &uart->region);
-	irq_line_destroy(uart->line);
-	free(uart);
-}
-
-static const struct device_ops pl011_ops = { .destroy = pl011_destroy };
-
-static void set_up(struct pl011 *uart, struct vm *vm, unsigned n,
-		   const struct device_resource *resource)
-{
-	/* firmware.console is the first one's. */
-	static const char *const names[ARCH_SERIAL_PORTS] = { "serial", "serial 1", "serial 2",
-							      "serial 3" };
-
-	uart->vm = vm;
-	uart->device.ops = &pl011_ops;
-	uart->device.info = (struct device_info){
-		.name = names[n],
-		.kind = DEVICE_PL011,
-		.resource = *resource,
-		.endpoint = DEVICE_NO_ENDPOINT,
-	};
-	uart->region = (struct bus_region){
-		.start = resource->base,
-		.last = resource->base + resource->size - 1,
-		.ops = &pl011_bus_ops,
-	};
-	/* "Summary of registers", reset values. */
-	uart->cr = CR_TXE | CR_RXE;
-	uart->ifls = 0x12;
-	uart->client = (struct terminal_client){ .readable = on_readable,
-						 .writable = on_writable,
-						 .sysrq = on_sysrq };
-}
+static const struct uart_ops pl011_ops = {
+	.bus = { .read = pl011_read, .write = pl011_write },
+	.kind = DEVICE_PL011,
+	.listens = listens,
+	.interrupts = interrupts,
+	.happened = happened,
+};
 
 int pl011_create(struct vm *vm, unsigned n, const struct device_resource *resource,
 		 struct terminal *terminal)
 {
-	struct pl011 *uart = calloc(1, sizeof(*uart));
-	int ret;
+	struct pl011 *port = calloc(1, sizeof(*port));
 
-	if (!uart)
+	if (!port)
 		return -ENOMEM;
-	set_up(uart, vm, n, resource);
-	ret = irq_line_create(&uart->line, vm->irq, resource->gsi, resource->trigger);
-	if (!ret)
-		ret = bus_add(vm->mmio, &uart->region);
-	if (ret) {
-		pl011_destroy(&uart->device);
-		return ret;
-	}
-	uart->terminal = terminal;
-	if (terminal)
-		terminal_set_client(terminal, &uart->client);
-	vm_add_device(vm, &uart->device);
-	return 0;
+	port->uart.ops = &pl011_ops;
+	port->uart.depth = 1;
+	/* "Summary of registers", reset values. */
+	port->cr = CR_TXE | CR_RXE;
+	port->ifls = 0x12;
+	return uart_create(&port->uart, vm, n, resource, terminal);
 }

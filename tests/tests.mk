@@ -44,6 +44,7 @@ extra_wire/test_place := $(TEST)/obj/tests/toy/toy.o
 fake = $(foreach t,$(2),$(eval extra_$(t) := $(TEST)/obj/tests/fake/$(1).o))
 $(call fake,disk,$(addprefix wire/test_,blk blk_batch blk_corners blk_options blk_random blk_wait bus_master matrix reset))
 $(call fake,pci_rig,$(addprefix unit/test_,pci pci_bars pci_msi x86_pci))
+$(call fake,terminal,$(addprefix unit/test_,arm_pl011 serial))
 $(call fake,vfio_kernel,$(addprefix unit/test_vfio_,auto bind bind_kill display))
 $(call fake,vfio_machine,$(addprefix unit/test_vfio_,config hardware interrupts master peers refused regions reset))
 

@@ -8,4 +8,4 @@ vmm-src := alarm.c boot_cache.c boot_folder.c boot_image.c boot_filler.c bus.c c
 	   pvpanic_class.c pvpanic_pci.c serial.c serial_class.c slot.c terminal.c \
 	   terminal_end.c terminal_input.c terminal_line.c terminal_output.c \
 	   terminal_taps.c terminal_target.c tty.c vcpu.c vcpu_kick.c visit.c vm.c \
-	   unasked.c vm_count.c vm_terminals.c watchdog.c watchdog_class.c windows.c worker.c
+	   uart.c unasked.c vm_count.c vm_terminals.c watchdog.c watchdog_class.c windows.c worker.c

@@ -5,8 +5,8 @@
 
 #include "test.h"
 #include "../../arm/pl011.h"
+#include "fake_terminal.h"
 #include "irq_fake.h"
-#include "vmm/terminal.h"
 #include "vmm/vm.h"
 
 #define BASE 0x09000000
@@ -40,37 +40,9 @@ enum {
 #define TIMEOUT	 (1u << 6)
 #define BREAK	 (1u << 9)
 
-struct terminal {
-	struct terminal_client *client;
-	char output[64];
-	size_t output_len, room;
-	const char *input;
-};
-
 static struct terminal terminal;
 static struct irq irq;
 static struct vm vm;
-
-void terminal_set_client(struct terminal *t, struct terminal_client *client)
-{
-	t->client = client;
-}
-
-size_t terminal_write(struct terminal *t, const void *data, size_t len)
-{
-	len = MIN(len, t->room - t->output_len);
-	memcpy(t->output + t->output_len, data, len);
-	t->output_len += len;
-	return len;
-}
-
-size_t terminal_read(struct terminal *t, void *data, size_t len)
-{
-	len = MIN(len, strlen(t->input));
-	memcpy(data, t->input, len);
-	t->input += len;
-	return len;
-}
 
 static int setup(void **state)
 {

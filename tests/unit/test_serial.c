@@ -5,45 +5,16 @@
 #include <string.h>
 
 #include "test.h"
+#include "fake_terminal.h"
 #include "irq_fake.h"
 #include "ports.h"
 #include "vmm/serial.h"
-#include "vmm/terminal.h"
 #include "vmm/vm.h"
 
 #define GSI 4
 
-struct terminal {
-	struct terminal_client *client;
-	char output[64];
-	size_t output_len, room;
-	const char *input;
-};
-
 static struct terminal terminal;
 static struct irq irq;
-
-void terminal_set_client(struct terminal *t, struct terminal_client *client)
-{
-	t->client = client;
-}
-
-size_t terminal_write(struct terminal *t, const void *data, size_t len)
-{
-	len = MIN(len, t->room - t->output_len);
-	memcpy(t->output + t->output_len, data, len);
-	t->output_len += len;
-	return len;
-}
-
-size_t terminal_read(struct terminal *t, void *data, size_t len)
-{
-	len = MIN(len, strlen(t->input));
-	memcpy(data, t->input, len);
-	t->input += len;
-	return len;
-}
-
 static struct vm vm;
 
 static int setup(void **state)
