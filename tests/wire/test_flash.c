@@ -5,18 +5,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "fake_vm.h"
 #include "temp_folder.h"
-#include "util/reach.h"
 #include "vmm/flash.h"
 #include "vmm/slot.h"
 #include "wire.h"
@@ -50,9 +46,8 @@ void page_slot_unmap(struct vm *vm, struct page_slot *slot)
 	shown = NULL;
 }
 
-/* The host's side, which may be full, or frozen, and may be FUSE; and who reads the file. */
+/* The host's side, which may be full, or frozen; and who reads the file. */
 static atomic_bool host_full, host_frozen;
-static bool host_is_fuse;
 static atomic_int reader;
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
@@ -69,12 +64,6 @@ ssize_t pread(int fd, void *data, size_t len, off_t at)
 {
 	atomic_store(&reader, getpid());
 	return syscall(SYS_pread64, fd, data, len, at);
-}
-
-int fstatfs(int fd, struct statfs *fs)
-{
-	*fs = (struct statfs){ .f_type = host_is_fuse ? FUSE_SUPER_MAGIC : EXT4_SUPER_MAGIC };
-	return 0;
 }
 
 static struct vm *vm;
@@ -552,19 +541,6 @@ TEST_WITH(the_file_is_read_by_a_process_that_can_be_left_behind, setup, teardown
 	assert_int_not_equal(atomic_load(&reader), getpid());
 }
 
-TEST_WITH(a_file_on_fuse_keeps_the_user_who_opened_it, setup, teardown)
-{
-	struct flash_file other;
-
-	assert_null(reach_user_preferred());
-	snprintf(path, sizeof(path), "%s/other", folder.path);
-	make_file(SIZE);
-	host_is_fuse = true;
-	assert_int_equal(flash_file_open(&other, path, SIZE, NULL), 0);
-	assert_non_null(reach_user_preferred());
-	close(other.fd);
-}
-
 TEST_WITH(a_file_that_became_shorter_is_refused_before_the_guest_runs, setup, teardown)
 {
 	struct error err = { "" };
@@ -574,44 +550,4 @@ TEST_WITH(a_file_that_became_shorter_is_refused_before_the_guest_runs, setup, te
 	assert_int_equal(truncate(path, SIZE - 1), 0);
 	assert_int_equal(flash_create(vm, BASE, &file, &err), -ENODATA);
 	assert_non_null(strstr(err.text, "became shorter"));
-}
-
-static void refused(const char *name, int ret, const char *why)
-{
-	struct flash_file other;
-	struct error err = { "" };
-
-	assert_int_equal(flash_file_open(&other, name, SIZE, &err), ret);
-	if (!strstr(err.text, why) || strncmp(err.text, "--flash ", 8))
-		fail_msg("'%s' does not say '%s'", err.text, why);
-	if (other.fd >= 0)
-		close(other.fd);
-}
-
-TEST_WITH(files_of_a_wrong_size_are_refused, setup, teardown)
-{
-	static const u64 sizes[] = { 6,	       FLASH_SECTOR - 1, FLASH_SECTOR / 2, SIZE - 1,
-				     SIZE + 1, 3 * FLASH_SECTOR, 2 * SIZE };
-
-	snprintf(path, sizeof(path), "%s/other", folder.path);
-	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
-		make_file(sizes[i]);
-		refused(path, -EINVAL, "must have a power of two of them, from 256 KiB to 1 MiB");
-	}
-	make_file(FLASH_SECTOR);
-	assert_int_equal(flash_file_open(&(struct flash_file){ NULL }, path, SIZE, NULL), 0);
-}
-
-TEST_WITH(what_is_no_file_of_the_users_is_refused, setup, teardown)
-{
-	char name[80];
-
-	refused("/nonexistent/vars", -ENOENT, "No such file");
-	refused(folder.path, -EISDIR, "a directory");
-	snprintf(name, sizeof(name), "%s/pipe", folder.path);
-	assert_int_equal(mkfifo(name, 0600), 0);
-	refused(name, -EINVAL, "");
-	refused("/dev/null", -EINVAL, "");
-	/* Two of one run, or of two. */
-	refused(path, -EBUSY, "in use");
 }
