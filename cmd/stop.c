@@ -18,6 +18,8 @@
 #define STOP_SECONDS 30
 /* What a VM has for its own end once it was told to: disks, its output's reader. */
 #define END_MS 15000
+/* And its process, once it was killed. */
+#define KILL_MS 2000
 /* So many are asked at once, and have so long for their answers: one that hangs keeps no other. */
 #define ROUND	  64
 #define ANSWER_MS 10000
@@ -37,6 +39,7 @@ struct stopping {
 	int process;			 /* a pidfd, owned; -1: it has ended, or we failed */
 	pid_t pid;			 /* of that */
 	bool cut;			 /* it had to be ended */
+	bool signalled;			 /* by a signal to its process */
 	int status;
 };
 
@@ -130,15 +133,24 @@ static bool is_lkvm(struct stopping *vm)
 	       !poll(&end, 1, 0);
 }
 
-/* Its process takes signals whatever its machine is at. */
+static bool send_signal(const struct stopping *vm, int signal)
+{
+	return !syscall(SYS_pidfd_send_signal, vm->process, signal, NULL, 0);
+}
+
+/*
+ * Its process takes signals whatever its machine is at. One that was stopped takes them when it
+ * goes on; to another SIGCONT means nothing.
+ */
 static void end_silent(struct stopping *vm)
 {
-	if (!vm->query.silent || vm->process < 0 || !is_lkvm(vm) ||
-	    syscall(SYS_pidfd_send_signal, vm->process, SIGTERM, NULL, 0))
+	if (!vm->query.silent || vm->process < 0 || !is_lkvm(vm) || !send_signal(vm, SIGTERM))
 		return;
+	send_signal(vm, SIGCONT);
 	log_warning("%s: its process is told to end by SIGTERM", vm->name);
 	vm->status = EXIT_OK;
 	vm->cut = true;
+	vm->signalled = true;
 }
 
 /* Its answer, until @end of now_ms(). One that is paused could not switch itself off. */
@@ -199,9 +211,21 @@ static bool wait_process(struct stopping *vm, u64 end)
 	return true;
 }
 
+/*
+ * One that took SIGTERM is gone before END_MS, whatever its host does. Whether this one is gone,
+ * if it could be killed at all.
+ */
+static bool kill_process(struct stopping *vm)
+{
+	if (!vm->signalled || !send_signal(vm, SIGKILL))
+		return false;
+	log_warning("%s: its process did not end by SIGTERM, and is ended by SIGKILL", vm->name);
+	return wait_process(vm, now_ms() + KILL_MS);
+}
+
 static void wait_for_end(struct stopping *vm, u64 end)
 {
-	if (!vm->status && !wait_process(vm, end)) {
+	if (!vm->status && !wait_process(vm, end) && !kill_process(vm)) {
 		log_error("%s has been told to end, and has not ended yet", vm->name);
 		vm->status = EXIT_HOST;
 	}
@@ -238,8 +262,10 @@ static int stop_all(struct stopping *vms, int count, unsigned seconds)
 
 	tell_all(vms, count, seconds ? "power-button" : "stop");
 	end = now_ms() + seconds * 1000ULL;
-	for (int i = 0; seconds && i < count; i++)
-		wait_process(&vms[i], end);
+	for (int i = 0; seconds && i < count; i++) {
+		if (!vms[i].signalled)
+			wait_process(&vms[i], end);
+	}
 	if (seconds)
 		cut_power(vms, count);
 	end = now_ms() + END_MS;
@@ -300,6 +326,7 @@ const struct verb stop_verb = {
 	run_stop,
 	"Press the VM's power button, so that its guest switches itself off, and wait for that.\n"
 	"After --timeout the VM is ended, as by pulling its plug; 'lkvm run' has status 0 in both\n"
-	"cases. A paused VM goes on first. One that does not answer is sent "
-	"SIGTERM.\n" CONTROL_NAME_NOTE,
+	"cases. A paused VM goes on first. One that does not answer is sent SIGTERM, and SIGCONT\n"
+	"in case it is stopped; its process is killed if it has not ended 15 seconds "
+	"later.\n" CONTROL_NAME_NOTE,
 };
