@@ -245,6 +245,9 @@ int oneshot_finish(struct oneshot *oneshot, const struct oneshot_end *end)
 	oneshot_result_judge(oneshot, end, &result);
 	note_failures(oneshot, end, give_up_fd, &result);
 	result.ended_ns = now_ns();
+	/* A command that did well may have a host that does not, yet. */
+	if (result.status != EXIT_OK)
+		watch_tell(oneshot->watch, NULL);
 	oneshot_result_say(oneshot, &result);
 	if (oneshot_result_write(oneshot, &result, give_up_fd,
 				 watch_disk_patience(end->ended_by)) &&

@@ -143,10 +143,14 @@ static int patience_left(const struct patience *patience)
 /* Why a run does not begin, or what became of it. */
 static void say_error(const struct run *run, const struct run_options *options)
 {
-	if (options->oneshot.command && !run->ran && github_is_there())
-		github_refuse(run->err.text);
-	else
+	bool annotated = options->oneshot.command && !run->ran && github_is_there();
+
+	if (!annotated)
 		log_error("%s", run->err.text);
+	else if (run->watch)
+		watch_tell(run->watch, run->err.text);
+	else
+		github_refuse(run->err.text);
 }
 
 /* False: some of it is lost. */
@@ -335,8 +339,10 @@ static int prepare_build_run(struct run *run)
 	gone = machine_destroy(&run->machine);
 	if (run->err.text[0])
 		say_error(run, run->options);
-	if (!gone)
+	if (!gone) {
+		watch_tell(run->watch, "the host did not finish the guest's I/O");
 		watch_leave(worse_status(run, status));
+	}
 	if (run->signals.fd >= 0)
 		close(run->signals.fd);
 	core_dump_close(&run->dump);
@@ -404,6 +410,22 @@ static int start(struct run *run, struct run_options *options)
 	return run->oneshot && !run->ran && status == EXIT_HOST ? EXIT_COMMAND_HOST : status;
 }
 
+/* The status for what has been said. */
+static int begin_watch(struct run *run, const struct run_options *options)
+{
+	int ret = watch_start(&run->watch, options->limits, statuses_of(run));
+
+	if (ret) {
+		error_set(&run->err, ret, "cannot start a thread: %s%s", strerror(-ret),
+			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");
+		say_error(run, options);
+		return EXIT_HOST;
+	}
+	if (run->oneshot && github_is_there())
+		watch_tell_by(run->watch, github_refuse);
+	return EXIT_OK;
+}
+
 int cmd_run(int argc, char **argv)
 {
 	struct run run = { .signals.fd = -1, .symbols_fd = -1, .err = { "" } };
@@ -435,13 +457,14 @@ int cmd_run(int argc, char **argv)
 	user = options.run_as;
 	if (!user.wanted && !options.keep_user)
 		user = confine_own_user();
-	ret = watch_start(&run.watch, options.limits, statuses_of(&run));
-	if (!ret && !options.no_confine)
+	status = begin_watch(&run, &options);
+	if (!status && !options.no_confine)
 		confine_begin(terminal_restore, &user);
-	if (ret)
-		log_error("cannot start a thread: %s%s", strerror(-ret),
-			  ret == -EAGAIN ? "; " THREADS_REMEDY : "");
-	status = ret ? EXIT_HOST : start(&run, &options);
+	if (!status)
+		status = start(&run, &options);
+	/* What else fails is logged where it does. */
+	if (run.watch && status)
+		watch_tell(run.watch, "the host failed, as the lines above say");
 	oneshot_free(&oneshot);
 	boot_time_destroy(options.boot_time);
 	devices_free(&options.devices);

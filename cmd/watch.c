@@ -47,9 +47,10 @@ struct watch {
 	/* Under the lock. */
 	enum phase phase;
 	bool careful;
-	int pass_fd;   /* where the first SIGINT goes; -1: nowhere */
-	struct vm *vm; /* borrowed, while it runs */
-	bool sealing;  /* OWN_SIGNAL says so to the thread */
+	void (*tell)(const char *why); /* NULL: the end has been told, or is logged */
+	int pass_fd;		       /* where the first SIGINT goes; -1: nowhere */
+	struct vm *vm;		       /* borrowed, while it runs */
+	bool sealing;		       /* OWN_SIGNAL says so to the thread */
 	unsigned asked;
 	enum vm_stop reason; /* the first one that was asked for */
 	int signal;
@@ -154,17 +155,42 @@ void watch_leave(int status)
 	_exit(status);
 }
 
+/* Lock held. */
+static void tell(struct watch *watch, const char *why)
+{
+	if (watch->tell && why)
+		watch->tell(why);
+	watch->tell = NULL;
+}
+
+/* Lock held. */
+static void tell_why_left(struct watch *watch)
+{
+	bool by_signal = watch->phase == STARTING && watch->reason != VM_TIMEOUT;
+	char why[128];
+
+	if (by_signal)
+		snprintf(why, sizeof(why), "signal %d ended the run before its guest began",
+			 watch->signal);
+	else if (watch->phase == STARTING)
+		snprintf(why, sizeof(why), "the guest had not started after %u seconds",
+			 watch->seconds[watch->limit]);
+	else
+		snprintf(why, sizeof(why),
+			 "the host does not answer: what it still does is left behind");
+	/* Whoever sent a signal knows. */
+	if (!watch->tell && !by_signal)
+		log_warning("%s", why);
+	tell(watch, why);
+}
+
 /* Lock held; it stays so. */
 static void leave(struct watch *watch) __attribute__((noreturn));
 static void leave(struct watch *watch)
 {
 	terminal_restore();
 	log_hurry(LEAVE_FLUSH);
-	if (watch->phase == STARTING && watch->reason == VM_TIMEOUT)
-		log_warning("the guest had not started after %u seconds",
-			    watch->seconds[watch->limit]);
-	else if (watch->phase != STARTING)
-		log_warning("the host does not answer: what it still does is left behind");
+	tell_why_left(watch);
 	watch_leave(watch->reason == VM_TIMEOUT ? watch->statuses[watch->limit]
 						: EXIT_SIGNAL + watch->signal);
 }
@@ -356,6 +382,20 @@ void watch_started(struct watch *watch)
 	pthread_mutex_unlock(&watch->lock);
 	/* It may sleep until a later time. */
 	pthread_kill(watch->thread, WAKE);
+}
+
+void watch_tell_by(struct watch *watch, void (*how)(const char *why))
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->tell = how;
+	pthread_mutex_unlock(&watch->lock);
+}
+
+void watch_tell(struct watch *watch, const char *why)
+{
+	pthread_mutex_lock(&watch->lock);
+	tell(watch, why);
+	pthread_mutex_unlock(&watch->lock);
 }
 
 void watch_be_careful(struct watch *watch)

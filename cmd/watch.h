@@ -38,6 +38,13 @@ void watch_choose_signals(sigset_t *set);
  */
 int watch_start(struct watch **watch, const unsigned limits[WATCH_LIMITS],
 		const int statuses[WATCH_LIMITS]);
+/*
+ * Whoever ends the process where main cannot tells why, in one line: @tell is called with it, at
+ * most once and perhaps by another thread; NULL: it is logged, as far as it is news.
+ */
+void watch_tell_by(struct watch *watch, void (*tell)(const char *why));
+/* Main tells, unless that has been done; with NULL it has told another way. */
+void watch_tell(struct watch *watch, const char *why);
 /* There will be something to give back or undo: main must have its chance when it ends early. */
 void watch_be_careful(struct watch *watch);
 /* SIGINT ends nothing the first time, but is counted at @fd, an eventfd that is borrowed for good.
