@@ -52,6 +52,9 @@ $(call fake,vfio_machine,$(addprefix unit/test_vfio_,config hardware interrupts 
 $(call fake,init_host,unit/test_init)
 extra_unit/test_init += $(call test_objects,$(call paths,init))
 
+# What confines is above the core. Its filters of system calls are left out: sanitizers make others.
+extra_unit/test_confine_late := $(call test_objects,$(addprefix confine/,capabilities.c confine.c landlock.c user.c))
+
 # The load of a folder: also a program of its own (tests/lab/folder-load).
 LOAD_SRC := $(filter-out tests/load/main.c,$(wildcard tests/load/*.c))
 extra_unit/test_fuse_mount := $(call test_objects,$(LOAD_SRC))
