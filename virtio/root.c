@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The protocol is chosen by what the kernel has, and the kernel is told as kvmtool tells it. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "root.h"
+#include "util/log.h"
 #include "vmm/arch.h"
 #include "vmm/kernel_config.h"
 
@@ -25,23 +27,36 @@ static bool can_use(enum kernel_has has, const struct device_plan *plan)
 	return has == KERNEL_BUILT_IN || (plan->initrd && has == KERNEL_MODULE);
 }
 
+/* As a refusal, or where @config may not be the kernel's, as a warning. */
+static int say_lack(const struct root *root, const struct kernel_config *config, const char *what,
+		    const char *remedy, struct error *err)
+{
+	if (config->in_doubt) {
+		log_warning("--disk %s: this kernel may have %s (by %s, which may be another "
+			    "kernel's): %s",
+			    root->share.path, what, config->source, remedy);
+		return 0;
+	}
+	return error_set(err, -EINVAL, "--disk %s: this kernel has %s, by %s: %s", root->share.path,
+			 what, config->source, remedy);
+}
+
 static int check_transport(const struct root *root, const struct kernel_config *config,
 			   const struct device_plan *plan, struct error *err)
 {
 	bool on_pci = plan->on_pci;
 	enum kernel_part here = on_pci ? KERNEL_VIRTIO_PCI : KERNEL_VIRTIO_MMIO;
 	enum kernel_part other = on_pci ? KERNEL_VIRTIO_MMIO : KERNEL_VIRTIO_PCI;
+	char remedy[80];
 	const char *way = "";
 
 	if (can_use(config->has[here], plan))
 		return 0;
 	if (config->has[other] == KERNEL_BUILT_IN)
 		way = on_pci ? "--transport mmio, or " : "--transport pci, or ";
-	return error_set(
-		err, -EINVAL,
-		"--disk %s: this kernel has no virtio-%s built in, by %s: give %san initrd "
-		"that has it",
-		root->share.path, on_pci ? "pci" : "mmio", config->source, way);
+	snprintf(remedy, sizeof(remedy), "give %san initrd that has it", way);
+	return say_lack(root, config, on_pci ? "no virtio-pci built in" : "no virtio-mmio built in",
+			remedy, err);
 }
 
 static int choose_by_kernel(struct root *root, const struct device_plan *plan, struct error *err)
@@ -55,15 +70,16 @@ static int choose_by_kernel(struct root *root, const struct device_plan *plan, s
 		return 0;
 	fs = config.has[KERNEL_VIRTIO_FS];
 	p9 = MIN(config.has[KERNEL_9P], config.has[KERNEL_9P_VIRTIO]);
-	root->share.protocol = fs >= p9 ? SHARE_VIRTIOFS : SHARE_9P;
-	if (can_use(MAX(fs, p9), plan))
+	if (can_use(MAX(fs, p9), plan)) {
+		root->share.protocol = fs >= p9 ? SHARE_VIRTIOFS : SHARE_9P;
 		return check_transport(root, &config, plan, err);
-	return error_set(
-		err, -EINVAL,
-		"--disk %s: this kernel has neither virtiofs nor 9p %s, by %s; fs=virtiofs "
-		"or fs=9p does not ask it",
-		root->share.path, plan->initrd ? "as a module" : "built in, and there is no initrd",
-		config.source);
+	}
+	/* Where that is not certain it is as if nothing said what the kernel has. */
+	root->guessed = true;
+	return say_lack(root, &config,
+			plan->initrd ? "neither virtiofs nor 9p as a module"
+				     : "neither virtiofs nor 9p built in, and there is no initrd",
+			"fs=virtiofs or fs=9p does not ask it", err);
 }
 
 static int choose_protocol(struct root *root, const struct device_plan *plan, struct error *err)
