@@ -23,13 +23,24 @@ static bool socket_name(const char *file, char *name, size_t size)
 	return !control_check_name(name, NULL);
 }
 
+static pid_t find_pid(const struct running_vm *vm)
+{
+	char folder[PATH_MAX], path[PATH_MAX + sizeof(vm->name) + sizeof(suffix)];
+
+	if (control_folder(vm->folder, folder))
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s%s", folder, vm->name, suffix);
+	return listener_pid(path);
+}
+
 /* A socket that nobody answers is left by one that was killed: it goes. */
 static bool vm_runs(struct running_vm *vm)
 {
 	int fd = control_connect_at(vm->folder, vm->name, &vm->pid);
 
 	if (fd == -EAGAIN) {
-		vm->pid = 0;
+		vm->pid = find_pid(vm);
+		vm->busy = true;
 		return true;
 	}
 	if (fd == -ECONNREFUSED)

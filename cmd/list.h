@@ -10,7 +10,8 @@
 struct running_vm {
 	char name[80];
 	unsigned folder; /* where its socket is: control_folder() */
-	pid_t pid;	 /* 0: it takes no connection now */
+	pid_t pid;	 /* 0: not known */
+	bool busy;	 /* it takes no connection now */
 };
 
 /*
@@ -18,5 +19,8 @@ struct running_vm {
  * that were killed are removed. Returns their number, or -errno.
  */
 int list_running(struct running_vm **vms);
+
+/* The process that listens at the socket @path, as proc(5) says; 0: it does not. */
+pid_t listener_pid(const char *path);
 
 #endif

@@ -41,7 +41,7 @@ static double seconds_now(void)
 static void begin(struct asked *asked, const struct running_vm *vm)
 {
 	*asked = (struct asked){ .vm = vm };
-	if (!vm->pid)
+	if (vm->busy)
 		return;
 	asked->begun = !query_begin_at(&asked->query, vm, json_pack("{ss}", "command", "status"));
 }
@@ -64,7 +64,7 @@ static void finish(struct asked *asked, double end)
 
 static const char *state_of(const struct asked *asked)
 {
-	if (!asked->vm->pid)
+	if (asked->vm->busy)
 		return "busy";
 	return asked->status ? query_text(asked->status, "state") : "silent";
 }

@@ -23,6 +23,8 @@
 /* So many are asked at once, and have so long for their answers: one that hangs keeps no other. */
 #define ROUND	  64
 #define ANSWER_MS 10000
+/* One that takes no connection may have answered others meanwhile. */
+#define AGAIN_MS 100
 
 static u64 ms_until(u64 end)
 {
@@ -38,6 +40,7 @@ struct stopping {
 	struct query query;		 /* its answer is open while it is asked */
 	int process;			 /* a pidfd, owned; -1: it has ended, or we failed */
 	pid_t pid;			 /* of that */
+	bool busy;			 /* it took no connection */
 	bool cut;			 /* it had to be ended */
 	bool signalled;			 /* by a signal to its process */
 	int status;
@@ -59,6 +62,7 @@ static void stop_connect(struct stopping *vm)
 			     : query_open(&vm->query, vm->name);
 	bool gone = ret == -ENOENT || ret == -ECONNREFUSED;
 
+	vm->busy = ret == -EAGAIN;
 	/* It is at its end, and another VM has its name already. */
 	if (!ret && vm->process >= 0 && vm->query.pid != vm->pid) {
 		fclose(vm->query.answer);
@@ -66,7 +70,7 @@ static void stop_connect(struct stopping *vm)
 	}
 	if (ret)
 		vm->query.answer = NULL;
-	if (ret && !(gone && (vm->listed || vm->process >= 0)))
+	if (ret && !vm->busy && !(gone && (vm->listed || vm->process >= 0)))
 		vm->status = query_explain(vm->name, ret);
 	vm->query.may_end = true;
 }
@@ -153,12 +157,44 @@ static void end_silent(struct stopping *vm)
 	vm->signalled = true;
 }
 
+/* By what list finds; a name may be its number. */
+static pid_t listed_pid(const char *name)
+{
+	struct running_vm *vms;
+	int count = list_running(&vms);
+	pid_t pid = 0;
+
+	for (int i = 0; i < count && !pid; i++) {
+		if (!strcmp(vms[i].name, name) || vms[i].pid == atoi(name))
+			pid = vms[i].pid;
+	}
+	free(vms);
+	return pid;
+}
+
+/* There is no room for our question: it is as one that does not answer. */
+static void end_busy(struct stopping *vm)
+{
+	vm->status = query_explain(vm->name, -EAGAIN);
+	vm->query.pid = vm->listed ? vm->listed->pid : listed_pid(vm->name);
+	vm->query.silent = true;
+	if (vm->process < 0 && vm->query.pid)
+		open_process(vm);
+	end_silent(vm);
+}
+
 /* Its answer, until @end of now_ms(). One that is paused could not switch itself off. */
-static void tell_finish(struct stopping *vm, u64 end)
+static void tell_finish(struct stopping *vm, const char *command, u64 end)
 {
 	json_t *answer;
 	bool paused;
 
+	while (vm->busy && ms_until(end)) {
+		usleep(AGAIN_MS * 1000);
+		tell_begin(vm, command);
+	}
+	if (vm->busy)
+		end_busy(vm);
 	if (!vm->query.answer)
 		return;
 	query_wait(&vm->query, ms_until(end));
@@ -185,7 +221,7 @@ static void tell_all(struct stopping *vms, int count, const char *command)
 			tell_begin(&vms[i], command);
 		end = now_ms() + ANSWER_MS;
 		for (int i = from; i < to; i++)
-			tell_finish(&vms[i], end);
+			tell_finish(&vms[i], command, end);
 	}
 	/* One that does not answer is not waited for. */
 	for (int i = 0; i < count; i++) {
