@@ -9,6 +9,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "temp_folder.h"
 #include "test.h"
 #include "vmm/kernel_config.h"
 
@@ -19,23 +20,20 @@
 #define BEFORE (3 * 256 * 1024 - 5)
 #define KERNEL (BEFORE + 100000)
 
-static char base[] = "/tmp/lkvm-config-XXXXXX";
+static struct temp_folder base;
 static u8 data[KERNEL], packed[2 * KERNEL];
 static struct kernel_config config;
 
 static int setup(void **state)
 {
-	strcpy(base + strlen(base) - 6, "XXXXXX");
-	assert_non_null(mkdtemp(base));
+	temp_folder_create(&base, "/tmp");
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	char command[100];
-
-	snprintf(command, sizeof(command), "rm -rf %s", base);
-	return system(command);
+	temp_folder_remove(&base);
+	return 0;
 }
 
 static size_t gzip(u8 *out, size_t room, const void *in, size_t len)
@@ -66,7 +64,7 @@ static void put(const char *name, const void *text, size_t len)
 	char path[100];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/%s", base, name);
+	snprintf(path, sizeof(path), "%s/%s", base.path, name);
 	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC | O_APPEND, 0644);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, len), len);
@@ -77,7 +75,7 @@ static void make_folder(const char *name)
 {
 	char path[100];
 
-	snprintf(path, sizeof(path), "%s/%s", base, name);
+	snprintf(path, sizeof(path), "%s/%s", base.path, name);
 	assert_int_equal(mkdir(path, 0755), 0);
 }
 
@@ -85,13 +83,13 @@ static void ask(const char *name)
 {
 	char path[100];
 
-	snprintf(path, sizeof(path), "%s/%s", base, name);
+	snprintf(path, sizeof(path), "%s/%s", base.path, name);
 	kernel_config_read(&config, path);
 }
 
 static void says_so(const char *source)
 {
-	assert_string_equal(config.source + strlen(base) + 1, source);
+	assert_string_equal(config.source + strlen(base.path) + 1, source);
 	assert_int_equal(config.has[KERNEL_VIRTIO_FS], KERNEL_BUILT_IN);
 	assert_int_equal(config.has[KERNEL_9P], KERNEL_MODULE);
 	assert_int_equal(config.has[KERNEL_9P_VIRTIO], KERNEL_MODULE);
@@ -246,7 +244,7 @@ TEST_WITH(a_list_of_built_in_modules_speaks_for_its_kernel, setup, teardown)
 	put("vmlinuz", "kernel", 6);
 	put("modules.builtin", list, strlen(list));
 	ask("vmlinuz");
-	assert_string_equal(config.source + strlen(base) + 1, "modules.builtin");
+	assert_string_equal(config.source + strlen(base.path) + 1, "modules.builtin");
 	assert_int_equal(config.has[KERNEL_VIRTIO_FS], KERNEL_BUILT_IN);
 	assert_int_equal(config.has[KERNEL_VIRTIO_PCI], KERNEL_BUILT_IN);
 	assert_int_not_equal(config.has[KERNEL_9P], KERNEL_BUILT_IN);
@@ -260,7 +258,7 @@ TEST_WITH(files_that_are_no_configuration_say_nothing, setup, teardown)
 	put("vmlinuz-1", "kernel", 6);
 	put("config-1", "hello\n", 6);
 	make_folder(".config");
-	snprintf(path, sizeof(path), "%s/config", base);
+	snprintf(path, sizeof(path), "%s/config", base.path);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	ask("vmlinuz-1");
 	assert_string_equal(config.source, "");

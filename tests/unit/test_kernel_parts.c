@@ -1,38 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a run for a command asks a kernel's configuration: parts that are never modules. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "temp_folder.h"
 #include "test.h"
 #include "vmm/kernel_config.h"
 
-static char folder[64];
+static struct temp_folder folder;
 
 static int set_up(void **state)
 {
-	strcpy(folder, "/tmp/lkvm-test.XXXXXX");
-	return !mkdtemp(folder);
+	temp_folder_create(&folder, "/tmp");
+	return 0;
 }
 
 static int tear_down(void **state)
 {
-	char command[100];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-	return system(command);
+	temp_folder_remove(&folder);
+	return 0;
 }
 
 static const char *put(const char *name, const char *text)
 {
 	static char path[100];
-	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	file = fopen(path, "w");
-	fputs(text, file);
-	fclose(file);
+	snprintf(path, sizeof(path), "%s/%s", folder.path, name);
+	temp_file(AT_FDCWD, path, text);
 	return path;
 }
 

@@ -7,31 +7,30 @@
 #include <unistd.h>
 
 #include "oneshot/kernel.h"
+#include "temp_folder.h"
 #include "test.h"
 
 #define SIZE (3 * 1024 * 1024)
 
-static char folder[64];
+static struct temp_folder folder;
 
 static int set_up(void **state)
 {
-	strcpy(folder, "/tmp/lkvm-test.XXXXXX");
-	return !mkdtemp(folder);
+	temp_folder_create(&folder, "/tmp");
+	return 0;
 }
 
 static int tear_down(void **state)
 {
-	char command[100];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-	return system(command);
+	temp_folder_remove(&folder);
+	return 0;
 }
 
 static const char *path_of(const char *name)
 {
 	static char path[100];
 
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	snprintf(path, sizeof(path), "%s/%s", folder.path, name);
 	return path;
 }
 
@@ -112,5 +111,5 @@ TEST_WITH(modules_beside_a_kernel_are_its, set_up, tear_down)
 	assert_string_equal(found, path_of("modules"));
 	put("modules.dep", 0, 0, "", 0);
 	kernel_find_modules(path_of("kernel"), found);
-	assert_string_equal(found, folder);
+	assert_string_equal(found, folder.path);
 }

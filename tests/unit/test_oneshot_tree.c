@@ -11,32 +11,31 @@
 
 #include "oneshot/kernel.h"
 #include "oneshot/modules.h"
+#include "temp_folder.h"
 #include "test.h"
 
-static char tree[64];
+static struct temp_folder tree;
 static struct modules *modules;
 
 static int set_up(void **state)
 {
-	strcpy(tree, "/tmp/lkvm-test.XXXXXX");
 	modules = NULL;
-	return !mkdtemp(tree);
+	temp_folder_create(&tree, "/tmp");
+	return 0;
 }
 
 static int tear_down(void **state)
 {
-	char command[100];
-
 	modules_close(modules);
-	snprintf(command, sizeof(command), "rm -rf '%s'", tree);
-	return system(command);
+	temp_folder_remove(&tree);
+	return 0;
 }
 
 static const char *path_of(const char *name)
 {
 	static char path[200];
 
-	snprintf(path, sizeof(path), "%s/%s", tree, name);
+	snprintf(path, sizeof(path), "%s/%s", tree.path, name);
 	return path;
 }
 
@@ -65,7 +64,7 @@ static void is_found(const char *arch, const char *want)
 	struct error err = { "" };
 	char path[PATH_MAX];
 
-	if (kernel_find(tree, arch, path, &err))
+	if (kernel_find(tree.path, arch, path, &err))
 		fail_msg("%s", err.text);
 	assert_string_equal(path, path_of(want));
 }
@@ -75,7 +74,7 @@ static void is_refused(const char *arch, const char *words)
 	struct error err = { "" };
 	char path[PATH_MAX];
 
-	assert_int_equal(kernel_find(tree, arch, path, &err), -EISDIR);
+	assert_int_equal(kernel_find(tree.path, arch, path, &err), -EISDIR);
 	if (!strstr(err.text, words))
 		fail_msg("%s", err.text);
 }
@@ -120,7 +119,7 @@ TEST_WITH(modules_that_were_built_in_the_kernels_tree_are_its, set_up, tear_down
 	kernel_find_modules(path_of("arch/x86/boot/bzImage"), found);
 	assert_string_equal(found, "");
 	put_text("modules.order", "");
-	assert_non_null(realpath(tree, real));
+	assert_non_null(realpath(tree.path, real));
 	kernel_find_modules(path_of("arch/x86/boot/bzImage"), found);
 	assert_string_equal(found, real);
 	assert_int_equal(symlink("arch/x86/boot/bzImage", path_of("link")), 0);
@@ -189,7 +188,7 @@ static void open_tree(void)
 {
 	struct error err = { "" };
 
-	if (modules_open(&modules, tree, &err))
+	if (modules_open(&modules, tree.path, &err))
 		fail_msg("%s", err.text);
 	assert_string_equal(err.text, "");
 }
@@ -200,8 +199,8 @@ static void are_loaded(const char *want)
 
 	for (unsigned i = 0; i < modules_count(modules); i++) {
 		modules_path(modules, i, path, sizeof(path));
-		assert_int_equal(strncmp(path, tree, strlen(tree)), 0);
-		strcat(text, path + strlen(tree));
+		assert_int_equal(strncmp(path, tree.path, strlen(tree.path)), 0);
+		strcat(text, path + strlen(tree.path));
 		strcat(text, " ");
 	}
 	assert_string_equal(text, want);
