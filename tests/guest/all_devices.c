@@ -9,6 +9,7 @@
 #include <linux/virtio_iommu.h>
 #include <linux/virtio_vsock.h>
 
+#include "memory.h"
 #include "virtio.h"
 
 #define RING(n)	    (0x800000UL + (n)*0x4000UL) /* descriptors, avail, used: a page each */
@@ -33,23 +34,6 @@ struct device {
 	u64 slot;
 	u16 offered[3];
 };
-
-void *memset(void *to, int value, unsigned long len);
-void *memcpy(void *to, const void *from, unsigned long len);
-
-void *memset(void *to, int value, unsigned long len)
-{
-	for (unsigned long i = 0; i < len; i++)
-		((volatile u8 *)to)[i] = value;
-	return to;
-}
-
-void *memcpy(void *to, const void *from, unsigned long len)
-{
-	for (unsigned long i = 0; i < len; i++)
-		((volatile u8 *)to)[i] = ((const u8 *)from)[i];
-	return to;
-}
 
 static void say(const char *name, enum outcome outcome)
 {

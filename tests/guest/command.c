@@ -27,6 +27,7 @@
 #include <linux/virtio_vsock.h>
 
 #include "../../include/oneshot/protocol.h"
+#include "memory.h"
 #include "virtio.h"
 
 #define VIRTIO_VSOCK	19
@@ -57,24 +58,6 @@ static u32 heard_signal, heard_window; /* values; 0: none */
 static u8 heard_bye, lingers;
 static u64 slot;
 static u16 sent, seen;
-
-void *memset(void *to, int value, unsigned long len);
-void *memcpy(void *to, const void *from, unsigned long len);
-
-void *memset(void *to, int value, unsigned long len)
-{
-	for (unsigned long i = 0; i < len; i++)
-		((volatile u8 *)to)[i] = value;
-	return to;
-}
-
-void *memcpy(void *to, const void *from, unsigned long len)
-{
-	void *at = to;
-
-	asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(len) : : "memory");
-	return to;
-}
 
 /* ---- the device ---- */
 

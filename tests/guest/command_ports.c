@@ -6,6 +6,7 @@
  * switches off.
  */
 #include "../../include/oneshot/protocol.h"
+#include "memory.h"
 #include "virtio.h"
 
 #define RINGS(n)   (0x800000UL + (n)*0x10000)
@@ -26,24 +27,6 @@ static u64 slot;
 static u16 offered[QUEUES], seen[QUEUES];
 static u32 port_of[ONESHOT_CHANNELS]; /* 0: not named yet */
 static u8 is_open[PORTS + 1];
-
-void *memset(void *to, int value, unsigned long len);
-void *memcpy(void *to, const void *from, unsigned long len);
-
-void *memset(void *to, int value, unsigned long len)
-{
-	for (unsigned long i = 0; i < len; i++)
-		((volatile u8 *)to)[i] = value;
-	return to;
-}
-
-void *memcpy(void *to, const void *from, unsigned long len)
-{
-	void *at = to;
-
-	asm volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(len) : : "memory");
-	return to;
-}
 
 /* ---- queues of one buffer ---- */
 

@@ -6,7 +6,7 @@ GUEST_C     := -std=gnu11 -O1 $(WARNINGS) -ffreestanding -nostdlib -static -mno-
 	       -mgeneral-regs-only -fno-pie -no-pie -fno-stack-protector -fcf-protection=none \
 	       -fno-asynchronous-unwind-tables -fno-strict-aliasing -Wl,--build-id=none \
 	       -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,-T,tests/guest/guest.ld
-GUEST_DEPS  := include/oneshot/protocol.h $(addprefix tests/,include/ports.h $(addprefix guest/,guest.h io.h types.h smp.h virtio.h guest.ld guest.mk) kill/play.h)
+GUEST_DEPS  := include/oneshot/protocol.h $(addprefix tests/,include/ports.h $(addprefix guest/,guest.h io.h memory.h types.h smp.h virtio.h guest.ld guest.mk) kill/play.h)
 
 $(TEST)/guest/%: tests/guest/%.c tests/guest/start.S $(GUEST_DEPS)
 	$(call say,GUEST,$@)

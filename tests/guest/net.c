@@ -8,6 +8,7 @@
 #include <linux/virtio_ring.h>
 
 #include "guest.h"
+#include "memory.h"
 
 #define SLOTS	 0xfe000000UL
 #define STEP	 0x1000
@@ -36,23 +37,6 @@ static const u8 everybody[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 static const u8 self[] = { 192, 168, 33, 15 }, router[] = { 192, 168, 33, 1 };
 static u8 *frame; /* behind the header, received */
 static u32 frame_len;
-
-void *memcpy(void *to, const void *from, unsigned long len);
-void *memset(void *to, int value, unsigned long len);
-
-void *memcpy(void *to, const void *from, unsigned long len)
-{
-	for (unsigned long i = 0; i < len; i++)
-		((volatile u8 *)to)[i] = ((const u8 *)from)[i];
-	return to;
-}
-
-void *memset(void *to, int value, unsigned long len)
-{
-	for (unsigned long i = 0; i < len; i++)
-		((volatile u8 *)to)[i] = value;
-	return to;
-}
 
 static int same(const u8 *a, const u8 *b, u32 len)
 {
