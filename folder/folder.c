@@ -110,6 +110,7 @@ int folder_open(struct folder **out, const char *path, const struct folder_optio
 	fill_defaults(&folder->options);
 	pthread_mutex_init(&folder->lock, NULL);
 	pthread_mutex_init(&folder->locking, NULL);
+	pthread_cond_init(&folder->unlocked, NULL);
 	list_init(&folder->lru);
 	table_init(&folder->nodes, folder->options.max_nodes);
 	table_init(&folder->files, folder->options.max_files);
@@ -147,6 +148,7 @@ void folder_close(struct folder *folder)
 	if (folder->process == getpid())
 		close(folder->proc_fd);
 	pthread_mutex_destroy(&folder->lock);
+	pthread_cond_destroy(&folder->unlocked);
 	pthread_mutex_destroy(&folder->locking);
 	free(folder);
 }

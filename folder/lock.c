@@ -13,6 +13,10 @@
  *
  * Such a holder is an open file description of the host's ("open file description locks",
  * fcntl(2)). It ends with the last of its files.
+ *
+ * The host's calls may hang, on a network's file system. So one call at a time has a node's holders
+ * as its own, and no lock: who wants those of another node goes on. A close waits for nobody, and
+ * leaves a holder that has no files any more to the call that is under way.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,22 +29,63 @@
 #define OWNERS 16
 
 struct lock_holder {
-	struct lock_holder *next; /* in its bucket */
-	const struct folder_node *node;
+	struct lock_holder *next; /* of its node */
 	u64 owners[OWNERS];
 	unsigned owner_count;
 	bool more_owners;
 	int fd;		/* owned */
 	int mode;	/* O_ACCMODE, of fd */
-	unsigned files; /* whose locks it has */
+	unsigned files; /* whose locks it has; under folder->locking */
 };
 
-/* ---- holders; folder->locking held ---- */
+/* ---- whose call has a node's holders ---- */
 
-static struct lock_holder **bucket_of(struct folder *folder, const struct folder_node *node)
+static void begin(struct folder *folder, struct folder_node *node)
 {
-	return &folder->locks[node->id % FOLDER_LOCK_BUCKETS];
+	pthread_mutex_lock(&folder->locking);
+	while (node->locks_busy)
+		pthread_cond_wait(&folder->unlocked, &folder->locking);
+	node->locks_busy = true;
+	pthread_mutex_unlock(&folder->locking);
 }
+
+static void destroy(struct lock_holder *lock)
+{
+	if (!lock)
+		return;
+	close(lock->fd);
+	free(lock);
+}
+
+/* folder->locking held: one that has lost its last file, out of the node's. */
+static struct lock_holder *take_unused(struct folder_node *node)
+{
+	struct lock_holder **at = &node->locks, *lock;
+
+	while (*at && (*at)->files)
+		at = &(*at)->next;
+	lock = *at;
+	if (lock)
+		*at = lock->next;
+	return lock;
+}
+
+static void end(struct folder *folder, struct folder_node *node)
+{
+	struct lock_holder *lock;
+
+	pthread_mutex_lock(&folder->locking);
+	while ((lock = take_unused(node))) {
+		pthread_mutex_unlock(&folder->locking);
+		destroy(lock);
+		pthread_mutex_lock(&folder->locking);
+	}
+	node->locks_busy = false;
+	pthread_cond_broadcast(&folder->unlocked);
+	pthread_mutex_unlock(&folder->locking);
+}
+
+/* ---- holders, between begin() and end() ---- */
 
 static u64 *find_owner(struct lock_holder *lock, u64 owner)
 {
@@ -69,14 +114,14 @@ static void remove_owner(struct lock_holder *lock, u64 owner)
 		*at = lock->owners[--lock->owner_count];
 }
 
-static struct lock_holder *find(struct folder *folder, const struct folder_file *file, u64 owner)
+static struct lock_holder *find(const struct folder_file *file, u64 owner)
 {
 	struct lock_holder *lock = file->lock_holder;
 
 	if (lock)
 		return lock;
-	lock = *bucket_of(folder, file->node);
-	while (lock && (lock->node != file->node || !find_owner(lock, owner)))
+	lock = file->node->locks;
+	while (lock && !find_owner(lock, owner))
 		lock = lock->next;
 	return lock;
 }
@@ -100,10 +145,9 @@ static int open_for(const struct folder *folder, struct lock_holder *lock,
 	return lock->fd < 0 ? -errno : 0;
 }
 
-static int make(struct folder *folder, const struct folder_file *file, short type,
+static int make(const struct folder *folder, const struct folder_file *file, short type,
 		struct lock_holder **out)
 {
-	struct lock_holder **bucket = bucket_of(folder, file->node);
 	struct lock_holder *lock = calloc(1, sizeof(*lock));
 	int ret = lock ? open_for(folder, lock, file, type) : -ENOMEM;
 
@@ -111,20 +155,22 @@ static int make(struct folder *folder, const struct folder_file *file, short typ
 		free(lock);
 		return ret;
 	}
-	lock->node = file->node;
-	lock->next = *bucket;
-	*bucket = lock;
 	*out = lock;
 	return 0;
 }
 
-static void take_out(struct folder *folder, struct lock_holder *lock)
+/* @file has its locks by @lock, which is one of the node's, or @fresh. */
+static void join(struct folder *folder, struct folder_file *file, struct lock_holder *lock,
+		 bool fresh)
 {
-	struct lock_holder **at = bucket_of(folder, lock->node);
-
-	while (*at != lock)
-		at = &(*at)->next;
-	*at = lock->next;
+	pthread_mutex_lock(&folder->locking);
+	if (fresh) {
+		lock->next = file->node->locks;
+		file->node->locks = lock;
+	}
+	lock->files++;
+	pthread_mutex_unlock(&folder->locking);
+	file->lock_holder = lock;
 }
 
 /* What the host can have of it, where the file is not open for all of it. */
@@ -137,16 +183,16 @@ static short type_for(const struct lock_holder *lock, short type)
 
 static int set(struct folder *folder, struct folder_file *file, u64 owner, struct flock *flock)
 {
-	struct lock_holder *lock = find(folder, file, owner);
+	struct lock_holder *lock = find(file, owner);
+	bool fresh = !lock;
 	int ret = 0;
 
-	if (!lock)
+	if (fresh)
 		ret = make(folder, file, flock->l_type, &lock);
 	if (ret)
 		return ret;
 	if (!file->lock_holder)
-		lock->files++;
-	file->lock_holder = lock;
+		join(folder, file, lock, fresh);
 	flock->l_type = type_for(lock, flock->l_type);
 	if (fcntl(lock->fd, F_OFD_SETLK, flock))
 		return errno == EACCES ? -EAGAIN : -errno;
@@ -164,16 +210,14 @@ static int unset(struct lock_holder *lock, u64 owner, struct flock *flock)
 }
 
 /* Through whichever files of the node @owner has locked: fcntl(2). */
-static int unset_own(struct folder *folder, const struct folder_file *file, u64 owner,
-		     struct flock *flock)
+static int unset_own(const struct folder_file *file, u64 owner, struct flock *flock)
 {
 	int ret = 0;
 
-	for (struct lock_holder *lock = *bucket_of(folder, file->node); lock && !ret;
-	     lock = lock->next) {
+	for (struct lock_holder *lock = file->node->locks; lock && !ret; lock = lock->next) {
 		bool perhaps = lock->more_owners && lock == file->lock_holder;
 
-		if (lock->node == file->node && (perhaps || find_owner(lock, owner)))
+		if (perhaps || find_owner(lock, owner))
 			ret = unset(lock, owner, flock);
 	}
 	return ret;
@@ -185,12 +229,12 @@ int lock_set(struct folder *folder, struct folder_file *file, u64 owner, struct 
 {
 	int ret = 0;
 
-	pthread_mutex_lock(&folder->locking);
+	begin(folder, file->node);
 	if (flock->l_type != F_UNLCK)
 		ret = set(folder, file, owner, flock);
 	else if (file->lock_holder)
 		ret = unset(file->lock_holder, owner, flock);
-	pthread_mutex_unlock(&folder->locking);
+	end(folder, file->node);
 	return ret;
 }
 
@@ -198,9 +242,9 @@ int lock_unset(struct folder *folder, struct folder_file *file, u64 owner, struc
 {
 	int ret;
 
-	pthread_mutex_lock(&folder->locking);
-	ret = unset_own(folder, file, owner, flock);
-	pthread_mutex_unlock(&folder->locking);
+	begin(folder, file->node);
+	ret = unset_own(file, owner, flock);
+	end(folder, file->node);
 	return ret;
 }
 
@@ -209,27 +253,23 @@ int lock_test(struct folder *folder, struct folder_file *file, u64 owner, struct
 	struct lock_holder *lock;
 	int ret;
 
-	pthread_mutex_lock(&folder->locking);
-	lock = find(folder, file, owner);
+	begin(folder, file->node);
+	lock = find(file, owner);
 	ret = fcntl(lock ? lock->fd : file->fd, F_OFD_GETLK, flock) ? -errno : 0;
-	pthread_mutex_unlock(&folder->locking);
+	end(folder, file->node);
 	return ret;
 }
 
 void lock_leave(struct folder *folder, struct folder_file *file)
 {
-	struct lock_holder *lock = file->lock_holder;
-	bool last;
+	struct lock_holder *unused = NULL;
 
-	if (!lock)
+	if (!file->lock_holder)
 		return;
 	pthread_mutex_lock(&folder->locking);
-	last = !--lock->files;
-	if (last)
-		take_out(folder, lock);
+	file->lock_holder->files--;
+	if (!file->node->locks_busy)
+		unused = take_unused(file->node);
 	pthread_mutex_unlock(&folder->locking);
-	if (!last)
-		return;
-	close(lock->fd);
-	free(lock);
+	destroy(unused);
 }

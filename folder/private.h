@@ -31,6 +31,8 @@ struct folder_node {
 	int fd;		      /* O_PATH; -1: closed to save descriptors */
 	struct list_node lru; /* folder.lru, while fd is open and pins is 0 */
 	_Atomic bool likely_known; /* what was looked up in it last was known already */
+	bool locks_busy;	   /* a call has @locks as its own; under folder->locking */
+	struct lock_holder *locks; /* lock.c's; changed by who has them, and under that lock */
 	struct folder_node *hash_next;
 	struct folder_node *parent; /* where it was seen last; NULL: the root */
 	char *name;		    /* its name there; owned */
@@ -44,11 +46,10 @@ struct folder_file {
 	u32 users; /* calls under way; it is closed when it is out of the table and this is 0 */
 	bool gone; /* out of the table */
 	pthread_mutex_t lock;		 /* a directory's position: one call reads it at a time */
-	struct lock_holder *lock_holder; /* lock.c's, under folder->locking; NULL: none */
-	struct folder_left *left;	 /* under that lock; NULL: nothing. readdir.c's, owned */
+	struct lock_holder *lock_holder; /* lock.c's, one of the node's; NULL: none */
+	struct folder_left *left;	 /* under @lock; NULL: nothing. readdir.c's, owned */
 };
 
-#define FOLDER_LOCK_BUCKETS 256
 /* Descriptors of nodes that wait to be closed at once. */
 #define FOLDER_CLOSING 64
 
@@ -84,10 +85,11 @@ struct folder {
 	unsigned closing_count;
 	struct folder_mount mounts[FOLDER_MOUNTS];
 	unsigned mount_count;
-	bool more_mounts;	 /* than those */
-	pthread_mutex_t locking; /* protects @locks, over calls of the host, too */
-	struct lock_holder *locks[FOLDER_LOCK_BUCKETS];
-	_Atomic unsigned lefts; /* open directories with something left */
+	bool more_mounts; /* than those */
+	pthread_mutex_t
+		locking; /* protects nodes' locks_busy and locks; over no call of the host */
+	pthread_cond_t unlocked; /* some node's locks_busy is false again */
+	_Atomic unsigned lefts;	 /* open directories with something left */
 	/* Bits of host.c's list: what was noted, and what of it was told. */
 	_Atomic u32 noted;
 	_Atomic u32 told;
