@@ -80,6 +80,22 @@ static u32 hash_of(const struct folder *folder, const struct node_key *key)
 	return (h >> 32) & (folder->bucket_count - 1);
 }
 
+/*
+ * To the cache of Linux's 9p a file of another version is another file, and since 6.4 it caches
+ * none of version 0: fs/9p/vfs_inode_dotl.c and fid.h. So a file that the guest knows must keep its
+ * version, or two names of it could have two caches; and one that it has forgotten gets a new one,
+ * with what others have written meanwhile. Other types have no contents that it would cache.
+ */
+static u32 version_of(const struct statx *stx)
+{
+	u64 h = stx->stx_mtime.tv_sec * 1000000000ull + stx->stx_mtime.tv_nsec;
+
+	if (!S_ISREG(stx->stx_mode))
+		return 0;
+	h = (h ^ stx->stx_size * 0xc2b2ae3d27d4eb4full) * 0x9e3779b97f4a7c15ull;
+	return h >> 32 ? h >> 32 : 1;
+}
+
 /* ---- the table of inodes; folder->lock held ---- */
 
 static struct folder_node *find(const struct folder *folder, const struct node_key *key)
@@ -495,7 +511,7 @@ void node_close(struct folder *folder, struct folder_node *node)
 }
 
 static int enter_locked(struct folder *folder, struct folder_node *parent, const char *name, int fd,
-			const struct statx *stx, u64 *id)
+			const struct statx *stx, struct folder_entry *entry)
 {
 	struct folder_node *node;
 	struct node_key key;
@@ -508,6 +524,7 @@ static int enter_locked(struct folder *folder, struct folder_node *parent, const
 		ret = node_new(folder, &key, &node);
 		if (ret)
 			return ret;
+		node->version = version_of(stx);
 	}
 	set_place(folder, node, parent, name);
 	if (node != folder->root && !node->parent) {
@@ -520,7 +537,8 @@ static int enter_locked(struct folder *folder, struct folder_node *parent, const
 	sync_note(folder, &key, fd);
 	adopt_fd(folder, node, fd);
 	node->lookups++;
-	*id = node->id;
+	entry->node = node->id;
+	entry->attr.version = node->version;
 	return 0;
 }
 
@@ -534,7 +552,7 @@ int node_enter(struct folder *folder, struct folder_node *parent, const char *na
 		return ret;
 	attr_fill(folder, fd, &stx, &entry->attr);
 	pthread_mutex_lock(&folder->lock);
-	ret = enter_locked(folder, parent, name, fd, &stx, &entry->node);
+	ret = enter_locked(folder, parent, name, fd, &stx, entry);
 	unlock_and_close(folder);
 	return ret;
 }
@@ -549,6 +567,7 @@ bool node_enter_known(struct folder *folder, struct folder_node *parent, int dir
 	struct folder_node *node;
 	struct node_key key;
 	struct statx stx;
+	u32 version = 0;
 
 	if (!parent->likely_known || !folder->mount || folder->options.map == FOLDER_MAP_XATTR)
 		return false;
@@ -563,14 +582,17 @@ bool node_enter_known(struct folder *folder, struct folder_node *parent, int dir
 		set_place(folder, node, parent, name);
 		node->lookups++;
 		entry->node = node->id;
+		version = node->version;
 	} else {
 		node = NULL;
 	}
 	parent->likely_known = node;
 	unlock_and_close(folder);
-	if (node)
-		attr_fill(folder, -1, &stx, &entry->attr);
-	return node;
+	if (!node)
+		return false;
+	attr_fill(folder, -1, &stx, &entry->attr);
+	entry->attr.version = version;
+	return true;
 }
 
 void folder_forget(struct folder *folder, u64 id, u64 count)

@@ -58,7 +58,7 @@ static int open_fid(struct p9_call *call, struct p9_fid *fid, u32 flags)
 		folder_close_file(call->folder, file);
 		return ret;
 	}
-	p9_give_qid(call, attr.mode, attr.ino);
+	p9_give_qid(call, &attr);
 	p9_give_u32(call, io_unit(call));
 	return 0;
 }
@@ -115,7 +115,7 @@ static int create_fid(struct p9_call *call, struct p9_fid *dir)
 	if (file)
 		folder_close_file(call->folder, file);
 	fid_put(call->p9, made);
-	p9_give_qid(call, entry.attr.mode, entry.attr.ino);
+	p9_give_qid(call, &entry.attr);
 	p9_give_u32(call, io_unit(call));
 	return 0;
 }
@@ -261,7 +261,7 @@ static bool take_entry(void *arg, const struct folder_dirent *entry)
 	if (P9_DIRENT_HEADER + len > listing->size - listing->used)
 		return false;
 	listing->used += P9_DIRENT_HEADER + len;
-	p9_give_qid(call, mode_of(entry->type), entry->ino);
+	p9_give_qid_listed(call, mode_of(entry->type), entry->ino);
 	p9_give_u64(call, entry->next);
 	p9_give_u8(call, entry->type);
 	p9_give_string(call, entry->name, len);

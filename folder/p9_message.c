@@ -115,9 +115,19 @@ void p9_give_string(struct p9_call *call, const char *text, size_t len)
 	give_data(call, text, len);
 }
 
-void p9_give_qid(struct p9_call *call, u32 mode, u64 ino)
+static void give_qid(struct p9_call *call, u32 mode, u32 version, u64 ino)
 {
 	p9_give_u8(call, S_ISDIR(mode) ? 0x80 : S_ISLNK(mode) ? 0x02 : 0);
-	p9_give_u32(call, 0);
+	p9_give_u32(call, version);
 	p9_give_u64(call, ino);
+}
+
+void p9_give_qid(struct p9_call *call, const struct folder_attr *attr)
+{
+	give_qid(call, attr->mode, attr->version, attr->ino);
+}
+
+void p9_give_qid_listed(struct p9_call *call, u32 mode, u64 ino)
+{
+	give_qid(call, mode, 0, ino);
 }

@@ -55,7 +55,7 @@ int p9_op_attach(struct p9_call *call)
 	if (!ret)
 		ret = fid_add(call->p9, number, uid, root.node, 0, NULL);
 	if (!ret)
-		p9_give_qid(call, root.attr.mode, root.attr.ino);
+		p9_give_qid(call, &root.attr);
 	return ret;
 }
 
@@ -79,7 +79,7 @@ static int step(struct p9_call *call, struct walk *walk, const char *name)
 	walk->node = entry.node;
 	walk->name = name;
 	walk->steps++;
-	p9_give_qid(call, entry.attr.mode, entry.attr.ino);
+	p9_give_qid(call, &entry.attr);
 	return 0;
 }
 
@@ -217,7 +217,7 @@ static int getattr_fid(struct p9_call *call, struct p9_fid *fid)
 	if (ret)
 		return ret;
 	p9_give_u64(call, GETATTR_BASIC);
-	p9_give_qid(call, attr.mode, attr.ino);
+	p9_give_qid(call, &attr);
 	p9_give_u32(call, attr.mode);
 	p9_give_u32(call, attr.uid);
 	p9_give_u32(call, attr.gid);
@@ -310,7 +310,7 @@ static int give_made(struct p9_call *call, int ret, const struct folder_entry *e
 	if (ret)
 		return ret;
 	folder_forget(call->folder, entry->node, 1);
-	p9_give_qid(call, entry->attr.mode, entry->attr.ino);
+	p9_give_qid(call, &entry->attr);
 	return 0;
 }
 

@@ -127,7 +127,9 @@ void p9_give_u32(struct p9_call *call, u32 value);
 void p9_give_u64(struct p9_call *call, u64 value);
 void p9_give_string(struct p9_call *call, const char *text, size_t len);
 /* "qid": type[1] version[4] path[8]. */
-void p9_give_qid(struct p9_call *call, u32 mode, u64 ino);
+void p9_give_qid(struct p9_call *call, const struct folder_attr *attr);
+/* Of what is not looked at: without a version. */
+void p9_give_qid_listed(struct p9_call *call, u32 mode, u64 ino);
 
 /* ---- p9_fid.c ---- */
 

@@ -30,6 +30,7 @@ struct folder_node {
 	u32 pins;	      /* the descriptor is in use; open files pin it */
 	int fd;		      /* O_PATH; -1: closed to save descriptors */
 	struct list_node lru; /* folder.lru, while fd is open and pins is 0 */
+	u32 version;	      /* as of struct folder_attr; never changes */
 	_Atomic bool likely_known; /* what was looked up in it last was known already */
 	bool locks_busy;	   /* a call has @locks as its own; under folder->locking */
 	struct lock_holder *locks; /* lock.c's; changed by who has them, and under that lock */

@@ -7,14 +7,17 @@
 
 #include "private.h"
 
-static int get_attr(struct folder *folder, int fd, struct folder_attr *attr)
+static int get_attr(struct folder *folder, const struct folder_node *node, int fd,
+		    struct folder_attr *attr)
 {
 	struct statx stx;
 	int ret = attr_stat(fd, &stx);
 
-	if (!ret)
-		attr_fill(folder, fd, &stx, attr);
-	return ret;
+	if (ret)
+		return ret;
+	attr_fill(folder, fd, &stx, attr);
+	attr->version = node->version;
+	return 0;
 }
 
 int folder_getattr(struct folder *folder, u64 id, u64 file_id, struct folder_attr *attr)
@@ -24,14 +27,14 @@ int folder_getattr(struct folder *folder, u64 id, u64 file_id, struct folder_att
 	int fd, ret;
 
 	if (file) {
-		ret = get_attr(folder, file->fd, attr);
+		ret = get_attr(folder, file->node, file->fd, attr);
 		file_put(folder, file);
 		return ret;
 	}
 	fd = node_open(folder, id, &node);
 	if (fd < 0)
 		return fd;
-	ret = get_attr(folder, fd, attr);
+	ret = get_attr(folder, node, fd, attr);
 	if (!ret && node == folder->root && !attr->nlink)
 		trouble_root_gone(folder);
 	node_close(folder, node);
@@ -87,7 +90,7 @@ static int host_chmod(int fd, u32 mode)
 static int change_belief(const struct change *change, u32 what, const struct folder_attr *set)
 {
 	struct folder_attr now;
-	int ret = get_attr(change->folder, change->fd, &now);
+	int ret = get_attr(change->folder, change->node, change->fd, &now);
 
 	if (ret)
 		return ret;
@@ -176,7 +179,7 @@ static int kill_privilege(const struct change *change, u32 what)
 
 	if (!(what & FOLDER_SET_KILL_PRIV) || !S_ISREG(change->node->key.type))
 		return 0;
-	ret = get_attr(change->folder, change->fd, &now);
+	ret = get_attr(change->folder, change->node, change->fd, &now);
 	if (ret)
 		return ret;
 	if (now.mode & S_IXGRP)
@@ -246,7 +249,7 @@ int folder_setattr(struct folder *folder, u64 id, u64 file_id, u32 what,
 	ret = apply(&change, what, set);
 	node_written(folder, change.node, change.fd);
 	if (!ret)
-		ret = get_attr(folder, change.fd, now);
+		ret = get_attr(folder, change.node, change.fd, now);
 	if (change.file)
 		file_put(folder, change.file);
 	node_close(folder, change.node);

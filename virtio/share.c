@@ -276,7 +276,8 @@ static const struct option_spec p9_options[] = {
 	  "a folder of the host's, over 9p (kvm_9p); again for more",
 	  .manual = "A folder of the host's over 9p, as --fs for kernels without virtio-fs; can be "
 		    "given again. The guest mounts it with mount -t 9p -o trans=virtio TAG "
-		    "PLACE; without a TAG here it is kvm_9p",
+		    "PLACE; without a TAG here it is kvm_9p. What it caches its mount says: with "
+		    "-o cache=loose nobody else may change the folder meanwhile",
 	  .set = set_9p, .many = true },
 	{ 0 },
 };

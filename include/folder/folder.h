@@ -69,6 +69,11 @@ struct folder_attr {
 	u32 mode, nlink, uid, gid;
 	u32 rdev_major, rdev_minor;
 	u32 block_size;
+	/*
+	 * Of a regular file: another one for other contents, never 0. It is that of when the guest
+	 * came to know the node, and stays while the guest does.
+	 */
+	u32 version;
 };
 
 struct folder_entry {

@@ -321,6 +321,70 @@ TEST_WITH(a_fid_whose_name_is_another_files_by_now_removes_and_moves_nothing, se
 	assert_int_equal(faccessat(base_fd, "moved", F_OK, 0), 0);
 }
 
+/* Of "file", as a guest finds it that has just come to know it. */
+static u32 version_of_file(void)
+{
+	u32 version;
+
+	assert_int_equal(ask(WALK, "ddws", 0, 9, 1, "file"), 0);
+	version = number(10);
+	assert_int_equal(ask(CLUNK, "d", 9), 0);
+	assert_true(version);
+	return version;
+}
+
+/* Linux caches no file of version 0, and takes one of another version for another file. */
+TEST_WITH(a_files_version_follows_its_contents, setup, teardown)
+{
+	static const struct timespec epoch[2];
+	u32 versions[3];
+
+	temp_file(base_fd, "file", "one");
+	versions[0] = version_of_file();
+	assert_int_equal(version_of_file(), versions[0]);
+	temp_file(base_fd, "file", "another");
+	versions[1] = version_of_file();
+	assert_int_not_equal(versions[1], versions[0]);
+	/* What is not of its contents. */
+	assert_int_equal(fchmodat(base_fd, "file", 0600, 0), 0);
+	assert_int_equal(linkat(base_fd, "file", base_fd, "second", 0), 0);
+	assert_int_equal(version_of_file(), versions[1]);
+	/* Of the first second that there is, and of the same time. */
+	assert_int_equal(utimensat(base_fd, "file", epoch, 0), 0);
+	versions[2] = version_of_file();
+	assert_int_not_equal(versions[2], versions[1]);
+	append_on_host("file", "more");
+	assert_int_equal(utimensat(base_fd, "file", epoch, 0), 0);
+	assert_int_not_equal(version_of_file(), versions[2]);
+	/* Directories are no other ones for what is made in them. */
+	assert_int_equal(ask(GETATTR, "dq", 0, (u64)~0ull), 0);
+	assert_int_equal(number(16), 0);
+}
+
+/* Else it would have a second cache for the second name, without what is not yet written back. */
+TEST_WITH(a_file_keeps_its_version_while_the_guest_knows_it, setup, teardown)
+{
+	u32 version;
+
+	create(1, "file");
+	version = number(8);
+	assert_true(version);
+	assert_int_equal(ask(WRITE, "dqdw", 1, (u64)0, 2, 0x6262), 0);
+	assert_int_equal(ask(GETATTR, "dq", 1, (u64)~0ull), 0);
+	assert_int_equal(number(16), version);
+	assert_int_equal(linkat(base_fd, "file", base_fd, "second", 0), 0);
+	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "second"), 0);
+	assert_int_equal(number(10), version);
+	assert_int_equal(ask(GETATTR, "dq", 2, (u64)~0ull), 0);
+	assert_int_equal(number(16), version);
+	assert_int_equal(ask(LOPEN, "dd", 2, 0), 0);
+	assert_int_equal(number(8), version);
+	assert_int_equal(ask(CLUNK, "d", 1), 0);
+	assert_int_equal(version_of_file(), version);
+	assert_int_equal(ask(CLUNK, "d", 2), 0);
+	assert_int_not_equal(version_of_file(), version);
+}
+
 TEST_WITH(what_is_not_open_is_not_read, setup, teardown)
 {
 	assert_int_equal(ask(READ, "dqd", 0, (u64)0, 100), -EBADF);
