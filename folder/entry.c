@@ -238,7 +238,7 @@ int folder_link(struct folder *folder, u64 id, u64 dir_id, const char *name,
 
 int folder_unlink(struct folder *folder, u64 dir_id, const char *name, int flags)
 {
-	struct folder_node *dir;
+	struct folder_node *dir, *node;
 	int fd, ret;
 
 	if (flags & ~AT_REMOVEDIR)
@@ -248,7 +248,9 @@ int folder_unlink(struct folder *folder, u64 dir_id, const char *name, int flags
 	fd = open_for_change(folder, dir_id, name, &dir);
 	if (fd < 0)
 		return fd;
+	node = node_losing(folder, dir, fd, name);
 	ret = unlinkat(fd, name, flags) ? -errno : 0;
+	node_lost(folder, node, !ret);
 	node_close(folder, dir);
 	return ret;
 }
@@ -256,13 +258,16 @@ int folder_unlink(struct folder *folder, u64 dir_id, const char *name, int flags
 static int rename_between(struct folder *folder, struct folder_node *dir, const char *name,
 			  u64 new_id, const char *new_name, u32 flags)
 {
-	struct folder_node *new_dir;
+	struct folder_node *new_dir, *node = NULL;
 	int fd = open_for_change(folder, new_id, new_name, &new_dir);
 	int ret;
 
 	if (fd < 0)
 		return fd;
+	if (!(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)))
+		node = node_losing(folder, new_dir, fd, new_name);
 	ret = renameat2(dir->fd, name, fd, new_name, flags) ? -errno : 0;
+	node_lost(folder, node, !ret);
 	if (!ret)
 		node_moved(folder, dir, name, new_dir, new_name, flags & RENAME_EXCHANGE);
 	node_close(folder, new_dir);

@@ -112,6 +112,7 @@ int folder_open(struct folder **out, const char *path, const struct folder_optio
 	pthread_mutex_init(&folder->locking, NULL);
 	pthread_cond_init(&folder->unlocked, NULL);
 	list_init(&folder->lru);
+	list_init(&folder->nameless);
 	table_init(&folder->nodes, folder->options.max_nodes);
 	table_init(&folder->files, folder->options.max_files);
 	ret = open_folder(folder, path, err);

@@ -180,6 +180,20 @@ static void unlock_and_close(struct folder *folder)
 		close(closing[--count]);
 }
 
+static void set_nameless(struct folder *folder, struct folder_node *node, bool nameless)
+{
+	if (node->nameless == nameless)
+		return;
+	node->nameless = nameless;
+	if (node->fd < 0)
+		return;
+	folder->nameless_fds += nameless ? 1 : -1;
+	if (node->pins)
+		return;
+	list_del(&node->lru);
+	list_add_tail(nameless ? &folder->nameless : &folder->lru, &node->lru);
+}
+
 static void close_node_fd(struct folder *folder, struct folder_node *node)
 {
 	if (node->fd < 0)
@@ -188,13 +202,26 @@ static void close_node_fd(struct folder *folder, struct folder_node *node)
 	close_later(folder, node->fd);
 	node->fd = -1;
 	folder->fds--;
+	folder->nameless_fds -= node->nameless;
+}
+
+/* Nodes without a name, which would be lost, stay open; but a guest can have any number of them. */
+static struct list_node *to_evict(struct folder *folder)
+{
+	bool many = folder->nameless_fds > folder->options.max_fds / 2;
+
+	if (!list_empty(&folder->nameless) && (many || list_empty(&folder->lru)))
+		return folder->nameless.next;
+	return list_empty(&folder->lru) ? NULL : folder->lru.next;
 }
 
 /* Make room for one more descriptor. The root is always pinned. */
 static void evict(struct folder *folder)
 {
-	while (folder->fds >= folder->options.max_fds && !list_empty(&folder->lru))
-		close_node_fd(folder, list_entry(folder->lru.next, struct folder_node, lru));
+	struct list_node *oldest;
+
+	while (folder->fds >= folder->options.max_fds && (oldest = to_evict(folder)))
+		close_node_fd(folder, list_entry(oldest, struct folder_node, lru));
 }
 
 static void pin(struct folder_node *node)
@@ -206,7 +233,7 @@ static void pin(struct folder_node *node)
 static void unpin(struct folder *folder, struct folder_node *node)
 {
 	if (!--node->pins)
-		list_add_tail(&folder->lru, &node->lru);
+		list_add_tail(node->nameless ? &folder->nameless : &folder->lru, &node->lru);
 }
 
 static void adopt_fd(struct folder *folder, struct folder_node *node, int fd)
@@ -216,6 +243,7 @@ static void adopt_fd(struct folder *folder, struct folder_node *node, int fd)
 		return;
 	}
 	evict(folder);
+	set_nameless(folder, node, false); /* it was found */
 	node->fd = fd;
 	folder->fds++;
 	if (!node->pins)
@@ -263,6 +291,7 @@ static void set_place(struct folder *folder, struct folder_node *node, struct fo
 	struct folder_node *old = node->parent;
 	char *copy;
 
+	set_nameless(folder, node, false);
 	if (node == folder->root || (old == parent && !strcmp(node->name, name)) ||
 	    is_above(node, parent))
 		return;
@@ -635,6 +664,42 @@ void node_moved(struct folder *folder, struct folder_node *dir, const char *name
 	note_place(folder, new_dir, new_name);
 	if (exchange)
 		note_place(folder, dir, name);
+}
+
+struct folder_node *node_losing(struct folder *folder, struct folder_node *dir, int dir_fd,
+				const char *name)
+{
+	struct folder_node *node;
+	struct node_key key;
+	struct statx stx;
+
+	if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+		  STATX_BASIC_STATS | STATX_BTIME, &stx))
+		return NULL;
+	key_of(folder, &stx, dir, name, &key);
+	pthread_mutex_lock(&folder->lock);
+	node = find(folder, &key);
+	if (node && (node->parent != dir || strcmp(node->name, name)))
+		node = NULL;
+	if (node)
+		node->users++;
+	pthread_mutex_unlock(&folder->lock);
+	if (node && node_pin(folder, node) < 0) {
+		node_put(folder, node);
+		node = NULL;
+	}
+	return node;
+}
+
+void node_lost(struct folder *folder, struct folder_node *node, bool lost)
+{
+	if (!node)
+		return;
+	pthread_mutex_lock(&folder->lock);
+	if (lost)
+		set_nameless(folder, node, true);
+	pthread_mutex_unlock(&folder->lock);
+	node_close(folder, node);
 }
 
 int node_create_root(struct folder *folder, int fd)

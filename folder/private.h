@@ -29,7 +29,8 @@ struct folder_node {
 	u32 users;	      /* ours: calls under way, open files, children's parent pointers */
 	u32 pins;	      /* the descriptor is in use; open files pin it */
 	int fd;		      /* O_PATH; -1: closed to save descriptors */
-	struct list_node lru; /* folder.lru, while fd is open and pins is 0 */
+	struct list_node lru; /* folder.lru or folder.nameless, while fd is open and pins is 0 */
+	bool nameless;	      /* its name was taken away, so that fd cannot be opened again */
 	u32 version;	      /* as of struct folder_attr; never changes */
 	_Atomic bool likely_known; /* what was looked up in it last was known already */
 	bool locks_busy;	   /* a call has @locks as its own; under folder->locking */
@@ -80,7 +81,9 @@ struct folder {
 	struct folder_node **buckets;
 	u32 bucket_count; /* a power of two */
 	struct list_node lru;
-	unsigned fds; /* open for nodes */
+	struct list_node nameless; /* the same of nodes without a name */
+	unsigned nameless_fds;	   /* of those, in use or not */
+	unsigned fds;		   /* open for nodes */
 	/* node.c's: no longer of a node, to be closed when @lock is given up. */
 	int closing[FOLDER_CLOSING];
 	unsigned closing_count;
@@ -128,6 +131,14 @@ bool node_enter_known(struct folder *folder, struct folder_node *parent, int dir
  * on.
  */
 void node_written(struct folder *folder, struct folder_node *node, int fd);
+/*
+ * @name of @dir, which is open as @dir_fd, is about to go. If it is where a node is to be found,
+ * the node's descriptor is open from now on, until node_lost() ends that; NULL: it is not.
+ */
+struct folder_node *node_losing(struct folder *folder, struct folder_node *dir, int dir_fd,
+				const char *name);
+/* @lost: it went. The guest may still use the node, as it could on a file system of its own. */
+void node_lost(struct folder *folder, struct folder_node *node, bool lost);
 /* We renamed @name of @dir; both directories are pinned. */
 void node_moved(struct folder *folder, struct folder_node *dir, const char *name,
 		struct folder_node *new_dir, const char *new_name, bool exchange);

@@ -385,6 +385,34 @@ TEST_WITH(a_file_keeps_its_version_while_the_guest_knows_it, setup, teardown)
 	assert_int_not_equal(version_of_file(), version);
 }
 
+TEST_WITH(a_fid_of_a_file_that_was_removed_is_still_of_use, setup, teardown)
+{
+	char name[16];
+
+	open_with((struct folder_options){ .map = FOLDER_MAP_SQUASH, .max_fds = 4 });
+	attach();
+	temp_file(base_fd, "file", "hello");
+	assert_int_equal(ask(WALK, "ddws", 0, 1, 1, "file"), 0);
+	assert_int_equal(ask(WALK, "ddws", 0, 2, 1, "file"), 0);
+	/* Others need the descriptors. */
+	for (unsigned i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "other%u", i);
+		temp_file(base_fd, name, "x");
+		assert_int_equal(ask(WALK, "ddws", 0, 10 + i, 1, name), 0);
+	}
+	assert_int_equal(ask(UNLINKAT, "dsd", 0, "file", 0), 0);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(ask(GETATTR, "dq", 10 + i, (u64)~0ull), 0);
+	assert_int_equal(ask(GETATTR, "dq", 1, (u64)~0ull), 0);
+	assert_int_equal(ask(LOPEN, "dd", 1, 0), 0);
+	assert_int_equal(ask(READ, "dqd", 1, (u64)0, 100), 0);
+	assert_int_equal(number(7), 5);
+	/* By a copy of the fid that is open, too. */
+	assert_int_equal(ask(CLUNK, "d", 2), 0);
+	assert_int_equal(ask(WALK, "ddw", 1, 2, 0), 0);
+	assert_int_equal(ask(LOPEN, "dd", 2, 0), 0);
+}
+
 TEST_WITH(what_is_not_open_is_not_read, setup, teardown)
 {
 	assert_int_equal(ask(READ, "dqd", 0, (u64)0, 100), -EBADF);
