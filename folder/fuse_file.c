@@ -21,6 +21,16 @@ static int flags_to_open(const struct fuse *fuse, u32 flags)
 }
 
 /*
+ * The flags of a second try; false: there is none. Who may only write a file opens it so, as on a
+ * local file system: without the cache then, as no page can be read for it.
+ */
+static bool flags_without_read(const struct fuse *fuse, u32 flags, int error, int *again)
+{
+	*again = flags & ~O_APPEND;
+	return error == -EACCES && *again != flags_to_open(fuse, flags);
+}
+
+/*
  * Whether it is to go to the end of the file, wherever that is by now. With the writeback cache the
  * guest alone knows the end; of a large direct write it sends the parts all at once.
  */
@@ -38,7 +48,7 @@ static int kill_privilege(struct fuse_call *call, u64 node)
 	return folder_setattr(call->folder, node, 0, FOLDER_SET_KILL_PRIV, &nothing, &now);
 }
 
-static int give_open(struct fuse_call *call, u64 file, bool directory)
+static int give_open(struct fuse_call *call, u64 file, u32 flags)
 {
 	struct fuse_open_out *out = fuse_give(call, sizeof(*out));
 
@@ -47,26 +57,28 @@ static int give_open(struct fuse_call *call, u64 file, bool directory)
 		return -EIO;
 	}
 	out->fh = file;
-	out->open_flags = fuse_open_flags(call->fuse, directory);
+	out->open_flags = flags;
 	return 0;
 }
 
 int fuse_op_open(struct fuse_call *call)
 {
 	const struct fuse_open_in *in = fuse_take(call, sizeof(*in));
+	u32 open_flags = fuse_open_flags(call->fuse, false);
+	int ret, again;
 	u64 file;
-	int ret;
 
 	if (!in)
 		return -EINVAL;
 	ret = folder_open_file(call->folder, call->head.nodeid,
 			       flags_to_open(call->fuse, in->flags), &file);
-	if (ret == -EACCES && call->fuse->options.writeback)
-		ret = folder_open_file(call->folder, call->head.nodeid, in->flags & ~O_APPEND,
-				       &file);
+	if (flags_without_read(call->fuse, in->flags, ret, &again)) {
+		open_flags = FOPEN_DIRECT_IO;
+		ret = folder_open_file(call->folder, call->head.nodeid, again, &file);
+	}
 	if (!ret && in->open_flags & FUSE_OPEN_KILL_SUIDGID)
 		kill_privilege(call, call->head.nodeid);
-	return ret ? ret : give_open(call, file, false);
+	return ret ? ret : give_open(call, file, open_flags);
 }
 
 int fuse_op_opendir(struct fuse_call *call)
@@ -78,21 +90,27 @@ int fuse_op_opendir(struct fuse_call *call)
 	if (!in)
 		return -EINVAL;
 	ret = folder_open_file(call->folder, call->head.nodeid, O_RDONLY | O_DIRECTORY, &file);
-	return ret ? ret : give_open(call, file, true);
+	return ret ? ret : give_open(call, file, fuse_open_flags(call->fuse, true));
 }
 
 int fuse_op_create(struct fuse_call *call)
 {
 	const struct fuse_create_in *in = fuse_take(call, sizeof(*in));
 	const char *name = in ? fuse_take_name(call) : NULL;
+	u32 open_flags = fuse_open_flags(call->fuse, false);
 	struct folder_entry entry;
+	int ret, again;
 	u64 file;
-	int ret;
 
 	if (!name)
 		return -EINVAL;
 	ret = folder_create(call->folder, &call->cred, call->head.nodeid, name,
 			    flags_to_open(call->fuse, in->flags), in->mode, &entry, &file);
+	if (flags_without_read(call->fuse, in->flags, ret, &again)) {
+		open_flags = FOPEN_DIRECT_IO;
+		ret = folder_create(call->folder, &call->cred, call->head.nodeid, name, again,
+				    in->mode, &entry, &file);
+	}
 	if (ret)
 		return ret;
 	ret = fuse_give_entry(call, &entry);
@@ -100,7 +118,7 @@ int fuse_op_create(struct fuse_call *call)
 		folder_close_file(call->folder, file);
 		return ret;
 	}
-	ret = give_open(call, file, false);
+	ret = give_open(call, file, open_flags);
 	if (ret)
 		folder_forget(call->folder, entry.node, 1);
 	return ret;

@@ -2,10 +2,12 @@
 /* The FUSE protocol on a real folder: what a guest's kernel asks for. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fuse_rig.h"
@@ -163,6 +165,66 @@ TEST_WITH(only_the_guest_knows_the_end_of_what_it_collects, fuse_rig_setup, fuse
 	file = open_log(O_RDWR | O_APPEND);
 	write_log(file, O_RDWR | O_APPEND, 0, "333\n");
 	expect_log(file, "one\n333\n");
+}
+
+/* Of root, to read and write what its mode forbids; root's threads have it again afterwards. */
+static void set_powers(bool powers)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	const u32 bits = 1u << CAP_DAC_OVERRIDE | 1u << CAP_DAC_READ_SEARCH;
+
+	assert_int_equal(syscall(SYS_capget, &head, data), 0);
+	data[0].effective &= ~bits;
+	if (powers)
+		data[0].effective |= data[0].permitted & bits;
+	assert_int_equal(syscall(SYS_capset, &head, data), 0);
+}
+
+/* How the guest is to open it: FOPEN_*. */
+static u32 open_secret(u32 opcode, const char *name, u64 *file)
+{
+	const struct fuse_open_out *out;
+	size_t before = opcode == FUSE_CREATE ? sizeof(struct fuse_entry_out) : 0;
+	int ret;
+
+	fuse_rig_begin(opcode, opcode == FUSE_CREATE ? 1 : fuse_rig_find(1, name));
+	if (opcode == FUSE_CREATE) {
+		FUSE_RIG_PUT((struct fuse_create_in){ .flags = O_WRONLY | O_CREAT,
+						      .mode = S_IFREG | 0200 });
+		fuse_rig_put_name(name);
+	} else {
+		FUSE_RIG_PUT((struct fuse_open_in){ .flags = O_WRONLY });
+	}
+	set_powers(false);
+	ret = fuse_rig_ask(before + sizeof(*out));
+	set_powers(true);
+	assert_int_equal(ret, 0);
+	out = (const void *)((const char *)fuse_rig_body() + before);
+	*file = out->fh;
+	return out->open_flags;
+}
+
+TEST_WITH(who_may_only_write_a_file_does_so_where_writes_are_collected, fuse_rig_setup,
+	  fuse_rig_teardown)
+{
+	u64 file;
+
+	fuse_rig_open((struct folder_options){ .map = FOLDER_MAP_SQUASH },
+		      (struct fuse_options){ .cache = FUSE_CACHE_ALWAYS, .writeback = true });
+	assert_int_equal(fuse_rig_init(7, 38), 0);
+	temp_file(fuse_rig.base_fd, "secret", "old");
+	assert_int_equal(fchmodat(fuse_rig.base_fd, "secret", 0200, 0), 0);
+	/* No page of it can be read to be written in part: the guest must not collect. */
+	assert_int_equal(open_secret(FUSE_CREATE, "secret", &file), FOPEN_DIRECT_IO);
+	assert_int_equal(fuse_rig_write(file, 1, "N", 1), 1);
+	assert_int_equal(fuse_rig_read(file, 0, 10), -EBADF);
+	assert_int_equal(open_secret(FUSE_OPEN, "secret", &file), FOPEN_DIRECT_IO);
+	assert_int_equal(fuse_rig_write(file, 2, "W", 1), 1);
+	/* One that is new is read by who makes it, whatever its mode. */
+	assert_int_equal(open_secret(FUSE_CREATE, "new", &file), FOPEN_KEEP_CACHE);
+	assert_int_equal(fuse_rig_write(file, 0, "new", 3), 3);
+	assert_int_equal(fuse_rig_read(file, 0, 10), 3);
 }
 
 TEST_WITH(ranges_are_allocated_copied_and_sought, fuse_rig_setup, fuse_rig_teardown)
