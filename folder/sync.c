@@ -15,8 +15,9 @@ void sync_note(struct folder *folder, const struct node_key *key, int fd)
 
 	/* Nothing else can be written, or be opened without harm. One that is kept is busy to the
 	 * host. */
-	if (folder->options.read_only || key->dev == folder->root->key.dev ||
-	    !folder->options.cross_mounts || (!S_ISDIR(key->type) && !S_ISREG(key->type)))
+	if (folder->options.read_only || !folder->options.syncs ||
+	    key->dev == folder->root->key.dev || !folder->options.cross_mounts ||
+	    (!S_ISDIR(key->type) && !S_ISREG(key->type)))
 		return;
 	for (; mount < folder->mounts + folder->mount_count; mount++) {
 		if (mount->dev == key->dev)

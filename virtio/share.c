@@ -106,6 +106,7 @@ int share_prepare(struct share *share, struct device_plan *plan, struct error *e
 {
 	const struct folder_options options = { .read_only = share->read_only,
 						.cross_mounts = share->cross_mounts,
+						.syncs = share->protocol == SHARE_VIRTIOFS,
 						.map = map_of(share),
 						.overlay = share->overlay,
 						.scratch = share->scratch,

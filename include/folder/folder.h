@@ -46,6 +46,8 @@ enum folder_map {
 struct folder_options {
 	bool read_only;
 	bool cross_mounts; /* enter file systems that are mounted below the folder */
+	/* folder_sync() will be called: those that the guest has entered are kept open for it. */
+	bool syncs;
 	enum folder_map map;
 	/* The folder stays unchanged: changes go to a layer over it, by the host's overlayfs. */
 	bool overlay;

@@ -22,7 +22,7 @@ static char path[64];
 static struct folder *folder;
 static dev_t synced[MANY + 8];
 static unsigned synced_count, syncs;
-static bool is_read_only;
+static bool is_read_only, is_never_synced;
 
 /* In place of the C library's. */
 int syncfs(int fd)
@@ -45,7 +45,7 @@ static int setup(void **state)
 	snprintf(path, sizeof(path), "%s/shared", base.path);
 	assert_int_equal(mkdir(path, 0755), 0);
 	synced_count = syncs = 0;
-	is_read_only = false;
+	is_read_only = is_never_synced = false;
 	return 0;
 }
 
@@ -73,7 +73,8 @@ static bool open_with_mounts(unsigned count)
 {
 	const struct folder_options options = { .map = FOLDER_MAP_SQUASH,
 						.read_only = is_read_only,
-						.cross_mounts = true };
+						.cross_mounts = true,
+						.syncs = !is_never_synced };
 	struct error err = { 0 };
 	char name[80];
 
@@ -178,6 +179,19 @@ TEST_WITH(a_folder_that_is_only_read_keeps_no_file_system_busy, setup, teardown)
 	char name[80];
 
 	is_read_only = true;
+	if (!open_with_mounts(1))
+		skip();
+	enter(0);
+	mount_name(0, name);
+	assert_int_equal(umount2(name, 0), 0);
+}
+
+/* 9p has no message for it. */
+TEST_WITH(what_the_guest_has_forgotten_is_not_busy_where_it_never_syncs_all, setup, teardown)
+{
+	char name[80];
+
+	is_never_synced = true;
 	if (!open_with_mounts(1))
 		skip();
 	enter(0);
