@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The folder server's own. folder.c is its life, node.c what the guest knows, the others its calls.
- */
+/* The folder server's own. folder.c is its life, node*.c are what the guest knows, the others its
+ * calls. */
 #ifndef FOLDER_PRIVATE_H
 #define FOLDER_PRIVATE_H
 
@@ -84,7 +84,7 @@ struct folder {
 	struct list_node nameless; /* the same of nodes without a name */
 	unsigned nameless_fds;	   /* of those, in use or not */
 	unsigned fds;		   /* open for nodes */
-	/* node.c's: no longer of a node, to be closed when @lock is given up. */
+	/* node_fd.c's: no longer of a node, to be closed when @lock is given up. */
 	int closing[FOLDER_CLOSING];
 	unsigned closing_count;
 	struct folder_mount mounts[FOLDER_MOUNTS];
