@@ -16,9 +16,6 @@
 /* KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ, of Linux 6.16. */
 #define VGIC_MAINTENANCE_IRQ 9
 
-/* GICv2 has eight CPU interfaces (GICv2 architecture, "GICD_ITARGETSRn"). */
-#define GIC_V2_MAX_CPUS 8
-
 /* An ITS may be asked for by any MSI; with another controller KVM ignores the ID. */
 const bool arch_msi_has_device_id = true;
 const bool arch_maps_doorbells = true;
@@ -40,61 +37,6 @@ u32 arch_irq_pins(struct kvm_irq_routing_entry *entries, u32 max)
 		};
 	}
 	return MIN(max, (u32)MAP_SPI_COUNT);
-}
-
-static bool host_has_device(int vm_fd, u32 type)
-{
-	struct kvm_create_device device = { .type = type, .flags = KVM_CREATE_DEVICE_TEST };
-
-	return !ioctl(vm_fd, KVM_CREATE_DEVICE, &device);
-}
-
-static bool host_has(int vm_fd, enum gic_kind kind)
-{
-	switch (kind) {
-	case GIC_V3_ITS:
-		return host_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V3) &&
-		       host_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_ITS);
-	case GIC_V3:
-		return host_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V3);
-	default:
-		return host_has_device(vm_fd, KVM_DEV_TYPE_ARM_VGIC_V2);
-	}
-}
-
-/* @v3: no older one will do. */
-static enum gic_kind gic_best(int vm_fd, bool v3)
-{
-	for (int kind = GIC_BEST + 1; kind < GIC_KINDS; kind++) {
-		if (host_has(vm_fd, kind) && (!v3 || gic_is_v3(kind)))
-			return kind;
-	}
-	return GIC_BEST;
-}
-
-static int gic_choose(struct gic *gic, int vm_fd, const struct vm_config *config, struct error *err)
-{
-	enum gic_kind wanted = config->arch.irqchip;
-	unsigned cpus = config->cpus;
-	enum gic_kind best = gic_best(vm_fd, config->arch.nested);
-
-	/* Its virtual interface is a register file of GICv3's. */
-	if (config->arch.nested && wanted != GIC_BEST && !gic_is_v3(wanted))
-		return error_set(err, -ENODEV, "--irqchip %s: --nested needs gicv3-its or gicv3",
-				 gic_kind_name(wanted));
-
-	if (best == GIC_BEST)
-		return error_set(err, -ENODEV,
-				 "this host's KVM has no interrupt controller for guests");
-	if (wanted != GIC_BEST && !host_has(vm_fd, wanted))
-		return error_set(err, -ENODEV,
-				 "--irqchip %s: this host's KVM has none; use --irqchip %s",
-				 gic_kind_name(wanted), gic_kind_name(best));
-	gic->kind = wanted == GIC_BEST ? best : wanted;
-	if (!gic_is_v3(gic->kind) && cpus > GIC_V2_MAX_CPUS)
-		return error_set(err, -ENODEV, "%u CPUs: a %s interrupt controller has at most %d",
-				 cpus, gic_kind_name(gic->kind), GIC_V2_MAX_CPUS);
-	return 0;
 }
 
 static int device_create(int vm_fd, u32 type, int *fd, struct error *err)
@@ -213,7 +155,7 @@ int gic_create(struct gic *gic, int vm_fd, const struct vm_config *config, unsig
 	int ret;
 
 	gic->fd = gic->its_fd = -1;
-	ret = gic_choose(gic, vm_fd, config, err);
+	ret = gic_choose(&gic->kind, vm_fd, &config->arch, config->cpus, err);
 	if (ret)
 		return ret;
 	ret = gic_place_doorbell(gic, config, bits, err);

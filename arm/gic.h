@@ -6,6 +6,7 @@
 #include "map.h"
 #include "util/error.h"
 
+struct arch_options;
 struct vm_config;
 
 struct gic {
@@ -16,9 +17,14 @@ struct gic {
 };
 
 /*
- * Before the vCPUs: choose a kind, make it and say where its frames are. With
- * GIC_BEST the best that the host has, else @wanted or -ENODEV with a line
- * that names what the host has instead. gic_destroy() is legal after an error. @bits: of address.
+ * The best kind that the host has, or the one that was asked for; -ENODEV with a line that names
+ * what the host has instead, or says that so many CPUs are too many for it.
+ */
+int gic_choose(enum gic_kind *kind, int vm_fd, const struct arch_options *options, unsigned cpus,
+	       struct error *err);
+/*
+ * Before the vCPUs: choose a kind, make it and say where its frames are. gic_destroy() is legal
+ * after an error. @bits: of address.
  */
 int gic_create(struct gic *gic, int vm_fd, const struct vm_config *config, unsigned bits,
 	       struct error *err);

@@ -53,6 +53,12 @@ struct arch_options {
  * has it shows only with a VM: arch_vm_create() says so.
  */
 int arch_irqchip_parse(const char *name, int *irqchip, struct error *err);
+/*
+ * Whether the host's KVM has what was asked for, before there is a VM: -ENODEV with the line that
+ * making one would end in. 0 also where that cannot be told beforehand.
+ */
+int arch_check_host(int kvm_fd, const struct arch_options *options, unsigned cpus,
+		    struct error *err);
 
 /*
  * Where @size bytes of RAM go, from @base on (0: where the architecture has it). Returns the
