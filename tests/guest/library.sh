@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# How the cases start guests and judge them, and what these are given. Sourced by run.
+# How the cases start guests and judge them, and what these are given. Sourced by run. PATIENCE: how many times as long as
+# elsewhere a guest may take (1), for a machine that is emulated.
+patience=${PATIENCE:-1}
 
 truncate -s 1M "$tmp/disk"
 head -c 100000 /dev/urandom >"$tmp/initrd"
@@ -10,7 +12,7 @@ guest() {
 	local name=$1 memory="-m 16" transport="--transport mmio"; shift
 	case " $* " in *" -m "*) memory= ;; esac
 	case " $* " in *" --transport "*) transport= ;; esac
-	timeout -k 5 60 "$LKVM" run -k "$GUESTS/$name" $memory $transport -n mode=none "$@" <"${stdin:-/dev/null}" \
+	timeout -k 5 $((60 * patience)) "$LKVM" run -k "$GUESTS/$name" $memory $transport -n mode=none "$@" <"${stdin:-/dev/null}" \
 		>"$tmp/out" 2>"$tmp/err"
 	status=$?
 }
@@ -46,7 +48,7 @@ begin() {
 	shift 2
 	rm -f "$tmp/$name".*
 	(
-		timeout -k 5 100 "$LKVM" run -k "$GUESTS/$guest" -m 16 -n mode=none --transport mmio --name "$name" "$@" </dev/null \
+		timeout -k 5 $((100 * patience)) "$LKVM" run -k "$GUESTS/$guest" -m 16 -n mode=none --transport mmio --name "$name" "$@" </dev/null \
 			>"$tmp/$name.out" 2>"$tmp/$name.err"
 		echo $? >"$tmp/$name.status"
 	) &
@@ -66,11 +68,11 @@ over() {
 	cp "$tmp/$1.err" "$tmp/err"
 	status=$(cat "$tmp/$1.status")
 }
-ask() { timeout -k 5 60 "$LKVM" "$@" >"$tmp/answer" 2>&1; }
+ask() { timeout -k 5 $((60 * patience)) "$LKVM" "$@" >"$tmp/answer" 2>&1; }
 
 # Beside each FAIL it says why.
 conformance() {
-	if GUESTS="$GUESTS" timeout -k 5 100 "$(dirname "$0")/run-viommu-conformance" lkvm "$LKVM" \
+	if GUESTS="$GUESTS" timeout -k 5 $((100 * patience)) "$(dirname "$0")/run-viommu-conformance" lkvm "$LKVM" \
 			>"$tmp/out" 2>"$tmp/err"; then
 		verdict ok "the conformance guest passes on lkvm"
 		return
@@ -95,7 +97,7 @@ pci() {
 }
 
 terminal() {	# terminal CASE SENTENCE
-	if timeout -k 5 60 "$(dirname "$0")/terminal" "$LKVM" "$GUESTS" "$1" >"$tmp/out" 2>&1; then
+	if timeout -k 5 $((60 * patience)) "$(dirname "$0")/terminal" "$LKVM" "$GUESTS" "$1" >"$tmp/out" 2>&1; then
 		verdict ok "$2"
 	else
 		verdict "not ok" "$2"
@@ -108,7 +110,7 @@ command_run() {
 	local steps=$1
 	shift
 	rm -f "$tmp/result"
-	timeout -k 5 60 "$LKVM" run -k "$GUESTS/command" -m 16 --transport mmio --result "$tmp/result" -p "do=$steps" "$@" -- true \
+	timeout -k 5 $((60 * patience)) "$LKVM" run -k "$GUESTS/command" -m 16 --transport mmio --result "$tmp/result" -p "do=$steps" "$@" -- true \
 		<"${stdin:-/dev/null}" >"${stdout:-$tmp/out}" 2>"$tmp/err"
 	status=$?
 }
@@ -155,7 +157,7 @@ has() { grep -qF -- "$2" "$tmp/$1"; }
 script() {
 	local status=3
 	for _ in 1 2 3 4 5; do
-		timeout -k 5 100 "$(dirname "$0")/$1" "$LKVM" "$GUESTS" "${@:3}" >"$tmp/out" 2>&1
+		timeout -k 5 $((100 * patience)) "$(dirname "$0")/$1" "$LKVM" "$GUESTS" "${@:3}" >"$tmp/out" 2>&1
 		status=$?
 		[ $status = 3 ] || break
 	done
